@@ -1,0 +1,39 @@
+"""lassbench: data, reference systems, scores and tables for language-queried source separation.
+
+The public names are loaded on first use, so that importing the package stays
+cheap::
+
+    import lassbench
+    suite = lassbench.load_suite("data/esc10")
+    result = lassbench.evaluate(separate, suite)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from lassbench.dataset import Dataset, open_dataset
+    from lassbench.errors import LassbenchError
+    from lassbench.scoring import evaluate
+    from lassbench.suites import Suite, load_suite
+
+__all__ = ["Dataset", "LassbenchError", "Suite", "__version__", "evaluate", "load_suite", "open_dataset"]
+
+_HOMES = {
+    "Dataset": "lassbench.dataset",
+    "LassbenchError": "lassbench.errors",
+    "Suite": "lassbench.suites",
+    "evaluate": "lassbench.scoring",
+    "load_suite": "lassbench.suites",
+    "open_dataset": "lassbench.dataset",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lassbench' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

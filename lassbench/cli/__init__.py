@@ -1,0 +1,115 @@
+"""The ``lassbench`` command: one file a verb, each loaded only when it is used.
+
+A verb parses, calls one function of the package, and prints.  Standard output
+carries results, standard error carries progress and messages.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+import click
+
+from lassbench import __version__
+from lassbench.errors import LassbenchError, did_you_mean
+
+#: verb -> (module under lassbench.cli, one line of help).  The help stands here
+#: so that `lassbench --help` imports none of them.
+VERBS: dict[str, tuple[str, str]] = {
+    "build-dataset": ("build_dataset", "Build a dataset folder from a corpus."),
+    "verify": ("verify", "Check a dataset folder clip by clip."),
+    "select": ("select", "Select clips by concept from AudioSet's labels; explain one clip's fate."),
+    "verify-manifests": ("verify_manifests", "Rebuild the frozen lists from the metadata and compare."),
+    "freeze": ("freeze", "Freeze a test suite of a dataset and export its audio."),
+    "train-baseline": ("train_baseline", "Train a reference system (lassnet, unet)."),
+    "import-checkpoint": ("import_checkpoint", "Import the authors' released checkpoint."),
+    "separate": ("separate", "Run a system over a suite, or over one audio file."),
+    "score": ("score", "Score a folder of predictions."),
+    "compare": ("compare", "Compare two score files, paired."),
+    "inspect": ("inspect", "Draw and export one query's mixture, target and estimate."),
+    "leaderboard": ("leaderboard", "Add entries, check them, build tables and site."),
+    "fetch": ("fetch", "Fetch a corpus's audio; show what is done, pending and gone."),
+    "merge": ("merge", "Join fetches of several hosts into one."),
+    "push": ("push", "Publish a dataset to the Hugging Face Hub."),
+    "annotate": ("annotate", "Collect and check five annotators' descriptions."),
+    "freeze-sub-test": ("freeze_sub_test", "Freeze collected descriptions into a suite."),
+    "doctor": ("doctor", "Check this machine and say how to mend what is missing."),
+    "demo": ("demo", "Run the whole main job on the synthetic corpus."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order in which the work is done."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the verb's module and return its command, named ``command`` there."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"lassbench.cli.{VERBS[cmd_name][0]}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Like Click's, with the nearest verb named when there is none of that name."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            ctx.fail(f"no such command {args[0]!r}{did_you_mean(args[0], VERBS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="lassbench")
+def root() -> None:
+    """A benchmark for language-queried audio source separation.
+
+    Build the data, train the reference systems, score any system's
+    predictions, publish tables that others can check.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code (0, 1 failure, 2 usage)."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; messages go to standard error."""
+    try:
+        result: Any = root.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except LassbenchError as error:
+        click.echo(f"lassbench: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        # `lassbench ... | head` closed the pipe: nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    # SIGTERM takes Ctrl-C's way out, so that everything is put away the same.
+    raise KeyboardInterrupt
