@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from lassbench.scoring import evaluate
     from lassbench.suites import Suite, load_suite
 
-__all__ = ["Dataset", "LassbenchError", "Suite", "__version__", "evaluate", "load_suite", "open_dataset"]
+__all__ = [
+    "Dataset",
+    "LassbenchError",
+    "Suite",
+    "__version__",
+    "evaluate",
+    "load_suite",
+    "open_dataset",
+]
 
 _HOMES = {
     "Dataset": "lassbench.dataset",

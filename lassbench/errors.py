@@ -108,7 +108,9 @@ class FaultsError(LassbenchError):
         What to do about them.
     """
 
-    def __init__(self, what: str, faults: Iterable[Fault], *, where: object = "", fix: str = "") -> None:
+    def __init__(
+        self, what: str, faults: Iterable[Fault], *, where: object = "", fix: str = ""
+    ) -> None:
         self.faults: tuple[Fault, ...] = tuple(faults)
         super().__init__(what, where=where, fix=fix)
 
@@ -140,7 +142,9 @@ def one_line(text: str, limit: int = 300) -> str:
     File names and captions come from strangers; a newline or an escape sequence
     in one must not rewrite the terminal.
     """
-    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    shown = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 

@@ -65,7 +65,10 @@ def atomic_open(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """Like :func:`atomic_path`, with the temporary file already open."""
     encoding = None if "b" in mode else "utf-8"
     newline = None if "b" in mode else "\n"
-    with atomic_path(path) as temporary, temporary.open(mode, encoding=encoding, newline=newline) as stream:
+    with (
+        atomic_path(path) as temporary,
+        temporary.open(mode, encoding=encoding, newline=newline) as stream,
+    ):
         yield stream
         stream.flush()
 
@@ -109,10 +112,14 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise LassbenchError(
-            f"not valid JSON: {error.msg}", where=f"{path}:{error.lineno}", fix="restore the file or make it anew"
+            f"not valid JSON: {error.msg}",
+            where=f"{path}:{error.lineno}",
+            fix="restore the file or make it anew",
         ) from error
     except UnicodeDecodeError as error:
-        raise LassbenchError("not UTF-8 text", where=path, fix="restore the file or make it anew") from error
+        raise LassbenchError(
+            "not UTF-8 text", where=path, fix="restore the file or make it anew"
+        ) from error
     except OSError as error:
         raise explain_os_error(error, path) from error
 
@@ -120,8 +127,14 @@ def read_json(path: Path) -> Any:
 def explain_os_error(error: OSError, path: Path) -> LassbenchError:
     """``error`` as a message about ``path``."""
     reasons = {
-        errno.ENOSPC: ("the disk is full", "free space there, or choose another place, and run the same command again"),
-        errno.EDQUOT: ("your disk quota is used up", "free space, or choose another place, and run the same command"),
+        errno.ENOSPC: (
+            "the disk is full",
+            "free space there, or choose another place, and run the same command again",
+        ),
+        errno.EDQUOT: (
+            "your disk quota is used up",
+            "free space, or choose another place, and run the same command",
+        ),
         errno.EACCES: ("permission denied", "choose a place that you may write to and read from"),
         errno.EPERM: ("permission denied", "choose a place that you may write to and read from"),
         errno.EROFS: ("the file system is read-only", "choose a place that you may write to"),
@@ -129,7 +142,9 @@ def explain_os_error(error: OSError, path: Path) -> LassbenchError:
         errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the path"),
         errno.EISDIR: ("is a folder, not a file", "check the path"),
     }
-    what, fix = reasons.get(error.errno or 0, (error.strerror or str(error), "check the path and the disk"))
+    what, fix = reasons.get(
+        error.errno or 0, (error.strerror or str(error), "check the path and the disk")
+    )
     return LassbenchError(what, where=path, fix=fix)
 
 
@@ -142,17 +157,25 @@ def check_output_folder(path: Path, *, what: str) -> None:
         If ``path`` is a file, or it or its nearest existing parent is not writable.
     """
     if path.exists() and not path.is_dir():
-        raise UsageError(f"{what} must be a folder", where=path, got="a file", fix="name another path")
+        raise UsageError(
+            f"{what} must be a folder", where=path, got="a file", fix="name another path"
+        )
     nearest = path
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
         raise UsageError(
-            f"{what} cannot be made here", where=path, got=f"{nearest} is a file", fix="name another path"
+            f"{what} cannot be made here",
+            where=path,
+            got=f"{nearest} is a file",
+            fix="name another path",
         )
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise UsageError(
-            f"{what} cannot be written", where=path, got=f"no permission to write in {nearest}", fix="name another path"
+            f"{what} cannot be written",
+            where=path,
+            got=f"no permission to write in {nearest}",
+            fix="name another path",
         )
 
 
@@ -177,7 +200,9 @@ def folder_lock(folder: Path, *, what: str) -> Iterator[None]:
             stream.seek(0)
             holder = stream.read().strip() or "another process"
             raise LassbenchError(
-                f"{what} is in use by {holder}", where=folder, fix="wait until it has ended, or end it"
+                f"{what} is in use by {holder}",
+                where=folder,
+                fix="wait until it has ended, or end it",
             ) from error
         stream.truncate(0)
         stream.write(f"process {os.getpid()} on {os.uname().nodename}")
@@ -207,3 +232,14 @@ def replace_folder(folder: Path, build: Callable[[Path], None]) -> None:
         raise explain_os_error(error, folder) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def data_folder(name: str) -> Path:
+    """The folder ``manifests`` or ``baselines`` that came with this installation.
+
+    In a checkout they stand at the top level; the wheel carries them inside the
+    package.
+    """
+    package = Path(__file__).resolve().parent
+    shipped = package / "_data" / name
+    return shipped if shipped.is_dir() else package.parent / name

@@ -23,7 +23,12 @@ from lassbench.errors import LassbenchError, UsageError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
 
 
 def cpu_count() -> int:
@@ -41,7 +46,9 @@ def one_thread() -> None:
 
 
 @contextlib.contextmanager
-def open_executor(workers: int | None = None, scheduler: str | None = None) -> Iterator[Executor | None]:
+def open_executor(
+    workers: int | None = None, scheduler: str | None = None
+) -> Iterator[Executor | None]:
     """An executor for the length of the block, or ``None`` for "in this process".
 
     Parameters
@@ -62,7 +69,11 @@ def open_executor(workers: int | None = None, scheduler: str | None = None) -> I
         return
     count = cpu_count() if workers is None else workers
     if count < 0:
-        raise UsageError("the number of workers cannot be negative", got=str(count), fix="give --workers 1 or more")
+        raise UsageError(
+            "the number of workers cannot be negative",
+            got=str(count),
+            fix="give --workers 1 or more",
+        )
     if count <= 1:
         yield None
         return
@@ -99,13 +110,18 @@ def _dask_executor(address: str) -> Iterator[Executor]:
     try:
         from dask.distributed import Client
     except ImportError as error:
-        raise UsageError("--scheduler needs Dask", fix="pip install 'lassbench[cluster]'") from error
+        raise UsageError(
+            "--scheduler needs Dask", fix="pip install 'lassbench[cluster]'"
+        ) from error
     try:
         client = Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:
         raise UsageError(
-            "no Dask scheduler answers", where=address, expected="an address like tcp://host:8786",
-            got=str(error).splitlines()[0], fix="start one with `dask scheduler`",
+            "no Dask scheduler answers",
+            where=address,
+            expected="an address like tcp://host:8786",
+            got=str(error).splitlines()[0],
+            fix="start one with `dask scheduler`",
         ) from error
     with client:
         yield client.get_executor(retries=2)
@@ -142,7 +158,7 @@ def map_ordered(
     except BrokenProcessPool as error:
         raise LassbenchError(
             "a worker process died (it was killed, or memory ran out)",
-            fix="run the same command again, with fewer --workers if memory is short; finished work is kept",
+            fix="run the same command again, with fewer --workers if memory is short",
         ) from error
     finally:
         for future in waiting:

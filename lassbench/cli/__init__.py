@@ -24,8 +24,14 @@ from lassbench.errors import LassbenchError, did_you_mean
 VERBS: dict[str, tuple[str, str]] = {
     "build-dataset": ("build_dataset", "Build a dataset folder from a corpus."),
     "verify": ("verify", "Check a dataset folder clip by clip."),
-    "select": ("select", "Select clips by concept from AudioSet's labels; explain one clip's fate."),
-    "verify-manifests": ("verify_manifests", "Rebuild the frozen lists from the metadata and compare."),
+    "select": (
+        "select",
+        "Select clips by concept from AudioSet's labels; explain one clip's fate.",
+    ),
+    "verify-manifests": (
+        "verify_manifests",
+        "Rebuild the frozen lists from the metadata and compare.",
+    ),
     "freeze": ("freeze", "Freeze a test suite of a dataset and export its audio."),
     "train-baseline": ("train_baseline", "Train a reference system (lassnet, unet)."),
     "import-checkpoint": ("import_checkpoint", "Import the authors' released checkpoint."),
@@ -74,7 +80,10 @@ class LazyGroup(click.Group):
             formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="lassbench")
 def root() -> None:
     """A benchmark for language-queried audio source separation.
@@ -93,7 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; messages go to standard error."""
     try:
-        result: Any = root.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        result: Any = root.main(
+            args=list(arguments) if arguments is not None else None, standalone_mode=False
+        )
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
         error.show()
