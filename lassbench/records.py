@@ -133,3 +133,40 @@ class Query:
     query_type: QueryType = "caption"
     annotator: str = ""
     expects: Expects = "target"
+
+
+#: What a system was told about the sound to extract; ``none`` for systems that
+#: ignore the query, ``oracle`` for those that look at the answer.
+SystemQuery = Literal["text", "tag", "oracle", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemCard:
+    """What a separation system is: the head of ``system.yaml`` in a prediction folder.
+
+    Attributes
+    ----------
+    name
+        As it stands in tables.
+    query_type
+        What the system was told.
+    parameters
+        Number of trainable parameters, or ``None`` where that has no meaning.
+    trained_on
+        Names of the datasets it was trained on.
+    training_clips_sha256
+        PCM hashes of the clips it was trained on, where they are known, so
+        that a test clip among them can be found.
+    checkpoint_sha256
+        Hash of the weights file, or ``""``.
+    """
+
+    name: str
+    query_type: SystemQuery = "text"
+    authors: str = ""
+    url: str = ""
+    description: str = ""
+    parameters: int | None = None
+    trained_on: tuple[str, ...] = ()
+    training_clips_sha256: tuple[str, ...] = ()
+    checkpoint_sha256: str = ""

@@ -1,0 +1,237 @@
+r"""Mixtures: planned from a seed, frozen as a list, rendered without randomness.
+
+Rendering follows the authors' released mixing code (FACTS section 1).  With
+target :math:`s`, noise :math:`n` and a signal-to-noise ratio of :math:`r` dB,
+
+.. math::
+    s' = s / \max|s|, \quad
+    n' = 10^{-r/20} \, n / \max|n|, \quad
+    x = s' + n', \quad
+    g = \max(\max|x|, \max|s'|, \max|n'|)
+
+and the mixture, the target and the interference are :math:`x/g`, :math:`s'/g`
+and :math:`n'/g`.  So 0 dB means equal peaks, not equal energies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
+from lassbench.records import Clip, Mixture
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A rendered mixture and what it is made of.
+
+    Each is float32 of shape (samples,); ``mixture`` equals ``target +
+    interference`` up to the rounding of float32.
+    """
+
+    mixture: Samples
+    target: Samples
+    interference: Samples
+
+
+def render(
+    target: NDArray[np.floating], noise: NDArray[np.floating], *, snr_db: float = 0.0
+) -> Rendered:
+    """Mix two clips of equal length by the equations above, in float64.
+
+    Parameters
+    ----------
+    target, noise
+        Shape (samples,), any floating dtype, full scale 1.
+    snr_db
+        How much higher the target's peak stands above the noise's, in dB.
+
+    Raises
+    ------
+    LassbenchError
+        If the lengths differ or a clip is silent: a silent clip has no peak to
+        normalise by.
+    """
+    if target.shape != noise.shape or target.ndim != 1:
+        raise LassbenchError(
+            "target and noise must have the same length",
+            expected=f"{target.shape}",
+            got=f"{noise.shape}",
+        )
+    target_64 = _peak_normalised(target, "target")
+    noise_64 = _peak_normalised(noise, "noise") * 10.0 ** (-snr_db / 20.0)
+    mixture_64 = target_64 + noise_64
+    scale = max(_peak(mixture_64), _peak(target_64), _peak(noise_64))
+    return Rendered(
+        mixture=(mixture_64 / scale).astype(np.float32),
+        target=(target_64 / scale).astype(np.float32),
+        interference=(noise_64 / scale).astype(np.float32),
+    )
+
+
+def _peak(samples: NDArray[np.float64]) -> float:
+    return float(np.abs(samples).max(initial=0.0))
+
+
+def _peak_normalised(samples: NDArray[np.floating], role: str) -> NDArray[np.float64]:
+    as_float64 = samples.astype(np.float64)
+    peak = _peak(as_float64)
+    if peak == 0.0 or not np.isfinite(peak):
+        state = "silent" if peak == 0.0 else "not finite"
+        raise LassbenchError(f"the {role} clip is {state}: it cannot be peak-normalised")
+    return as_float64 / peak
+
+
+def _draw(*parts: object) -> int:
+    """A 64-bit number from the SHA-256 of ``parts``: random-looking, the same everywhere."""
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def _uniform(low: float, high: float, *parts: object) -> float:
+    """A number in [low, high], rounded to 0.01, drawn from the SHA-256 of ``parts``."""
+    return round(low + (high - low) * _draw(*parts) / 2.0**64, 2)
+
+
+def plan(
+    clips: Sequence[Clip],
+    *,
+    name: str,
+    noises: int = 5,
+    seed: int = 0,
+    snr_range_db: tuple[float, float] = (0.0, 0.0),
+) -> list[Mixture]:
+    """Plan a test list: each clip is the target of ``noises`` mixtures.
+
+    A target's noises come from as many other concepts as possible, share no tag
+    with it, and are the least used so far; SHA-256 of the seed and the ids
+    breaks ties.  So every clip serves about equally often, nothing depends on a
+    random generator's version, and the list is the same everywhere.
+
+    Parameters
+    ----------
+    clips
+        The test clips, in the order that the list should have.
+    name
+        The suite's name: mixtures are called ``<name>-0001`` and so on.
+    noises
+        Mixtures a target.
+    snr_range_db
+        Each mixture's SNR is drawn uniformly from this range, to 0.01 dB.
+
+    Raises
+    ------
+    UsageError
+        If the numbers make no sense.
+    FaultsError
+        If some target has too few possible noises.
+    """
+    low, high = snr_range_db
+    if noises < 1 or not low <= high:
+        raise UsageError(
+            "cannot plan mixtures",
+            expected="noises >= 1 and an SNR range low <= high",
+            got=f"{noises}, {low}..{high}",
+        )
+    used: dict[str, int] = defaultdict(int)
+    pairs: list[tuple[str, str]] = []
+    faults: list[Fault] = []
+    for target in clips:
+        chosen = _choose_noises(target, clips, noises, seed, used)
+        if len(chosen) < noises:
+            reason = f"only {len(chosen)} clips of another concept share no tag with it, {noises} are needed"
+            faults.append(Fault("too few noises", target.clip_id, reason))
+        pairs += [(target.clip_id, noise_id) for noise_id in chosen]
+    if faults:
+        raise FaultsError(
+            "cannot plan the test mixtures",
+            faults,
+            where=name,
+            fix="lower --noises or add test clips of other concepts",
+        )
+    width = max(4, len(str(len(pairs))))
+    return [
+        Mixture(
+            f"{name}-{number:0{width}d}",
+            target_id,
+            noise_id,
+            _uniform(low, high, seed, "snr", target_id, noise_id),
+        )
+        for number, (target_id, noise_id) in enumerate(pairs, start=1)
+    ]
+
+
+def _choose_noises(
+    target: Clip, clips: Sequence[Clip], noises: int, seed: int, used: dict[str, int]
+) -> list[str]:
+    by_concept: dict[str, list[str]] = defaultdict(list)
+    for clip in clips:
+        if clip.concept != target.concept and not set(clip.tags) & set(target.tags):
+            by_concept[clip.concept].append(clip.clip_id)
+    chosen: list[str] = []
+    while len(chosen) < noises and by_concept:
+        # One round takes at most one clip of each concept.
+        for concept in sorted(by_concept, key=lambda c: _draw(seed, "concept", target.clip_id, c)):
+            if len(chosen) == noises:
+                break
+            candidates = by_concept[concept]
+            best = min(candidates, key=lambda c: (used[c], _draw(seed, "noise", target.clip_id, c)))
+            candidates.remove(best)
+            if not candidates:
+                del by_concept[concept]
+            used[best] += 1
+            chosen.append(best)
+    return chosen
+
+
+def plan_absent(
+    mixtures: Sequence[Mixture], clips: Mapping[str, Clip], *, seed: int = 0
+) -> dict[str, str]:
+    """For each mixture, a test clip of a third concept: a sound that is not in it.
+
+    The third concept shares no tag with target or noise; the least asked-for
+    clip is taken, ties broken by SHA-256 as in :func:`plan`.
+
+    Returns
+    -------
+    dict
+        mixture_id -> clip_id of the absent sound, in the mixtures' order.
+
+    Raises
+    ------
+    FaultsError
+        If some mixture has no third concept to ask for.
+    """
+    used: dict[str, int] = defaultdict(int)
+    asked: dict[str, str] = {}
+    faults: list[Fault] = []
+    for mixture in mixtures:
+        present = (clips[mixture.target_id], clips[mixture.noise_id])
+        concepts = {clip.concept for clip in present}
+        tags = {tag for clip in present for tag in clip.tags}
+        absent = [
+            clip_id
+            for clip_id, clip in clips.items()
+            if clip.concept not in concepts and not tags & set(clip.tags)
+        ]
+        if not absent:
+            faults.append(
+                Fault("no third concept", mixture.mixture_id, "no test clip is of a third concept")
+            )
+            continue
+        best = min(absent, key=lambda c: (used[c], _draw(seed, "absent", mixture.mixture_id, c)))
+        used[best] += 1
+        asked[mixture.mixture_id] = best
+    if faults:
+        raise FaultsError(
+            "cannot plan queries for absent sounds", faults, fix="add test clips of a third concept"
+        )
+    return asked
