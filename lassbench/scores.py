@@ -1,0 +1,509 @@
+"""The score file: what it holds, how it is written, and how it is read back.
+
+A score is two files side by side.  ``<system>.score.json`` is a
+:class:`ScoreFile`: suite, system, coverage, definitions, summary.
+``<system>.score.parquet`` has one row a query, sorted by ``query_id``
+(:func:`rows_schema`).  The JSON carries a hash of the rows' content, so that
+the two cannot be mixed up, and neither depends on which machine, how many
+workers or which Parquet library wrote it.
+
+The policy ``lassbench-policy-1`` on values that are not ordinary numbers
+--------------------------------------------------------------------------
+1. **Silence is the worst answer.**  An estimate whose samples are all zero has
+   ``-inf`` in every metric of a separation suite and counts as the wrong
+   source.  (The formula of SNR alone would give silence 0 dB, which is better
+   than many honest attempts, and 0/0 for the others.)  In an absent-sound
+   suite silence is the right answer: its attenuation is ``+inf``.
+2. **Infinities are kept and limited.**  Rows hold them as they are.  Means,
+   medians, intervals and tests see every value limited to
+   ±:data:`LIMIT_DB` dB: so a silent output pulls a mean down by a known
+   amount and can never raise it, and a mean of finite values stays what anyone
+   would compute.  ``n_infinite`` and ``n_limited`` count the cases.
+3. **Undefined is null, and is never the system's doing.**  A value is null
+   only where the references make it meaningless for every system (both sides
+   of an improvement are the same infinity), and for SAR above
+   :data:`SAR_UNDEFINED_DB`: the estimate then lies in the span of the
+   references up to rounding, as the unprocessed mixture does, and its SAR
+   measures a library's precision (300 dB in one, 74 in another).  Nulls are
+   counted in ``n_undefined`` and left out of means; a SAR that is left out is
+   always a high one, so that it can only lower the mean.
+4. **Missing is an error.**  A query without a prediction stops the scoring.
+   ``--allow-partial`` scores the rest and marks the file ``partial``; partial
+   files are never ranked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+import struct
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lassbench.errors import LassbenchError, UsageError, one_line
+from lassbench.files import atomic_path, explain_os_error, read_json, write_json
+
+SCHEMA_VERSION = 1
+POLICY = "lassbench-policy-1"
+
+#: Means, intervals and tests see values limited to plus or minus this (dB).
+LIMIT_DB = 100.0
+#: A SAR above this measures rounding, not artefacts, and is undefined (dB).
+SAR_UNDEFINED_DB = 60.0
+#: An output this far below the mixture counts as silent in an absent-sound suite (dB).
+SILENT_BELOW_DB = 20.0
+
+JSON_SUFFIX = ".score.json"
+PARQUET_SUFFIX = ".score.parquet"
+
+Kind = Literal["separation", "absent"]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(max_length=5000)]
+
+
+class Strict(BaseModel):
+    """A record that refuses fields it does not know and is never changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MetricDefinition(Strict):
+    """What a number means: ``id`` names the exact definition, for good."""
+
+    id: Name
+    unit: str
+    title: Name
+    better: Literal["higher", "lower"] = "higher"
+    definition: Text = ""
+
+
+_BSS = "BSS Eval v3 (sources), 512 taps, references [target, interference], never permuted"
+
+# name, id, unit, title, definition
+_BASE = (
+    ("sdr", "bss-eval-v3-sdr-512", "dB", "SDR", f"signal to distortion; {_BSS}"),
+    ("sir", "bss-eval-v3-sir-512", "dB", "SIR", f"signal to interference; {_BSS}"),
+    ("sar", "bss-eval-v3-sar-512", "dB", "SAR", f"signal to artefacts; {_BSS}"),
+    ("si_sdr", "si-sdr-no-mean-removal", "dB", "SI-SDR",
+     "10 log10(|a s|^2 / |a s - e|^2), a = <e,s>/<s,s>, no mean removal"),
+    ("snr", "snr", "dB", "SNR",
+     "10 log10(|s|^2 / |s - e|^2), no filter, no scaling; called SDR in AudioSep and DCASE"),
+    ("clap", "clap-score", "", "CLAPScore", "cosine of the CLAP embeddings of estimate and text"),
+    ("attenuation", "absent-attenuation", "dB", "attenuation",
+     "10 log10(|mixture|^2 / |e|^2): how far below the mixture the output stays"),
+    ("silent_share", "absent-silent-share-20", "share", "silent",
+     f"share of queries whose output stays {SILENT_BELOW_DB:g} dB below the mixture"),
+)  # fmt: skip
+
+
+def _definitions() -> dict[str, MetricDefinition]:
+    base = {
+        name: MetricDefinition(id=id_, unit=unit, title=title, definition=definition)
+        for name, id_, unit, title, definition in _BASE
+    }
+    improvements = {
+        f"{name}_i": MetricDefinition(
+            id=f"{base[name].id}-improvement",
+            unit=base[name].unit,
+            title=f"{base[name].title}i",
+            definition=f"{base[name].title} of the estimate minus that of the mixture",
+        )
+        for name in ("sdr", "sir", "si_sdr", "snr", "clap")
+    }
+    return {**base, **improvements}
+
+
+#: Every metric that a score file may hold.
+METRICS: Mapping[str, MetricDefinition] = _definitions()
+
+SEPARATION_METRICS = (
+    "sdr", "sir", "sar", "si_sdr", "snr", "sdr_i", "sir_i", "si_sdr_i", "snr_i",
+)  # fmt: skip
+ABSENT_METRICS = ("attenuation", "silent_share")
+CLAP_METRICS = ("clap", "clap_i")
+#: Metrics of the unprocessed mixture that every separation row carries.
+MIXTURE_COLUMNS = ("sdr_mixture", "sir_mixture", "si_sdr_mixture", "snr_mixture")
+
+
+class SuiteInfo(Strict):
+    """The suite that was scored against, by content."""
+
+    name: Name
+    title: Text = ""
+    fingerprint: Sha256
+    list_fingerprint: Sha256
+    dataset_name: str = ""
+    dataset_fingerprint: str = ""
+    synthetic: bool
+    audio_may_be_published: bool
+    sample_rate_hz: Annotated[int, Field(gt=0)]
+    samples: Annotated[int, Field(gt=0)]
+    queries: Count
+
+
+class Cost(Strict):
+    """What the system took: processing time over audio time, and on what."""
+
+    real_time_factor: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    device: Annotated[str, Field(max_length=200)] = ""
+
+
+class SystemInfo(Strict):
+    """Who made the estimates and what they were allowed to see (from ``system.yaml``).
+
+    ``query_type`` is what the system receives: the ``text``, the target's tags
+    (``tag``), the references themselves (``oracle``: an upper bound, never
+    ranked), or nothing (``none``).
+    """
+
+    name: Name
+    authors: Text = ""
+    url: Annotated[str, Field(max_length=2000)] = ""
+    description: Text = ""
+    parameters: Count | None = None
+    query_type: Literal["text", "tag", "oracle", "none"] = "text"
+    trained_on: tuple[Text, ...] = ()
+    checkpoint_sha256: str = ""
+    cost: Cost | None = None
+    predictions_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+
+
+class Contamination(Strict):
+    """Test clips that the system says it was trained on.
+
+    ``declared`` is the number of training clips that ``system.yaml`` lists by
+    hash (0: it lists none, so that nothing is known), ``clips`` the ids of the
+    suite's clips among them.
+    """
+
+    declared: Count = 0
+    clips: tuple[str, ...] = ()
+
+
+class Coverage(Strict):
+    """Which of the frozen queries the numbers stand on.
+
+    ``queries_total`` counts the frozen list, ``renderable`` those whose clips
+    this machine has, ``queries_scored`` those with a row here.  ``partial``
+    means that predictions were missing or faulty and were left out.
+    """
+
+    queries_total: Count
+    renderable: Count
+    queries_scored: Count
+    missing_predictions: Count = 0
+    partial: bool = False
+    scored_sha256: Sha256
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Coverage:
+        if not self.queries_scored <= self.renderable <= self.queries_total:
+            raise ValueError("queries_scored <= renderable <= queries_total does not hold")
+        if self.partial != (self.queries_scored < self.renderable):
+            raise ValueError("partial must be true exactly when renderable queries were left out")
+        return self
+
+
+class Cell(Strict):
+    """A mean with its 95 % interval over ``n`` values; null where nothing is defined."""
+
+    mean: Finite | None
+    ci_low: Finite | None
+    ci_high: Finite | None
+    n: Count
+
+
+class MetricSummary(Cell):
+    """A metric over all scored queries, with the counts that the policy asks for."""
+
+    median: Finite | None
+    n_infinite: Count = 0
+    n_limited: Count = 0
+    n_undefined: Count = 0
+
+
+class AnnotatorSpread(Strict):
+    """How much a metric depends on who asked (suites with several annotators).
+
+    Attributes
+    ----------
+    mean
+        Mean over annotators of each one's mean.
+    spread
+        Standard deviation (n - 1) of the annotators' means.
+    worst, worst_annotator
+        The lowest annotator's mean, and whose it is.
+    worst_of_mixture
+        Mean over mixtures of the lowest value any annotator got.
+    within_mixture_sd
+        Root mean over mixtures of the variance (n - 1) between annotators: how
+        far one mixture's result moves with the person asking.
+    asker_share
+        That variance as a share of the total variance of the values, 0 to 1.
+    """
+
+    annotators: Count
+    mixtures: Count
+    mean: Finite
+    spread: Finite
+    worst: Finite
+    worst_annotator: str
+    worst_of_mixture: Finite
+    within_mixture_sd: Finite
+    asker_share: Finite
+
+
+class Bootstrap(Strict):
+    """How the intervals were made."""
+
+    resamples: Count
+    seed: Count
+    unit: Literal["target"] = "target"
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+
+
+Breakdowns = dict[str, dict[str, dict[str, Cell]]]
+
+
+class ScoreFile(Strict):
+    """A system's score on a suite: everything but the per-query rows."""
+
+    schema_version: Literal[1] = 1
+    lassbench_version: str
+    kind: Kind
+    suite: SuiteInfo
+    system: SystemInfo
+    coverage: Coverage
+    metrics: dict[str, MetricDefinition]
+    summary: dict[str, MetricSummary]
+    breakdowns: Breakdowns
+    annotators: dict[str, AnnotatorSpread] = Field(default_factory=dict)
+    wrong_source_share: Annotated[float, Field(ge=0, le=1)] | None
+    targets: Count
+    bootstrap: Bootstrap
+    contamination: Contamination = Contamination()
+    policy: Literal["lassbench-policy-1"] = "lassbench-policy-1"
+    engine: dict[str, str] = Field(default_factory=dict)
+    warnings: tuple[Text, ...] = ()
+    rows_sha256: Sha256
+
+    @model_validator(mode="after")
+    def _summary_is_defined(self) -> ScoreFile:
+        undefined = sorted(set(self.summary) ^ set(self.metrics))
+        if undefined:
+            raise ValueError(f"summary and metrics name different metrics: {', '.join(undefined)}")
+        return self
+
+
+class Scores(NamedTuple):
+    """A score file with its per-query rows."""
+
+    file: ScoreFile
+    rows: pa.Table
+
+
+_TEXT_COLUMNS = (
+    "query_id", "mixture_id", "target_id", "noise_id", "concept", "root", "noise_concept",
+    "query_type", "annotator", "text",
+)  # fmt: skip
+
+
+def rows_schema(kind: Kind, *, clap: bool = False) -> pa.Schema:
+    """Columns of the per-query rows of a suite of this kind, in order.
+
+    Text columns first, then metrics in dB as float64 (``clap`` without a unit),
+    then ``wrong_source`` (separation only), ``estimate_level_db`` (energy of the
+    estimate relative to the mixture's) and ``flags`` (words joined by ``;``).
+    """
+    fields = [pa.field(name, pa.string(), nullable=False) for name in _TEXT_COLUMNS]
+    separation = (*SEPARATION_METRICS[:5], *MIXTURE_COLUMNS, *SEPARATION_METRICS[5:])
+    metrics = list(separation if kind == "separation" else ABSENT_METRICS)
+    if clap:
+        metrics += ["clap", "clap_mixture", "clap_i"]
+    fields += [pa.field(name, pa.float64()) for name in metrics]
+    if kind == "separation":
+        fields.append(pa.field("wrong_source", pa.bool_(), nullable=False))
+    fields += [
+        pa.field("estimate_level_db", pa.float64(), nullable=False),
+        pa.field("flags", pa.string(), nullable=False),
+    ]
+    return pa.schema(fields)
+
+
+def column(rows: pa.Table, name: str) -> NDArray[np.float64]:
+    """A metric's column as float64, null as NaN, infinities as they are."""
+    values = rows.column(name).to_numpy(zero_copy_only=False)
+    return np.asarray(values, dtype=np.float64)
+
+
+def limited(values: NDArray[np.float64], metric: str = "sdr") -> NDArray[np.float64]:
+    """``values`` as means see them: limited to ±:data:`LIMIT_DB` if they are decibels."""
+    definition = METRICS.get(metric)
+    if definition is not None and definition.unit != "dB":
+        return values
+    return np.clip(values, -LIMIT_DB, LIMIT_DB)
+
+
+def ids_sha256(query_ids: Iterable[str]) -> str:
+    """SHA-256 over the sorted ids, one a line: which queries a result covers."""
+    return hashlib.sha256("".join(f"{one}\n" for one in sorted(query_ids)).encode()).hexdigest()
+
+
+def rows_sha256(rows: pa.Table) -> str:
+    """SHA-256 over the content of ``rows``, whatever library or codec stored them.
+
+    Column by column: name, type, then the values; floats as little-endian
+    float64 bit patterns (null as the bytes ``null``), text length-prefixed.
+    """
+    digest = hashlib.sha256()
+    for field, values in zip(rows.schema, rows.columns, strict=True):
+        digest.update(f"{field.name}:{field.type}:{len(values)}\n".encode())
+        for value in values.to_pylist():
+            digest.update(_value_bytes(value))
+    return digest.hexdigest()
+
+
+def _value_bytes(value: Any) -> bytes:
+    if value is None:
+        return b"null\n"
+    if isinstance(value, bool):
+        return b"true\n" if value else b"false\n"
+    if isinstance(value, float):
+        return struct.pack("<d", value)
+    data = str(value).encode()
+    return struct.pack("<q", len(data)) + data
+
+
+def file_stem(system_name: str) -> str:
+    """``system_name`` as the stem of a file name: letters, digits, ``.``, ``_`` and ``-``."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", system_name).strip("-.")
+    return stem[:100] or "system"
+
+
+def write_scores(folder: Path, scores: Scores) -> tuple[Path, Path]:
+    """Write ``<system>.score.json`` and ``.score.parquet`` into ``folder``; their paths.
+
+    The Parquet comes first, so that a JSON is never without its rows.
+
+    Raises
+    ------
+    LassbenchError
+        If ``folder`` cannot be written or the disk is full.
+    """
+    stem = file_stem(scores.file.system.name)
+    json_path, parquet_path = folder / f"{stem}{JSON_SUFFIX}", folder / f"{stem}{PARQUET_SUFFIX}"
+    with atomic_path(parquet_path) as temporary:
+        pq.write_table(scores.rows, temporary, compression="zstd")
+    write_json(json_path, scores.file.model_dump(mode="json"))
+    return json_path, parquet_path
+
+
+def find_score(path: str | Path) -> Path:
+    """The ``.score.json`` that ``path`` means: itself, its Parquet's, or a folder's only one.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or a folder holds several.
+    """
+    path = Path(path)
+    if path.name.endswith(PARQUET_SUFFIX):
+        path = path.with_name(path.name.removesuffix(PARQUET_SUFFIX) + JSON_SUFFIX)
+    if path.is_file():
+        return path
+    expected = f"a file that ends in {JSON_SUFFIX}, or a folder with exactly one"
+    found = sorted(path.glob(f"*{JSON_SUFFIX}")) if path.is_dir() else []
+    if len(found) == 1:
+        return found[0]
+    got = ", ".join(one.name for one in found[:5]) or "none there"
+    fix = "name the file; `lassbench score PREDICTIONS` makes one"
+    raise UsageError("no score file to read", where=path, expected=expected, got=got, fix=fix)
+
+
+def read_score_file(path: str | Path) -> ScoreFile:
+    """Read and validate the JSON half alone.
+
+    Raises
+    ------
+    LassbenchError
+        If it is missing, cut short, or does not follow the schema; the first
+        few offending fields are named.
+    """
+    path = Path(path)
+    try:
+        return ScoreFile.model_validate(read_json(path))
+    except ValidationError as error:
+        what = f"not a score file of schema version {SCHEMA_VERSION}"
+        fix = "make it anew with `lassbench score`"
+        got = describe_validation(error)
+        raise LassbenchError(what, where=path, got=got, fix=fix) from error
+
+
+def describe_validation(error: ValidationError, limit: int = 5) -> str:
+    """The first ``limit`` complaints of pydantic, one line."""
+    found = [
+        f"{'.'.join(str(part) for part in one['loc']) or 'file'}: {one['msg']}"
+        for one in error.errors(include_url=False, include_input=False)
+    ]
+    more = f"; and {len(found) - limit} more" if len(found) > limit else ""
+    return one_line("; ".join(found[:limit]) + more, 600)
+
+
+def read_rows(path: Path, file: ScoreFile) -> pa.Table:
+    """The per-query rows that belong to ``file``.
+
+    Raises
+    ------
+    LassbenchError
+        If the Parquet is missing or damaged, has other columns, is unsorted, or
+        is not what ``file`` was made from.
+    """
+    try:
+        rows = pq.read_table(path)
+    except OSError as error:
+        if error.errno:
+            raise explain_os_error(error, path) from error
+        raise _bad_rows(path, "cannot be read", str(error)) from error
+    except pa.ArrowException as error:
+        raise _bad_rows(path, "cannot be read", str(error)) from error
+    expected = rows_schema(file.kind, clap="clap" in file.metrics)
+    if rows.schema.names != expected.names or rows.schema.types != expected.types:
+        differing = sorted(set(rows.schema.names) ^ set(expected.names)) or ["types differ"]
+        raise _bad_rows(path, "has other columns", ", ".join(differing))
+    ids = rows.column("query_id").to_pylist()
+    if any(a >= b for a, b in itertools.pairwise(ids)):
+        raise _bad_rows(path, "is not sorted by query_id, or has an id twice", "")
+    if len(ids) != file.coverage.queries_scored or rows_sha256(rows) != file.rows_sha256:
+        raise _bad_rows(path, "does not match its JSON", "other rows than were summarised")
+    return rows
+
+
+def _bad_rows(path: Path, what: str, got: str) -> LassbenchError:
+    fix = "make both files anew with `lassbench score`"
+    what = f"the table of per-query rows {what}"
+    return LassbenchError(what, where=path, got=one_line(got), fix=fix)
+
+
+def read_scores(path: str | Path) -> Scores:
+    """Read a score: the JSON and the rows beside it, checked against each other.
+
+    Raises
+    ------
+    LassbenchError
+        As :func:`find_score`, :func:`read_score_file` and :func:`read_rows` do.
+    """
+    json_path = find_score(path)
+    file = read_score_file(json_path)
+    stem = json_path.name.removesuffix(JSON_SUFFIX).removesuffix(".json")
+    return Scores(file, read_rows(json_path.with_name(stem + PARQUET_SUFFIX), file))
