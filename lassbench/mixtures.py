@@ -147,7 +147,7 @@ def plan(
     for target in clips:
         chosen = _choose_noises(target, clips, noises, seed, used)
         if len(chosen) < noises:
-            reason = f"only {len(chosen)} clips of another concept share no tag with it, {noises} are needed"
+            reason = f"{len(chosen)} clips of other concepts share no tag with it, not {noises}"
             faults.append(Fault("too few noises", target.clip_id, reason))
         pairs += [(target.clip_id, noise_id) for noise_id in chosen]
     if faults:

@@ -124,6 +124,8 @@ class Query:
         Pseudonym of the person who wrote it (``a1`` ... ``a5``), or ``""``.
     expects
         ``target``, or ``silence`` when the sound is not in the mixture.
+    concept
+        The queried sound's concept, for breakdowns; ``""`` means the target's.
     """
 
     query_id: str
@@ -133,6 +135,7 @@ class Query:
     query_type: QueryType = "caption"
     annotator: str = ""
     expects: Expects = "target"
+    concept: str = ""
 
 
 #: What a system was told about the sound to extract; ``none`` for systems that

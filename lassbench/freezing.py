@@ -1,0 +1,301 @@
+"""Freezing: lists become a suite folder with hashes, whole or not at all.
+
+What is in the lists comes from a frozen benchmark (``manifests``) or is planned
+here for any dataset: each test clip as the target of a few mixtures, queried by
+its first caption, by several phrasings, or for a sound that is not there.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lassbench import audio, files
+from lassbench.dataset import Dataset
+from lassbench.errors import UsageError
+from lassbench.mixtures import plan, plan_absent
+from lassbench.records import Clip, Mixture, Query, QueryType, Split
+from lassbench.suites import (
+    MIXTURE_COLUMNS,
+    QUERY_COLUMNS,
+    SCHEMA_VERSION,
+    TAG_SEPARATOR,
+    Suite,
+    SuiteKind,
+    load_suite,
+    missing_mixtures,
+    render_from_dataset,
+)
+
+
+@dataclass(frozen=True)
+class SuitePlan:
+    """The lists of a suite before it is frozen."""
+
+    name: str
+    title: str
+    kind: SuiteKind
+    mixtures: Sequence[Mixture]
+    queries: Sequence[Query]
+    notes: str = ""
+
+
+def plan_separation(
+    dataset: Dataset,
+    *,
+    name: str = "",
+    split: Split = "test",
+    noises: int = 5,
+    seed: int = 0,
+    snr_range_db: tuple[float, float] = (0.0, 0.0),
+    phrasings: int = 1,
+    query_type: QueryType | None = None,
+) -> SuitePlan:
+    """Plan a suite for any dataset: every clip of ``split`` is a target.
+
+    Parameters
+    ----------
+    phrasings
+        Queries a mixture: the first ``phrasings`` captions of its target.
+    query_type
+        How the captions were made; by default ``templated`` for a synthetic
+        dataset and ``caption`` for any other.
+
+    Raises
+    ------
+    UsageError
+        If the split is empty or a clip has too few captions.
+    """
+    name = name or f"{dataset.name}-{split}"
+    clips = dataset.split(split)
+    _check_captions(clips, phrasings, dataset, split)
+    mixtures = plan(clips, name=name, noises=noises, seed=seed, snr_range_db=snr_range_db)
+    how: QueryType = query_type or ("templated" if dataset.synthetic else "caption")
+    queries = [
+        Query(
+            query_id=mixture.mixture_id if phrasings == 1 else f"{mixture.mixture_id}-p{number}",
+            mixture_id=mixture.mixture_id,
+            text=dataset.clips[mixture.target_id].captions[number - 1],
+            tags=dataset.clips[mixture.target_id].tags,
+            query_type=how,
+            annotator="" if phrasings == 1 else f"p{number}",
+        )
+        for mixture in mixtures
+        for number in range(1, phrasings + 1)
+    ]
+    low, high = snr_range_db
+    notes = f"{len(clips)} targets, {noises} noises each, SNR {low:g} to {high:g} dB, seed {seed}"
+    return SuitePlan(name, f"{dataset.title}: {split}", "separation", mixtures, queries, notes)
+
+
+def plan_silence(base: SuitePlan, dataset: Dataset, *, name: str = "", seed: int = 0) -> SuitePlan:
+    """The mixtures of ``base``, queried for a sound that is not in them: silence is right."""
+    name = name or f"{base.name}-absent"
+    test_clips = {m.target_id: dataset.clips[m.target_id] for m in base.mixtures}
+    asked = plan_absent(base.mixtures, test_clips, seed=seed)
+    how = base.queries[0].query_type
+    queries = []
+    for number, (mixture_id, clip_id) in enumerate(asked.items(), start=1):
+        clip = test_clips[clip_id]
+        queries.append(
+            Query(
+                query_id=f"{name}-{number:04d}",
+                mixture_id=mixture_id,
+                text=clip.captions[0],
+                tags=clip.tags,
+                query_type=how,
+                expects="silence",
+                concept=clip.concept,
+            )
+        )
+    return SuitePlan(
+        name, f"{base.title}, absent sounds", "absent", base.mixtures, queries, base.notes
+    )
+
+
+def _check_captions(clips: Sequence[Clip], phrasings: int, dataset: Dataset, split: Split) -> None:
+    if not clips:
+        raise UsageError(
+            f"the dataset has no {split} clips", where=dataset.path, fix="name another --split"
+        )
+    short = [clip for clip in clips if len(clip.captions) < phrasings]
+    if phrasings < 1 or short:
+        got = f"{short[0].clip_id} has {len(short[0].captions)}" if short else str(phrasings)
+        raise UsageError(
+            "not enough captions for that many phrasings",
+            where=dataset.path,
+            expected=f"{phrasings} captions a clip" if short else "1 phrasing or more",
+            got=got,
+            fix="lower --phrasings",
+        )
+
+
+def freeze(
+    plan: SuitePlan,
+    dataset: Dataset,
+    out: Path,
+    *,
+    export_audio: bool = True,
+    export_references: bool = False,
+    mapper: Callable[[Callable[[Mixture], Any], Iterable[Mixture]], Iterable[Any]] = map,
+) -> Suite:
+    """Write the suite folder ``out`` whole, or not at all, and open it.
+
+    Parameters
+    ----------
+    plan
+        What to freeze; mixtures whose clips the dataset lacks stay in the lists
+        and are counted as not renderable.
+    export_audio, export_references
+        Write every mixture (and its target and interference) as 32-bit float
+        WAV, so that anyone can separate and score by other means.
+    mapper
+        Applies the renderer to the mixtures in order; a parallel map fits.
+
+    Raises
+    ------
+    LassbenchError
+        If ``out`` exists and is something else than a suite, or cannot be written.
+    """
+    if out.exists() and any(out.iterdir()) and not (out / "suite.json").is_file():
+        raise UsageError(
+            "this folder is not a suite's", where=out, fix="name an empty or new folder"
+        )
+    missing = missing_mixtures(plan.mixtures, dataset)
+    todo = [mixture for mixture in plan.mixtures if mixture.mixture_id not in missing]
+
+    def build(folder: Path) -> None:
+        mixtures_csv = mixtures_to_csv(plan.mixtures).encode()
+        queries_csv = queries_to_csv(plan, dataset).encode()
+        (folder / "mixtures.csv").write_bytes(mixtures_csv)
+        (folder / "queries.csv").write_bytes(queries_csv)
+        for name in ("mixtures",) * export_audio + ("references",) * export_references:
+            (folder / name).mkdir()
+        piece = _Piece(dataset, folder, export_audio, export_references)
+        pcm = {
+            mixture.mixture_id: hashes
+            for mixture, hashes in zip(todo, mapper(piece, todo), strict=True)
+        }
+        described = _describe(plan, dataset, mixtures_csv, queries_csv, pcm)
+        described["counts"]["renderable_mixtures"] = len(todo)
+        described["references_exported"] = export_references
+        described["dataset"]["path"] = os.path.relpath(dataset.path.resolve(), out.resolve())
+        files.write_json(folder / "suite.json", described)
+
+    files.replace_folder(out, build)
+    return load_suite(out)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Renders one mixture, exports what was asked for, returns its PCM hashes."""
+
+    dataset: Dataset
+    folder: Path
+    export_audio: bool
+    export_references: bool
+
+    def __call__(self, mixture: Mixture) -> dict[str, str]:
+        rendered = render_from_dataset(self.dataset, mixture)
+        parts = {
+            "mixture": rendered.mixture,
+            "target": rendered.target,
+            "interference": rendered.interference,
+        }
+        rate = self.dataset.sample_rate_hz
+        if self.export_audio:
+            path = self.folder / "mixtures" / f"{mixture.mixture_id}.wav"
+            audio.write_wav_float(path, rendered.mixture, rate)
+        if self.export_references:
+            for part in ("target", "interference"):
+                path = self.folder / "references" / f"{mixture.mixture_id}.{part}.wav"
+                audio.write_wav_float(path, parts[part], rate)
+        return {part: float32_sha256(samples) for part, samples in parts.items()}
+
+
+def float32_sha256(samples: NDArray[np.float32]) -> str:
+    """SHA-256 of ``samples`` as float32 little-endian."""
+    return files.sha256_bytes(np.ascontiguousarray(samples, dtype="<f4").data.cast("B"))
+
+
+def _describe(
+    plan: SuitePlan,
+    dataset: Dataset,
+    mixtures_csv: bytes,
+    queries_csv: bytes,
+    pcm: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    lists = {
+        "schema_version": SCHEMA_VERSION,
+        "name": plan.name,
+        "kind": plan.kind,
+        "mixtures_sha256": files.sha256_bytes(mixtures_csv),
+        "queries_sha256": files.sha256_bytes(queries_csv),
+        "sample_rate_hz": dataset.sample_rate_hz,
+        "samples": dataset.clip_samples,
+    }
+    return {
+        **lists,
+        "title": plan.title,
+        "notes": plan.notes,
+        "synthetic": dataset.synthetic,
+        "audio_may_be_published": dataset.audio_may_be_published,
+        "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
+        "counts": {"mixtures": len(plan.mixtures), "queries": len(plan.queries)},
+        "pcm": pcm,
+        "list_fingerprint": fingerprint(lists),
+        "fingerprint": fingerprint({**lists, "pcm": pcm}),
+    }
+
+
+def mixtures_to_csv(mixtures: Iterable[Mixture]) -> str:
+    """The text of ``mixtures.csv``."""
+    rows = ((m.mixture_id, m.target_id, m.noise_id, f"{m.snr_db:g}") for m in mixtures)
+    return _to_csv(MIXTURE_COLUMNS, rows)
+
+
+def queries_to_csv(plan: SuitePlan, dataset: Dataset) -> str:
+    """The text of ``queries.csv``, with the concepts that breakdowns need."""
+    clips = {**dataset.corpus_clips, **dataset.clips}
+    mixtures = {mixture.mixture_id: mixture for mixture in plan.mixtures}
+    by_concept_root = {clip.concept: clip.root for clip in clips.values()}
+
+    def row(query: Query) -> tuple[str, ...]:
+        mixture = mixtures[query.mixture_id]
+        target, noise = clips[mixture.target_id], clips[mixture.noise_id]
+        concept = query.concept or target.concept
+        return (
+            query.query_id,
+            query.mixture_id,
+            query.text,
+            TAG_SEPARATOR.join(query.tags),
+            query.query_type,
+            query.annotator,
+            query.expects,
+            concept,
+            by_concept_root.get(concept, ""),
+            noise.concept,
+        )
+
+    return _to_csv(QUERY_COLUMNS, (row(query) for query in plan.queries))
+
+
+def _to_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of ``value`` as JSON with sorted keys."""
+    return files.sha256_bytes(files.to_json(value).encode())
