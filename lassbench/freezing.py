@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lassbench import audio, files
 from lassbench.dataset import Dataset
 from lassbench.errors import UsageError
 from lassbench.mixtures import plan, plan_absent
+from lassbench.parallel import map_ordered, open_executor
+from lassbench.progress import track
 from lassbench.records import Clip, Mixture, Query, QueryType, Split
 from lassbench.suites import (
     MIXTURE_COLUMNS,
@@ -218,12 +217,7 @@ class _Piece:
             for part in ("target", "interference"):
                 path = self.folder / "references" / f"{mixture.mixture_id}.{part}.wav"
                 audio.write_wav_float(path, parts[part], rate)
-        return {part: float32_sha256(samples) for part, samples in parts.items()}
-
-
-def float32_sha256(samples: NDArray[np.float32]) -> str:
-    """SHA-256 of ``samples`` as float32 little-endian."""
-    return files.sha256_bytes(np.ascontiguousarray(samples, dtype="<f4").data.cast("B"))
+        return {part: audio.pcm_sha256(samples) for part, samples in parts.items()}
 
 
 def _describe(
@@ -294,6 +288,35 @@ def _to_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     writer.writerow(columns)
     writer.writerows(rows)
     return text.getvalue()
+
+
+def freeze_parallel(
+    plan: SuitePlan,
+    dataset: Dataset,
+    out: Path,
+    *,
+    workers: int | None = None,
+    export_audio: bool = True,
+    export_references: bool = False,
+) -> Suite:
+    """:func:`freeze` with ``workers`` processes and progress on standard error."""
+    label = f"freezing {plan.name}"
+    with open_executor(workers) as executor:
+
+        def mapper(
+            render_one: Callable[[Mixture], Any], mixtures: Iterable[Mixture]
+        ) -> Iterable[Any]:
+            done = map_ordered(executor, render_one, mixtures)
+            return track(done, label, total=len(plan.mixtures))
+
+        return freeze(
+            plan,
+            dataset,
+            out,
+            export_audio=export_audio,
+            export_references=export_references,
+            mapper=mapper,
+        )
 
 
 def fingerprint(value: Any) -> str:

@@ -1,0 +1,109 @@
+"""``lassbench freeze``: freeze a suite of a dataset and export its audio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="freeze")
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option(
+    "--suite",
+    "name",
+    default="",
+    help="A frozen benchmark's list (lass-test, lass-absent, lass-sub-test) for a dataset built "
+    "from it; or the name of the suite to plan.  Default: <dataset>-<split>.",
+)
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Default: DATASET/suites/<name>."
+)
+@click.option(
+    "--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True
+)
+@click.option(
+    "--noises", default=5, show_default=True, help="Mixtures a target, each with another noise."
+)
+@click.option("--seed", default=0, show_default=True, help="Plans other pairs.")
+@click.option(
+    "--snr",
+    type=(float, float),
+    default=(0.0, 0.0),
+    show_default=True,
+    metavar="LOW HIGH",
+    help="Range of the peak signal-to-noise ratio in dB.",
+)
+@click.option(
+    "--phrasings", default=1, show_default=True, help="Queries a mixture, from as many captions."
+)
+@click.option(
+    "--query-type",
+    type=click.Choice(["caption", "templated"]),
+    help="How the captions were made.  Default: templated for synthetic datasets.",
+)
+@click.option("--absent", is_flag=True, help="Query each mixture for a sound that is not in it.")
+@click.option("--references", is_flag=True, help="Export target and interference too.")
+@click.option(
+    "--no-audio", is_flag=True, help="Freeze the lists only; mixtures are rendered when needed."
+)
+@click.option("--workers", type=int, help="Processes.  Default: one per processor.")
+def command(
+    dataset: Path,
+    name: str,
+    out: Path | None,
+    split: str,
+    noises: int,
+    seed: int,
+    snr: tuple[float, float],
+    phrasings: int,
+    query_type: str | None,
+    absent: bool,
+    references: bool,
+    no_audio: bool,
+    workers: int | None,
+) -> None:
+    """Freeze a test suite of DATASET and export its mixtures.
+
+    Every clip of the split is a target, mixed with noises of other concepts at
+    equal peaks.  The suite folder holds suite.json (hashes), mixtures.csv,
+    queries.csv and, as 32-bit float WAV, the mixtures.
+    """
+    from lassbench import files, freezing
+    from lassbench.dataset import open_dataset
+
+    opened = open_dataset(dataset)
+    plan = freezing.frozen_plan(opened, name)
+    if plan is None:
+        plan = freezing.plan_separation(
+            opened,
+            name="" if absent else name,
+            split=split,  # type: ignore[arg-type]  # one of click's choices
+            noises=noises,
+            seed=seed,
+            snr_range_db=snr,
+            phrasings=phrasings,
+            query_type=query_type,  # type: ignore[arg-type]  # one of click's choices
+        )
+        if absent:
+            plan = freezing.plan_silence(plan, opened, name=name, seed=seed)
+    folder = out or dataset / "suites" / plan.name
+    files.check_output_folder(folder, what="the suite folder")
+    suite = freezing.freeze_parallel(
+        plan,
+        opened,
+        folder,
+        workers=workers,
+        export_audio=not no_audio,
+        export_references=references,
+    )
+    renderable = len(suite.mixtures) - len(suite.missing)
+    click.echo(
+        f"{folder}: {renderable} of {len(suite.mixtures)} mixtures, {len(suite.queries)} queries"
+    )
+    click.echo(f"fingerprint {suite.fingerprint}")
+    if suite.missing:
+        example = next(iter(suite.missing.items()))
+        click.echo(
+            f"{len(suite.missing)} mixtures lack a clip, such as {example[0]} ({example[1]})"
+        )

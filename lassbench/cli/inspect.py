@@ -1,0 +1,39 @@
+"""``lassbench inspect``: draw and export one query."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="inspect")
+@click.argument("query_id")
+@click.option(
+    "--suite",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A suite folder, or a dataset with one suite.",
+)
+@click.option(
+    "--predictions",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A prediction folder; may be given several times.",
+)
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), default=Path("inspect"), show_default=True
+)
+def command(query_id: str, suite: Path, predictions: tuple[Path, ...], out: Path) -> None:
+    """Draw QUERY_ID's mixture, target, interference and estimates as spectrograms.
+
+    Writes a PNG with the query and the scores, and the signals as WAV beside it.
+    """
+    from lassbench import inspection
+    from lassbench.predictions import open_predictions
+    from lassbench.suites import load_suite
+
+    opened = load_suite(suite)
+    sets = [open_predictions(folder, opened) for folder in predictions]
+    for path in inspection.inspect_query(query_id, opened, sets, out):
+        click.echo(str(path))

@@ -1,0 +1,81 @@
+"""``lassbench separate``: run a system over a suite, or over one audio file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="separate")
+@click.argument("system")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--suite", type=click.Path(path_type=Path), help="A suite folder, or a dataset with one suite."
+)
+@click.option("--query", help="With FILE: what to extract, as a sentence.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Prediction folder, or output file."
+)
+@click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu or cuda, for checkpoints."
+)
+@click.option("--batch-size", default=8, show_default=True, help="Queries a step, for checkpoints.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many queries.")
+@click.option(
+    "--rate", type=int, help="With FILE: the rate the system works at.  Default: the system's own."
+)
+def command(
+    system: str,
+    file: Path | None,
+    suite: Path | None,
+    query: str | None,
+    out: Path | None,
+    device: str,
+    batch_size: int,
+    limit: int | None,
+    rate: int | None,
+) -> None:
+    """Run SYSTEM over a suite (--suite), or over one audio FILE (--query).
+
+    SYSTEM is `mixture`, `oracle`, a checkpoint folder, or package.module:object
+    with separate(mixture, query, sample_rate).
+    """
+    if (file is None) == (suite is None):
+        raise click.UsageError("give either --suite SUITE or FILE with --query TEXT")
+    if file is not None:
+        _separate_file(system, file, query, out, device, rate)
+        return
+    assert suite is not None
+    from lassbench import separators
+    from lassbench.suites import load_suite
+
+    separator = separators.find_separator(system, device=device)
+    opened = load_suite(suite)
+    folder = out or Path("predictions") / opened.name / _slug(separators.card_of(separator).name)
+    done = separators.run(separator, opened, folder, batch_size=batch_size, limit=limit)
+    count = min(limit or len(opened.queries), len(opened.renderable_queries))
+    speed = done.cost.get("real_time_factor")
+    took = f", {speed} s of computing per second of audio" if speed is not None else ""
+    click.echo(f"{folder}: {count} of {len(opened.queries)} queries by {done.card.name}{took}")
+
+
+def _separate_file(
+    system: str, file: Path, query: str | None, out: Path | None, device: str, rate: int | None
+) -> None:
+    if not query:
+        raise click.UsageError("FILE needs --query TEXT")
+    from lassbench import separators, userfiles
+    from lassbench.records import SAMPLE_RATE_HZ
+
+    separator = separators.find_separator(system, device=device)
+    if not hasattr(separator, "separate"):
+        raise click.UsageError(f"{system} needs the true sources, which a file does not come with")
+    rate_hz = rate or getattr(separator, "sample_rate_hz", SAMPLE_RATE_HZ)
+    target = out or file.with_name(f"{file.stem}.separated.wav")
+    userfiles.separate_file(separator, file, target, query=query, sample_rate_hz=rate_hz)
+    click.echo(str(target))
+
+
+def _slug(name: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split()) or "system"

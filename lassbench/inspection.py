@@ -1,0 +1,181 @@
+"""Looking at one query: spectrograms side by side, scores beneath, audio beside.
+
+Nothing is trusted that cannot be looked at.  :func:`inspect_query` draws a
+mixture, its target, its interference and any number of estimates on one scale
+and writes the same signals as WAV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lassbench import audio, files
+from lassbench.errors import UsageError, did_you_mean
+from lassbench.metrics.bss_eval import bss_eval
+from lassbench.metrics.ratios import si_sdr, snr
+from lassbench.mixtures import Rendered
+from lassbench.predictions import PredictionSet
+from lassbench.records import Query
+from lassbench.suites import Suite
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Dynamic range of the pictures, in dB below the loudest point of the mixture.
+RANGE_DB = 80.0
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture: a signal, its name, and a line of scores beneath it."""
+
+    name: str
+    title: str
+    samples: Samples
+    scores: str = ""
+
+
+def inspect_query(
+    query_id: str, suite: Suite, predictions: Sequence[PredictionSet], out: Path
+) -> list[Path]:
+    """Draw ``<query_id>.png`` into ``out`` and write each signal as WAV beside it.
+
+    Returns
+    -------
+    list of Path
+        What was written, the picture first.
+
+    Raises
+    ------
+    UsageError
+        If the suite has no such query, or a prediction folder no answer to it.
+    LassbenchError
+        If the mixture cannot be rendered or ``out`` cannot be written.
+    """
+    if query_id not in suite.queries:
+        near = did_you_mean(query_id, suite.queries)
+        raise UsageError(f"no query {query_id!r} in suite {suite.name}{near}", where=suite.path)
+    query = suite.queries[query_id]
+    rendered = suite.render(query.mixture_id)
+    panels = _reference_panels(suite, query, rendered) + _estimate_panels(
+        query, rendered, predictions
+    )
+    files.check_output_folder(out, what="the output folder")
+    picture = out / f"{query_id}.png"
+    figure = draw(panels, suite.sample_rate_hz, heading=_heading(suite, query))
+    with files.atomic_path(picture) as temporary:
+        # Without this metadata the file would carry matplotlib's version.
+        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": ""})
+    written = [picture]
+    for panel in panels:
+        path = out / f"{query_id}.{panel.name}.wav"
+        audio.write_wav_float(path, panel.samples, suite.sample_rate_hz)
+        written.append(path)
+    return written
+
+
+def _heading(suite: Suite, query: Query) -> str:
+    synthetic = ", synthetic" if suite.synthetic else ""
+    absent = " (not in the mixture: silence is right)" if query.expects == "silence" else ""
+    return f"{query.query_id}: \u201c{query.text}\u201d{absent}\n{suite.title}{synthetic}"
+
+
+def _reference_panels(suite: Suite, query: Query, rendered: Rendered) -> list[Panel]:
+    meta = suite.query_meta(query.query_id)
+    target = suite.dataset.clips[meta.target_id].concept if suite.dataset else meta.concept
+    return [
+        Panel("mixture", "mixture", rendered.mixture, _scores(rendered, rendered.mixture)),
+        Panel("target", f"target: {target}", rendered.target),
+        Panel("interference", f"interference: {meta.noise_concept}", rendered.interference),
+    ]
+
+
+def _estimate_panels(
+    query: Query, rendered: Rendered, predictions: Sequence[PredictionSet]
+) -> list[Panel]:
+    panels = []
+    for number, prediction in enumerate(predictions, start=1):
+        name = prediction.system.card.name
+        if query.query_id not in prediction.paths:
+            raise UsageError(
+                f"no usable prediction for {query.query_id}",
+                where=prediction.folder,
+                fix="run `lassbench score` on it",
+            )
+        samples = prediction.load(query.query_id)
+        panels.append(Panel(f"estimate{number}", name, samples, _scores(rendered, samples)))
+    return panels
+
+
+def _scores(rendered: Rendered, estimate: Samples) -> str:
+    if not np.any(estimate):
+        return "silent"
+    bss = bss_eval(target=rendered.target, interference=rendered.interference, estimate=estimate)
+    values: Mapping[str, float] = {
+        "SDR": bss.sdr,
+        "SIR": bss.sir,
+        "SAR": bss.sar,
+        "SI-SDR": si_sdr(reference=rendered.target, estimate=estimate),
+        "SNR": snr(reference=rendered.target, estimate=estimate),
+    }
+    # The mixture's SAR measures rounding only (FACTS section 3): shown as "-".
+    shown = {
+        name: "-" if name == "SAR" and value > 60.0 else f"{value:.2f}"
+        for name, value in values.items()
+    }
+    return "   ".join(f"{name} {value}" for name, value in shown.items()) + "  dB"
+
+
+def draw(panels: Sequence[Panel], sample_rate_hz: int, *, heading: str) -> Figure:
+    """The panels' log-magnitude spectrograms under one another, on one colour scale."""
+    from matplotlib.figure import Figure
+
+    height = 2.3 * len(panels) + 1.0
+    figure = Figure(figsize=(9.0, height), layout="constrained")
+    figure.suptitle(heading, fontsize=11, parse_math=False)
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    levels = [_level_db(panel.samples) for panel in panels]
+    top = float(levels[0].max())
+    for axis, panel, level in zip(axes, panels, levels, strict=True):
+        _draw_one(axis, panel, level, sample_rate_hz, top)
+    axes[-1].set_xlabel("time (s)")
+    figure.colorbar(axes[0].images[0], ax=list(axes), label="level (dB)", shrink=0.6)
+    return figure
+
+
+def _draw_one(
+    axis: Axes, panel: Panel, level: NDArray[np.float64], rate_hz: int, top: float
+) -> None:
+    seconds = panel.samples.shape[0] / rate_hz
+    axis.imshow(
+        level,
+        origin="lower",
+        aspect="auto",
+        extent=(0.0, seconds, 0.0, rate_hz / 2000.0),
+        vmin=top - RANGE_DB,
+        vmax=top,
+        cmap="magma",
+        interpolation="nearest",
+    )
+    axis.set_ylabel("kHz")
+    axis.set_title(panel.title, loc="left", fontsize=10, parse_math=False)
+    if panel.scores:
+        axis.set_title(panel.scores, loc="right", fontsize=8, parse_math=False)
+
+
+def _level_db(samples: Samples) -> NDArray[np.float64]:
+    from scipy.signal import ShortTimeFFT
+    from scipy.signal.windows import hann
+
+    transform = ShortTimeFFT(hann(1024, sym=False), hop=256, fs=1.0)
+    magnitude = np.abs(transform.stft(samples.astype(np.float64)))
+    return np.asarray(20.0 * np.log10(np.maximum(magnitude, 1e-10)))
