@@ -1,0 +1,519 @@
+"""Sound from files and into files: decode, resample, cut, encode, check.
+
+Everything the package hears passes through here, so that a clip is the same
+samples whatever container it came in: mono, one rate, an exact number of
+samples, 16 bits on disk.  A file that cannot be used raises :class:`AudioFault`,
+which says in one word and one sentence what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+from scipy import fft, special
+
+from lassbench.errors import Fault, LassbenchError
+from lassbench.files import atomic_open, sha256_bytes
+from lassbench.records import AudioSource, FileSource, MissingSource, RenderedSource
+
+# torchaudio's "kaiser_best": librosa's and resampy's filter of that name.
+LOWPASS_FILTER_WIDTH = 64
+ROLLOFF = 0.9475937167399596
+KAISER_BETA = 14.769656459379492
+
+#: The filter's response beyond this share of the smaller rate is below -140 dB.
+#: (Its cut-off lies at ROLLOFF / 2 = 0.474, and a Kaiser window of this length
+#: and beta has a transition of (142 - 8) / (14.36 * 128) = 0.073 ROLLOFF.)
+_STOP_BAND = 0.52
+
+#: Fraction of libsndfile's compression range, that is FLAC level 5 of 8.  On the
+#: recordings of ESC-10 level 8 takes 1.7 times as long and saves 0.5 % of the
+#: bytes; level 0 saves a third of the time and costs 6 %.
+FLAC_COMPRESSION = 0.625
+
+#: Decoded past the wanted end, so that the resampling filter (64 zero crossings
+#: either side: 9 ms at 8 kHz) sees the sound that follows and not a cut.
+_MARGIN_S = 0.05
+
+
+class AudioFault(LassbenchError):
+    """One piece of audio that cannot be used.
+
+    Attributes
+    ----------
+    kind
+        ``missing``, ``unreadable``, ``empty-file``, ``not-audio``, ``truncated``,
+        ``zero-length``, ``out-of-range``, ``nan`` or ``silent``; a
+        :class:`MissingSource` brings its own.
+    reason
+        What is wrong, in words, without the file's name.
+    """
+
+    def __init__(self, kind: str, reason: str, *, where: object = "") -> None:
+        self.kind, self.reason = kind, reason
+        super().__init__(reason, where=where, fix="replace the file, or leave the clip out")
+
+    def fault(self, where: str) -> Fault:
+        """The same as a :class:`Fault` found at ``where``."""
+        return Fault(self.kind, where, self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a file's header says: rate in Hz, channels, frames and sample format."""
+
+    rate: int
+    channels: int
+    frames: int
+    subtype: str
+
+
+# ---------------------------------------------------------------------------
+# Decoding
+# ---------------------------------------------------------------------------
+
+
+def decode(
+    path: str | Path, *, start_s: float | None = None, end_s: float | None = None
+) -> tuple[NDArray[np.float32], int]:
+    """Decode a file, or the part of it between two times, to mono.
+
+    libsndfile reads WAV, FLAC, Ogg, MP3, AIFF and their like; FFmpeg's libraries
+    (PyAV) read what it cannot, such as M4A and WebM.  Channels are averaged.
+
+    Parameters
+    ----------
+    path
+        The file.
+    start_s, end_s
+        Seconds from its beginning; ``None`` for its beginning and its end.  An
+        end beyond the file's is the file's end.
+
+    Returns
+    -------
+    samples, rate
+        ``(frames,)`` float32, full scale is 1, and the file's own rate in Hz.
+
+    Raises
+    ------
+    AudioFault
+        If the file is missing, unreadable, empty, not audio, truncated or
+        without a frame, if ``start_s`` lies at or after its end, or if a sample
+        is NaN or infinite.
+    """
+    path = Path(path)
+    _check_readable(path)
+    try:
+        samples, rate = _decode_sndfile(path, start_s, end_s)
+    except sf.LibsndfileError as refused:
+        from lassbench import audio_ffmpeg
+
+        samples, rate = audio_ffmpeg.decode(path, start_s, end_s, refused=str(refused))
+    if not np.isfinite(samples).all():
+        bad = int(np.count_nonzero(~np.isfinite(samples)))
+        raise AudioFault("nan", f"{bad} of {samples.size} samples are NaN or infinite", where=path)
+    return samples, rate
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise AudioFault("not-audio", "is not a file", where=path)
+        with path.open("rb"):
+            pass
+    except FileNotFoundError as error:
+        raise AudioFault("missing", "no such file", where=path) from error
+    except OSError as error:
+        raise AudioFault("unreadable", error.strerror or str(error), where=path) from error
+    if size == 0:
+        raise AudioFault("empty-file", "the file has no bytes", where=path)
+
+
+def _decode_sndfile(
+    path: Path, start_s: float | None, end_s: float | None
+) -> tuple[NDArray[np.float32], int]:
+    with sf.SoundFile(path) as stream:
+        rate, frames = int(stream.samplerate), int(stream.frames)
+        shortened = missing_bytes(path, stream.format)
+        if shortened:
+            raise AudioFault("truncated", shortened, where=path)
+        if frames == 0:
+            raise AudioFault("zero-length", "holds no audio frames", where=path)
+        start, stop = frame_range(frames, rate, start_s, end_s, path)
+        try:
+            if start:
+                stream.seek(start)
+            samples = stream.read(stop - start, dtype="float32", always_2d=True)
+        except sf.LibsndfileError as error:
+            raise AudioFault(
+                "truncated", f"breaks off: {error.error_string}", where=path
+            ) from error
+    if len(samples) < stop - start:
+        raise AudioFault(
+            "truncated",
+            f"breaks off after {start + len(samples)} of {frames} frames",
+            where=path,
+        )
+    return to_mono(samples), rate
+
+
+def frame_range(
+    frames: int, rate: int, start_s: float | None, end_s: float | None, path: Path
+) -> tuple[int, int]:
+    """First frame and one past the last between two times of a file of ``frames``."""
+    start = round((start_s or 0.0) * rate)
+    stop = frames if end_s is None else min(frames, round(end_s * rate))
+    if start >= frames:
+        raise AudioFault(
+            "out-of-range",
+            f"starts at {start_s:g} s, but the file is {frames / rate:.3f} s long",
+            where=path,
+        )
+    return start, max(start + 1, stop)
+
+
+def to_mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average ``(frames, channels)`` over the channels: ``(frames,)`` float32."""
+    if samples.shape[1] == 1:
+        return np.ascontiguousarray(samples[:, 0])
+    return np.asarray(samples.mean(axis=1, dtype=np.float64), dtype=np.float32)
+
+
+def missing_bytes(path: Path, container: str) -> str:
+    """Why a WAV or Ogg file is shorter than it says, or ``""``.
+
+    libsndfile reads a WAV file whose end was cut off as a shorter one, and an
+    Ogg file up to its last whole page, without a word.  FLAC and the others
+    give themselves away when they are read.
+    """
+    if container in {"WAV", "WAVEX"}:
+        return _missing_wav_bytes(path)
+    if container == "OGG":
+        return _missing_ogg_pages(path)
+    return ""
+
+
+def _missing_wav_bytes(path: Path) -> str:
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        order = {b"RIFF": "<", b"RIFX": ">"}.get(stream.read(12)[:4])
+        if order is None:
+            return ""
+        while len(header := stream.read(8)) == 8:
+            name, length = struct.unpack(f"{order}4sI", header)
+            if name == b"data":
+                # Streams of unknown length are written with a size of all ones.
+                present = size - stream.tell()
+                if length not in {0xFFFFFFFF, 0x7FFFFFFF} and present < length:
+                    return f"the header promises {length} bytes of samples, {present} are there"
+                return ""
+            stream.seek(length + length % 2, io.SEEK_CUR)
+    return ""
+
+
+def _missing_ogg_pages(path: Path) -> str:
+    # A page has at most 27 + 255 + 255 * 255 bytes; the last one of a whole
+    # stream carries the end-of-stream flag (RFC 3533, section 6).
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 65307))
+        tail = stream.read()
+    at = tail.rfind(b"OggS")
+    page = tail[at:]
+    if at < 0 or len(page) < 27 or len(page) < 27 + page[26]:
+        return "breaks off inside an Ogg page"
+    length = 27 + page[26] + sum(page[27 : 27 + page[26]])
+    if len(page) < length:
+        return f"its last Ogg page should have {length} bytes, {len(page)} are there"
+    return "" if page[5] & 4 else "breaks off before the page that ends the stream"
+
+
+def decode_bytes(data: bytes) -> tuple[NDArray[np.float32], int]:
+    """Decode a whole file held in memory to mono float32 and its rate in Hz.
+
+    Raises
+    ------
+    AudioFault
+        If ``data`` is not audio that libsndfile reads.
+    """
+    samples, rate = _read_memory(data, "float32")
+    return to_mono(samples), rate
+
+
+def decode_int16(data: bytes) -> tuple[NDArray[np.int16], int]:
+    """Decode a mono 16-bit file held in memory to its exact samples and rate in Hz.
+
+    Raises
+    ------
+    AudioFault
+        If ``data`` is not mono audio that libsndfile reads.
+    """
+    samples, rate = _read_memory(data, "int16")
+    if samples.shape[1] != 1:
+        raise AudioFault("not-mono", f"has {samples.shape[1]} channels, expected 1")
+    return np.ascontiguousarray(samples[:, 0], dtype=np.int16), rate
+
+
+def _read_memory(data: bytes, dtype: str) -> tuple[NDArray[np.float32], int]:
+    if not data:
+        raise AudioFault("empty-file", "no bytes")
+    try:
+        with sf.SoundFile(io.BytesIO(data)) as stream:
+            samples = stream.read(dtype=dtype, always_2d=True)
+            frames, rate = int(stream.frames), int(stream.samplerate)
+    except sf.LibsndfileError as error:
+        raise AudioFault("not-audio", f"cannot be decoded: {error.error_string}") from error
+    if len(samples) < frames:
+        raise AudioFault("truncated", f"breaks off after {len(samples)} of {frames} frames")
+    return samples, rate
+
+
+def probe(path: str | Path) -> Probe:
+    """Read a file's header.
+
+    Raises
+    ------
+    AudioFault
+        If the file is missing, unreadable, empty, truncated or not audio that
+        libsndfile reads.
+    """
+    path = Path(path)
+    _check_readable(path)
+    try:
+        info = sf.info(str(path))
+    except sf.LibsndfileError as error:
+        raise AudioFault(
+            "not-audio", f"cannot be decoded: {error.error_string}", where=path
+        ) from error
+    shortened = missing_bytes(path, info.format)
+    if shortened:
+        raise AudioFault("truncated", shortened, where=path)
+    return Probe(int(info.samplerate), int(info.channels), int(info.frames), str(info.subtype))
+
+
+# ---------------------------------------------------------------------------
+# Resampling
+# ---------------------------------------------------------------------------
+
+
+def resample(x: NDArray[np.floating], from_hz: int, to_hz: int) -> NDArray[np.float32]:
+    """Resample ``x`` with a Kaiser-windowed sinc.
+
+    Equal to ``torchaudio.functional.resample`` with ``kaiser_best``'s
+    parameters (see the constants above), computed through the FFT: one
+    multiplication a bin in place of 187 a sample.  float64 inside, so that
+    the rounding of one machine's FFT never reaches a 16-bit result.
+
+    Parameters
+    ----------
+    x
+        ``(frames,)`` samples at ``from_hz``.
+    from_hz, to_hz
+        Rates in Hz, positive.
+
+    Returns
+    -------
+    ``(ceil(frames * to_hz / from_hz),)`` float32.
+    """
+    if from_hz < 1 or to_hz < 1:
+        raise ValueError(f"rates must be positive, got {from_hz} and {to_hz}")
+    if from_hz == to_hz or x.size == 0:
+        return np.asarray(x, dtype=np.float32)
+    common = math.gcd(from_hz, to_hz)
+    orig, new = from_hz // common, to_hz // common
+    length = -(-x.size * new // orig)
+    # The input is padded so that the filter cannot reach round the end, to a
+    # whole number of blocks: `orig` samples in are exactly `new` samples out.
+    blocks = int(fft.next_fast_len(-(-(x.size + _reach(orig, new) + 1) // orig), real=True))
+    size_in, size_out = blocks * orig, blocks * new
+    response = _response(orig, new, size_in)
+    spectrum = fft.rfft(np.asarray(x, dtype=np.float64), size_in)
+    shaped = _images(spectrum, size_in, len(response)) * response
+    y = fft.irfft(_fold(shaped, size_out), size_out)[:length]
+    return np.asarray(y, dtype=np.float32)
+
+
+def _reach(orig: int, new: int) -> int:
+    """Half the filter's length in input samples."""
+    return math.ceil(LOWPASS_FILTER_WIDTH * orig / (min(orig, new) * ROLLOFF))
+
+
+@functools.lru_cache(maxsize=16)
+def _response(orig: int, new: int, size: int) -> NDArray[np.float64]:
+    """The filter at the bins of a ``size``-point FFT, up to its stop band.
+
+    The kernel is sampled at twice the input's rate, so that its response there
+    is its own and not that of its images.
+    """
+    base = min(orig, new) * ROLLOFF
+    reach = 2 * _reach(orig, new)
+    time = np.arange(-reach, reach + 1) / (2 * orig) * base
+    time = np.clip(time, -LOWPASS_FILTER_WIDTH, LOWPASS_FILTER_WIDTH)
+    window = special.i0(KAISER_BETA * np.sqrt(1 - (time / LOWPASS_FILTER_WIDTH) ** 2))
+    kernel = np.sinc(time) * window / special.i0(KAISER_BETA) * base / (2 * orig)
+    around_zero = np.zeros(2 * size)
+    # Added, not assigned: round a very short transform the two halves overlap.
+    around_zero[: reach + 1] += kernel[reach:]
+    around_zero[-reach:] += kernel[:reach]
+    bins = math.ceil(_STOP_BAND * min(orig, new) / orig * size) + 1
+    # The gain new/orig makes up for the lengths of the two transforms.
+    response = fft.rfft(around_zero)[:bins].real * (new / orig)
+    response.setflags(write=False)
+    return response
+
+
+def _images(spectrum: NDArray[np.complex128], size: int, bins: int) -> NDArray[np.complex128]:
+    """The first ``bins`` bins of a real signal's spectrum, also beyond half its rate."""
+    if bins <= len(spectrum):
+        return spectrum[:bins]
+    beyond = np.arange(len(spectrum), bins)
+    return np.concatenate([spectrum, spectrum[size - beyond].conj()])
+
+
+def _fold(spectrum: NDArray[np.complex128], size: int) -> NDArray[np.complex128]:
+    """The half spectrum of a ``size``-sample signal: what lies beyond it is aliased back."""
+    bins = size // 2 + 1
+    folded = np.zeros(bins, dtype=np.complex128)
+    folded[: len(spectrum)] = spectrum[:bins]
+    beyond = np.arange((size + 1) // 2, len(spectrum))
+    folded[size - beyond] += spectrum[beyond].conj()
+    return folded
+
+
+# ---------------------------------------------------------------------------
+# Lengths, levels and encodings
+# ---------------------------------------------------------------------------
+
+
+def fit(x: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
+    """Cut ``x`` at its end, or pad it there with zeros, to ``(samples,)``."""
+    if x.size >= samples:
+        return x[:samples]
+    fitted = np.zeros(samples, dtype=x.dtype)
+    fitted[: x.size] = x
+    return fitted
+
+
+def to_int16(x: NDArray[np.floating]) -> NDArray[np.int16]:
+    """16-bit samples of ``x``: times 32768, rounded half to even, clipped to the range."""
+    scaled = np.rint(np.asarray(x, dtype=np.float64) * 32768.0)
+    return np.clip(scaled, -32768, 32767).astype(np.int16)
+
+
+def to_float32(x: NDArray[np.int16]) -> NDArray[np.float32]:
+    """``x / 32768``, which float32 holds exactly: the inverse of :func:`to_int16`."""
+    return x.astype(np.float32) * np.float32(1 / 32768)
+
+
+def pcm_sha256(x: NDArray[np.int16] | NDArray[np.float32]) -> str:
+    """SHA-256 of the samples as little-endian int16 or float32, whichever ``x`` is."""
+    order = "<i2" if x.dtype.kind == "i" else "<f4"
+    return sha256_bytes(np.ascontiguousarray(x, dtype=order).data.cast("B"))
+
+
+def encode_flac(x: NDArray[np.int16] | NDArray[np.float32], rate: int) -> bytes:
+    """``x`` as a mono 16-bit FLAC file; floats go through :func:`to_int16`."""
+    samples = x if x.dtype == np.int16 else to_int16(x.astype(np.float32, copy=False))
+    memory = io.BytesIO()
+    sf.write(
+        memory,
+        samples,
+        rate,
+        format="FLAC",
+        subtype="PCM_16",
+        compression_level=FLAC_COMPRESSION,
+    )
+    return memory.getvalue()
+
+
+def write_wav_float(path: str | Path, x: NDArray[np.float32], rate: int) -> None:
+    """Write ``x`` as a mono 32-bit float WAV, atomically, the same bytes every time.
+
+    The header is written here because libsndfile's carries a PEAK chunk with
+    the time of writing.  WAVE format 3 with the ``fact`` chunk that it asks for.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is not one-dimensional.
+    LassbenchError
+        If the file cannot be written.
+    """
+    if x.ndim != 1:
+        raise ValueError(f"expected mono samples of shape (frames,), got {x.shape}")
+    data = np.ascontiguousarray(x, dtype="<f4").tobytes()
+    with atomic_open(Path(path)) as stream:
+        _write_wav_header(stream, frames=x.size, rate=rate)
+        stream.write(data)
+
+
+def _write_wav_header(stream: IO[bytes], *, frames: int, rate: int) -> None:
+    size = 4 * frames
+    form = struct.pack("<4sIHHIIHHH", b"fmt ", 18, 3, 1, rate, 4 * rate, 4, 32, 0)
+    fact = struct.pack("<4sII", b"fact", 4, frames)
+    data = struct.pack("<4sI", b"data", size)
+    body = b"WAVE" + form + fact + data
+    stream.write(struct.pack("<4sI", b"RIFF", len(body) + size) + body)
+
+
+# ---------------------------------------------------------------------------
+# A clip's samples
+# ---------------------------------------------------------------------------
+
+
+def read_source(source: AudioSource, *, sample_rate_hz: int, seconds: float) -> NDArray[np.float32]:
+    """The samples of one clip, wherever its audio is.
+
+    Mono, resampled, cut or zero-padded at the end to exactly ``seconds``.  A
+    peak above full scale (float files, or the resampling filter's overshoot) is
+    brought down to full scale by scaling the whole clip, not by clipping: the
+    benchmark mixes peak-normalised clips, so only clipping would be heard.
+
+    Returns
+    -------
+    ``(round(seconds * sample_rate_hz),)`` float32 within [-1, 1].
+
+    Raises
+    ------
+    AudioFault
+        If there is no such audio, it cannot be decoded, or it is silent: every
+        sample rounds to zero at 16 bits, so that no mixing can normalise it.
+    """
+    samples = round(seconds * sample_rate_hz)
+    if isinstance(source, MissingSource):
+        raise AudioFault(source.kind, source.reason)
+    if isinstance(source, RenderedSource):
+        from lassbench.corpora import synthesis
+
+        x = synthesis.render(
+            source.concept,
+            source.key,
+            sample_rate_hz=sample_rate_hz,
+            seconds=seconds,
+            tags=source.tags,
+        )
+    else:
+        x = _read_file(source, sample_rate_hz, seconds)
+    x = fit(x, samples)
+    peak = float(np.max(np.abs(x), initial=0.0))
+    if peak <= 0.5 / 32768:
+        raise AudioFault("silent", f"every sample of its {seconds:g} s is zero at 16 bits")
+    return x / np.float32(peak) if peak > 1.0 else x
+
+
+def _read_file(source: FileSource, sample_rate_hz: int, seconds: float) -> NDArray[np.float32]:
+    start = source.start_s or 0.0
+    wanted = seconds if source.end_s is None else min(seconds, source.end_s - start)
+    # With no end given, what follows the cut is real sound: let the filter see it.
+    margin = _MARGIN_S if source.end_s is None or source.end_s - start > seconds else 0.0
+    x, rate = decode(source.path, start_s=source.start_s, end_s=start + wanted + margin)
+    return resample(x, rate, sample_rate_hz)

@@ -1,0 +1,121 @@
+"""Decoding what libsndfile cannot, with FFmpeg's libraries (PyAV): M4A, WebM, Opus.
+
+Apart from :mod:`lassbench.audio` because it imports PyAV, which most runs never
+need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from lassbench.audio import AudioFault, frame_range, to_mono
+
+# Audio containers only, from local files only: FFmpeg also knows playlists and
+# virtual containers, which would make it open other files and addresses that a
+# stranger's file names.
+_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": "aac,aiff,amr,ape,asf,avi,caf,eac3,ac3,flac,flv,matroska,mov,mp3,mpegts,"
+    "ogg,tta,w64,wav,wv",
+}
+
+#: Decoding begins this long before a cut: AAC needs a frame or two of run-up and
+#: Opus 80 ms (RFC 7845, section 4.6).
+_RUN_UP_S = 0.5
+
+#: A container's duration is rounded, and the last packet may be short.
+_SHORT_BY_S = 0.25
+
+
+def decode(
+    path: Path, start_s: float | None, end_s: float | None, *, refused: str
+) -> tuple[NDArray[np.float32], int]:
+    """Like :func:`lassbench.audio.decode`; ``refused`` is what libsndfile said.
+
+    Raises
+    ------
+    AudioFault
+        As there, except for NaN.
+    """
+    try:
+        # "file:" keeps a name such as "concat:a|b" from being read as a protocol.
+        with av.open(f"file:{path}", options=dict(_OPTIONS)) as container:
+            if not container.streams.audio:
+                raise AudioFault("not-audio", "holds no audio stream", where=path)
+            return _decode_stream(container, path, start_s, end_s)
+    except av.error.InvalidDataError as error:
+        raise AudioFault("not-audio", _reason(refused, error), where=path) from error
+    except av.error.EOFError as error:
+        raise AudioFault("truncated", "breaks off in its header", where=path) from error
+    except (av.error.FFmpegError, ValueError) as error:
+        raise AudioFault("not-audio", _reason(refused, error), where=path) from error
+
+
+def _reason(refused: str, error: Exception) -> str:
+    told = refused.rsplit(": ", maxsplit=1)[-1].rstrip(".")
+    return f"cannot be decoded (libsndfile: {told}; FFmpeg: {str(error).split(': ')[0]})"
+
+
+def _decode_stream(
+    container: Any, path: Path, start_s: float | None, end_s: float | None
+) -> tuple[NDArray[np.float32], int]:
+    stream = container.streams.audio[0]
+    start = start_s or 0.0
+    if start > _RUN_UP_S:
+        container.seek(int((start - _RUN_UP_S) * av.time_base), backward=True, any_frame=False)
+    pieces: list[NDArray[np.float32]] = []
+    first_s, rate, frames = 0.0, 0, 0
+    for at_s, piece, piece_rate in _pieces(container, stream):
+        if not pieces:
+            first_s, rate = at_s, piece_rate
+        pieces.append(piece)
+        frames += len(piece)
+        if end_s is not None and first_s + frames / rate >= end_s:
+            break
+    if not pieces:
+        if start:
+            raise AudioFault("out-of-range", f"no audio at or after {start:g} s", where=path)
+        raise AudioFault("zero-length", "holds no audio frames", where=path)
+    _check_whole(container, stream, path, first_s + frames / rate, end_s)
+    # The first frame decoded need not be the file's first: count from its time.
+    skipped = round(first_s * rate)
+    begin, end = frame_range(skipped + frames, rate, start_s, end_s, path)
+    samples = np.concatenate(pieces)
+    begin, end = max(0, begin - skipped), end - skipped
+    return to_mono(samples[begin:end]), rate
+
+
+def _pieces(container: Any, stream: Any) -> Iterator[tuple[float, NDArray[np.float32], int]]:
+    """Time in seconds, ``(frames, channels)`` samples and rate of each decoded frame."""
+    resampler = None
+    for frame in container.decode(stream):
+        if resampler is None:
+            # Keeps rate and channels, and makes the samples planar floats.
+            resampler = av.AudioResampler(
+                format="fltp", layout=frame.layout, rate=frame.sample_rate
+            )
+        at_s = float(frame.time or 0.0)
+        for out in resampler.resample(frame):
+            yield at_s, np.asarray(out.to_ndarray().T, dtype=np.float32), int(out.sample_rate)
+
+
+def _check_whole(
+    container: Any, stream: Any, path: Path, decoded_s: float, end_s: float | None
+) -> None:
+    if stream.duration is not None:
+        promised = float(stream.duration * stream.time_base)
+    elif container.duration is not None:
+        promised = container.duration / av.time_base
+    else:
+        return
+    wanted = promised if end_s is None else min(promised, end_s)
+    if decoded_s < wanted - _SHORT_BY_S:
+        raise AudioFault(
+            "truncated", f"breaks off after {decoded_s:.2f} of {promised:.2f} s", where=path
+        )

@@ -1,0 +1,204 @@
+"""What every corpus offers: its card, its clips, and where each clip's audio is."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
+from lassbench.files import explain_os_error
+from lassbench.records import CLIP_SECONDS, SAMPLE_RATE_HZ, SPLITS, AudioSource, Clip
+
+
+@dataclass(frozen=True)
+class CorpusCard:
+    """Where a corpus comes from and on what terms.
+
+    Attributes
+    ----------
+    name
+        Its short name: ``synthetic``, ``esc50`` ...
+    title, homepage, licence, citation
+        For people: full name, address, terms of use, how to cite it.
+    sample_rate_hz, clip_seconds
+        The rate in Hz and the length in seconds at which its clips are written.
+    synthetic
+        True when no clip is a recording.  Every result then says so.
+    audio_may_be_published
+        True when the terms allow passing the audio on.
+    notes
+        What a reader of its results has to know: how it was split, where its
+        captions come from.
+    """
+
+    name: str
+    title: str
+    homepage: str
+    licence: str
+    citation: str
+    sample_rate_hz: int = SAMPLE_RATE_HZ
+    clip_seconds: float = CLIP_SECONDS
+    synthetic: bool = False
+    audio_may_be_published: bool = False
+    notes: str = ""
+
+    @property
+    def clip_samples(self) -> int:
+        """Samples in a clip."""
+        return round(self.clip_seconds * self.sample_rate_hz)
+
+
+@runtime_checkable
+class Corpus(Protocol):
+    """A list of clips and where their audio is.
+
+    Implementations are small frozen dataclasses that pickle: paths and
+    settings, no audio.
+    """
+
+    @property
+    def card(self) -> CorpusCard:
+        """The corpus's card."""
+        ...
+
+    def clips(self) -> list[Clip]:
+        """Every clip, sorted by (split, clip_id), in the order of ``SPLITS``.
+
+        Raises
+        ------
+        FaultsError
+            Listing every bad row of the corpus's tables (file:line).
+        """
+        ...
+
+    def locate(self, clip: Clip) -> AudioSource:
+        """Where the audio of ``clip`` is, or why there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a CSV table: ``where`` is ``file:line``, ``cells`` go by column name."""
+
+    where: str
+    cells: dict[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells.get(column, "")
+
+
+def in_order(clips: Iterable[Clip]) -> list[Clip]:
+    """``clips`` sorted by split (train, validation, test) and clip_id."""
+    return sorted(clips, key=lambda clip: (SPLITS.index(clip.split), clip.clip_id))
+
+
+def read_table(
+    path: Path, required: Sequence[str], *, one_of: Sequence[Sequence[str]] = ()
+) -> list[Row]:
+    """The rows of a CSV file with a header line.
+
+    Byte-order marks and Windows line ends are read over; columns that nobody
+    asked for are kept; empty lines are skipped.
+
+    Parameters
+    ----------
+    path
+        The file.
+    required
+        Columns that must be there.
+    one_of
+        Groups of columns, of each of which at least one must be there.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing.
+    LassbenchError
+        If it is unreadable or not UTF-8, has no header, or lacks a column.
+    FaultsError
+        If rows have more or fewer cells than the header, all of them listed.
+    """
+    text = _read_text(path)
+    # The csv module counts physical lines, so a quoted line break does not
+    # shift the numbers that messages give.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: list[str] | None = None
+    rows: list[Row] = []
+    faults: list[Fault] = []
+    try:
+        for cells in reader:
+            where = f"{path}:{reader.line_num}"
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header = [cell.strip() for cell in cells]
+                _check_header(header, where, required, one_of)
+            elif len(cells) != len(header):
+                faults.append(
+                    Fault("cells", where, f"has {len(cells)} cells, the header {len(header)}")
+                )
+            else:
+                stripped = (cell.strip() for cell in cells)
+                rows.append(Row(where, dict(zip(header, stripped, strict=True))))
+    except csv.Error as error:
+        faults.append(Fault("quoting", f"{path}:{reader.line_num}", f"not valid CSV: {error}"))
+    if header is None:
+        raise LassbenchError("has no header line", where=path, expected=", ".join(required))
+    if faults:
+        raise FaultsError("rows that cannot be read", faults, fix="correct these lines")
+    return rows
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LassbenchError(
+            f"not UTF-8 text (byte {error.start})", where=path, fix="save it as UTF-8"
+        ) from error
+    except FileNotFoundError as error:
+        raise UsageError("no such file", where=path, fix="check the path") from error
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+
+
+def _check_header(
+    header: list[str], where: str, required: Sequence[str], one_of: Sequence[Sequence[str]]
+) -> None:
+    missing = [column for column in required if column not in header]
+    missing += [" or ".join(group) for group in one_of if not set(group) & set(header)]
+    if missing:
+        near = "".join(did_you_mean(column, header) for column in missing)
+        raise LassbenchError(
+            f"the table lacks the column {', '.join(missing)}{near}",
+            where=where,
+            expected=", ".join([*required, *(" or ".join(group) for group in one_of)]),
+            got=", ".join(header),
+            fix="add the column, or name the right file",
+        )
+    twice = sorted({column for column in header if column and header.count(column) > 1})
+    if twice:
+        raise LassbenchError(
+            f"the table has the column {', '.join(twice)} twice",
+            where=where,
+            fix="rename or remove one of them",
+        )
+
+
+def require_folder(path: Path, *, what: str) -> None:
+    """Refuse a source folder that is not there.
+
+    Raises
+    ------
+    UsageError
+        If ``path`` is not a folder.
+    """
+    if not path.is_dir():
+        got = "a file" if path.exists() else "nothing"
+        raise UsageError(
+            f"{what} is not a folder", where=path, got=got, fix="check the path given as --source"
+        )
