@@ -1,0 +1,278 @@
+"""Intervals, tests and ranks against SciPy, closed forms and simulations."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from lassbench.statistics import (
+    EXACT_CLUSTERS,
+    asker_spread,
+    bootstrap_columns,
+    cluster_bootstrap,
+    expanded_tail,
+    paired_difference,
+    rank_intervals,
+    sign_flip_p_value,
+)
+
+
+def _clustered(generator: np.random.Generator, clusters: int, within: float, between: float):
+    """Values whose clusters differ in size, and whose size depends on their level."""
+    values, labels = [], []
+    for cluster in range(clusters):
+        effect = generator.normal(0, between)
+        size = generator.integers(3, 6) if effect > 0 else generator.integers(1, 4)
+        values += list(effect + generator.normal(0, within, size))
+        labels += [f"c{cluster:03d}"] * size
+    return np.array(values), np.array(labels)
+
+
+# --- intervals --------------------------------------------------------------
+
+
+def test_interval_is_scipys_when_every_cluster_has_one_value() -> None:
+    values = np.random.default_rng(1).gamma(2.0, size=60)
+    found = cluster_bootstrap(values, np.arange(60), resamples=40_000)
+    level = 1 - 2 * expanded_tail(60)
+    oracle = scipy.stats.bootstrap(
+        (values,), np.mean, n_resamples=40_000, confidence_level=level, method="percentile", rng=2
+    ).confidence_interval
+    noise = 4 * np.std(values) / math.sqrt(60) / math.sqrt(40_000 * 0.025)
+    assert found.mean == pytest.approx(values.mean(), abs=1e-12)
+    assert found.low == pytest.approx(oracle.low, abs=noise)
+    assert found.high == pytest.approx(oracle.high, abs=noise)
+
+
+def test_expanded_tail_gives_students_interval_for_normal_means() -> None:
+    """For normal means the bootstrap's spread is s sqrt((K-1)/K)/sqrt(K), so the
+    expanded percentile must land on Student's interval: mean ± t s / sqrt(K)."""
+    for clusters in (3, 10, 200):
+        z = -scipy.stats.norm.ppf(expanded_tail(clusters))
+        t = scipy.stats.t.ppf(0.975, clusters - 1)
+        assert z * math.sqrt((clusters - 1) / clusters) == pytest.approx(t, rel=1e-9)
+
+
+def test_two_clusters_of_unequal_size_span_both_cluster_means() -> None:
+    """Resamples of two clusters are {a,a}, {a,b}, {b,b}; the expanded interval of
+    two clusters is all of them."""
+    found = cluster_bootstrap([1.0, 1.0, 1.0, 5.0], ["a", "a", "a", "b"])
+    assert (found.mean, found.low, found.high) == (2.0, 1.0, 5.0)
+
+
+def test_resampled_means_weigh_queries_not_clusters() -> None:
+    """Three clusters of sizes 1, 2, 3: the exact distribution over all 27 draws."""
+    values, labels = np.array([0.0, 3.0, 5.0, 7.0, 8.0, 12.0]), np.array([0, 1, 1, 2, 2, 2])
+    groups = [values[labels == one] for one in range(3)]
+    exact = [
+        np.concatenate([groups[one] for one in draw]).mean()
+        for draw in itertools.product(range(3), repeat=3)
+    ]
+    level = 0.3  # ends well inside the distribution
+    tail = expanded_tail(3, level)
+    found = cluster_bootstrap(values, labels, resamples=50_000, level=level)
+    assert found.low == pytest.approx(np.quantile(exact, tail, method="inverted_cdf"), abs=1e-9)
+    assert found.high == pytest.approx(
+        np.quantile(exact, 1 - tail, method="inverted_cdf"), abs=1e-9
+    )
+
+
+@pytest.mark.parametrize("clusters", [10, 40])
+def test_coverage_is_what_it_says_and_ignoring_clusters_is_not(clusters: int) -> None:
+    """1 dB within and 3 dB between targets.  The true mean over queries is that of
+    the size-weighted effect: E[size * effect] / E[size]."""
+    generator = np.random.default_rng(5)
+    # size 3..5 (mean 4) above zero, 1..3 (mean 2) below; half-normal mean 3 sqrt(2/pi).
+    truth = 3 * math.sqrt(2 / math.pi) * (4 - 2) / 2 / 3
+    hits = naive = 0
+    runs = 400
+    for run in range(runs):
+        values, labels = _clustered(generator, clusters, within=1.0, between=3.0)
+        interval = cluster_bootstrap(values, labels, resamples=1000, seed=run)
+        hits += interval.low <= truth <= interval.high
+        interval = cluster_bootstrap(values, np.arange(len(values)), resamples=1000, seed=run)
+        naive += interval.low <= truth <= interval.high
+    assert 0.915 <= hits / runs <= 0.985
+    assert naive / runs < 0.85
+
+
+def test_columns_equal_their_single_intervals_and_nan_is_left_out() -> None:
+    generator = np.random.default_rng(3)
+    table = generator.normal(size=(50, 3))
+    table[::7, 1] = np.nan
+    labels = np.repeat(np.arange(10), 5)
+    columns = bootstrap_columns(table, labels)
+    for index, interval in enumerate(columns):
+        defined = ~np.isnan(table[:, index])
+        alone = cluster_bootstrap(table[defined, index], labels[defined])
+        assert interval.mean == pytest.approx(np.nanmean(table[:, index]), abs=1e-12)
+        assert interval.low == pytest.approx(alone.low, abs=1e-12)
+        assert interval.high == pytest.approx(alone.high, abs=1e-12)
+
+
+def test_too_little_to_judge_gives_nan_not_a_number() -> None:
+    one = cluster_bootstrap([1.0, 3.0], ["a", "a"])
+    assert one.mean == 2.0
+    assert math.isnan(one.low)
+    assert math.isnan(one.high)
+    assert math.isnan(cluster_bootstrap([np.nan, np.nan], ["a", "b"]).mean)
+    assert math.isnan(cluster_bootstrap([], []).mean)
+
+
+def test_infinite_values_and_unequal_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="limited"):
+        cluster_bootstrap([1.0, np.inf], ["a", "b"])
+    with pytest.raises(ValueError, match="limited"):
+        paired_difference([1.0, np.inf], [0.0, np.inf], ["a", "b"])
+    with pytest.raises(ValueError, match="clusters"):
+        cluster_bootstrap([1.0, 2.0], ["a"])
+    with pytest.raises(ValueError, match="paired"):
+        paired_difference([1.0], [1.0, 2.0], ["a", "b"])
+
+
+def test_many_clusters_take_several_blocks_and_stay_right() -> None:
+    values = np.random.default_rng(8).normal(size=3000)
+    found = cluster_bootstrap(values, np.arange(3000), resamples=2000)
+    half = 1.96 * values.std(ddof=1) / math.sqrt(3000)
+    assert found.high - found.mean == pytest.approx(half, rel=0.12)
+    assert found == cluster_bootstrap(values, np.arange(3000), resamples=2000)
+
+
+# --- paired tests -----------------------------------------------------------
+
+
+def test_sign_flip_p_value_is_scipys_exact_one() -> None:
+    sums = np.random.default_rng(4).normal(0.4, 1.0, size=11)
+    oracle = scipy.stats.permutation_test(
+        (sums,), np.sum, permutation_type="samples", n_resamples=np.inf
+    )
+    assert sign_flip_p_value(sums) == pytest.approx(oracle.pvalue, abs=1e-12)
+
+
+def test_unanimous_targets_have_the_smallest_possible_p_value() -> None:
+    for count in (2, 5, EXACT_CLUSTERS):
+        assert sign_flip_p_value(np.arange(1, count + 1)) == pytest.approx(2.0 ** (1 - count))
+
+
+def test_sampled_p_value_nears_the_exact_one() -> None:
+    sums = np.random.default_rng(6).normal(0.45, 1.0, size=EXACT_CLUSTERS + 2)
+    signs = 1 - 2 * ((np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1)
+    exact = np.mean(np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9)
+    found = sign_flip_p_value(sums, resamples=40_000)
+    assert found == pytest.approx(exact, abs=4 * math.sqrt(exact * (1 - exact) / 40_000))
+
+
+def test_equal_systems_differ_by_nothing() -> None:
+    values = np.random.default_rng(7).normal(size=40)
+    labels = np.repeat(np.arange(8), 5)
+    for same in (paired_difference(values, values, labels), paired_difference([], [], [])):
+        assert same.wins == same.losses == 0
+        assert not same.significant()
+    assert paired_difference(values, values, labels).p_value == 1.0
+
+
+def test_the_test_rejects_a_true_hypothesis_as_rarely_as_it_says() -> None:
+    generator = np.random.default_rng(9)
+    runs = 400
+    rejected = 0
+    for run in range(runs):
+        values, labels = _clustered(generator, 24, within=1.0, between=3.0)
+        flips = np.where(generator.random(24) < 0.5, 1.0, -1.0)
+        difference = values * flips[np.unique(labels, return_inverse=True)[1]]
+        paired = paired_difference(difference, np.zeros_like(difference), labels,
+                                   resamples=500, seed=run)  # fmt: skip
+        rejected += paired.significant()
+    assert 0.02 <= rejected / runs <= 0.085
+
+
+def test_wins_and_losses_count_queries_and_ties_count_for_neither() -> None:
+    paired = paired_difference([1.0, 2.0, 3.0, np.nan], [0.0, 2.0, 4.5, 1.0], list("abcd"))
+    assert (paired.wins, paired.losses, paired.n) == (1, 1, 3)
+    assert paired.diff == pytest.approx(-0.5 / 3)
+
+
+# --- ranks ------------------------------------------------------------------
+
+
+def test_clear_differences_are_ranked_and_equals_share_a_rank() -> None:
+    generator = np.random.default_rng(11)
+    targets = np.repeat(np.arange(40), 5)
+    easy = generator.normal(0, 5, 40)[targets]
+    best = easy + 3 + generator.normal(0, 0.5, 200)
+    middle = easy + generator.normal(0, 0.5, 200)
+    worst = easy - 2 + generator.normal(0, 0.5, 200)
+    ranks = rank_intervals([middle, best, middle.copy(), worst], targets, resamples=2000)
+    assert [(one.rank, one.low, one.high) for one in ranks] == [
+        (2, 2, 2),
+        (1, 1, 1),
+        (2, 2, 2),
+        (4, 4, 4),
+    ]
+
+
+def test_systems_that_chance_could_swap_share_a_rank_and_span_both_places() -> None:
+    generator = np.random.default_rng(12)
+    targets = np.arange(100)
+    a = generator.normal(0, 1, 100)
+    b = a + generator.normal(0.01, 1, 100)
+    ranks = rank_intervals([a, b], targets, resamples=2000)
+    assert [one.rank for one in ranks] == [1, 1]
+    assert [(one.low, one.high) for one in ranks] == [(1, 2), (1, 2)]
+
+
+def test_better_beyond_chance_means_the_paired_interval_leaves_out_zero() -> None:
+    generator = np.random.default_rng(13)
+    targets = np.repeat(np.arange(30), 4)
+    for shift in np.linspace(0.0, 1.0, 15):
+        a = generator.normal(0, 1, 120)
+        b = a + shift * 0.5 + generator.normal(0, 1, 120)
+        paired = paired_difference(b, a, targets, resamples=4000)
+        ranks = rank_intervals([a, b], targets, resamples=4000)
+        if min(abs(paired.low), abs(paired.high)) > 0.01:
+            assert (ranks[0].rank == 2) == (paired.low > 0)
+            assert (ranks[1].rank == 2) == (paired.high < 0)
+
+
+def test_a_query_that_one_system_lacks_is_left_out_for_all() -> None:
+    a, b = np.array([1.0, 1.0, 1.0, np.nan]), np.array([0.0, 0.0, 0.0, 1000.0])
+    ranks = rank_intervals([a, b], [0, 1, 2, 3], resamples=500)
+    assert [one.rank for one in ranks] == [1, 2]
+    with pytest.raises(ValueError, match="no query"):
+        rank_intervals([[np.nan, 1.0], [1.0, np.nan]], [0, 1])
+
+
+def test_one_target_ranks_nobody() -> None:
+    ranks = rank_intervals([[1.0, 2.0], [5.0, 6.0]], ["a", "a"])
+    assert {(one.rank, one.low, one.high) for one in ranks} == {(1, 1, 2)}
+
+
+# --- who asked --------------------------------------------------------------
+
+
+def test_spread_between_annotators_in_closed_form() -> None:
+    """value = mixture effect + annotator effect, so every mixture varies alike."""
+    mixtures, askers = np.array([0.0, 10.0, 20.0]), np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+    spread = asker_spread(mixtures[:, None] + askers[None, :])
+    assert spread is not None
+    assert spread.mean == pytest.approx(10.0)
+    assert spread.spread == pytest.approx(math.sqrt(2.5))
+    assert (spread.worst, spread.means[0]) == (0, pytest.approx(8.0))
+    assert spread.worst_of_mixture == pytest.approx(8.0)
+    assert spread.within_mixture_sd == pytest.approx(math.sqrt(2.5))
+    assert spread.asker_share == pytest.approx(2.0 / (2.0 + 200.0 / 3.0))
+
+
+def test_worst_of_mixture_is_lower_than_the_worst_annotator_when_they_take_turns() -> None:
+    spread = asker_spread([[0.0, 4.0], [4.0, 0.0], [np.nan, 9.0]])
+    assert spread is not None
+    assert (spread.mixtures, spread.worst_of_mixture, spread.spread) == (2, 0.0, 0.0)
+    assert spread.asker_share == pytest.approx(1.0)
+
+
+def test_one_annotator_has_no_spread() -> None:
+    assert asker_spread([[1.0], [2.0]]) is None
+    assert asker_spread([[np.nan, 2.0]]) is None
