@@ -19,14 +19,15 @@ The policy ``lassbench-policy-1`` on values that are not ordinary numbers
    ±:data:`LIMIT_DB` dB: so a silent output pulls a mean down by a known
    amount and can never raise it, and a mean of finite values stays what anyone
    would compute.  ``n_infinite`` and ``n_limited`` count the cases.
-3. **Undefined is null, and is never the system's doing.**  A value is null
-   only where the references make it meaningless for every system (both sides
-   of an improvement are the same infinity), and for SAR above
+3. **Undefined is null, and never hides a bad answer.**  A value is null only
+   where the references make it meaningless for every system, and for SAR above
    :data:`SAR_UNDEFINED_DB`: the estimate then lies in the span of the
    references up to rounding, as the unprocessed mixture does, and its SAR
    measures a library's precision (300 dB in one, 74 in another).  Nulls are
    counted in ``n_undefined`` and left out of means; a SAR that is left out is
-   always a high one, so that it can only lower the mean.
+   always a high one, so that leaving it out can only lower the mean.  An
+   improvement is ``-inf`` where the value is, and 0 where value and mixture
+   are equally perfect.
 4. **Missing is an error.**  A query without a prediction stops the scoring.
    ``--allow-partial`` scores the rest and marks the file ``partial``; partial
    files are never ranked.

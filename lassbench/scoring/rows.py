@@ -1,0 +1,149 @@
+"""From measured numbers to rows, by the written policy (:mod:`lassbench.scores`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from lassbench.records import Query
+from lassbench.scores import (
+    SAR_UNDEFINED_DB,
+    SILENT_BELOW_DB,
+    Kind,
+    rows_schema,
+)
+from lassbench.suites import QueryMeta, Suite
+
+SILENT = "silent"
+SAR_LEFT_OUT = "sar-undefined"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured on one estimate, before the policy is applied.
+
+    Attributes
+    ----------
+    query_id
+        The query answered.
+    values
+        Metric -> number: ``sdr sir sar si_sdr snr`` and the ``_mixture`` ones
+        (separation), or nothing (absent: ``level_db`` says it all).
+    level_db
+        Energy of the estimate over the mixture's, in dB; ``-inf`` for silence.
+    wrong_source
+        The estimate is not closer to the target than to the interference.
+    samples_sha256
+        Of the estimate's float32 little-endian samples.
+    """
+
+    query_id: str
+    values: Mapping[str, float] = field(default_factory=dict)
+    level_db: float = -math.inf
+    wrong_source: bool = False
+    samples_sha256: str = ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether every sample of the estimate is zero."""
+        return self.level_db == -math.inf
+
+
+def improvement(value: float, mixture: float) -> float:
+    """``value - mixture`` where either may be infinite.
+
+    The worst value stays the worst whatever the mixture's is, and two perfect
+    ones differ by nothing.
+    """
+    if value == -math.inf:
+        return -math.inf
+    return 0.0 if value == mixture else value - mixture
+
+
+def separation_values(measured: Measured) -> tuple[dict[str, float | None], list[str]]:
+    """Metric columns of a separation row, and its flags."""
+    values: dict[str, float | None] = dict(measured.values)
+    flags = []
+    if measured.silent:
+        # Policy 1: silence is the worst answer, whatever the formulas make of 0/0.
+        values.update(dict.fromkeys(("sdr", "sir", "sar", "si_sdr", "snr"), -math.inf))
+        flags.append(SILENT)
+    for name in ("sdr", "sir", "si_sdr", "snr"):
+        value, mixture = values[name], values[f"{name}_mixture"]
+        assert value is not None
+        assert mixture is not None
+        values[f"{name}_i"] = improvement(value, mixture)
+    sar = values["sar"]
+    if sar is not None and sar > SAR_UNDEFINED_DB:
+        # Policy 3: up to rounding there are no artefacts to measure.
+        values["sar"] = None
+        flags.append(SAR_LEFT_OUT)
+    return {name: _null_if_nan(value) for name, value in values.items()}, flags
+
+
+def absent_values(measured: Measured) -> tuple[dict[str, float | None], list[str]]:
+    """Metric columns of a row of an absent-sound suite, and its flags."""
+    attenuation = -measured.level_db
+    quiet = 1.0 if attenuation >= SILENT_BELOW_DB else 0.0
+    flags = [SILENT] if measured.silent else []
+    return {"attenuation": _null_if_nan(attenuation), "silent_share": quiet}, flags
+
+
+def _null_if_nan(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def row(
+    measured: Measured, query: Query, meta: QueryMeta, kind: Kind, clap: Mapping[str, float] | None
+) -> dict[str, Any]:
+    """One row of the per-query table."""
+    values, flags = (separation_values if kind == "separation" else absent_values)(measured)
+    if clap is not None:
+        values.update(clap)
+    described: dict[str, Any] = {
+        "query_id": query.query_id,
+        "mixture_id": query.mixture_id,
+        "target_id": meta.target_id,
+        "noise_id": meta.noise_id,
+        "concept": meta.concept,
+        "root": meta.root,
+        "noise_concept": meta.noise_concept,
+        "query_type": query.query_type,
+        "annotator": query.annotator,
+        "text": query.text,
+        "estimate_level_db": measured.level_db,
+        "flags": ";".join(flags),
+    }
+    if kind == "separation":
+        described["wrong_source"] = measured.silent or measured.wrong_source
+    return {**described, **values}
+
+
+def table(
+    measured: Iterable[Measured],
+    suite: Suite,
+    *,
+    clap: Mapping[str, Mapping[str, float]] | None = None,
+) -> pa.Table:
+    """The per-query table, sorted by query id.
+
+    Parameters
+    ----------
+    clap
+        query_id -> ``clap``, ``clap_mixture`` and ``clap_i``, where they were asked for.
+    """
+    made = [
+        row(
+            one,
+            suite.queries[one.query_id],
+            suite.query_meta(one.query_id),
+            suite.kind,
+            clap[one.query_id] if clap is not None else None,
+        )
+        for one in sorted(measured, key=lambda one: one.query_id)
+    ]
+    return pa.Table.from_pylist(made, schema=rows_schema(suite.kind, clap=clap is not None))
