@@ -168,7 +168,7 @@ def _decode_sndfile(
 
 
 def frame_range(
-    frames: int, rate: int, start_s: float | None, end_s: float | None, path: Path
+    frames: int, rate: int, start_s: float | None, end_s: float | None, path: object
 ) -> tuple[int, int]:
     """First frame and one past the last between two times of a file of ``frames``."""
     start = round((start_s or 0.0) * rate)
@@ -503,6 +503,17 @@ def read_source(source: AudioSource, *, sample_rate_hz: int, seconds: float) -> 
         )
     else:
         x = _read_file(source, sample_rate_hz, seconds)
+    return conform(x, samples, seconds)
+
+
+def conform(x: NDArray[np.float32], samples: int, seconds: float) -> NDArray[np.float32]:
+    """A clip of exactly ``samples`` within [-1, 1]: :func:`read_source`'s last step.
+
+    Raises
+    ------
+    AudioFault
+        If every sample rounds to zero at 16 bits.
+    """
     x = fit(x, samples)
     peak = float(np.max(np.abs(x), initial=0.0))
     if peak <= 0.5 / 32768:

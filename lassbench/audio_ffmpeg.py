@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import av
 import numpy as np
@@ -43,27 +43,45 @@ def decode(
     AudioFault
         As there, except for NaN.
     """
+    # "file:" keeps a name such as "concat:a|b" from being read as a protocol.
+    return _decode(f"file:{path}", path, start_s, end_s, f"libsndfile: {_short(refused)}; ")
+
+
+def decode_stream(
+    stream: IO[bytes], where: object, start_s: float | None, end_s: float | None
+) -> tuple[NDArray[np.float32], int]:
+    """Like :func:`decode`, from an open binary stream that seeks; ``where`` names it.
+
+    Errors of the stream's own ``read`` and ``seek`` pass through.
+    """
+    return _decode(stream, where, start_s, end_s, "")
+
+
+def _decode(
+    source: str | IO[bytes],
+    where: object,
+    start_s: float | None,
+    end_s: float | None,
+    refused: str,
+) -> tuple[NDArray[np.float32], int]:
     try:
-        # "file:" keeps a name such as "concat:a|b" from being read as a protocol.
-        with av.open(f"file:{path}", options=dict(_OPTIONS)) as container:
+        with av.open(source, options=dict(_OPTIONS)) as container:
             if not container.streams.audio:
-                raise AudioFault("not-audio", "holds no audio stream", where=path)
-            return _decode_stream(container, path, start_s, end_s)
-    except av.error.InvalidDataError as error:
-        raise AudioFault("not-audio", _reason(refused, error), where=path) from error
+                raise AudioFault("not-audio", "holds no audio stream", where=where)
+            return _decode_container(container, where, start_s, end_s)
     except av.error.EOFError as error:
-        raise AudioFault("truncated", "breaks off in its header", where=path) from error
+        raise AudioFault("truncated", "breaks off in its header", where=where) from error
     except (av.error.FFmpegError, ValueError) as error:
-        raise AudioFault("not-audio", _reason(refused, error), where=path) from error
+        reason = f"cannot be decoded ({refused}FFmpeg: {str(error).split(': ')[0]})"
+        raise AudioFault("not-audio", reason, where=where) from error
 
 
-def _reason(refused: str, error: Exception) -> str:
-    told = refused.rsplit(": ", maxsplit=1)[-1].rstrip(".")
-    return f"cannot be decoded (libsndfile: {told}; FFmpeg: {str(error).split(': ')[0]})"
+def _short(refused: str) -> str:
+    return refused.rsplit(": ", maxsplit=1)[-1].rstrip(".")
 
 
-def _decode_stream(
-    container: Any, path: Path, start_s: float | None, end_s: float | None
+def _decode_container(
+    container: Any, path: object, start_s: float | None, end_s: float | None
 ) -> tuple[NDArray[np.float32], int]:
     stream = container.streams.audio[0]
     start = start_s or 0.0
@@ -106,7 +124,7 @@ def _pieces(container: Any, stream: Any) -> Iterator[tuple[float, NDArray[np.flo
 
 
 def _check_whole(
-    container: Any, stream: Any, path: Path, decoded_s: float, end_s: float | None
+    container: Any, stream: Any, path: object, decoded_s: float, end_s: float | None
 ) -> None:
     if stream.duration is not None:
         promised = float(stream.duration * stream.time_base)
