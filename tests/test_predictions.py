@@ -1,0 +1,260 @@
+"""Prediction folders: every fault found in one pass, everything else read exactly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from lassbench import audio, freezing, predictions, separators
+from lassbench.dataset import Dataset
+from lassbench.errors import LassbenchError, UsageError
+from lassbench.mixtures import Rendered
+from lassbench.predictions import System
+from lassbench.records import Query, SystemCard
+from lassbench.suites import Suite
+
+
+@pytest.fixture(scope="module")
+def suite(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    plan = freezing.plan_separation(tiny_dataset, name="tiny-test", noises=1)
+    return freezing.freeze(
+        plan, tiny_dataset, tmp_path_factory.mktemp("frozen") / "s", export_audio=False
+    )
+
+
+def test_a_clean_folder_has_no_faults(suite: Suite, tmp_path: Path) -> None:
+    separators.run(separators.MixtureSeparator(), suite, tmp_path / "p")
+    found, faults = predictions.check(tmp_path / "p", suite)
+    assert faults == []
+    assert list(found.paths) == sorted(suite.queries)
+    query = next(iter(suite.queries.values()))
+    np.testing.assert_array_equal(
+        found.load(query.query_id), suite.mixture_samples(query.mixture_id)
+    )
+
+
+def test_every_fault_is_found_in_one_pass(suite: Suite, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    separators.run(separators.MixtureSeparator(), suite, folder)
+    ids = list(suite.queries)
+    rate, samples = suite.sample_rate_hz, suite.samples
+    good = np.full(samples, 0.1, np.float32)
+
+    def wav(index: int) -> Path:
+        return folder / f"{ids[index]}.wav"
+
+    wav(0).unlink()
+    soundfile.write(wav(1), good[:-1], rate)
+    soundfile.write(wav(2), np.append(good, 0.0), rate)
+    soundfile.write(wav(3), good, rate * 2)
+    soundfile.write(wav(4), np.stack([good, good], axis=1), rate)
+    wav(5).write_bytes(b"")
+    wav(6).write_text("this is not audio")
+    wav(7).write_bytes(wav(7).read_bytes()[:-1000])
+    soundfile.write(folder / f"{ids[8]}.flac", good, rate)
+    wav(9).rename(folder / f"{ids[9].upper()}.wav")
+    outside = tmp_path / "outside.wav"
+    soundfile.write(outside, good, rate)
+    wav(10).unlink()
+    wav(10).symlink_to(outside)
+    wav(11).unlink()
+    wav(11).mkdir()
+    (folder / "new\nline.wav").write_text("x")
+    (folder / "notes.txt").write_text("x")
+
+    found, faults = predictions.check(folder, suite)
+    kinds = {fault.kind: sum(f.kind == fault.kind for f in faults) for fault in faults}
+    assert kinds == {
+        "missing": 2,  # the deleted one, and the one whose name has another case
+        "short": 1,
+        "long": 1,
+        "rate": 1,
+        "channels": 1,
+        "unreadable": 3,
+        "two files": 1,
+        "name case": 1,
+        "link": 1,
+        "not a file": 1,
+        "extra": 2,
+    }
+    assert set(found.paths) == set(ids[12:]) | {ids[8]}
+
+
+def test_nan_and_lying_headers_are_found_when_read(suite: Suite, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    separators.run(separators.MixtureSeparator(), suite, folder)
+    query_id = next(iter(suite.queries))
+    samples = np.zeros(suite.samples, np.float32)
+    samples[3] = np.nan
+    audio.write_wav_float(folder / f"{query_id}.wav", samples, suite.sample_rate_hz)
+    found, faults = predictions.check(folder, suite)
+    assert faults == []
+    with pytest.raises(audio.AudioFault, match="NaN"):
+        found.load(query_id)
+    found.paths[query_id].unlink()
+    with pytest.raises(audio.AudioFault, match="no such file"):
+        found.load(query_id)
+
+
+def test_a_flac_that_claims_ten_hours_is_never_decoded(suite: Suite, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    separators.run(separators.MixtureSeparator(), suite, folder)
+    query_id = next(iter(suite.queries))
+    path = folder / f"{query_id}.flac"
+    (folder / f"{query_id}.wav").unlink()
+    path.write_bytes(audio.encode_flac(np.zeros(suite.samples, np.int16), suite.sample_rate_hz))
+    data = bytearray(path.read_bytes())
+    # STREAMINFO: the 36-bit count of samples stands in bytes 21 (low 4 bits) to 25.
+    frames = 10 * 3600 * suite.sample_rate_hz
+    data[21] = (data[21] & 0xF0) | (frames >> 32)
+    data[22:26] = (frames & 0xFFFFFFFF).to_bytes(4, "big")
+    path.write_bytes(bytes(data))
+    _, faults = predictions.check(folder, suite)
+    assert [fault.kind for fault in faults] == ["long"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("name: [", "not valid YAML"),
+        ("- a list", "must be a mapping"),
+        ("nmae: x", r"unknown key 'nmae' \(did you mean 'name'"),
+        ("name: 3", "name has the wrong type"),
+        ("parameters: many\nname: x", "parameters has the wrong type"),
+        ("name: ''", "needs a name"),
+        ("name: x\nquery_type: telepathy", "unknown query_type"),
+    ],
+)
+def test_a_wrong_system_file_is_explained(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "system.yaml").write_text(content)
+    with pytest.raises(LassbenchError, match=words) as caught:
+        predictions.read_system(tmp_path)
+    assert "system.yaml" in str(caught.value)
+
+
+def test_system_files_round_trip(tmp_path: Path) -> None:
+    card = SystemCard(
+        name="Ünet",
+        query_type="tag",
+        authors="A, B",
+        parameters=12,
+        trained_on=("esc50",),
+        training_clips_sha256=("aa", "bb"),
+        checkpoint_sha256="cc",
+    )
+    system = System(
+        card, suite={"name": "s", "fingerprint": "f", "path": "../s"}, cost={"device": "cpu"}
+    )
+    predictions.write_system(tmp_path, system)
+    assert predictions.read_system(tmp_path) == system
+    assert yaml.safe_load((tmp_path / "system.yaml").read_text())["name"] == "Ünet"
+
+
+def test_a_folder_without_a_system_file_is_named_after_itself(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    assert predictions.read_system(tmp_path / "mine").card.name == "mine"
+
+
+class Negative:
+    """Counts its calls and answers with the mixture upside down."""
+
+    name = "negative"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def separate(self, mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarray:
+        self.asked.append(query)
+        return -mixture
+
+
+def test_an_interrupted_run_goes_on(suite: Suite, tmp_path: Path) -> None:
+    first, second = Negative(), Negative()
+    separators.run(first, suite, tmp_path / "p", limit=3)
+    separators.run(second, suite, tmp_path / "p")
+    assert first.asked + second.asked == [query.text for query in suite.queries.values()]
+    _, faults = predictions.check(tmp_path / "p", suite)
+    assert faults == []
+
+
+def test_a_folder_is_not_shared_by_two_systems(suite: Suite, tmp_path: Path) -> None:
+    separators.run(Negative(), suite, tmp_path / "p", limit=1)
+    with pytest.raises(UsageError, match="predictions of another system"):
+        separators.run(separators.MixtureSeparator(), suite, tmp_path / "p")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x")
+    with pytest.raises(UsageError, match="holds other files"):
+        separators.run(Negative(), suite, tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda mixture: mixture[:-1], "is no estimate"),
+        (lambda mixture: np.stack([mixture, mixture]), "is no estimate"),
+        (lambda mixture: (mixture * 32767).astype(np.int16), "is no estimate"),
+        (lambda mixture: mixture * np.nan, "NaN or infinite"),
+    ],
+)
+def test_an_answer_that_is_no_estimate_names_system_and_query(
+    suite: Suite, tmp_path: Path, answer: object, words: str
+) -> None:
+    def broken(mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarray:
+        return answer(mixture)  # type: ignore[operator]
+
+    with pytest.raises(LassbenchError, match=words) as caught:
+        separators.run(separators.as_separator(broken, name="broken"), suite, tmp_path / "p")
+    assert "tiny-test-0001" in str(caught.value)
+    assert not list((tmp_path / "p").glob("*.wav"))
+
+
+def test_the_oracle_mask_recovers_disjoint_spectra() -> None:
+    time = np.arange(16000) / 8000
+    target = (0.5 * np.sin(2 * np.pi * 500 * time)).astype(np.float32)
+    noise = (0.5 * np.sin(2 * np.pi * 3000 * time)).astype(np.float32)
+    rendered = Rendered(target + noise, target, noise)
+    estimate = separators.OracleMask().separate_oracle(rendered, Query("q", "m", "low tone"))
+    error = np.sum((estimate - target)[512:-512] ** 2) / np.sum(target**2)
+    assert 10 * np.log10(error) < -40
+    absent = separators.OracleMask().separate_oracle(
+        rendered, Query("q", "m", "x", expects="silence")
+    )
+    assert not absent.any()
+
+
+def test_systems_are_found_by_word_by_import_and_not_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_system_module.py").write_text(
+        "def half(mixture, query, sample_rate):\n"
+        "    return mixture / 2\n"
+        "class Third:\n"
+        "    name = 'third'\n"
+        "    def separate(self, mixture, query, sample_rate):\n"
+        "        return mixture / 3\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    ones = np.ones(4, np.float32)
+    assert separators.find_separator("my_system_module:half").separate(ones, "q", 8000)[0] == 0.5
+    third = separators.find_separator("my_system_module:Third")
+    assert separators.card_of(third).name == "third"
+    for wrong, words in (
+        ("no_such_module:x", "cannot import"),
+        ("my_system_module:x", "has no 'x'"),
+        ("json:__doc__", "does not separate"),
+        ("nonsense", "no such system"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            separators.find_separator(wrong)
+
+
+def test_the_cost_is_written_down(suite: Suite, tmp_path: Path) -> None:
+    system = separators.run(Negative(), suite, tmp_path / "p")
+    assert system.cost["device"] == "cpu"
+    assert system.cost["real_time_factor"] > 0
+    assert json.dumps(dict(system.suite)).count(suite.fingerprint) == 1
