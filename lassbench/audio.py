@@ -8,7 +8,6 @@ which says in one word and one sentence what is wrong with it.
 
 from __future__ import annotations
 
-import functools
 import io
 import math
 import struct
@@ -19,21 +18,11 @@ from typing import IO
 import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
-from scipy import fft, special
 
 from lassbench.errors import Fault, LassbenchError
 from lassbench.files import atomic_open, sha256_bytes
-from lassbench.records import AudioSource, FileSource, MissingSource, RenderedSource
-
-# torchaudio's "kaiser_best": librosa's and resampy's filter of that name.
-LOWPASS_FILTER_WIDTH = 64
-ROLLOFF = 0.9475937167399596
-KAISER_BETA = 14.769656459379492
-
-#: The filter's response beyond this share of the smaller rate is below -140 dB.
-#: (Its cut-off lies at ROLLOFF / 2 = 0.474, and a Kaiser window of this length
-#: and beta has a transition of (142 - 8) / (14.36 * 128) = 0.073 ROLLOFF.)
-_STOP_BAND = 0.52
+from lassbench.records import FileSource
+from lassbench.resampling import resample
 
 #: Fraction of libsndfile's compression range, that is FLAC level 5 of 8.  On the
 #: recordings of ESC-10 level 8 takes 1.7 times as long and saves 0.5 % of the
@@ -53,7 +42,7 @@ class AudioFault(LassbenchError):
     kind
         ``missing``, ``unreadable``, ``empty-file``, ``not-audio``, ``truncated``,
         ``zero-length``, ``out-of-range``, ``nan`` or ``silent``; a
-        :class:`MissingSource` brings its own.
+        ``MissingSource`` brings its own.
     reason
         What is wrong, in words, without the file's name.
     """
@@ -301,95 +290,6 @@ def probe(path: str | Path) -> Probe:
 
 
 # ---------------------------------------------------------------------------
-# Resampling
-# ---------------------------------------------------------------------------
-
-
-def resample(x: NDArray[np.floating], from_hz: int, to_hz: int) -> NDArray[np.float32]:
-    """Resample ``x`` with a Kaiser-windowed sinc.
-
-    Equal to ``torchaudio.functional.resample`` with ``kaiser_best``'s
-    parameters (see the constants above), computed through the FFT: one
-    multiplication a bin in place of 187 a sample.  float64 inside, so that
-    the rounding of one machine's FFT never reaches a 16-bit result.
-
-    Parameters
-    ----------
-    x
-        ``(frames,)`` samples at ``from_hz``.
-    from_hz, to_hz
-        Rates in Hz, positive.
-
-    Returns
-    -------
-    ``(ceil(frames * to_hz / from_hz),)`` float32.
-    """
-    if from_hz < 1 or to_hz < 1:
-        raise ValueError(f"rates must be positive, got {from_hz} and {to_hz}")
-    if from_hz == to_hz or x.size == 0:
-        return np.asarray(x, dtype=np.float32)
-    common = math.gcd(from_hz, to_hz)
-    orig, new = from_hz // common, to_hz // common
-    length = -(-x.size * new // orig)
-    # The input is padded so that the filter cannot reach round the end, to a
-    # whole number of blocks: `orig` samples in are exactly `new` samples out.
-    blocks = int(fft.next_fast_len(-(-(x.size + _reach(orig, new) + 1) // orig), real=True))
-    size_in, size_out = blocks * orig, blocks * new
-    response = _response(orig, new, size_in)
-    spectrum = fft.rfft(np.asarray(x, dtype=np.float64), size_in)
-    shaped = _images(spectrum, size_in, len(response)) * response
-    y = fft.irfft(_fold(shaped, size_out), size_out)[:length]
-    return np.asarray(y, dtype=np.float32)
-
-
-def _reach(orig: int, new: int) -> int:
-    """Half the filter's length in input samples."""
-    return math.ceil(LOWPASS_FILTER_WIDTH * orig / (min(orig, new) * ROLLOFF))
-
-
-@functools.lru_cache(maxsize=16)
-def _response(orig: int, new: int, size: int) -> NDArray[np.float64]:
-    """The filter at the bins of a ``size``-point FFT, up to its stop band.
-
-    The kernel is sampled at twice the input's rate, so that its response there
-    is its own and not that of its images.
-    """
-    base = min(orig, new) * ROLLOFF
-    reach = 2 * _reach(orig, new)
-    time = np.arange(-reach, reach + 1) / (2 * orig) * base
-    time = np.clip(time, -LOWPASS_FILTER_WIDTH, LOWPASS_FILTER_WIDTH)
-    window = special.i0(KAISER_BETA * np.sqrt(1 - (time / LOWPASS_FILTER_WIDTH) ** 2))
-    kernel = np.sinc(time) * window / special.i0(KAISER_BETA) * base / (2 * orig)
-    around_zero = np.zeros(2 * size)
-    # Added, not assigned: round a very short transform the two halves overlap.
-    around_zero[: reach + 1] += kernel[reach:]
-    around_zero[-reach:] += kernel[:reach]
-    bins = math.ceil(_STOP_BAND * min(orig, new) / orig * size) + 1
-    # The gain new/orig makes up for the lengths of the two transforms.
-    response = fft.rfft(around_zero)[:bins].real * (new / orig)
-    response.setflags(write=False)
-    return response
-
-
-def _images(spectrum: NDArray[np.complex128], size: int, bins: int) -> NDArray[np.complex128]:
-    """The first ``bins`` bins of a real signal's spectrum, also beyond half its rate."""
-    if bins <= len(spectrum):
-        return spectrum[:bins]
-    beyond = np.arange(len(spectrum), bins)
-    return np.concatenate([spectrum, spectrum[size - beyond].conj()])
-
-
-def _fold(spectrum: NDArray[np.complex128], size: int) -> NDArray[np.complex128]:
-    """The half spectrum of a ``size``-sample signal: what lies beyond it is aliased back."""
-    bins = size // 2 + 1
-    folded = np.zeros(bins, dtype=np.complex128)
-    folded[: len(spectrum)] = spectrum[:bins]
-    beyond = np.arange((size + 1) // 2, len(spectrum))
-    folded[size - beyond] += spectrum[beyond].conj()
-    return folded
-
-
-# ---------------------------------------------------------------------------
 # Lengths, levels and encodings
 # ---------------------------------------------------------------------------
 
@@ -470,13 +370,8 @@ def _write_wav_header(stream: IO[bytes], *, frames: int, rate: int) -> None:
 # ---------------------------------------------------------------------------
 
 
-def read_source(source: AudioSource, *, sample_rate_hz: int, seconds: float) -> NDArray[np.float32]:
-    """The samples of one clip, wherever its audio is.
-
-    Mono, resampled, cut or zero-padded at the end to exactly ``seconds``.  A
-    peak above full scale (float files, or the resampling filter's overshoot) is
-    brought down to full scale by scaling the whole clip, not by clipping: the
-    benchmark mixes peak-normalised clips, so only clipping would be heard.
+def read_file(source: FileSource, *, sample_rate_hz: int, seconds: float) -> NDArray[np.float32]:
+    """The samples of one clip in a file: mono, resampled, exactly ``seconds`` long.
 
     Returns
     -------
@@ -485,46 +380,32 @@ def read_source(source: AudioSource, *, sample_rate_hz: int, seconds: float) -> 
     Raises
     ------
     AudioFault
-        If there is no such audio, it cannot be decoded, or it is silent: every
-        sample rounds to zero at 16 bits, so that no mixing can normalise it.
+        As :func:`decode` and :func:`conform` raise it.
     """
-    samples = round(seconds * sample_rate_hz)
-    if isinstance(source, MissingSource):
-        raise AudioFault(source.kind, source.reason)
-    if isinstance(source, RenderedSource):
-        from lassbench.corpora import synthesis
-
-        x = synthesis.render(
-            source.concept,
-            source.key,
-            sample_rate_hz=sample_rate_hz,
-            seconds=seconds,
-            tags=source.tags,
-        )
-    else:
-        x = _read_file(source, sample_rate_hz, seconds)
-    return conform(x, samples, seconds)
+    start = source.start_s or 0.0
+    wanted = seconds if source.end_s is None else min(seconds, source.end_s - start)
+    # What follows the cut is real sound, so let the filter see it.  Decoding no
+    # more than that keeps a clip of an hour's recording cheap.
+    x, rate = decode(source.path, start_s=source.start_s, end_s=start + wanted + _MARGIN_S)
+    x = resample(x, rate, sample_rate_hz)[: math.ceil(wanted * sample_rate_hz)]
+    return conform(x, round(seconds * sample_rate_hz), seconds)
 
 
 def conform(x: NDArray[np.float32], samples: int, seconds: float) -> NDArray[np.float32]:
-    """A clip of exactly ``samples`` within [-1, 1]: :func:`read_source`'s last step.
+    """A clip of exactly ``samples`` within [-1, 1]: cut, padded, and not silent.
+
+    A peak above full scale (float files, or the resampling filter's overshoot)
+    is brought down to full scale by scaling the whole clip, not by clipping: the
+    benchmark mixes peak-normalised clips, so only clipping would be heard.
 
     Raises
     ------
     AudioFault
-        If every sample rounds to zero at 16 bits.
+        If every sample rounds to zero at 16 bits, so that no mixing can
+        normalise the clip.
     """
     x = fit(x, samples)
     peak = float(np.max(np.abs(x), initial=0.0))
     if peak <= 0.5 / 32768:
         raise AudioFault("silent", f"every sample of its {seconds:g} s is zero at 16 bits")
     return x / np.float32(peak) if peak > 1.0 else x
-
-
-def _read_file(source: FileSource, sample_rate_hz: int, seconds: float) -> NDArray[np.float32]:
-    start = source.start_s or 0.0
-    wanted = seconds if source.end_s is None else min(seconds, source.end_s - start)
-    # With no end given, what follows the cut is real sound: let the filter see it.
-    margin = _MARGIN_S if source.end_s is None or source.end_s - start > seconds else 0.0
-    x, rate = decode(source.path, start_s=source.start_s, end_s=start + wanted + margin)
-    return resample(x, rate, sample_rate_hz)

@@ -23,6 +23,7 @@ SHARED = {
     "config",
     "parallel",
     "progress",
+    "resampling",
     "tables",
 }
 

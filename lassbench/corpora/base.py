@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
 from lassbench.files import explain_os_error
-from lassbench.records import CLIP_SECONDS, SAMPLE_RATE_HZ, SPLITS, AudioSource, Clip
+from lassbench.records import (
+    CLIP_SECONDS,
+    SAMPLE_RATE_HZ,
+    SPLITS,
+    AudioSource,
+    Clip,
+    MissingSource,
+    RenderedSource,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,9 @@ class CorpusCard:
         True when no clip is a recording.  Every result then says so.
     audio_may_be_published
         True when the terms allow passing the audio on.
+    templated_captions
+        True when the captions come from a template and not from a person;
+        queries made of them are marked so.
     notes
         What a reader of its results has to know: how it was split, where its
         captions come from.
@@ -44,6 +60,7 @@ class CorpusCard:
     clip_seconds: float = CLIP_SECONDS
     synthetic: bool = False
     audio_may_be_published: bool = False
+    templated_captions: bool = False
     notes: str = ""
 
     @property
@@ -52,12 +69,18 @@ class CorpusCard:
         return round(self.clip_seconds * self.sample_rate_hz)
 
 
+#: What a clip id may look like: a plain file name on every file system.
+SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
+
+
 @runtime_checkable
 class Corpus(Protocol):
     """A list of clips and where their audio is.
 
     Implementations are small frozen dataclasses that pickle: paths and
-    settings, no audio.
+    settings, no audio.  One whose clips depend on more than its card's rate and
+    length (a seed, a filter) also has ``settings``, a mapping of plain values:
+    a build goes on in a folder only if they are the same as before.
     """
 
     @property
@@ -91,9 +114,72 @@ class Row:
         return self.cells.get(column, "")
 
 
+def read_source(source: AudioSource, *, sample_rate_hz: int, seconds: float) -> NDArray[np.float32]:
+    """The samples of one clip, wherever its audio is.
+
+    Mono, resampled, cut or zero-padded at the end to exactly ``seconds``.
+
+    Returns
+    -------
+    ``(round(seconds * sample_rate_hz),)`` float32 within [-1, 1].
+
+    Raises
+    ------
+    AudioFault
+        If there is no such audio, it cannot be decoded, or it is silent.
+    """
+    from lassbench import audio
+
+    if isinstance(source, MissingSource):
+        raise audio.AudioFault(source.kind, source.reason)
+    if not isinstance(source, RenderedSource):
+        return audio.read_file(source, sample_rate_hz=sample_rate_hz, seconds=seconds)
+    from lassbench.corpora import synthesis
+
+    x = synthesis.render(
+        source.concept,
+        source.key,
+        sample_rate_hz=sample_rate_hz,
+        seconds=seconds,
+        tags=source.tags,
+    )
+    return audio.conform(x, round(seconds * sample_rate_hz), seconds)
+
+
 def in_order(clips: Iterable[Clip]) -> list[Clip]:
     """``clips`` sorted by split (train, validation, test) and clip_id."""
     return sorted(clips, key=lambda clip: (SPLITS.index(clip.split), clip.clip_id))
+
+
+def check_clips(clips: Sequence[Clip]) -> None:
+    """Refuse a list of clips that no dataset can be made of.
+
+    Raises
+    ------
+    FaultsError
+        Listing every id that is not a safe file name or comes twice (also when
+        only upper and lower case differ: some file systems cannot tell them
+        apart, except for YouTube's, where case is all that differs), and every
+        clip without a caption, a concept or a known split.
+    """
+    faults: list[Fault] = []
+    seen: set[str] = set()
+    for clip in clips:
+        where = clip.clip_id or "(no id)"
+        if not SAFE_ID.fullmatch(clip.clip_id):
+            faults.append(Fault("id", where, "the clip id is not a plain file name"))
+        key = clip.clip_id if clip.youtube_id else clip.clip_id.lower()
+        if key in seen:
+            faults.append(Fault("duplicate", where, "two clips have this id"))
+        seen.add(key)
+        if not clip.captions or not all(caption.strip() for caption in clip.captions):
+            faults.append(Fault("caption", where, "has no caption, or an empty one"))
+        if not clip.concept:
+            faults.append(Fault("concept", where, "has no concept"))
+        if clip.split not in SPLITS:
+            faults.append(Fault("split", where, f"its split is {clip.split!r}"))
+    if faults:
+        raise FaultsError("clips that cannot be used", faults, fix="correct the corpus")
 
 
 def read_table(
