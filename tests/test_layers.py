@@ -29,11 +29,14 @@ SHARED = {
 
 #: Left to right.  Names in one group may import each other.
 STAGES: list[set[str]] = [
-    {"metrics", "ontology"},
-    {"corpora", "manifests", "selection"},
+    {"metrics"},
+    {
+        *("corpora", "manifests", "selection", "ontology", "definitions"),
+        *("metadata", "metadata_readers"),
+    },
     {"fetch", "dataset"},
     {"mixtures"},
-    {"suites", "freezing", "suites_external"},
+    {"suites", "freezing", "suites_external", "benchmarks", "benchmark_card"},
     {"models", "training", "annotate"},
     {"predictions", "separators", "userfiles"},
     {"statistics", "scores"},

@@ -1,0 +1,233 @@
+"""AudioSet's ontology and labels: mids, display names, ancestors, roots.
+
+AudioSet labels clips with *mids* (``/m/09x0r``), each of which has a display
+name (``Speech``) and a place in an ontology: a graph, not a tree, since ``Bell``
+stands both under ``Sounds of things`` and under ``Music > Musical instrument``.
+A category without a parent is a *root*; there are seven.
+
+Files: ``ontology.json`` (632 categories) and ``class_labels_indices.csv`` (the
+527 of them that clips are labelled with).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lassbench import files
+from lassbench.corpora.base import read_table
+from lassbench.errors import Fault, FaultsError, LassbenchError, did_you_mean
+from lassbench.tables import read_text
+
+
+@dataclass(frozen=True)
+class Category:
+    """One category: its mid, its display name and the mids directly below it."""
+
+    mid: str
+    name: str
+    children: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ontology:
+    """The graph of categories.  Made by :func:`read_ontology`.
+
+    Attributes
+    ----------
+    categories
+        mid -> category, in the file's order.
+    parents
+        mid -> the mids directly above it; empty for a root.
+    labels
+        The mids that clips may be labelled with.
+    """
+
+    categories: Mapping[str, Category]
+    parents: Mapping[str, tuple[str, ...]]
+    labels: frozenset[str]
+
+    def name(self, mid: str) -> str:
+        """The display name of ``mid``."""
+        return self.categories[mid].name
+
+    def mid(self, name: str, *, where: object = "") -> str:
+        """The mid of the category called ``name``.
+
+        Raises
+        ------
+        LassbenchError
+            If there is none; the nearest name is suggested.
+        """
+        found = self._by_name.get(name)
+        if found is None:
+            raise LassbenchError(
+                f"AudioSet has no category {name!r}{did_you_mean(name, self._by_name)}",
+                where=where,
+                fix="write its display name as in AudioSet's class_labels_indices.csv",
+            )
+        return found
+
+    @property
+    def _by_name(self) -> dict[str, str]:
+        return {category.name: mid for mid, category in self.categories.items()}
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The mids without a parent, in the file's order."""
+        return tuple(mid for mid in self.categories if not self.parents[mid])
+
+    def ancestors(self, mid: str) -> frozenset[str]:
+        """Every mid above ``mid``, by any path, itself not included."""
+        found: set[str] = set()
+        waiting = list(self.parents[mid])
+        while waiting:
+            above = waiting.pop()
+            if above not in found:
+                found.add(above)
+                waiting += self.parents[above]
+        return frozenset(found)
+
+    def roots_of(self, mid: str) -> frozenset[str]:
+        """The roots that ``mid`` stands under; a root stands under itself."""
+        return frozenset(m for m in self.ancestors(mid) | {mid} if not self.parents[m])
+
+    def common_roots(self, mids: Iterable[str]) -> tuple[str, ...]:
+        """The roots that all of ``mids`` stand under, in the file's order."""
+        sets = [self.roots_of(mid) for mid in mids]
+        return tuple(root for root in self.roots if all(root in roots for roots in sets))
+
+
+def read_ontology(ontology: Path, labels: Path) -> Ontology:
+    """Read ``ontology.json`` and ``class_labels_indices.csv``.
+
+    Raises
+    ------
+    LassbenchError
+        If a file is not what it should be.
+    FaultsError
+        If a mid or name stands twice, a child is unknown, a category is its own
+        ancestor, or a label is not a category of that name; with file and line.
+    """
+    categories, faults = _read_categories(ontology)
+    if not faults:
+        faults = _check_children(categories, ontology)
+    if faults:
+        raise FaultsError("this is not AudioSet's ontology", faults, fix=_RESTORE)
+    parents: dict[str, list[str]] = {mid: [] for mid in categories}
+    for mid, category in categories.items():
+        for child in category.children:
+            parents[child].append(mid)
+    _refuse_cycle(categories, ontology)
+    return Ontology(
+        categories=categories,
+        parents={mid: tuple(above) for mid, above in parents.items()},
+        labels=_read_labels(labels, categories),
+    )
+
+
+_RESTORE = "restore the file (see `lassbench select --sources` for where it comes from)"
+
+
+def _read_categories(path: Path) -> tuple[dict[str, Category], list[Fault]]:
+    entries = files.read_json(path)
+    if not isinstance(entries, list):
+        raise LassbenchError(
+            "is not AudioSet's ontology", where=path, expected="a list of categories", fix=_RESTORE
+        )
+    categories: dict[str, Category] = {}
+    names: set[str] = set()
+    faults: list[Fault] = []
+    for number, entry in enumerate(entries, start=1):
+        category = _category(entry)
+        if category is None:
+            reason = "lacks an id, a name or child_ids of the right type"
+            faults.append(Fault("garbled category", f"{path}: entry {number}", reason))
+            continue
+        for kind, value, known in (
+            ("id", category.mid, categories.keys()),
+            ("name", category.name, names),
+        ):
+            if value in known:
+                where = f"{path}:{_line_of(path, kind, value, last=True)}"
+                faults.append(Fault(f"duplicated {kind}", where, f"{value} stands twice"))
+        categories[category.mid] = category
+        names.add(category.name)
+    return categories, faults
+
+
+def _category(entry: Any) -> Category | None:
+    if not isinstance(entry, dict):
+        return None
+    mid, name, children = entry.get("id"), entry.get("name"), entry.get("child_ids")
+    if not isinstance(mid, str) or not isinstance(name, str) or not isinstance(children, list):
+        return None
+    if not all(isinstance(child, str) for child in children):
+        return None
+    return Category(mid, name, tuple(children))
+
+
+def _line_of(path: Path, key: str, value: str, *, last: bool = False) -> int:
+    """The line of ``"key": "value"`` in a JSON file; only looked for once there is a fault."""
+    lines = [
+        number
+        for number, line in enumerate(read_text(path).splitlines(), start=1)
+        if f'"{key}"' in line and f'"{value}"' in line
+    ]
+    return (lines or [1])[-1 if last else 0]
+
+
+def _check_children(categories: Mapping[str, Category], path: Path) -> list[Fault]:
+    faults: list[Fault] = []
+    for mid, category in categories.items():
+        for child in category.children:
+            if child not in categories:
+                where = f"{path}:{_line_of(path, 'id', mid)}"
+                reason = f"{category.name} has a child {child} that is no category"
+                faults.append(Fault("unknown mid", where, reason))
+    return faults
+
+
+def _refuse_cycle(categories: Mapping[str, Category], path: Path) -> None:
+    """Raise if a category lies below itself (depth-first search, three colours)."""
+    done: set[str] = set()
+    for start in categories:
+        trail: list[str] = []
+        waiting: list[tuple[str, bool]] = [(start, False)]
+        while waiting:
+            mid, leaving = waiting.pop()
+            if leaving:
+                done.add(trail.pop())
+            elif mid in trail:
+                loop = [*trail[trail.index(mid) :], mid]
+                raise LassbenchError(
+                    "the ontology has a cycle: a category is its own ancestor",
+                    where=f"{path}:{_line_of(path, 'id', mid)}",
+                    got=" > ".join(f"{categories[m].name} ({m})" for m in loop),
+                    fix=_RESTORE,
+                )
+            elif mid not in done:
+                trail.append(mid)
+                waiting.append((mid, True))
+                waiting += [(child, False) for child in categories[mid].children]
+
+
+def _read_labels(path: Path, categories: Mapping[str, Category]) -> frozenset[str]:
+    seen: dict[str, str] = {}
+    faults: list[Fault] = []
+    for row in read_table(path, ("index", "mid", "display_name")):
+        mid, name, where = row["mid"], row["display_name"], row.where
+        if mid in seen:
+            reason = f"{mid} stands at {seen[mid]} too"
+            faults.append(Fault("duplicated mid", where, reason))
+        elif mid not in categories:
+            faults.append(Fault("unknown mid", where, f"{mid} is no category of the ontology"))
+        elif categories[mid].name != name:
+            reason = f"{mid} is called {name!r} here and {categories[mid].name!r} in the ontology"
+            faults.append(Fault("wrong name", where, reason))
+        seen[mid] = where
+    if faults:
+        raise FaultsError("these are not AudioSet's labels", faults, fix=_RESTORE)
+    return frozenset(seen)
