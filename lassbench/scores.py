@@ -50,7 +50,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lassbench.errors import LassbenchError, UsageError, one_line
-from lassbench.files import atomic_path, explain_os_error, read_json, write_json
+from lassbench.files import atomic_path, read_json, write_json
 
 SCHEMA_VERSION = 1
 POLICY = "lassbench-policy-1"
@@ -93,10 +93,10 @@ _BSS = "BSS Eval v3 (sources), 512 taps, references [target, interference], neve
 
 # name, id, unit, title, definition
 _BASE = (
-    ("sdr", "bss-eval-v3-sdr-512", "dB", "SDR", f"signal to distortion; {_BSS}"),
-    ("sir", "bss-eval-v3-sir-512", "dB", "SIR", f"signal to interference; {_BSS}"),
-    ("sar", "bss-eval-v3-sar-512", "dB", "SAR", f"signal to artefacts; {_BSS}"),
-    ("si_sdr", "si-sdr-no-mean-removal", "dB", "SI-SDR",
+    ("sdr", "bsseval-v3-sources-512-sdr", "dB", "SDR", f"signal to distortion; {_BSS}"),
+    ("sir", "bsseval-v3-sources-512-sir", "dB", "SIR", f"signal to interference; {_BSS}"),
+    ("sar", "bsseval-v3-sources-512-sar", "dB", "SAR", f"signal to artefacts; {_BSS}"),
+    ("si_sdr", "si-sdr-scale-no-mean", "dB", "SI-SDR",
      "10 log10(|a s|^2 / |a s - e|^2), a = <e,s>/<s,s>, no mean removal"),
     ("snr", "snr", "dB", "SNR",
      "10 log10(|s|^2 / |s - e|^2), no filter, no scaling; called SDR in AudioSep and DCASE"),
@@ -237,21 +237,11 @@ class MetricSummary(Cell):
 class AnnotatorSpread(Strict):
     """How much a metric depends on who asked (suites with several annotators).
 
-    Attributes
-    ----------
-    mean
-        Mean over annotators of each one's mean.
-    spread
-        Standard deviation (n - 1) of the annotators' means.
-    worst, worst_annotator
-        The lowest annotator's mean, and whose it is.
-    worst_of_mixture
-        Mean over mixtures of the lowest value any annotator got.
-    within_mixture_sd
-        Root mean over mixtures of the variance (n - 1) between annotators: how
-        far one mixture's result moves with the person asking.
-    asker_share
-        That variance as a share of the total variance of the values, 0 to 1.
+    ``mean`` and ``spread`` are of the annotators' means, ``worst`` is the lowest
+    of them and ``worst_annotator`` whose it is; ``worst_of_mixture`` is the mean
+    over mixtures of the lowest value anyone got, ``within_mixture_sd`` how far
+    one mixture's result moves with the person asking, ``asker_share`` the share
+    of all variance that this explains (:func:`lassbench.statistics.asker_spread`).
     """
 
     annotators: Count
@@ -470,13 +460,11 @@ def read_rows(path: Path, file: ScoreFile) -> pa.Table:
         If the Parquet is missing or damaged, has other columns, is unsorted, or
         is not what ``file`` was made from.
     """
+    if not path.is_file():
+        raise _bad_rows(path, "is not beside its JSON", "no such file")
     try:
         rows = pq.read_table(path)
-    except OSError as error:
-        if error.errno:
-            raise explain_os_error(error, path) from error
-        raise _bad_rows(path, "cannot be read", str(error)) from error
-    except pa.ArrowException as error:
+    except (OSError, pa.ArrowException) as error:
         raise _bad_rows(path, "cannot be read", str(error)) from error
     expected = rows_schema(file.kind, clap="clap" in file.metrics)
     if rows.schema.names != expected.names or rows.schema.types != expected.types:
