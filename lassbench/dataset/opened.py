@@ -1,0 +1,211 @@
+"""Open a dataset folder: its clips at once, its audio row by row."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from lassbench.corpora.base import CorpusCard
+from lassbench.dataset import layout
+from lassbench.errors import Fault, LassbenchError, did_you_mean
+from lassbench.records import Clip, Split
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lassbench.dataset.shards import ShardReader
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The kept clips, their hashes, and the row of each: (shard, row in it)."""
+
+    clips: Mapping[str, Clip]
+    pcm_sha256: Mapping[str, str]
+    places: Mapping[str, tuple[str, int]]
+
+
+class Dataset:
+    """A dataset on disk.  Made by :func:`open_dataset`.
+
+    It pickles as its path: shards are opened by the process that reads them.
+
+    Attributes
+    ----------
+    path
+        The folder.
+    name, title
+        Of the corpus it was built from.
+    sample_rate_hz, clip_samples
+        Rate in Hz and length in samples of every clip.
+    synthetic
+        True when no clip is a recording.
+    audio_may_be_published
+        True when the corpus's terms allow passing the audio on.
+    card
+        The corpus's card.
+    fingerprint
+        SHA-256 over the sorted (clip id, hash of its samples) pairs.
+    """
+
+    def __init__(self, path: Path, description: Mapping[str, Any]) -> None:
+        self.path = path
+        self.card: CorpusCard = layout.card_from_json(
+            description["corpus"], layout.description_path(path)
+        )
+        self.name = str(description["name"])
+        self.title = str(description["title"])
+        self.sample_rate_hz = int(description["sample_rate_hz"])
+        self.clip_samples = int(description["clip_samples"])
+        self.fingerprint = str(description["fingerprint"])
+        self.synthetic = self.card.synthetic
+        self.audio_may_be_published = self.card.audio_may_be_published
+        self._description = description
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (open_dataset, (self.path,))
+
+    def __repr__(self) -> str:
+        return f"Dataset({str(self.path)!r}, {self.name}, {len(self.clips)} clips)"
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """What ``dataset.json`` says."""
+        return MappingProxyType(dict(self._description))
+
+    @property
+    def clips(self) -> Mapping[str, Clip]:
+        """The clips that are here, by id, in the order of splits and ids."""
+        return self._rows.clips
+
+    @property
+    def pcm_sha256(self) -> Mapping[str, str]:
+        """clip_id -> SHA-256 of its int16 little-endian samples, as built."""
+        return self._rows.pcm_sha256
+
+    @functools.cached_property
+    def missing(self) -> Mapping[str, Fault]:
+        """Clips of the corpus that are not here, and why."""
+        return MappingProxyType(
+            {
+                entry["clip_id"]: Fault(entry["kind"], entry["clip_id"], entry["reason"])
+                for entry in self._description["missing"]
+            }
+        )
+
+    @functools.cached_property
+    def corpus_clips(self) -> Mapping[str, Clip]:
+        """Every clip of the corpus by id: those that are here, then those that are not."""
+        absent = (layout.clip_from_json(entry) for entry in self._description["missing"])
+        return MappingProxyType({**self.clips, **{clip.clip_id: clip for clip in absent}})
+
+    def split(self, name: Split) -> list[Clip]:
+        """The clips of one split, by id."""
+        return [clip for clip in self.clips.values() if clip.split == name]
+
+    def samples(self, clip_id: str) -> NDArray[np.float32]:
+        """The samples of one clip: float32, shape (clip_samples,), int16 / 32768.
+
+        Raises
+        ------
+        LassbenchError
+            As :meth:`samples_int16`.
+        """
+        from lassbench import audio
+
+        return audio.to_float32(self.samples_int16(clip_id))
+
+    def samples_int16(self, clip_id: str) -> NDArray[np.int16]:
+        """The samples of one clip as they are stored: int16, shape (clip_samples,).
+
+        Raises
+        ------
+        LassbenchError
+            If there is no such clip here, or it is damaged.
+        """
+        from lassbench import audio
+
+        try:
+            samples, rate = audio.decode_int16(self.flac(clip_id))
+        except audio.AudioFault as fault:
+            raise self._damaged(clip_id, fault.reason) from fault
+        if rate != self.sample_rate_hz or samples.size != self.clip_samples:
+            raise self._damaged(clip_id, f"holds {samples.size} samples at {rate} Hz")
+        return samples
+
+    def flac(self, clip_id: str) -> bytes:
+        """The FLAC file of one clip, as bytes.
+
+        Raises
+        ------
+        LassbenchError
+            If there is no such clip here, or its shard is missing or damaged.
+        """
+        if clip_id not in self._rows.places:
+            raise self._unknown(clip_id)
+        shard, row = self._rows.places[clip_id]
+        return self._reader(shard).audio_bytes(row)
+
+    def _damaged(self, clip_id: str, reason: str) -> LassbenchError:
+        return LassbenchError(
+            f"the clip {clip_id} is damaged: {reason}",
+            where=self.path / self._rows.places[clip_id][0],
+            expected=f"{self.clip_samples} samples at {self.sample_rate_hz} Hz",
+            fix="run `lassbench verify` on the dataset, and build it again",
+        )
+
+    def _unknown(self, clip_id: str) -> LassbenchError:
+        if clip_id in self.missing:
+            return LassbenchError(
+                f"the clip {clip_id} is not in this dataset",
+                where=self.path,
+                got=f"{self.missing[clip_id].kind}: {self.missing[clip_id].reason}",
+                fix="provide its audio and build the dataset again",
+            )
+        return LassbenchError(
+            f"no clip {clip_id!r} in this dataset{did_you_mean(clip_id, self.clips)}",
+            where=self.path,
+            fix="check the id; clips.csv lists all of them",
+        )
+
+    @functools.cached_property
+    def _rows(self) -> _Rows:
+        clips: dict[str, Clip] = {}
+        pcm: dict[str, str] = {}
+        places: dict[str, tuple[str, int]] = {}
+        seconds = self.clip_samples / self.sample_rate_hz
+        for shard in self._description["shards"]:
+            split = layout.split_of_shard(shard["path"])
+            for row, entry in enumerate(self._reader(shard["path"]).labels()):
+                clip_id = entry["clip_id"]
+                end_s = entry["start_s"] + seconds if entry["youtube_id"] else 0.0
+                clips[clip_id] = layout.clip_from_json({**entry, "split": split, "end_s": end_s})
+                pcm[clip_id] = entry["pcm_sha256"]
+                places[clip_id] = (shard["path"], row)
+        return _Rows(MappingProxyType(clips), MappingProxyType(pcm), MappingProxyType(places))
+
+    def _reader(self, shard: str) -> ShardReader:
+        readers: dict[str, ShardReader] = self.__dict__.setdefault("_readers", {})
+        if shard not in readers:
+            from lassbench.dataset.shards import ShardReader
+
+            readers[shard] = ShardReader(self.path / shard)
+        return readers[shard]
+
+
+def open_dataset(path: str | Path) -> Dataset:
+    """Open the dataset folder at ``path``.
+
+    Raises
+    ------
+    LassbenchError
+        If it is no dataset folder, its build has not finished, or another
+        version of lassbench wrote it in another form.
+    """
+    folder = Path(path).resolve()
+    return Dataset(folder, layout.read_description(folder))

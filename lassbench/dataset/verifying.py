@@ -1,0 +1,161 @@
+"""Check a dataset folder clip by clip against what it says of itself."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lassbench import audio, files
+from lassbench.dataset import layout
+from lassbench.dataset.opened import Dataset
+from lassbench.dataset.shards import ShardReader
+from lassbench.errors import Fault, LassbenchError
+from lassbench.parallel import map_ordered
+from lassbench.progress import track
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found.
+
+    Attributes
+    ----------
+    checked
+        Clips whose samples were compared with their hash.
+    faults
+        What is wrong with the folder: altered, short, silent or lost clips,
+        damaged or altered shards.
+    missing
+        Clips of the corpus that the build could not include, and why.
+    """
+
+    checked: int
+    faults: tuple[Fault, ...]
+    missing: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    shard: Path
+    group: int
+    sample_rate_hz: int
+    clip_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    pcm: tuple[tuple[str, str], ...]
+    faults: tuple[Fault, ...]
+
+
+def verify(dataset: Dataset, *, executor: Executor | None = None) -> Verdict:
+    """Decode every clip of ``dataset`` and compare it with what was built.
+
+    Reports shards that are missing, damaged or altered (with the clips that
+    changed in them), clips that are lost, twice there, of another length or
+    rate, silent or with other samples than their hash says, and a fingerprint
+    that does not fit the clips.
+    """
+    faults: list[Fault] = []
+    pieces: list[_Piece] = []
+    for shard in dataset.description["shards"]:
+        found, of_shard = _check_shard(dataset, shard)
+        faults += found
+        pieces += of_shard
+    pcm: dict[str, str] = {}
+    checked = track(map_ordered(executor, _check_piece, pieces), "clips", len(pieces))
+    for result in checked:
+        faults += result.faults
+        for clip_id, sha in result.pcm:
+            if clip_id in pcm:
+                faults.append(Fault("duplicate", clip_id, "is in the dataset twice"))
+            pcm[clip_id] = sha
+    faults += _check_list(dataset, pcm)
+    if layout.fingerprint(pcm) != dataset.fingerprint and not faults:
+        reason = "the fingerprint is not that of the clips"
+        faults.append(Fault("fingerprint", "dataset.json", reason))
+    return Verdict(len(pcm), tuple(faults), tuple(dataset.missing.values()))
+
+
+def _check_shard(dataset: Dataset, shard: Mapping[str, Any]) -> tuple[list[Fault], list[_Piece]]:
+    """The shard as a file, and the pieces in which its rows are to be checked."""
+    path, name = dataset.path / shard["path"], str(shard["path"])
+    if not path.is_file():
+        reason = f"the shard is gone, and {shard['clips']} clips with it"
+        return [Fault("missing-shard", name, reason)], []
+    faults: list[Fault] = []
+    if files.sha256_file(path) != shard["sha256"]:
+        reason = f"SHA-256 is not the one noted in dataset.json ({shard['sha256'][:12]}...)"
+        faults.append(Fault("altered-shard", name, reason))
+    try:
+        reader = ShardReader(path)
+    except LassbenchError as error:
+        return [*faults, Fault("damaged-shard", name, error.got or error.what)], []
+    if reader.rows != shard["clips"]:
+        reason = f"has {reader.rows} clips, dataset.json says {shard['clips']}"
+        faults.append(Fault("rows", name, reason))
+    return faults, [
+        _Piece(path, group, dataset.sample_rate_hz, dataset.clip_samples)
+        for group in range(len(reader.groups))
+    ]
+
+
+def _check_piece(piece: _Piece) -> _Checked:
+    try:
+        reader = ShardReader(piece.shard)
+        labels = reader.labels(piece.group)
+    except LassbenchError as error:
+        return _Checked((), (Fault("damaged-shard", piece.shard.name, error.got or error.what),))
+    faults: list[Fault] = []
+    pcm: list[tuple[str, str]] = []
+    for row, label in zip(reader.groups[piece.group], labels, strict=True):
+        pcm.append((label["clip_id"], label["pcm_sha256"]))
+        try:
+            data = reader.audio_bytes(row)
+        except LassbenchError as error:
+            faults.append(Fault("damaged-shard", label["clip_id"], error.got or error.what))
+            continue
+        faults += [
+            Fault(kind, label["clip_id"], reason)
+            for kind, reason in _check_clip(data, label["pcm_sha256"], piece)
+        ]
+    return _Checked(tuple(pcm), tuple(faults))
+
+
+def _check_clip(data: bytes, sha: str, piece: _Piece) -> Iterator[tuple[str, str]]:
+    try:
+        samples, rate = audio.decode_int16(data)
+    except audio.AudioFault as fault:
+        yield fault.kind, fault.reason
+        return
+    if rate != piece.sample_rate_hz:
+        yield "rate", f"is at {rate} Hz, the dataset at {piece.sample_rate_hz} Hz"
+    if samples.size != piece.clip_samples:
+        kind = "short" if samples.size < piece.clip_samples else "long"
+        yield kind, f"has {samples.size} samples, a clip has {piece.clip_samples}"
+    if not samples.any():
+        yield "silent", "every sample is zero"
+    if audio.pcm_sha256(samples) != sha:
+        yield "altered", "its samples are not those that were built"
+
+
+def _check_list(dataset: Dataset, pcm: Mapping[str, str]) -> list[Fault]:
+    """``clips.csv`` against the clips that are there."""
+    path = dataset.path / "clips.csv"
+    if not path.is_file():
+        return [Fault("missing-list", "clips.csv", "the list of clips is gone")]
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    kept = {row.get("clip_id", ""): row for row in rows if row.get("state") == layout.KEPT}
+    lost = [Fault("lost", name, "should be in the dataset, and is not") for name in kept]
+    lost = [fault for fault in lost if fault.where not in pcm]
+    strange = [
+        Fault("unlisted", name, "is in the dataset, but not in clips.csv")
+        for name in pcm
+        if name not in kept
+    ]
+    return lost + strange
