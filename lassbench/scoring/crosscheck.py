@@ -1,0 +1,140 @@
+"""A random sample scored again with mir_eval, the implementation that people cite.
+
+mir_eval 0.8 announces the removal of ``mir_eval.separation``: it is the oracle
+here, not the engine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import random
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from lassbench.errors import UsageError
+from lassbench.parallel import map_ordered, open_executor
+from lassbench.predictions import PredictionSet, check
+from lassbench.progress import track
+from lassbench.scores import LIMIT_DB
+from lassbench.scoring.pieces import Piece, make_piece, open_suite
+from lassbench.suites import Suite
+
+#: Queries that are scored again when no number is given.
+SAMPLE = 20
+
+
+@dataclass(frozen=True)
+class CrossCheck:
+    """How far mir_eval's numbers lie from ours.
+
+    Attributes
+    ----------
+    version
+        mir_eval's.
+    queries
+        How many were scored by both.
+    largest
+        Metric -> (largest absolute difference in dB, query id).
+    refused
+        Query id -> what mir_eval said when it could not score it.
+    """
+
+    version: str
+    queries: int
+    largest: Mapping[str, tuple[float, str]]
+    refused: Mapping[str, str]
+
+
+def cross_check(
+    folder: Path,
+    suite: Suite,
+    rows: pa.Table,
+    *,
+    sample: int = SAMPLE,
+    seed: int = 0,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> CrossCheck:
+    """Score a random sample of ``rows`` again with ``mir_eval.separation.bss_eval_sources``.
+
+    Only finite values within the policy's limit are compared: beyond it both
+    tools print their rounding error.
+
+    Raises
+    ------
+    UsageError
+        If mir_eval is not installed or the suite has no references to score against.
+    """
+    if suite.kind != "separation":
+        raise UsageError("mir_eval has no metric for an absent sound", where=suite.name)
+    ours = {row["query_id"]: row for row in rows.to_pylist()}
+    chosen = sorted(random.Random(seed).sample(sorted(ours), min(sample, len(ours))))
+    predictions, _ = check(folder, suite)
+    pieces = (_piece(suite, predictions, query_id) for query_id in chosen)
+    with open_executor(workers, scheduler) as executor:
+        answers = map_ordered(executor, _mir_eval, pieces)
+        theirs = dict(track(answers, "mir_eval", total=len(chosen)))
+    found = {query_id: value for query_id, value in theirs.items() if not isinstance(value, str)}
+    return CrossCheck(
+        version=importlib.metadata.version("mir_eval"),
+        queries=len(found),
+        largest=_largest(ours, found),
+        refused={one: value for one, value in theirs.items() if isinstance(value, str)},
+    )
+
+
+def _piece(suite: Suite, predictions: PredictionSet, query_id: str) -> Piece:
+    only = dataclasses.replace(predictions, paths={query_id: predictions.paths[query_id]})
+    return make_piece(suite, [suite.queries[query_id]], [only])
+
+
+def _mir_eval(piece: Piece) -> tuple[str, dict[str, float] | str]:
+    """mir_eval's numbers for the one query of ``piece``, or why it has none."""
+    import mir_eval
+
+    ((query_id, query),) = piece.suite.queries.items()
+    rendered = open_suite(piece).render(query.mixture_id)
+    samples, _ = piece.systems[0].load_checked(query_id)
+    references = np.stack([rendered.target, rendered.interference]).astype(np.float64)
+    # The second estimate does not change the first one's scores.
+    estimates = np.stack([samples, rendered.interference]).astype(np.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            sdr, sir, sar, _ = mir_eval.separation.bss_eval_sources(
+                references, estimates, compute_permutation=False
+            )
+        except (ValueError, TypeError, np.linalg.LinAlgError) as error:
+            return query_id, f"{type(error).__name__}: {error}"
+    return query_id, {"sdr": float(sdr[0]), "sir": float(sir[0]), "sar": float(sar[0])}
+
+
+def _largest(
+    ours: Mapping[str, Mapping[str, float | None]],
+    theirs: Mapping[str, Mapping[str, float]],
+) -> dict[str, tuple[float, str]]:
+    largest = {}
+    for metric in ("sdr", "sir", "sar"):
+        differences = _differences(metric, ours, theirs)
+        if differences:
+            largest[metric] = max(differences)
+    return largest
+
+
+def _differences(
+    metric: str,
+    ours: Mapping[str, Mapping[str, float | None]],
+    theirs: Mapping[str, Mapping[str, float]],
+) -> Sequence[tuple[float, str]]:
+    found = []
+    for query_id, values in theirs.items():
+        mine, yours = ours[query_id][metric], values[metric]
+        if mine is not None and abs(mine) <= LIMIT_DB:
+            found.append((abs(mine - yours), query_id))
+    return found

@@ -1,0 +1,179 @@
+"""Scoring prediction folders: check everything, judge piece by piece, sum up."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
+from lassbench.parallel import map_ordered, open_executor
+from lassbench.predictions import PredictionSet, System, check
+from lassbench.progress import track
+from lassbench.records import Query, SystemCard
+from lassbench.scores import Scores, file_stem
+from lassbench.scoring.pieces import Lost, Piece, check_samples, cut, make_piece, measure
+from lassbench.scoring.result import Settings, make_scores
+from lassbench.scoring.rows import Measured
+from lassbench.suites import Suite
+
+FIX = (
+    "repair or make these files with the system; "
+    "--allow-partial scores the others and marks the result as partial"
+)
+
+
+@dataclass
+class _Folder:
+    """A prediction folder on its way to a score."""
+
+    predictions: PredictionSet
+    faults: list[Fault]
+    measured: list[Measured] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+
+    @property
+    def all_faults(self) -> list[Fault]:
+        return self.faults + [one.fault for one in self.lost]
+
+
+def score_folders(
+    folders: Sequence[str | Path],
+    suite: Suite,
+    *,
+    allow_partial: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    settings: Settings | None = None,
+) -> list[Scores]:
+    """Score prediction folders against a suite, all in one pass over its mixtures.
+
+    Parameters
+    ----------
+    folders
+        Folders with a file for each query; see :mod:`lassbench.predictions`.
+    allow_partial
+        Leave out queries whose prediction is missing or faulty, and mark the result.
+    workers
+        Processes (``None``: one a processor); the result does not depend on it.
+    scheduler
+        Address of a Dask scheduler to use instead.
+
+    Returns
+    -------
+    list of Scores
+        One a folder, in their order.
+
+    Raises
+    ------
+    UsageError
+        If a folder is not there, or two hold systems of one name.
+    FaultsError
+        If predictions are missing or faulty: all of them, in one pass.
+    LassbenchError
+        If there is nothing to score, or the suite's audio is not what was frozen.
+    """
+    settings = settings or Settings()
+    opened = [_Folder(*check(Path(folder), suite)) for folder in folders]
+    _check_names(opened)
+    _check_renderable(suite)
+    with open_executor(workers, scheduler) as executor:
+        if not allow_partial and any(one.faults for one in opened):
+            _refuse(opened, suite, executor)
+        _measure_all(opened, suite, executor)
+    if not allow_partial and any(one.lost for one in opened):
+        raise _faults_error(opened)
+    return [
+        make_scores(
+            one.measured,
+            suite,
+            one.predictions.system,
+            settings=settings,
+            faults=one.all_faults,
+        )
+        for one in opened
+    ]
+
+
+def _check_names(opened: Sequence[_Folder]) -> None:
+    seen: dict[str, Path] = {}
+    for one in opened:
+        stem, folder = file_stem(one.predictions.system.card.name), one.predictions.folder
+        if stem in seen:
+            raise UsageError(
+                "two folders hold systems of one name",
+                where=f"{seen[stem]}, {folder}",
+                got=one.predictions.system.card.name,
+                fix="give each its own `name:` in system.yaml",
+            )
+        seen[stem] = folder
+
+
+def _check_renderable(suite: Suite) -> None:
+    if not suite.renderable_queries:
+        raise LassbenchError(
+            "no mixture of this suite can be rendered on this machine",
+            where=suite.path,
+            got=next(iter(suite.missing.values()), "an empty suite"),
+            fix="fetch the clips, or freeze a suite of the clips that are here",
+        )
+
+
+def _measure_all(opened: Sequence[_Folder], suite: Suite, executor: Executor | None) -> None:
+    pieces = list(cut(suite, suite.renderable_queries))
+    made = (_piece(suite, queries, opened) for queries in pieces)
+    outcomes = map_ordered(executor, measure, made, ahead=32)
+    for outcome in track(outcomes, "scoring", total=len(pieces)):
+        for one, (measured, lost) in zip(opened, outcome, strict=True):
+            one.measured += measured
+            one.lost += lost
+
+
+def _piece(suite: Suite, queries: Sequence[Query], opened: Sequence[_Folder]) -> Piece:
+    return make_piece(suite, queries, [_part(one.predictions, queries) for one in opened])
+
+
+def _part(predictions: PredictionSet, queries: Sequence[Query]) -> PredictionSet:
+    """The predictions for these queries alone; the card stays behind."""
+    ids = [query.query_id for query in queries if query.query_id in predictions.paths]
+    paths: Mapping[str, Path] = {one: predictions.paths[one] for one in ids}
+    system = System(SystemCard(name=predictions.system.card.name))
+    return dataclasses.replace(predictions, paths=paths, system=system)
+
+
+def _refuse(opened: Sequence[_Folder], suite: Suite, executor: Executor | None) -> None:
+    """Look at the samples of the files whose headers are right, then tell everything."""
+    pieces = list(cut(suite, suite.renderable_queries))
+    for one in opened:
+        parts = (_part(one.predictions, queries) for queries in pieces)
+        for faults in track(
+            map_ordered(executor, _check_part, parts), "checking", total=len(pieces)
+        ):
+            one.faults += faults
+    raise _faults_error(opened)
+
+
+def _check_part(predictions: PredictionSet) -> list[Fault]:
+    return check_samples(predictions, list(predictions.paths))
+
+
+def _faults_error(opened: Sequence[_Folder]) -> FaultsError:
+    faults = [fault for one in opened for fault in _with_folder(one, many=len(opened) > 1)]
+    names = ", ".join(str(one.predictions.folder) for one in opened if one.all_faults)
+    return FaultsError(
+        f"{len(faults)} faults in the predictions: nothing was scored",
+        faults,
+        where=names,
+        fix=FIX,
+    )
+
+
+def _with_folder(one: _Folder, *, many: bool) -> Iterator[Fault]:
+    """The folder's faults; with several folders, ``where`` says which one a query lacks in."""
+    for fault in one.all_faults:
+        if many and fault.kind == "missing":
+            yield dataclasses.replace(fault, where=f"{one.predictions.folder}/{fault.where}")
+        else:
+            yield fault

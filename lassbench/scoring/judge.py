@@ -1,0 +1,138 @@
+r"""From one mixture's references and any number of estimates to numbers.
+
+With target :math:`s`, interference :math:`n`, mixture :math:`x` and estimate
+:math:`e`, BSS Eval comes from :mod:`lassbench.metrics.bss_eval`.  The other
+ratios need three inner products only:
+
+.. math::
+    \text{SNR} = 10 \log_{10} \frac{|s|^2}{|s|^2 - 2 \langle e,s \rangle + |e|^2}
+    \qquad
+    \text{SI-SDR} = 10 \log_{10} \frac{\langle e,s \rangle^2 / |s|^2}
+                                      {|e|^2 - \langle e,s \rangle^2 / |s|^2}
+
+Where a denominator is less than a millionth of what it is subtracted from
+(above 60 dB) it has lost digits, and :mod:`lassbench.metrics.ratios` computes
+the ratio from the signals.
+
+The *wrong source* was extracted when the estimate's direction is not nearer to
+the target's than to the interference's:
+:math:`|\langle e,s \rangle| / |s| \le |\langle e,n \rangle| / |n|`, that is, when
+its SI-SDR against the target is not above that against the interference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lassbench.metrics.bss_eval import BssEval, References
+from lassbench.metrics.ratios import decibels, si_sdr, snr
+from lassbench.metrics.signals import SMALLEST_ENERGY, energy, product
+from lassbench.mixtures import Rendered
+from lassbench.suites import SuiteKind
+
+Floats = NDArray[np.float64]
+Samples = NDArray[np.float32]
+
+#: A difference smaller than this share of its terms is computed anew.
+_TOO_CLOSE = 1e-6
+#: Estimates held at once as float64.
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was measured on one estimate, before the score policy is applied.
+
+    ``values`` are dB by metric name (empty in an absent-sound suite), ``level_db``
+    is the estimate's energy over the mixture's, ``-inf`` for silence.
+    """
+
+    values: dict[str, float]
+    level_db: float
+    wrong_source: bool
+
+
+class Judge:
+    """One mixture, ready to judge estimates.
+
+    Parameters
+    ----------
+    rendered
+        Mixture, target and interference, float32 of shape (samples,).
+    kind
+        ``separation``, or ``absent``, where only levels matter.
+    """
+
+    def __init__(self, rendered: Rendered, kind: SuiteKind) -> None:
+        self._mixture_energy = energy(rendered.mixture.astype(np.float64))
+        self._references: References | None = None
+        self._of_mixture: dict[str, float] = {}
+        if kind == "separation":
+            self._references = References(
+                target=rendered.target, interference=rendered.interference
+            )
+            self._target = self._references.target.samples
+            self._interference = rendered.interference.astype(np.float64)
+            self._energies = energy(self._target), energy(self._interference)
+            mixture = rendered.mixture.astype(np.float64)
+            of_mixture = self._verdict(mixture, self._references.mixture()).values
+            # SAR is left out: the mixture has none (FACTS section 3).
+            self._of_mixture = {
+                f"{name}_mixture": of_mixture[name] for name in ("sdr", "sir", "si_sdr", "snr")
+            }
+
+    def verdicts(self, estimates: Sequence[Samples]) -> Iterator[Verdict]:
+        """Judge float32 estimates of shape (samples,), a few at a time."""
+        remaining = iter(estimates)
+        while batch := [one.astype(np.float64) for one in islice(remaining, _AT_ONCE)]:
+            if self._references is None:
+                yield from (Verdict({}, self._level_db(one), False) for one in batch)
+                continue
+            for one, bss in zip(batch, self._references.score_many(batch), strict=True):
+                yield self._verdict(one, bss)
+
+    def _level_db(self, estimate: Floats) -> float:
+        power = energy(estimate)
+        if power < SMALLEST_ENERGY:
+            return -math.inf
+        if self._mixture_energy < SMALLEST_ENERGY:
+            return math.inf
+        return 10.0 * math.log10(power / self._mixture_energy)
+
+    def _verdict(self, e: Floats, bss: BssEval) -> Verdict:
+        s, n = self._target, self._interference
+        target, interference = self._energies
+        power, with_target, with_interference = energy(e), product(e, s), product(e, n)
+        # |<e,s>| / |s| against |<e,n>| / |n|, without dividing.
+        nearness = abs(with_target) * math.sqrt(interference)
+        nearer_target = nearness > abs(with_interference) * math.sqrt(target)
+        values = {
+            "sdr": bss.sdr,
+            "sir": bss.sir,
+            "sar": bss.sar,
+            "si_sdr": _si_sdr(s, target, e, power, with_target),
+            "snr": _snr(s, target, e, power, with_target),
+            **self._of_mixture,
+        }
+        return Verdict(values, self._level_db(e), not nearer_target)
+
+
+def _snr(s: Floats, target: float, e: Floats, power: float, inner: float) -> float:
+    rest = target - 2.0 * inner + power
+    if power < SMALLEST_ENERGY or rest < _TOO_CLOSE * max(target, power):
+        return snr(reference=s, estimate=e)
+    return decibels(target, rest)
+
+
+def _si_sdr(s: Floats, target: float, e: Floats, power: float, inner: float) -> float:
+    explained = inner * inner / target
+    rest = power - explained
+    if power < SMALLEST_ENERGY or rest < _TOO_CLOSE * power:
+        return si_sdr(reference=s, estimate=e)
+    return decibels(explained, rest)

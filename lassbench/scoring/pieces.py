@@ -1,0 +1,204 @@
+"""Scoring cut into pieces: all queries of one target, or of a few.
+
+A piece is idempotent and stands on its own: it carries its part of the suite
+and of the predictions, opens the dataset by its path (once a process), renders
+each mixture once and judges every system's answers to it.  So the same pieces
+give the same numbers in this process, in a pool, or on a cluster that shares
+the files; and what depends on a mixture's references alone is computed once
+however many systems are scored and annotators asked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lassbench.audio import AudioFault, pcm_sha256
+from lassbench.dataset import Dataset, open_dataset
+from lassbench.errors import Fault, LassbenchError
+from lassbench.mixtures import Rendered
+from lassbench.records import Query
+from lassbench.scoring.judge import Judge
+from lassbench.scoring.rows import Measured
+from lassbench.suites import Suite
+
+#: Queries a piece has at least, so that handing it over costs next to nothing.
+QUERIES_PER_PIECE = 5
+
+Samples = NDArray[np.float32]
+
+
+class Estimates(Protocol):
+    """Where a system's answers come from: a prediction folder, or memory."""
+
+    @property
+    def paths(self) -> Mapping[str, object]:
+        """Has a key for each query that is answered."""
+
+    def load_checked(self, query_id: str) -> tuple[Samples, str]:
+        """The answer, float32 (samples,), and the SHA-256 of its samples."""
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Estimates that were just made (:func:`lassbench.evaluate`)."""
+
+    paths: Mapping[str, Samples]
+
+    def load_checked(self, query_id: str) -> tuple[Samples, str]:
+        """The estimate and the SHA-256 of its samples."""
+        return self.paths[query_id], pcm_sha256(self.paths[query_id])
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A few targets' queries and every system's answers to them.
+
+    ``suite`` holds this piece's mixtures and queries only, and no dataset;
+    ``dataset`` is where the dataset lies (``None``: the suite's audio was exported).
+    """
+
+    suite: Suite
+    dataset: Path | None
+    systems: tuple[Estimates, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A prediction that turned out to be unusable when it was read."""
+
+    query_id: str
+    fault: Fault
+
+
+#: For each system of the piece: what was measured, and what was lost.
+Outcome = list[tuple[list[Measured], list[Lost]]]
+
+
+def cut(suite: Suite, queries: Sequence[Query]) -> Iterator[list[Query]]:
+    """``queries`` in pieces that keep each target's together, in order of first occurrence."""
+    by_target: dict[str, list[Query]] = {}
+    for query in queries:
+        by_target.setdefault(suite.mixtures[query.mixture_id].target_id, []).append(query)
+    piece: list[Query] = []
+    for of_target in by_target.values():
+        piece += of_target
+        if len(piece) >= QUERIES_PER_PIECE:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
+
+
+def make_piece(suite: Suite, queries: Sequence[Query], systems: Iterable[Estimates]) -> Piece:
+    """The piece of ``queries``; each of ``systems`` should hold no more than their answers."""
+    mixture_ids = dict.fromkeys(query.mixture_id for query in queries)
+    part = dataclasses.replace(
+        suite,
+        mixtures={one: suite.mixtures[one] for one in mixture_ids},
+        queries={query.query_id: query for query in queries},
+        meta={},
+        missing={},
+        pcm_sha256={one: suite.pcm_sha256[one] for one in mixture_ids if one in suite.pcm_sha256},
+        dataset=None,
+    )
+    return Piece(part, suite.dataset.path if suite.dataset else None, tuple(systems))
+
+
+def measure(piece: Piece) -> Outcome:
+    """Judge every answer of a piece.
+
+    Raises
+    ------
+    LassbenchError
+        If the audio of a mixture is not what was frozen.
+    """
+    suite = open_suite(piece)
+    outcome: Outcome = [([], []) for _ in piece.systems]
+    by_mixture: dict[str, list[Query]] = {}
+    for query in suite.queries.values():
+        by_mixture.setdefault(query.mixture_id, []).append(query)
+    for mixture_id, queries in by_mixture.items():
+        answers = list(_answers(piece.systems, queries, outcome))
+        if answers:
+            judge = Judge(render_checked(suite, mixture_id), suite.kind)
+            verdicts = judge.verdicts([samples for _, _, samples, _ in answers])
+            for (system, query_id, _, digest), verdict in zip(answers, verdicts, strict=True):
+                outcome[system][0].append(
+                    Measured(
+                        query_id,
+                        verdict.values,
+                        verdict.level_db,
+                        verdict.wrong_source,
+                        digest,
+                    )
+                )
+    return outcome
+
+
+def open_suite(piece: Piece) -> Suite:
+    """The piece's part of the suite, with its dataset opened (once a process)."""
+    if piece.dataset is None:
+        return piece.suite
+    return dataclasses.replace(piece.suite, dataset=_open_once(piece.dataset))
+
+
+def _answers(
+    systems: Sequence[Estimates], queries: Sequence[Query], outcome: Outcome
+) -> Iterator[tuple[int, str, Samples, str]]:
+    """(system, query id, samples, hash) of every usable answer; the others are lost."""
+    for query in queries:
+        for system, estimates in enumerate(systems):
+            if query.query_id not in estimates.paths:
+                continue
+            try:
+                samples, digest = estimates.load_checked(query.query_id)
+            except AudioFault as error:
+                fault = error.fault(str(estimates.paths[query.query_id]))
+                outcome[system][1].append(Lost(query.query_id, fault))
+            else:
+                yield system, query.query_id, samples, digest
+
+
+def render_checked(suite: Suite, mixture_id: str) -> Rendered:
+    """Render a mixture and check that it is, sample for sample, what was frozen.
+
+    Raises
+    ------
+    LassbenchError
+        If it is not.
+    """
+    rendered = suite.render(mixture_id)
+    frozen = suite.pcm_sha256.get(mixture_id, {}).get("mixture")
+    if frozen is not None and pcm_sha256(rendered.mixture) != frozen:
+        raise LassbenchError(
+            "this mixture is not what was frozen",
+            where=f"{suite.name}: {mixture_id}",
+            expected=f"PCM hash {frozen[:16]}",
+            got=f"PCM hash {pcm_sha256(rendered.mixture)[:16]}",
+            fix="find the altered clips with `lassbench verify`; restore them, or freeze anew",
+        )
+    return rendered
+
+
+@lru_cache(maxsize=4)
+def _open_once(path: Path) -> Dataset:
+    return open_dataset(path)
+
+
+def check_samples(estimates: Estimates, query_ids: Sequence[str]) -> list[Fault]:
+    """What is wrong with the samples of these answers (their headers being right)."""
+    faults = []
+    for query_id in query_ids:
+        try:
+            estimates.load_checked(query_id)
+        except AudioFault as error:
+            faults.append(error.fault(str(estimates.paths[query_id])))
+    return faults

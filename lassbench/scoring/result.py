@@ -1,0 +1,223 @@
+"""From measurements to a score: rows, summary, coverage, contamination, warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from lassbench import __version__
+from lassbench.errors import Fault, LassbenchError
+from lassbench.files import sha256_bytes
+from lassbench.metrics import backend
+from lassbench.predictions import System
+from lassbench.records import SystemCard
+from lassbench.scores import (
+    METRICS,
+    Bootstrap,
+    Contamination,
+    Cost,
+    Coverage,
+    ScoreFile,
+    Scores,
+    SuiteInfo,
+    SystemInfo,
+    ids_sha256,
+    rows_sha256,
+)
+from lassbench.scoring.rows import Measured, table
+from lassbench.scoring.summary import metric_names, summarise
+from lassbench.statistics import LEVEL, RESAMPLES
+from lassbench.suites import Suite
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How intervals are made, and what the engine ran on."""
+
+    resamples: int = RESAMPLES
+    seed: int = 0
+    level: float = LEVEL
+    device: str = "cpu"
+
+
+def make_scores(
+    measured: Sequence[Measured],
+    suite: Suite,
+    system: System,
+    *,
+    settings: Settings,
+    clap: Mapping[str, Mapping[str, float]] | None = None,
+    faults: Sequence[Fault] = (),
+) -> Scores:
+    """The score file and rows of one system.
+
+    Parameters
+    ----------
+    measured
+        One for each query that could be scored; the others are missing.
+    clap
+        query_id -> CLAP columns, if they were asked for.
+    faults
+        What was wrong with the predictions and was let pass.
+
+    Raises
+    ------
+    LassbenchError
+        If nothing was measured.
+    """
+    if not measured:
+        raise LassbenchError(
+            "there is nothing to score",
+            where=system.card.name,
+            expected=f"predictions for queries of {suite.name}",
+            got="none that is usable",
+        )
+    rows = table(measured, suite, clap=clap)
+    tags = {query_id: suite.query_meta(query_id).tags for query_id in suite.queries}
+    summary = summarise(
+        rows,
+        suite.kind,
+        tags,
+        resamples=settings.resamples,
+        seed=settings.seed,
+        level=settings.level,
+    )
+    coverage = _coverage(suite, rows.column("query_id").to_pylist())
+    contamination = find_contamination(suite, system.card)
+    file = ScoreFile(
+        lassbench_version=__version__,
+        kind=suite.kind,
+        suite=_suite_info(suite),
+        system=_system_info(system, measured),
+        coverage=coverage,
+        metrics={name: METRICS[name] for name in metric_names(suite.kind, clap=clap is not None)},
+        summary=summary.metrics,
+        breakdowns=summary.breakdowns,
+        annotators=summary.annotators,
+        wrong_source_share=summary.wrong_source_share,
+        targets=summary.targets,
+        bootstrap=Bootstrap(resamples=settings.resamples, seed=settings.seed, level=settings.level),
+        contamination=contamination,
+        engine={"kernels": backend.name(), "device": settings.device},
+        warnings=(
+            *_system_warnings(system, suite, contamination),
+            *_coverage_warnings(coverage, faults),
+            *_silence_warnings(measured, suite),
+        ),
+        rows_sha256=rows_sha256(rows),
+    )
+    return Scores(file, rows)
+
+
+def _suite_info(suite: Suite) -> SuiteInfo:
+    return SuiteInfo(
+        name=suite.name,
+        title=suite.title,
+        fingerprint=suite.fingerprint,
+        list_fingerprint=suite.list_fingerprint,
+        dataset_name=suite.dataset_name,
+        dataset_fingerprint=suite.dataset_fingerprint,
+        synthetic=suite.synthetic,
+        audio_may_be_published=suite.audio_may_be_published,
+        sample_rate_hz=suite.sample_rate_hz,
+        samples=suite.samples,
+        queries=len(suite.queries),
+    )
+
+
+def _system_info(system: System, measured: Sequence[Measured]) -> SystemInfo:
+    card = system.card
+    lines = "".join(
+        f"{one.query_id} {one.samples_sha256}\n"
+        for one in sorted(measured, key=lambda one: one.query_id)
+    )
+    cost = None
+    if system.cost:
+        cost = Cost(
+            real_time_factor=system.cost.get("real_time_factor"),
+            device=str(system.cost.get("device", "")),
+        )
+    return SystemInfo(
+        name=card.name,
+        authors=card.authors,
+        url=card.url,
+        description=card.description,
+        parameters=card.parameters,
+        query_type=card.query_type,
+        trained_on=card.trained_on,
+        checkpoint_sha256=card.checkpoint_sha256,
+        cost=cost,
+        predictions_sha256=sha256_bytes(lines.encode()),
+    )
+
+
+def _coverage(suite: Suite, scored: Sequence[str]) -> Coverage:
+    renderable = len(suite.renderable_queries)
+    return Coverage(
+        queries_total=len(suite.queries),
+        renderable=renderable,
+        queries_scored=len(scored),
+        missing_predictions=renderable - len(scored),
+        partial=len(scored) < renderable,
+        scored_sha256=ids_sha256(scored),
+    )
+
+
+def find_contamination(suite: Suite, card: SystemCard) -> Contamination:
+    """The suite's clips that are, by the hash of their samples, among the training clips."""
+    declared = set(card.training_clips_sha256)
+    clips: tuple[str, ...] = ()
+    if declared and suite.dataset is not None:
+        hashes = suite.dataset.pcm_sha256
+        used = {one.target_id for one in suite.mixtures.values()}
+        used |= {one.noise_id for one in suite.mixtures.values()}
+        clips = tuple(sorted(one for one in used if hashes.get(one) in declared))
+    return Contamination(declared=len(declared), clips=clips)
+
+
+def _system_warnings(system: System, suite: Suite, contamination: Contamination) -> Iterator[str]:
+    """What a reader has to know of the system before comparing it."""
+    clips = contamination.clips
+    if clips:
+        yield (
+            f"{len(clips)} of the suite's clips are among the clips that this system was trained "
+            f"on ({_first(clips)}): its scores are not those of unseen sounds"
+        )
+    if system.card.query_type == "oracle":
+        yield "an oracle: it was given the true sources, and is an upper bound"
+    if system.card.query_type == "tag":
+        yield "this system was given the target's tags, not the query's text"
+    made_for = str(system.suite.get("fingerprint", ""))
+    if made_for and made_for != suite.fingerprint:
+        yield (
+            f"the predictions were made for {system.suite.get('name') or 'a suite'} with "
+            f"fingerprint {made_for[:16]}, this suite's is {suite.fingerprint[:16]}"
+        )
+
+
+def _coverage_warnings(coverage: Coverage, faults: Sequence[Fault]) -> Iterator[str]:
+    """What is not in the numbers."""
+    if coverage.partial:
+        yield (
+            f"partial: {coverage.missing_predictions} of {coverage.renderable} queries have no "
+            "usable prediction and are left out; a partial result is never ranked"
+        )
+    not_here = coverage.queries_total - coverage.renderable
+    if not_here:
+        yield (
+            f"{not_here} of {coverage.queries_total} queries cannot be rendered from the clips "
+            "on this machine"
+        )
+    extra = sum(fault.kind == "extra" for fault in faults)
+    if extra:
+        yield f"{extra} files answer no query of this suite"
+
+
+def _silence_warnings(measured: Sequence[Measured], suite: Suite) -> Iterator[str]:
+    silent = sorted(one.query_id for one in measured if one.silent)
+    if silent and suite.kind == "separation":
+        yield f"{len(silent)} estimates are silent and score the worst value ({_first(silent)})"
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")

@@ -1,0 +1,74 @@
+"""Scoring while separating, without files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lassbench.parallel import map_ordered, open_executor
+from lassbench.predictions import System
+from lassbench.progress import track
+from lassbench.records import Query
+from lassbench.scores import Scores
+from lassbench.scoring.pieces import InMemory, Piece, cut, make_piece, measure
+from lassbench.scoring.result import Settings, make_scores
+from lassbench.scoring.rows import Measured
+from lassbench.separators import as_separator, card_of, estimate
+from lassbench.suites import Suite
+
+
+def evaluate(
+    separate: Any,
+    suite: Suite,
+    *,
+    workers: int = 1,
+    progress: bool = True,
+    batch_size: int = 8,
+    settings: Settings | None = None,
+) -> Scores:
+    """Separate every query of ``suite`` and score the answers as they come.
+
+    The rows are those that ``lassbench separate`` and ``lassbench score`` would
+    give: estimates are scored as float32.  Memory does not grow with the suite.
+
+    Parameters
+    ----------
+    separate
+        ``separate(mixture, query, sample_rate)``, or an object with that method
+        (see :class:`lassbench.separators.Separator`).  It runs in this process.
+    workers
+        Processes that score meanwhile; 1 scores in this process too.
+    batch_size
+        Queries a call for systems that offer ``separate_batch``.
+
+    Raises
+    ------
+    LassbenchError
+        If an answer is not float (samples,), holds NaN or infinite samples, or
+        nothing can be rendered.
+    """
+    separator = as_separator(separate)
+    pieces = list(cut(suite, suite.renderable_queries))
+    with open_executor(workers) as executor:
+        outcomes = map_ordered(
+            executor,
+            measure,
+            _separated(separator, suite, pieces, batch_size),
+            ahead=2 * max(1, workers),
+        )
+        measured: list[Measured] = []
+        shown = track(outcomes, "evaluating", total=len(pieces)) if progress else outcomes
+        for ((found, _),) in shown:
+            measured += found
+    return make_scores(measured, suite, System(card_of(separator)), settings=settings or Settings())
+
+
+def _separated(
+    separator: Any, suite: Suite, pieces: Sequence[Sequence[Query]], batch_size: int
+) -> Iterator[Piece]:
+    for queries in pieces:
+        answers = {
+            query.query_id: samples
+            for query, samples in estimate(separator, suite, queries, batch_size=batch_size)
+        }
+        yield make_piece(suite, queries, [InMemory(answers)])
