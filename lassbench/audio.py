@@ -100,7 +100,7 @@ def decode(
         is NaN or infinite.
     """
     path = Path(path)
-    _check_readable(path)
+    check_readable(path)
     try:
         samples, rate = _decode_sndfile(path, start_s, end_s)
     except sf.LibsndfileError as refused:
@@ -113,7 +113,7 @@ def decode(
     return samples, rate
 
 
-def _check_readable(path: Path) -> None:
+def check_readable(path: Path) -> None:
     try:
         size = path.stat().st_size
         if not path.is_file():
@@ -276,7 +276,7 @@ def probe(path: str | Path) -> Probe:
         libsndfile reads.
     """
     path = Path(path)
-    _check_readable(path)
+    check_readable(path)
     try:
         info = sf.info(str(path))
     except sf.LibsndfileError as error:

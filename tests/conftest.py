@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from lassbench.dataset import Dataset
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -15,3 +19,18 @@ def shared() -> Path:
     if not (SHARED / "FACTS.md").is_file():
         pytest.skip(f"no shared data beside the checkout ({SHARED.name}/ with FACTS.md)")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A synthetic dataset: ten concepts x (3 train, 1 validation, 2 test), 1 s at 8 kHz.
+
+    Shared by the whole session: freeze suites into a folder of your own.
+    """
+    from lassbench.corpora.synthetic import SyntheticCorpus
+    from lassbench.dataset import build, open_dataset
+
+    corpus = SyntheticCorpus(clips_per_concept=(3, 1, 2), sample_rate_hz=8000, seconds=1.0)
+    folder = tmp_path_factory.mktemp("tiny") / "dataset"
+    build(corpus, folder)
+    return open_dataset(folder)
