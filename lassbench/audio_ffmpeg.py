@@ -7,6 +7,7 @@ need.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import RawIOBase
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,7 +49,7 @@ def decode(
 
 
 def decode_stream(
-    stream: IO[bytes], where: object, start_s: float | None, end_s: float | None
+    stream: IO[bytes] | RawIOBase, where: object, start_s: float | None, end_s: float | None
 ) -> tuple[NDArray[np.float32], int]:
     """Like :func:`decode`, from an open binary stream that seeks; ``where`` names it.
 
@@ -58,7 +59,7 @@ def decode_stream(
 
 
 def _decode(
-    source: str | IO[bytes],
+    source: str | IO[bytes] | RawIOBase,
     where: object,
     start_s: float | None,
     end_s: float | None,

@@ -290,3 +290,7 @@ class SourceFailure(Exception):
     def __init__(self, kind: FailureClass, message: str, *, received: int = 0) -> None:
         self.kind, self.message, self.received = kind, message, received
         super().__init__(message)
+
+
+class Cancelled(Exception):
+    """The run is ending: what was under way says nothing about the clip."""

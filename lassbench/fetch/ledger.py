@@ -29,7 +29,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -116,6 +116,9 @@ class Entry:
     pcm_sha256: str
     flags: tuple[str, ...]
     changed_at: str
+
+
+_TOLD = [field.name for field in fields(Entry)][:-2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,9 +267,7 @@ class Ledger:
                 )
             owner = seen.setdefault((clip.youtube_id, clip.start_s), clip.clip_id)
             if clip.youtube_id and owner != clip.clip_id:
-                faults.append(
-                    Fault("same-window", clip.clip_id, f"has the same window as {owner}")
-                )
+                faults.append(Fault("same-window", clip.clip_id, f"has the same window as {owner}"))
         if faults:
             raise FaultsError(
                 "the corpus and the ledger disagree about what the clips are",
@@ -282,8 +283,9 @@ class Ledger:
             " source, pcm_sha256, flags, changed_at FROM clips "
             f"{where} ORDER BY position, clip_id"
         )
-        for row in self.db.execute(query, values):
-            yield Entry(*row[:11], tuple(json.loads(row[11])) if row[11] != "[]" else (), row[12])
+        for *told, flags, changed_at in self.db.execute(query, values):
+            named = dict(zip(_TOLD, told, strict=True))
+            yield Entry(**named, flags=tuple(json.loads(flags)), changed_at=changed_at)
 
     def entry(self, clip_id: str) -> Entry:
         """One clip's row."""
@@ -371,9 +373,7 @@ class Ledger:
 
     def last_attempt_at(self, source: str) -> datetime | None:
         """When ``source`` was last asked for anything."""
-        row = self.db.execute(
-            "SELECT max(at) FROM attempts WHERE source = ?", (source,)
-        ).fetchone()
+        row = self.db.execute("SELECT max(at) FROM attempts WHERE source = ?", (source,)).fetchone()
         return datetime.fromisoformat(row[0]) if row and row[0] else None
 
 

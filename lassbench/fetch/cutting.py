@@ -1,0 +1,192 @@
+"""From a medium to a finished clip: the exact window, checked and encoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from io import RawIOBase
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lassbench import audio
+from lassbench.audio import AudioFault
+from lassbench.fetch.failures import (
+    OUT_OF_RANGE,
+    REFUSED,
+    SILENT,
+    TRANSIENT,
+    UNKNOWN,
+    FailureClass,
+    SourceFailure,
+)
+from lassbench.records import Clip
+from lassbench.resampling import resample
+
+#: A medium at most this much longer than a clip is taken for the clip itself,
+#: already cut by somebody; a longer one for the whole video.
+ALREADY_CUT_S = 1.0
+
+#: YouTube tells durations in whole seconds, and streams of one video differ by
+#: as much; less than this is not worth a flag.
+TOLERANCE_S = 1.5
+
+#: What each fault of the audio says about the clip.
+_FAULTS: dict[str, FailureClass] = {
+    "out-of-range": OUT_OF_RANGE,
+    "truncated": TRANSIENT,
+    "silent": SILENT,
+    "empty-file": REFUSED,
+    "zero-length": REFUSED,
+    "not-audio": REFUSED,
+    "missing": REFUSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A window of a medium, decoded.
+
+    Attributes
+    ----------
+    samples, rate
+        ``(frames,)`` float32 at ``rate`` Hz: the window, or as much of it as
+        the medium has.
+    told_s
+        The duration that the site told, in seconds, if it told one.
+    received
+        Bytes transferred.
+    whole
+        The whole medium as a file, if it was downloaded.
+    """
+
+    samples: NDArray[np.float32]
+    rate: int
+    told_s: float | None = None
+    received: int = 0
+    whole: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A finished clip: its FLAC file, the hash of its samples, what is odd about it."""
+
+    flac: bytes
+    pcm_sha256: str
+    flags: tuple[str, ...] = field(default=())
+
+
+def decode(
+    medium: Path | RawIOBase, clip: Clip, *, seconds: float, cut: bool, name: str = ""
+) -> tuple[NDArray[np.float32], int]:
+    """Decode the clip's window of a file, or of an open stream that seeks.
+
+    Parameters
+    ----------
+    seconds
+        The length of a clip.
+    cut
+        False when the medium is the clip already.
+    name
+        What messages call a stream.
+
+    Raises
+    ------
+    SourceFailure
+        If it cannot be decoded, with the class that follows from the fault.
+    """
+    start = clip.start_s if cut else 0.0
+    end = start + (min(seconds, clip.end_s - start) if cut and clip.end_s > start else seconds)
+    try:
+        if isinstance(medium, Path):
+            return audio.decode(medium, start_s=start, end_s=end)
+        from lassbench import audio_ffmpeg
+
+        return audio_ffmpeg.decode_stream(medium, name, start, end)
+    except AudioFault as fault:
+        raise failure_of(fault, clip) from fault
+
+
+def failure_of(fault: AudioFault, clip: Clip) -> SourceFailure:
+    """What a fault of the audio means for the run."""
+    kind = _FAULTS.get(fault.kind, UNKNOWN)
+    message = fault.reason
+    if kind is OUT_OF_RANGE:
+        message = (
+            f"the clip starts at {clip.start_s:g} s, at or after the end of the video "
+            f"({fault.reason})"
+        )
+    return SourceFailure(kind, message)
+
+
+def duration_s(path: Path) -> float | None:
+    """How long a file plays, in seconds, by its header; ``None`` if it does not say.
+
+    Raises
+    ------
+    SourceFailure
+        If it is not audio.
+    """
+    try:
+        header = audio.probe(path)
+        return header.frames / header.rate
+    except AudioFault as fault:
+        if fault.kind != "not-audio":
+            raise SourceFailure(_FAULTS.get(fault.kind, UNKNOWN), fault.reason) from fault
+    import av
+
+    try:
+        with av.open(f"file:{path}") as container:
+            return None if container.duration is None else container.duration / av.time_base
+    except (av.error.FFmpegError, ValueError) as error:
+        reason = f"cannot be decoded ({str(error).split(': ')[0]})"
+        raise SourceFailure(REFUSED, reason) from error
+
+
+def is_already_cut(media_s: float | None, clip: Clip, seconds: float) -> bool:
+    """Whether a medium that plays ``media_s`` is the clip itself and not its video.
+
+    A clip that begins at 0 of a short video is the same either way.
+    """
+    length = clip.end_s - clip.start_s if clip.end_s > clip.start_s else seconds
+    return media_s is not None and media_s <= length + ALREADY_CUT_S
+
+
+def finish(sound: Sound, clip: Clip, *, sample_rate_hz: int, seconds: float) -> Landed:
+    """Resample, fit, check and encode a clip.
+
+    Raises
+    ------
+    SourceFailure
+        If it is silent.
+    """
+    samples = round(seconds * sample_rate_hz)
+    x = resample(sound.samples, sound.rate, sample_rate_hz)
+    try:
+        x = audio.conform(x, samples, seconds)
+    except AudioFault as fault:
+        raise failure_of(fault, clip) from fault
+    pcm = audio.to_int16(x)
+    return Landed(
+        audio.encode_flac(pcm, sample_rate_hz),
+        audio.pcm_sha256(pcm),
+        _odd(sound, clip, seconds),
+    )
+
+
+def _odd(sound: Sound, clip: Clip, seconds: float) -> tuple[str, ...]:
+    """What a listener ought to know: a window that the video does not fill."""
+    has_s = sound.samples.size / sound.rate
+    wanted = min(seconds, clip.end_s - clip.start_s) if clip.end_s > clip.start_s else seconds
+    flags = []
+    allowed = wanted
+    if sound.told_s is not None:
+        allowed = min(wanted, sound.told_s - clip.start_s)
+        if allowed - has_s > TOLERANCE_S:
+            flags.append(
+                f"duration: the site tells {sound.told_s:g} s, the audio ends at "
+                f"{clip.start_s + has_s:.2f} s"
+            )
+    if wanted - has_s > 0.05:
+        flags.append(f"short: {has_s:.2f} of {wanted:g} s, the rest is zeros")
+    return tuple(flags)

@@ -1,0 +1,328 @@
+"""The deciding thread of a run: what goes when, and what follows from what comes back."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from functools import partial
+from pathlib import Path
+
+from lassbench import parallel
+from lassbench.errors import LassbenchError
+from lassbench.fetch.display import Display
+from lassbench.fetch.failures import ABSENT, CLASSES, TRIES, WORKER_DIED, is_offline
+from lassbench.fetch.ledger import Attempt, Ledger, State
+from lassbench.fetch.options import FetchOptions
+from lassbench.fetch.pacing import (
+    ACCOUNT_RATE,
+    GUEST_RATE,
+    LONGEST_OFFLINE_PAUSE_S,
+    OFFLINE,
+    OFFLINE_PAUSE_S,
+    Breaker,
+    Limiter,
+    Pause,
+)
+from lassbench.fetch.planning import Job
+from lassbench.fetch.sources import Shop
+from lassbench.fetch.work import Outcome, Task, do, do_anywhere
+from lassbench.files import write_bytes
+
+CLIPS = "clips"
+SOURCES = "sources"
+
+#: A clip is put back this often in one run before it is left to the next.
+BOUNCES = 10
+
+#: What each action leaves a clip in when nothing more is to be tried in this run.
+_STATES: dict[str, State] = {
+    "gone": "gone",
+    "confirm": "unconfirmed",
+    "login": "waiting",
+    "elsewhere": "waiting",
+    "next": "waiting",
+    "again": "failed",
+    "back-off": "failed",
+}
+
+
+class Loop:
+    """One run.
+
+    Parameters
+    ----------
+    jobs
+        What is to be done, in order.
+    executor, shop
+        Who does it, and what the workers of this process keep.
+    ledger, out, options
+        Where it is written down, and how it is done.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        *,
+        executor: Executor,
+        ledger: Ledger,
+        out: Path,
+        options: FetchOptions,
+        shop: Shop,
+    ) -> None:
+        self.ledger, self.out, self.options, self.shop = ledger, out, options, shop
+        self.executor = executor
+        self.display = Display(len(jobs))
+        self.breaker = Breaker()
+        self._flying: dict[Future[Outcome], Job] = {}
+        self._queues: dict[bool, deque[Job]] = {True: deque(), False: deque()}
+        self._later: list[tuple[float, int, Job]] = []
+        self._serial = itertools.count()
+        self._pauses = {
+            "rate-limited": Pause(options.pause_s),
+            OFFLINE: Pause(OFFLINE_PAUSE_S, LONGEST_OFFLINE_PAUSE_S),
+        }
+        self._paused_until = 0.0
+        self._paused_for = ""
+        self._limiter = self._new_limiter()
+        for job in jobs:
+            self._enqueue(job)
+
+    def _new_limiter(self) -> Limiter:
+        options = self.options
+        rate = options.rate_per_hour
+        if rate is None:
+            rate = ACCOUNT_RATE if options.cookies else GUEST_RATE
+        limiter = Limiter(rate, options.sleep_s)
+        last = self.ledger.last_attempt_at("youtube")
+        if last is not None:
+            # A run that follows another keeps its pace.
+            limiter.hold(
+                max(0.0, min(limiter.spacing_s, last.timestamp() + limiter.spacing_s - time.time()))
+            )
+        return limiter
+
+    # -- the loop -----------------------------------------------------------
+
+    def run(self) -> None:
+        """Until every job is settled.
+
+        Raises
+        ------
+        RunStopped
+            See :func:`fetch`.
+        """
+        while self._flying or self._later or any(self._queues.values()):
+            self._wake()
+            self._launch()
+            self._show()
+            if self._flying:
+                done, _ = wait(self._flying, timeout=self._nap_s(), return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._land(future)
+            else:
+                time.sleep(self._nap_s())
+
+    def stop(self) -> None:
+        """End what is under way; clips that came through meanwhile are kept."""
+        self.shop.cancel.set()
+        for future in self._flying:
+            future.cancel()
+        running = [future for future in self._flying if not future.cancelled()]
+        wait(running)
+        for future in running:
+            outcome = self._outcome(future)
+            if outcome.kind == "done" and outcome.flac:
+                self._keep(self._flying[future], outcome)
+        self._flying.clear()
+        self.display.close()
+
+    def _enqueue(self, job: Job, *, first: bool = False) -> None:
+        queue = self._queues[job.source.paced]
+        if first:
+            queue.appendleft(job)
+        else:
+            queue.append(job)
+
+    def _wake(self) -> None:
+        while self._later and self._later[0][0] <= time.monotonic():
+            self._enqueue(heapq.heappop(self._later)[2])
+
+    def _nap_s(self) -> float:
+        naps = [1.0]
+        if self._queues[True]:
+            naps.append(max(self._limiter.wait_s(), self._pause_left_s()))
+        if self._later:
+            naps.append(self._later[0][0] - time.monotonic())
+        # Something is always under way, due, or limited: never spin.
+        return min(1.0, max(0.002, min(naps)))
+
+    def _pause_left_s(self) -> float:
+        return max(0.0, self._paused_until - time.monotonic())
+
+    def _show(self) -> None:
+        left = self._pause_left_s()
+        self.display.tick(self._paused_for if left else "", left)
+
+    def _launch(self) -> None:
+        flying = {True: 0, False: 0}
+        for job in self._flying.values():
+            flying[job.source.paced] += 1
+        while self._queues[False] and flying[False] < most_at_once(self.options):
+            self._submit(self._queues[False].popleft())
+            flying[False] += 1
+        # While the address is under suspicion one request at a time is enough
+        # to learn whether it is still refused.
+        probing = self.breaker.suspicious or self.breaker.row
+        most = 1 if probing else self.options.jobs
+        while (
+            self._queues[True]
+            and flying[True] < most
+            and not self._pause_left_s()
+            and not self._limiter.wait_s()
+        ):
+            self._limiter.take()
+            self._submit(self._queues[True].popleft())
+            flying[True] += 1
+
+    def _submit(self, job: Job) -> None:
+        options = self.options
+        keep = str(self.out / SOURCES) if options.keep_source else ""
+        task = Task(job.clip, job.source, options.sample_rate_hz, options.seconds, keep)
+        function = do_anywhere if options.scheduler else partial(do, shop=self.shop)
+        self._flying[self.executor.submit(function, task)] = job
+
+    def _outcome(self, future: Future[Outcome]) -> Outcome:
+        clip_id = self._flying[future].clip.clip_id
+        try:
+            return future.result()
+        except LassbenchError:
+            raise
+        except Exception as error:  # noqa: BLE001 - Dask's ways of telling that a worker died
+            message = f"{type(error).__name__}: {error}"
+            return Outcome(clip_id, kind=WORKER_DIED.name, message=message)
+
+    # -- what comes back ----------------------------------------------------
+
+    def _land(self, future: Future[Outcome]) -> None:
+        outcome = self._outcome(future)
+        job = self._flying.pop(future)
+        if outcome.cancelled:
+            return
+        if outcome.kind == "done":
+            self._keep(job, outcome)
+            if job.source.paced:
+                self.breaker.success()
+                for pause in self._pauses.values():
+                    pause.reset()
+            return
+        self.ledger.add_attempt(_attempt(job, outcome))
+        self._failed(job, outcome)
+
+    def _keep(self, job: Job, outcome: Outcome) -> None:
+        self.ledger.land(_attempt(job, outcome), pcm_sha256=outcome.pcm_sha256, flags=outcome.flags)
+        write_bytes(self.out / CLIPS / f"{job.clip.clip_id}.flac", outcome.flac)
+        self.ledger.finish(job.clip.clip_id)
+        self.display.settle("done")
+
+    def _failed(self, job: Job, outcome: Outcome) -> None:
+        action = CLASSES[outcome.kind].action
+        if job.source.paced:
+            offline = action == "back-off" and is_offline(outcome.message)
+            kind = OFFLINE if offline else outcome.kind
+            if kind in self._pauses:
+                self._pause(kind)
+            self.breaker.failure(kind, outcome.message)
+            if offline or action in {"stop", "pause", "mend"}:
+                self._bounce(job, outcome)
+                return
+        elif action in {"stop", "pause", "mend"}:
+            action = "back-off"
+        if action in {"again", "back-off"}:
+            self._try_again(job, outcome, action)
+        elif self._suspicious(job, action):
+            self._hold(job)
+        else:
+            self._conclude(job, outcome)
+
+    def _suspicious(self, job: Job, action: str) -> bool:
+        return job.source.paced and self.breaker.suspicious and action != "next"
+
+    def _pause(self, kind: str) -> None:
+        if self._pause_left_s():
+            return
+        seconds = self._pauses[kind].next_s()
+        self._paused_until = time.monotonic() + seconds
+        self._paused_for = (
+            "YouTube limits the rate" if kind == "rate-limited" else "nothing can be reached"
+        )
+
+    def _bounce(self, job: Job, outcome: Outcome) -> None:
+        """Put a clip back: the failure said nothing about it."""
+        job.bounces += 1
+        if job.bounces < BOUNCES:
+            self._enqueue(job)
+        else:
+            self._leave_pending(job, outcome)
+
+    def _hold(self, job: Job) -> None:
+        """Put off a finding of an address that is under suspicion."""
+        if not job.held:
+            job.held = True
+            self._enqueue(job)
+        else:
+            self._leave_pending(job, None)
+
+    def _leave_pending(self, job: Job, outcome: Outcome | None) -> None:
+        kind, message = (outcome.kind, outcome.message) if outcome else ("", "")
+        self.ledger.set_state(
+            job.clip.clip_id, "pending", kind=kind, message=message, source=job.source.name
+        )
+        self.display.settle("pending")
+
+    def _try_again(self, job: Job, outcome: Outcome, action: str) -> None:
+        job.tries += 1
+        if job.tries >= TRIES:
+            self._conclude(job, outcome)
+        elif action == "again":
+            self._enqueue(job, first=True)
+        else:
+            due = time.monotonic() + self.options.backoff_s * 4 ** (job.tries - 1)
+            heapq.heappush(self._later, (due, next(self._serial), job))
+
+    def _conclude(self, job: Job, outcome: Outcome) -> None:
+        """This source has had its say: the next one, or the clip's state."""
+        job.findings.append((outcome.kind, outcome.message, job.source.name))
+        if len(job.sources) > 1:
+            job.sources.pop(0)
+            job.tries = 0
+            self._enqueue(job)
+            return
+        telling = [found for found in job.findings if found[0] != ABSENT.name]
+        kind, message, source = (telling or job.findings)[-1]
+        state = _STATES.get(CLASSES[kind].action, "failed")
+        if state == "unconfirmed" and job.unconfirmed:
+            state = "gone"
+        self.ledger.set_state(job.clip.clip_id, state, kind=kind, message=message, source=source)
+        self.display.settle(state)
+
+
+def most_at_once(options: FetchOptions) -> int:
+    """Clips under way at once at sources that are not paced."""
+    return max(options.jobs, parallel.cpu_count())
+
+
+def _attempt(job: Job, outcome: Outcome) -> Attempt:
+    return Attempt(
+        clip_id=job.clip.clip_id,
+        source=job.source.name,
+        kind=outcome.kind,
+        message=outcome.message,
+        via=job.source.via,
+        yt_dlp=outcome.yt_dlp,
+        received=outcome.received,
+        seconds=outcome.seconds,
+    )

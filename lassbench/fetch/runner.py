@@ -1,0 +1,182 @@
+"""The run: asks for clips at their pace, retries, pauses, stops, and goes on.
+
+One thread decides and writes (ledger and files); workers transfer, cut and
+check.  A clip's file is moved into place whole, after the ledger has what was
+received and before it calls the clip done, so that a run that is killed at any
+moment is taken up by the same command.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lassbench import __version__, parallel
+from lassbench.fetch.ledger import Ledger
+from lassbench.fetch.loop import CLIPS, SOURCES, Loop, most_at_once
+from lassbench.fetch.options import FetchOptions
+from lassbench.fetch.pacing import RunStopped
+from lassbench.fetch.planning import Job, plan, recover
+from lassbench.fetch.shards import select
+from lassbench.fetch.sources import FolderSource, Shop
+from lassbench.files import check_output_folder, folder_lock, remove_leavings
+from lassbench.records import Clip
+
+SCRATCH = ".work"
+
+
+@dataclass(frozen=True)
+class FetchSummary:
+    """How a run ended.
+
+    Attributes
+    ----------
+    total
+        Clips of the corpus (or shard).
+    states
+        Clips in each state now.
+    settled
+        Clips that this run brought to each state.
+    flagged
+        Clips that are done, with something odd about them.
+    elapsed_s
+        Seconds the run took.
+    """
+
+    total: int
+    states: dict[str, int]
+    settled: dict[str, int]
+    flagged: int
+    elapsed_s: float
+
+    @property
+    def left(self) -> int:
+        """Clips that the same command would try again."""
+        return sum(self.states.get(state, 0) for state in ("pending", "failed", "unconfirmed"))
+
+
+def fetch(clips: Sequence[Clip], out: Path, options: FetchOptions) -> FetchSummary:
+    """Bring every clip that can be had to ``out/clips/<clip_id>.flac``.
+
+    Parameters
+    ----------
+    clips
+        The corpus's clips, in its order.
+    out
+        A dataset folder; made if there is none.
+    options
+        How.
+
+    Raises
+    ------
+    RunStopped
+        When ten failures in a row say that this address or machine is refused;
+        nothing is written off (exit code 3).
+    LassbenchError
+        If another run holds the folder, the disk is full, or the ledger is damaged.
+    FaultsError
+        If the ledger is of another corpus.
+    """
+    start = time.monotonic()
+    check_output_folder(out, what="the output folder")
+    mine = select(clips, options.shard)
+    with folder_lock(out, what="the dataset folder"), Ledger.open(out) as ledger:
+        _clear(out)
+        ledger.register(mine)
+        recover(
+            ledger,
+            out / CLIPS,
+            sample_rate_hz=options.sample_rate_hz,
+            samples=round(options.seconds * options.sample_rate_hz),
+            version=__version__,
+        )
+        settled = _run(ledger, mine, out, options)
+        _clear(out)
+        return _summary(ledger, mine, settled, time.monotonic() - start)
+
+
+def _clear(out: Path) -> None:
+    # The folder is ours alone: whatever is in there, a killed run left it.
+    shutil.rmtree(out / SCRATCH, ignore_errors=True)
+    if (out / CLIPS).is_dir():
+        remove_leavings(out / CLIPS)
+
+
+def _summary(
+    ledger: Ledger, clips: Sequence[Clip], settled: dict[str, int], elapsed_s: float
+) -> FetchSummary:
+    wanted = {clip.clip_id for clip in clips}
+    states: dict[str, int] = {}
+    flagged = 0
+    for entry in ledger.entries():
+        if entry.clip_id in wanted:
+            states[entry.state] = states.get(entry.state, 0) + 1
+            flagged += bool(entry.flags)
+    return FetchSummary(len(wanted), states, settled, flagged, elapsed_s)
+
+
+def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions) -> dict[str, int]:
+    shop = Shop(out / SCRATCH)
+    sources = options.sources
+    if (out / SOURCES).is_dir():
+        sources = (FolderSource(str((out / SOURCES).resolve()), videos=True), *sources)
+    jobs = plan(ledger, clips, sources, retry=options.retry, cookies=options.cookies)
+    jobs = _in_reading_order(jobs, shop)[: options.limit or None]
+    if not jobs:
+        return {}
+    ledger.begin_run(os.uname().nodename, __version__, _described(options))
+    ending = "interrupted"
+    try:
+        with _executor(options) as executor:
+            loop = Loop(jobs, executor=executor, ledger=ledger, out=out, options=options, shop=shop)
+            try:
+                loop.run()
+            finally:
+                loop.stop()
+        ending = "finished"
+    except RunStopped:
+        ending = "stopped"
+        raise
+    finally:
+        shop.close()
+        ledger.end_run(ending)
+    return dict(loop.display.counts)
+
+
+def _in_reading_order(jobs: list[Job], shop: Shop) -> list[Job]:
+    first = jobs[0].source if jobs else None
+    order = getattr(first, "order", None)
+    if order is None:
+        return jobs
+    at = {clip.clip_id: n for n, clip in enumerate(order([job.clip for job in jobs], shop))}
+    return sorted(jobs, key=lambda job: at[job.clip.clip_id])
+
+
+def _described(options: FetchOptions) -> dict[str, object]:
+    # Names only: an address of a proxy or of a store may hold a password.
+    return {
+        "sources": [source.name.split(":")[0] for source in options.sources],
+        "rate_per_hour": options.rate_per_hour,
+        "jobs": options.jobs,
+        "retry": options.retry,
+        "shard": f"{options.shard.index}/{options.shard.count}" if options.shard else "",
+    }
+
+
+@contextmanager
+def _executor(options: FetchOptions) -> Iterator[Executor]:
+    if options.scheduler:
+        with parallel.open_executor(scheduler=options.scheduler) as executor:
+            assert executor is not None
+            yield executor
+        return
+    # Threads: a transfer waits for the network, and decoding, resampling and
+    # encoding run outside Python's lock.
+    with ThreadPoolExecutor(most_at_once(options), thread_name_prefix="fetch") as pool:
+        yield pool

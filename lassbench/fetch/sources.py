@@ -1,0 +1,325 @@
+"""Where a clip's audio may come from; sources are asked one after the other.
+
+``--audio FOLDER``
+    Files named for the clip: ``Y<youtube_id>.wav`` and the like.
+``--audio 'https://host/{youtube_id}.opus'``
+    Any address that fsspec opens, with the clip's fields in braces.
+``--audio hf://datasets/user/name``
+    Parquet tables with an audio column (:mod:`lassbench.fetch.tables`).
+``--audio youtube``
+    YouTube, at its pace.
+
+A source is a small frozen dataclass that pickles; what is costly to make (a
+yt-dlp session, an index of a table) is made once a thread by a :class:`Shop`.
+"""
+
+from __future__ import annotations
+
+import string
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from lassbench.errors import UsageError
+from lassbench.fetch.failures import ABSENT, TRANSIENT, SourceFailure, classify
+from lassbench.records import Clip
+
+Made = TypeVar("Made")
+
+#: Sound files that a folder is searched for, in this order.
+_BEST_FIRST = "flac wav ogg opus webm m4a mp3 aac mka mp4 aiff"
+EXTENSIONS = tuple(_BEST_FIRST.split())
+
+#: Fields that an address template may have.
+FIELDS = ("youtube_id", "clip_id", "start_s", "end_s", "start_ms", "end_ms", "split", "concept")
+
+
+class Shop:
+    """What a worker keeps from clip to clip, one set a thread.
+
+    Parameters
+    ----------
+    scratch
+        A folder for what is being transferred.
+    """
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
+        self.cancel = threading.Event()
+        self._local = threading.local()
+        self._made: list[Any] = []
+        self._lock = threading.Lock()
+        self._shared: dict[Hashable, Any] = {}
+        self._sharing = threading.Lock()
+
+    @property
+    def home(self) -> Path:
+        """This thread's own folder."""
+        return self.scratch / f"thread-{threading.get_native_id()}"
+
+    @property
+    def media(self) -> Path:
+        """Where this thread puts what it transfers; emptied after each clip."""
+        return self.home / "media"
+
+    def keep(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What ``make`` made in this thread for ``key``."""
+        kept: dict[Hashable, Any] = self._local.__dict__.setdefault("kept", {})
+        if key not in kept:
+            kept[key] = make()
+            with self._lock:
+                self._made.append(kept[key])
+        made: Made = kept[key]
+        return made
+
+    def share(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What ``make`` made for ``key``, once for all threads."""
+        with self._sharing:
+            if key not in self._shared:
+                self._shared[key] = make()
+            shared: Made = self._shared[key]
+            return shared
+
+    def close(self) -> None:
+        """Close everything that was made, in all threads."""
+        for made in self._made:
+            close = getattr(made, "close", None)
+            if close is not None:
+                close()
+        self._made.clear()
+
+
+class Source(Protocol):
+    """One place to ask for clips."""
+
+    @property
+    def name(self) -> str:
+        """What the ledger calls it."""
+        ...
+
+    @property
+    def paced(self) -> bool:
+        """Whether requests are spaced (``--rate``, ``--sleep``)."""
+        ...
+
+    @property
+    def via(self) -> str:
+        """The proxy's host, or ``""``."""
+        ...
+
+    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+        """The clip's window as a :class:`lassbench.fetch.cutting.Sound`.
+
+        Raises
+        ------
+        SourceFailure
+            If it does not come.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Files in a folder (or one level below it), cut already or whole.
+
+    ``videos`` says that the files are whole videos; without it a file no longer
+    than a clip is taken for the clip, a longer one for its video.
+    """
+
+    path: str
+    videos: bool = False
+    paced = False
+    via = ""
+
+    @property
+    def name(self) -> str:
+        """``folder:PATH``."""
+        return f"folder:{self.path}"
+
+    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+        """The clip's file, decoded."""
+        from lassbench.fetch import cutting
+
+        index = shop.share(self, lambda: _index(Path(self.path)))
+        found = next((index[stem] for stem in _stems(clip) if stem in index), None)
+        if found is None:
+            raise SourceFailure(ABSENT, f"no file of this clip in {self.path}")
+        return read_medium(found, clip, seconds, videos=self.videos, received=0, cutting=cutting)
+
+
+def read_medium(
+    path: Path, clip: Clip, seconds: float, *, videos: bool, received: int, cutting: Any
+) -> Any:
+    """Decode a file that may be the clip or its video."""
+    media_s = cutting.duration_s(path)
+    cut = videos or not cutting.is_already_cut(media_s, clip, seconds)
+    samples, rate = cutting.decode(path, clip, seconds=seconds, cut=cut)
+    return cutting.Sound(samples, rate, media_s if cut else None, received)
+
+
+def _stems(clip: Clip) -> list[str]:
+    named = [clip.clip_id]
+    if clip.youtube_id:
+        # AudioSet tools append the start in seconds, six digits or milliseconds.
+        starts = (f"{clip.start_s:g}", f"{int(clip.start_s):06d}", str(round(1000 * clip.start_s)))
+        stems = [clip.youtube_id, *(f"{clip.youtube_id}_{start}" for start in starts)]
+        named += [f"{letter}{stem}" for stem in stems for letter in ("Y", "")]
+    return named
+
+
+def _index(folder: Path) -> dict[str, Path]:
+    rank = {f".{extension}": at for at, extension in enumerate(EXTENSIONS)}
+    files = [*folder.glob("*"), *folder.glob("*/*")]
+    sounds = [path for path in files if path.suffix.lower() in rank and path.is_file()]
+    sounds.sort(key=lambda path: (len(path.parts), rank[path.suffix.lower()], str(path)))
+    index: dict[str, Path] = {}
+    for path in sounds:
+        index.setdefault(path.stem, path)
+    return index
+
+
+@dataclass(frozen=True)
+class TemplateSource:
+    """An address made from the clip's fields, opened with fsspec.
+
+    A template that names the window (``{start_s}``, ``{start_ms}``) or the
+    clip gives clips; one that names only the video may give either, told apart
+    by how long it plays.
+    """
+
+    template: str
+    paced = False
+    via = ""
+
+    @property
+    def name(self) -> str:
+        """``url:TEMPLATE``."""
+        return f"url:{self.template}"
+
+    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+        """What is at the clip's address, decoded."""
+        from lassbench.fetch import cutting
+
+        url = self.url(clip)
+        path = _download(url, shop.media, clip)
+        size = path.stat().st_size
+        return read_medium(path, clip, seconds, videos=False, received=size, cutting=cutting)
+
+    def url(self, clip: Clip) -> str:
+        """The clip's address."""
+        return self.template.format(
+            youtube_id=clip.youtube_id,
+            clip_id=clip.clip_id,
+            start_s=f"{clip.start_s:g}",
+            end_s=f"{clip.end_s:g}",
+            start_ms=round(1000 * clip.start_s),
+            end_ms=round(1000 * clip.end_s),
+            split=clip.split,
+            concept=clip.concept,
+        )
+
+
+def _download(url: str, folder: Path, clip: Clip) -> Path:
+    import fsspec
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{clip.clip_id}{Path(url.split('?', maxsplit=1)[0]).suffix[:8]}"
+    try:
+        with fsspec.open(url, "rb") as remote, path.open("wb") as local:
+            while block := remote.read(1 << 20):
+                local.write(block)
+    except FileNotFoundError as error:
+        raise SourceFailure(ABSENT, f"nothing at {url}") from error
+    except Exception as error:
+        raise web_failure(error, url) from error
+    return path
+
+
+def web_failure(error: Exception, url: str) -> SourceFailure:
+    """The class of what a web client raised."""
+    status = getattr(error, "status", None) or getattr(error, "code", None)
+    told = f"HTTP Error {status}: " if isinstance(status, int) else ""
+    message = f"{told}{type(error).__name__}: {error} ({url})"
+    kind = classify(message, {base.__name__ for base in type(error).__mro__})
+    if kind.name == "unknown" and isinstance(error, OSError):
+        kind = TRANSIENT
+    return SourceFailure(kind, message)
+
+
+@dataclass(frozen=True)
+class YouTubeSource:
+    """YouTube, through yt-dlp."""
+
+    settings: Any
+    paced = True
+    name = "youtube"
+
+    @property
+    def via(self) -> str:
+        """The proxy's host, or ``""``."""
+        return str(self.settings.via)
+
+    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+        """The clip's window of its video."""
+        from lassbench.fetch.youtube import Session
+
+        if not clip.youtube_id:
+            raise SourceFailure(ABSENT, "the clip has no YouTube id")
+        session = shop.keep(
+            self, lambda: Session(self.settings, shop.home, shop.media, shop.cancel)
+        )
+        return session.get(clip, seconds=seconds)
+
+
+def parse(
+    specs: Sequence[str], *, settings: Any, columns: dict[str, str] | None = None
+) -> tuple[Source, ...]:
+    """The sources that ``--audio`` names, in their order; YouTube when it names none.
+
+    Raises
+    ------
+    UsageError
+        If a folder is missing or a template names an unknown field.
+    """
+    if not specs:
+        return (YouTubeSource(settings),)
+    return tuple(_parse_one(spec, settings, columns or {}) for spec in specs)
+
+
+def _parse_one(spec: str, settings: Any, columns: dict[str, str]) -> Source:
+    if spec == "youtube":
+        return YouTubeSource(settings)
+    if "{" in spec:
+        return TemplateSource(_checked_template(spec))
+    if Path(spec).is_dir() and not any(Path(spec).rglob("*.parquet")):
+        return FolderSource(str(Path(spec).resolve()))
+    if "://" in spec or spec.endswith(".parquet") or Path(spec).is_dir():
+        from lassbench.fetch.tables import TableSource
+
+        return TableSource(spec, **columns)
+    raise UsageError(
+        "--audio names no source of audio",
+        got=spec,
+        expected="a folder, an address with {youtube_id}, hf://datasets/user/name, or `youtube`",
+        fix="check the path",
+    )
+
+
+def _checked_template(template: str) -> str:
+    try:
+        fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        raise UsageError(
+            f"not an address template: {error}", got=template, fix="write {youtube_id}"
+        ) from error
+    unknown = [name for name in fields if name not in FIELDS]
+    if unknown or not {"youtube_id", "clip_id"} & set(fields):
+        raise UsageError(
+            "the address template does not name a clip",
+            got=template,
+            expected="{youtube_id} or {clip_id}, and of " + ", ".join(FIELDS),
+            fix="correct the fields in braces",
+        )
+    return template

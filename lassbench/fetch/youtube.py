@@ -1,0 +1,278 @@
+"""YouTube through yt-dlp's Python API: one session a worker.
+
+No player client, no section download and no ffmpeg program: yt-dlp finds the
+address of the low-bitrate audio and transfers it natively; the cut is made
+here.  A video of more than ``whole_up_to_s`` is read in pieces
+(:mod:`lassbench.fetch.ranges`) rather than transferred whole.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yt_dlp
+from yt_dlp.networking import Request
+from yt_dlp.utils import DownloadCancelled, YoutubeDLError
+
+from lassbench.fetch import cutting
+from lassbench.fetch.cutting import Sound
+from lassbench.fetch.failures import (
+    OUT_OF_RANGE,
+    REFUSED,
+    TRANSIENT,
+    Cancelled,
+    SourceFailure,
+    classify,
+)
+from lassbench.fetch.ranges import RangeFile
+from lassbench.records import Clip
+
+#: The low-bitrate audio, else the smallest harm.
+FORMAT = "ba[abr<=160]/ba/b"
+
+WATCH = "https://www.youtube.com/watch?v="
+
+#: Seconds without a byte after which a connection counts as broken.
+SOCKET_TIMEOUT_S = 20.0
+
+#: A file that stops growing is asked for again from where it stopped, this often.
+_TRANSFER_RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What every session of a run is made with.
+
+    Attributes
+    ----------
+    cookies
+        A Netscape cookie file; sessions get copies, for yt-dlp writes it back.
+    proxy
+        ``scheme://host:port`` of a proxy, or ``""``.
+    whole_up_to_s
+        Longer videos are read in pieces.
+    keep_source
+        Transfer every video whole, so that it can be kept.
+    timeout_s
+        Seconds without a byte after which a connection counts as broken.
+    """
+
+    cookies: str = ""
+    proxy: str = ""
+    whole_up_to_s: float = 720.0
+    keep_source: bool = False
+    timeout_s: float = SOCKET_TIMEOUT_S
+
+    @property
+    def via(self) -> str:
+        """The proxy's host, without name and password."""
+        return urlsplit(self.proxy).hostname or "" if self.proxy else ""
+
+
+class _Log:
+    """Keeps yt-dlp's warnings, which explain its errors, and prints nothing."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def debug(self, _message: str) -> None:
+        """Dropped."""
+
+    def info(self, _message: str) -> None:
+        """Dropped."""
+
+    def warning(self, message: str) -> None:
+        """Kept until the next clip."""
+        self.warnings.append(message)
+
+    def error(self, _message: str) -> None:
+        """Dropped: the same arrives as an exception."""
+
+
+class Session:
+    """One yt-dlp object with its own copy of the cookies, for one thread.
+
+    Parameters
+    ----------
+    settings
+        The run's.
+    home, media
+        Folders of this session's own: for its cookies, and for what it transfers.
+    cancel
+        Set when the run ends: transfers stop at their next block.
+    """
+
+    def __init__(
+        self, settings: Settings, home: Path, media: Path, cancel: threading.Event
+    ) -> None:
+        self.settings, self.cancel = settings, cancel
+        self.home, self.media = home, media
+        self._log = _Log()
+        self._received = 0
+        home.mkdir(parents=True, exist_ok=True)
+        with _as_failures(self):
+            self._ydl = yt_dlp.YoutubeDL(self._parameters())
+
+    def _parameters(self) -> dict[str, Any]:
+        parameters: dict[str, Any] = {
+            "format": FORMAT,
+            "quiet": True,
+            "noprogress": True,
+            "color": {"stdout": "no_color", "stderr": "no_color"},
+            "logger": self._log,
+            "progress_hooks": [self._progress],
+            "outtmpl": {"default": "%(id)s.%(ext)s"},
+            "paths": {"home": str(self.media)},
+            "socket_timeout": self.settings.timeout_s,
+            "retries": _TRANSFER_RETRIES,
+            "fragment_retries": _TRANSFER_RETRIES,
+            "skip_unavailable_fragments": False,
+            "extractor_retries": 0,
+            "noplaylist": True,
+            "overwrites": True,
+            "updatetime": False,
+            "fixup": "never",
+        }
+        if self.settings.proxy:
+            parameters["proxy"] = self.settings.proxy
+        if self.settings.cookies:
+            copy = self.home / "cookies.txt"
+            copy.touch(mode=0o600)
+            shutil.copyfile(self.settings.cookies, copy)
+            parameters["cookiefile"] = str(copy)
+        return parameters
+
+    def close(self) -> None:
+        """End the session."""
+        self._ydl.close()
+
+    def _progress(self, status: dict[str, Any]) -> None:
+        self._received = max(self._received, int(status.get("downloaded_bytes") or 0))
+        if self.cancel.is_set():
+            raise DownloadCancelled
+
+    def get(self, clip: Clip, *, seconds: float) -> Sound:
+        """The clip's window of its video.
+
+        Raises
+        ------
+        SourceFailure
+            With the class of what went wrong and the original message.
+        Cancelled
+            If the run is ending.
+        """
+        self._log.warnings.clear()
+        self._received = 0
+        with _as_failures(self):
+            info = self._ydl.extract_info(f"{WATCH}{clip.youtube_id}", download=False)
+            told_s = info.get("duration")
+            if told_s is not None and clip.start_s >= told_s:
+                raise SourceFailure(
+                    OUT_OF_RANGE,
+                    f"the clip starts at {clip.start_s:g} s, at or after the end of the video "
+                    f"({told_s:g} s)",
+                )
+            if self._in_pieces(info, told_s):
+                return self._read_pieces(info, clip, told_s, seconds)
+            return self._transfer(info, clip, told_s, seconds)
+
+    def _in_pieces(self, info: dict[str, Any], told_s: float | None) -> bool:
+        if self.settings.keep_source or told_s is None or told_s <= self.settings.whole_up_to_s:
+            return False
+        return bool(info.get("url")) and info.get("protocol") in {"http", "https"}
+
+    def _transfer(
+        self, info: dict[str, Any], clip: Clip, told_s: float | None, seconds: float
+    ) -> Sound:
+        done = self._ydl.process_ie_result(info, download=True)
+        downloads = done.get("requested_downloads") or [{}]
+        path = Path(downloads[0].get("filepath") or "")
+        if not path.name or not path.is_file():
+            raise SourceFailure(REFUSED, "Did not get any data blocks (no file was written)")
+        size = path.stat().st_size
+        if size == 0:
+            raise SourceFailure(REFUSED, "The downloaded file is empty")
+        samples, rate = cutting.decode(path, clip, seconds=seconds, cut=True)
+        return Sound(samples, rate, told_s, size, path)
+
+    def _read_pieces(
+        self, info: dict[str, Any], clip: Clip, told_s: float | None, seconds: float
+    ) -> Sound:
+        remote = RangeFile(self._requester(info))
+        try:
+            samples, rate = cutting.decode(
+                remote, clip, seconds=seconds, cut=True, name=clip.youtube_id
+            )
+        except EOFError as error:
+            raise SourceFailure(TRANSIENT, str(error), received=remote.received) from error
+        finally:
+            self._received = remote.received
+        return Sound(samples, rate, told_s, remote.received)
+
+    def _requester(self, info: dict[str, Any]) -> Any:
+        def request(first: int, last: int) -> tuple[bytes, int]:
+            if self.cancel.is_set():
+                raise DownloadCancelled
+            headers = {
+                **(info.get("http_headers") or {}),
+                "Accept-Encoding": "identity",
+                "Range": f"bytes={first}-{last}",
+            }
+            with self._ydl.urlopen(Request(info["url"], headers=headers)) as response:
+                told = response.headers.get("Content-Range", "")
+                if response.status != 206 or "/" not in told:
+                    raise SourceFailure(
+                        TRANSIENT,
+                        f"the server of the medium does not serve ranges (HTTP {response.status})",
+                    )
+                return response.read(), int(told.rsplit("/", maxsplit=1)[1])
+
+        return request
+
+    def failure(self, error: BaseException) -> SourceFailure:
+        """``error`` with its class, and with what yt-dlp warned of before it."""
+        message = str(error).removeprefix("ERROR: ")
+        kind = classify(message, _type_names(error))
+        if self._log.warnings:
+            message += " [warned: " + "; ".join(self._log.warnings[-3:]) + "]"
+        return SourceFailure(kind, message, received=self._received)
+
+
+@contextmanager
+def _as_failures(session: Session) -> Iterator[None]:
+    try:
+        yield
+    except SourceFailure:
+        raise
+    except DownloadCancelled as error:
+        raise Cancelled from error
+    except (YoutubeDLError, OSError) as error:
+        if session.cancel.is_set():
+            raise Cancelled from error
+        raise session.failure(error) from error
+
+
+def _type_names(error: BaseException) -> set[str]:
+    """Names of the exception's class, of its bases, and of all of its causes."""
+    names: set[str] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        current = waiting.pop()
+        if current is None or type(current).__name__ in names:
+            continue
+        names |= {kind.__name__ for kind in type(current).__mro__}
+        wrapped = getattr(current, "exc_info", None)
+        waiting += [
+            wrapped[1] if wrapped else None,
+            getattr(current, "cause", None),
+            current.__cause__,
+            current.__context__,
+        ]
+    return names
