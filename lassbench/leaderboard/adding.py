@@ -1,0 +1,190 @@
+"""Adding score files to a leaderboard: all of them, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lassbench import files
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
+from lassbench.leaderboard.agreement import suite_faults
+from lassbench.leaderboard.checks import (
+    Refused,
+    check_entry,
+    check_rows,
+    inspect_leaderboard,
+    open_rows,
+)
+from lassbench.leaderboard.entries import (
+    Entry,
+    Loaded,
+    SuiteCard,
+    card_from_score,
+    entry_path,
+    entry_schema,
+    read_model,
+    write_model,
+)
+from lassbench.scores import JSON_SUFFIX, PARQUET_SUFFIX, ScoreFile, find_score
+
+
+def add_scores(
+    root: Path,
+    scores: Sequence[Path],
+    *,
+    date: str = "",
+    submitted_by: str = "",
+    links: Mapping[str, str] | None = None,
+    notes: str = "",
+    replace: bool = False,
+) -> list[Path]:
+    """Make an entry of each score file; the paths of the entries written.
+
+    Parameters
+    ----------
+    root
+        The leaderboard folder; made if it is not there.
+    scores
+        Score files, or folders with one each.
+    date
+        Of the entries, ``YYYY-MM-DD``; today's (UTC) by default.
+    replace
+        Whether an entry of the same name on the same suite may be replaced.
+
+    Raises
+    ------
+    FaultsError
+        If any score file is refused, listing every reason; nothing was written.
+    UsageError
+        If there is no score file at a path, or an entry would be replaced.
+    """
+    today = date or datetime.now(UTC).date().isoformat()
+    made: list[Loaded] = []
+    faults: list[Fault] = []
+    for path in scores:
+        json_path = find_score(path)
+        try:
+            score = read_model(json_path, ScoreFile)
+            entry = _entry(score, today, submitted_by, links or {}, notes)
+            check_entry(entry)
+            stem = json_path.name.removesuffix(JSON_SUFFIX)
+            rows = open_rows(json_path.with_name(stem + PARQUET_SUFFIX), score)
+            check_rows(score, rows)
+        except Refused as refused:
+            faults.append(Fault(refused.kind, str(json_path), refused.reason))
+        except LassbenchError as error:
+            detail = f": {error.got}" if error.got else ""
+            faults.append(Fault("unreadable", str(json_path), f"{error.what}{detail}"))
+        else:
+            target = entry_path(root, score.suite.name, score.system.name)
+            made.append(Loaded(target, score.suite.name, entry, rows))
+    if not faults:
+        faults = _clashes(root, made, replace=replace)
+    if faults:
+        raise FaultsError(
+            "nothing was added", faults, fix="correct the score files named, or leave them out"
+        )
+    return _write(root, made)
+
+
+def _entry(
+    score: ScoreFile, date: str, submitted_by: str, links: Mapping[str, str], notes: str
+) -> Entry:
+    from pydantic import ValidationError
+
+    from lassbench.scores import describe_validation
+
+    try:
+        return Entry(
+            standing="partial" if score.coverage.partial else "submitted",
+            date=date,
+            submitted_by=submitted_by,
+            links=dict(links),
+            notes=notes,
+            score=score,
+        )
+    except ValidationError as error:
+        raise UsageError(
+            "not a valid entry",
+            got=describe_validation(error),
+            fix="correct the options; a date is YYYY-MM-DD",
+        ) from error
+
+
+def _clashes(root: Path, made: Sequence[Loaded], *, replace: bool) -> list[Fault]:
+    """Faults between the new entries, and between them and those already there."""
+    for loaded in made:
+        if loaded.path.exists() and not replace:
+            raise UsageError(
+                f"{loaded.name!r} already has an entry on {loaded.suite}",
+                where=loaded.path,
+                fix="give the system another name, or --replace the entry",
+            )
+    new = {loaded.path for loaded in made}
+    faults = [
+        Fault("duplicate", str(a.path), f"two of these score files claim the name {a.name!r}")
+        for number, a in enumerate(made)
+        if any(a.path == b.path for b in made[:number])
+    ]
+    if faults:
+        return faults
+    cards, standing = _present(root)
+    for suite in sorted({loaded.suite for loaded in made}):
+        here = [loaded for loaded in made if loaded.suite == suite]
+        card = _card(cards.get(suite), here[0].entry.score)
+        others = [loaded for loaded in standing.get(suite, ()) if loaded.path not in new]
+        faults += suite_faults(card, [*others, *here])
+    return faults
+
+
+def _present(root: Path) -> tuple[Mapping[str, SuiteCard], Mapping[str, Sequence[Loaded]]]:
+    if not root.is_dir():
+        return {}, {}
+    board, faults = inspect_leaderboard(root)
+    if faults:
+        raise FaultsError(
+            "the leaderboard has faults already, nothing was added",
+            faults,
+            where=root,
+            fix="correct them first: `lassbench leaderboard check`",
+        )
+    return board.suites, board.entries
+
+
+def _card(card: SuiteCard | None, score: ScoreFile) -> SuiteCard:
+    """The suite's card; one without a frozen list takes the first entry's."""
+    if card is None:
+        return card_from_score(score)
+    if card.list_fingerprint:
+        return card
+    return card.model_copy(
+        update={
+            "list_fingerprint": score.suite.list_fingerprint,
+            "queries": score.suite.queries,
+        }
+    )
+
+
+def _write(root: Path, made: Sequence[Loaded]) -> list[Path]:
+    for loaded in made:
+        card_path = root / "suites" / f"{loaded.suite}.json"
+        known = read_model(card_path, SuiteCard) if card_path.is_file() else None
+        card = _card(known, loaded.entry.score)
+        if card != known:
+            write_model(card_path, card)
+        write_entry(loaded.path, loaded.entry, loaded.rows)
+    files.write_json(root / "entry.schema.json", entry_schema())
+    return [loaded.path for loaded in made]
+
+
+def write_entry(path: Path, entry: Entry, rows: pa.Table) -> None:
+    """Write an entry and its rows; the rows first, so that no entry is without them."""
+    with files.atomic_path(path.with_suffix(".parquet")) as temporary:
+        # Written anew rather than copied: whatever else a stranger's Parquet
+        # file carries stays behind.
+        pq.write_table(rows.replace_schema_metadata(None), temporary, compression="zstd")
+    write_model(path, entry)

@@ -1,0 +1,334 @@
+"""Whether a leaderboard folder can be believed: every fault of it, in one pass.
+
+A faulty entry gives one fault, the first found, and is left out of what is
+returned; the checks that compare entries see only entries that passed alone.
+Nothing is built from a folder with faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lassbench.errors import Fault, FaultsError, LassbenchError, one_line
+from lassbench.leaderboard.agreement import suite_faults
+from lassbench.leaderboard.entries import (
+    Entry,
+    Leaderboard,
+    Loaded,
+    Model,
+    Reported,
+    SuiteCard,
+    read_model,
+)
+from lassbench.leaderboard.numbers import row_faults, summary_faults
+from lassbench.leaderboard.text import (
+    LIST_LIMIT,
+    name_fault,
+    slug,
+    strings,
+    text_fault,
+    url_fault,
+)
+from lassbench.scores import (
+    ABSENT_METRICS,
+    METRICS,
+    SEPARATION_METRICS,
+    ScoreFile,
+    ids_sha256,
+    read_rows,
+)
+
+#: Largest Parquet file that is opened, and the most it may unpack to, in bytes.
+PARQUET_LIMIT = 200_000_000
+UNPACKED_LIMIT = 1_000_000_000
+#: Resamples that intervals must be made with: fewer are noise, more are an attack.
+RESAMPLES = (1_000, 100_000)
+
+#: What a score file may be broken down by.
+BREAKDOWNS = ("concept", "root", "concept_pair", "tag", "annotator", "query_type")
+
+#: Score file texts that may have line breaks, and texts compared with constants instead.
+_MULTILINE = ("notes", "score.system.description")
+_ROW_TEXTS = (
+    *("query_id", "mixture_id", "target_id", "noise_id", "concept", "root", "noise_concept"),
+    *("query_type", "annotator", "text", "flags"),
+)
+
+Item = TypeVar("Item")
+#: Maps a function over paths: ``map``, or a pool's.
+Mapper = Callable[[Callable[[Path], "Loaded | Fault"], Iterable[Path]], Iterable["Loaded | Fault"]]
+
+
+class Refused(Exception):
+    """An entry that is not taken, with the kind of fault and the reason."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        self.kind, self.reason = kind, reason
+        super().__init__(kind, reason)
+
+
+def read_leaderboard(root: Path, *, mapper: Mapper = map) -> Leaderboard:
+    """Read and check everything below ``root``.
+
+    Raises
+    ------
+    FaultsError
+        If anything is wrong, listing all of it.
+    """
+    board, faults = inspect_leaderboard(root, mapper=mapper)
+    if faults:
+        raise FaultsError(
+            f"{len(faults)} fault(s) in this leaderboard",
+            faults,
+            where=root,
+            fix="correct or remove the files named; nothing was built",
+        )
+    return board
+
+
+def inspect_leaderboard(root: Path, *, mapper: Mapper = map) -> tuple[Leaderboard, list[Fault]]:
+    """Everything below ``root`` that passes its checks, and what is wrong with the rest."""
+    if not root.is_dir():
+        raise LassbenchError(
+            "no leaderboard here",
+            where=root,
+            got="no such folder",
+            fix="start one with `lassbench leaderboard add SCORES --root FOLDER`",
+        )
+    suites, faults = _read_all(root, "suites", SuiteCard, _card_fault)
+    reported, more = _read_all(root, "reported", Reported, _reported_fault)
+    faults += more + list(_layout_faults(root, {card.name for card in suites}))
+    cards = {card.name: card for card in sorted(suites, key=lambda card: (card.order, card.name))}
+    entries: dict[str, list[Loaded]] = {name: [] for name in cards}
+    paths = [path for name in cards for path in _entry_files(root, name)]
+    for found in mapper(load_entry, paths):
+        if isinstance(found, Fault):
+            faults.append(found)
+        else:
+            entries[found.suite].append(found)
+    for name, card in cards.items():
+        bad = list(suite_faults(card, entries[name]))
+        faults += bad
+        out = {fault.where for fault in bad}
+        entries[name] = [entry for entry in entries[name] if str(entry.path) not in out]
+    return Leaderboard(root, cards, entries, reported), sorted(faults)
+
+
+def _entry_files(root: Path, suite: str) -> list[Path]:
+    return sorted(p for p in (root / "entries" / suite).glob("*.json") if not p.is_symlink())
+
+
+def _read_all(
+    root: Path, folder: str, model: type[Model], fault_of: Callable[[Path, Model], str]
+) -> tuple[list[Model], list[Fault]]:
+    records: list[Model] = []
+    faults: list[Fault] = []
+    for path in sorted((root / folder).glob("*.json")):
+        try:
+            record = read_model(path, model)
+        except LassbenchError as error:
+            faults.append(_as_fault(path, "unreadable", error))
+            continue
+        reason = fault_of(path, record)
+        if reason:
+            faults.append(Fault("text", str(path), reason))
+        else:
+            records.append(record)
+    return records, faults
+
+
+def _card_fault(path: Path, card: SuiteCard) -> str:
+    if path.stem != card.name:
+        return f"is the card of suite {card.name!r}, its file must be {card.name}.json"
+    return _texts_fault(card.model_dump(), multiline=("description", "how_to_fill"))
+
+
+def _reported_fault(path: Path, reported: Reported) -> str:
+    bad_link = url_fault(reported.source_url)
+    if bad_link:
+        return f"source_url {bad_link}"
+    return _texts_fault(reported.model_dump(), multiline=("notes",))
+
+
+def _texts_fault(record: object, *, multiline: Sequence[str] = ()) -> str:
+    for where, text in strings(record):
+        reason = text_fault(text, lines=where in multiline)
+        if reason:
+            return f"{where} {reason}"
+    return ""
+
+
+def _layout_faults(root: Path, cards: set[str]) -> Iterator[Fault]:
+    base = root / "entries"
+    for path in sorted(base.rglob("*")) if base.is_dir() else []:
+        reason = _misplaced(base, path, cards)
+        if reason:
+            yield Fault("layout", str(path), reason)
+
+
+def _misplaced(base: Path, path: Path, cards: set[str]) -> str:
+    depth = len(path.relative_to(base).parts)
+    if path.is_symlink():
+        return "is a link, entries must be plain files"
+    if path.name == ".gitkeep":
+        return ""
+    if depth == 1 and path.is_dir():
+        return "" if path.name in cards else f"has no card suites/{path.name}.json"
+    if depth != 2 or path.suffix not in (".json", ".parquet"):
+        return "does not belong here: entries are entries/<suite>/<system>.json and .parquet"
+    if path.suffix == ".parquet" and not path.with_suffix(".json").is_file():
+        return "has no entry beside it"
+    return ""
+
+
+def _as_fault(path: Path, kind: str, error: LassbenchError) -> Fault:
+    got = f": {error.got}" if error.got else ""
+    at = f" (line {error.where.rsplit(':', 1)[1]})" if error.where.startswith(f"{path}:") else ""
+    return Fault(kind, str(path), f"{error.what}{at}{got}")
+
+
+def load_entry(path: Path) -> Loaded | Fault:
+    """The entry at ``path`` with its rows, or the first thing that is wrong with it."""
+    try:
+        entry = read_model(path, Entry)
+    except LassbenchError as error:
+        return _as_fault(path, "unreadable", error)
+    try:
+        check_entry(entry)
+        _check_place(path, entry)
+        rows = open_rows(path.with_suffix(".parquet"), entry.score)
+        check_rows(entry.score, rows)
+    except Refused as refused:
+        return Fault(refused.kind, str(path), refused.reason)
+    except LassbenchError as error:
+        got = f": {error.got}" if error.got else ""
+        return Fault("rows", str(path), f"{error.what}{got}")
+    return Loaded(path, path.parent.name, entry, rows)
+
+
+def check_entry(entry: Entry) -> None:
+    """Check an entry's texts, links and definitions, without its rows.
+
+    Raises
+    ------
+    Refused
+        With the first thing found.
+    """
+    score = entry.score
+    bad_name = name_fault(score.system.name)
+    if bad_name:
+        raise Refused("text", f"the system's name {bad_name}")
+    for where, url in (("url", score.system.url), *entry.links.items()):
+        if url and url_fault(url):
+            raise Refused("text", f"link {one_line(where, 40)} {url_fault(url)}")
+    if len(score.system.trained_on) > LIST_LIMIT or len(score.warnings) > LIST_LIMIT:
+        raise Refused("text", f"a list is longer than {LIST_LIMIT}")
+    record = entry.model_dump(exclude={"score": {"metrics", "summary", "breakdowns"}})
+    record["breakdowns"] = {by: list(groups) for by, groups in score.breakdowns.items()}
+    reason = _texts_fault(record, multiline=_MULTILINE)
+    if reason:
+        raise Refused("text", reason)
+    _check_definitions(score)
+
+
+def _check_definitions(score: ScoreFile) -> None:
+    needed = SEPARATION_METRICS if score.kind == "separation" else ABSENT_METRICS
+    lacking = sorted(set(needed) - set(score.metrics))
+    if lacking:
+        raise Refused("definition", f"lacks the metric(s) {', '.join(lacking)}")
+    strange = [
+        f"{by}.{value}.{name}"
+        for by, groups in score.breakdowns.items()
+        for value, cells in groups.items()
+        for name in cells
+        if by not in BREAKDOWNS or name not in score.metrics
+    ]
+    if strange:
+        raise Refused("definition", f"has an unknown breakdown, {one_line(strange[0], 80)!r}")
+    for name, definition in score.metrics.items():
+        known = METRICS.get(name)
+        # The id says what the number means; wording may change, and what is
+        # shown is always this version's.
+        if known is None or (known.id, known.better) != (definition.id, definition.better):
+            raise Refused(
+                "definition",
+                f"metric {one_line(name, 40)!r} is not defined as this version defines it:"
+                " score the predictions again with it",
+            )
+    least, most = RESAMPLES
+    if not least <= score.bootstrap.resamples <= most or score.bootstrap.level != 0.95:
+        raise Refused(
+            "numbers",
+            f"intervals must be 95 % ones from {least} to {most} resamples, these are"
+            f" {score.bootstrap.level:.0%} ones from {score.bootstrap.resamples}",
+        )
+
+
+def _check_place(path: Path, entry: Entry) -> None:
+    expected = slug(entry.score.system.name)
+    if path.parent.name != entry.score.suite.name:
+        raise Refused("layout", f"is an entry for suite {one_line(entry.score.suite.name, 100)!r}")
+    if path.stem == expected:
+        return
+    if path.with_stem(expected).is_file():
+        raise Refused("duplicate", f"claims the name of {expected}.json: one entry a system")
+    raise Refused("layout", f"must be named {expected}.json, after its system's name")
+
+
+def open_rows(path: Path, score: ScoreFile) -> pa.Table:
+    """The rows beside an entry, once their size has been looked at without unpacking them.
+
+    Raises
+    ------
+    Refused, LassbenchError
+        If they are missing, damaged, far too large, or not what ``score`` was made from.
+    """
+    if path.is_symlink() or not path.is_file():
+        raise Refused("rows", f"{path.name} with the per-query rows is not beside it")
+    if path.stat().st_size > PARQUET_LIMIT:
+        raise Refused("rows", f"{path.name} is larger than {PARQUET_LIMIT // 1_000_000} MB")
+    try:
+        meta = pq.read_metadata(path)
+        unpacked = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
+    except (pa.ArrowException, OSError) as error:
+        raise Refused("rows", f"{path.name} is not a whole Parquet file ({error})") from error
+    if meta.num_rows != score.coverage.queries_scored or unpacked > UNPACKED_LIMIT:
+        raise Refused(
+            "rows",
+            f"{path.name} has {meta.num_rows} rows ({unpacked} bytes),"
+            f" the entry says {score.coverage.queries_scored} queries",
+        )
+    return read_rows(path, score)
+
+
+def check_rows(score: ScoreFile, rows: pa.Table) -> None:
+    """Check an entry's rows and that its summary is theirs.
+
+    Raises
+    ------
+    Refused
+        With the first thing found.
+    """
+    if ids_sha256(rows.column("query_id").to_pylist()) != score.coverage.scored_sha256:
+        raise Refused("coverage", "scored_sha256 is of other queries than the rows have")
+    if score.coverage.queries_total != score.suite.queries:
+        raise Refused(
+            "coverage",
+            f"the suite has {score.suite.queries} queries, the coverage says"
+            f" {score.coverage.queries_total}",
+        )
+    if not rows.num_rows:
+        raise Refused("coverage", "no query was scored")
+    for name in _ROW_TEXTS:
+        for text in rows.column(name).unique().to_pylist():
+            reason = text_fault(text, limit=1000)
+            if reason:
+                raise Refused("text", f"{name} of a row {reason}")
+    impossible = next(row_faults(score, rows), "") or next(summary_faults(score, rows), "")
+    if impossible:
+        raise Refused("numbers", impossible)

@@ -1,0 +1,170 @@
+"""Two leaderboards, or an entry and its predictions scored again: what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lassbench import __version__
+from lassbench.leaderboard.entries import Entry, Leaderboard, Loaded, Verification
+from lassbench.leaderboard.numbers import TRUSTED_DB
+from lassbench.leaderboard.ranking import TABLE_METRICS, standings
+from lassbench.scores import METRICS, Scores, column
+
+Floats = NDArray[np.float64]
+
+#: Two machines' scores of the same audio differ by less than this (dB) ...
+SAME_DB = 1e-3
+#: ... except where a ratio is so high that it measures rounding.
+SAME_ABOVE_TRUSTED_DB = 1.0
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """What came of scoring an entry's predictions again.
+
+    ``largest`` is the largest difference of a metric of a query (dB), 0 when
+    there is nothing to compare.
+    """
+
+    differences: tuple[str, ...]
+    largest: float
+
+    @property
+    def equal(self) -> bool:
+        """Whether the entry says what its predictions say."""
+        return not self.differences
+
+
+def compare_rescored(entry: Entry, rows: pa.Table, again: Scores) -> Rescored:
+    """Compare ``entry`` and its ``rows`` with its predictions scored again."""
+    differences = list(_identity_differences(entry, again))
+    ids = rows.column("query_id")
+    if differences or not ids.equals(again.rows.column("query_id")):
+        return Rescored((*differences, *_coverage_differences(rows, again.rows)), 0.0)
+    largest = 0.0
+    for name in rows.column_names:
+        if name in METRICS and name in again.rows.column_names:
+            a, b = column(rows, name), column(again.rows, name)
+            worst, off = _difference(a, b)
+            largest = max(largest, worst)
+            if off:
+                differences.append(f"{name} differs for {off} queries, by up to {worst:.4g} dB")
+        elif name not in again.rows.column_names:
+            differences.append(f"{name} was not scored again")
+        elif name in ("wrong_source", "flags", "text"):
+            pairs = zip(rows[name].to_pylist(), again.rows[name].to_pylist(), strict=True)
+            off = sum(one != other for one, other in pairs)
+            if off:
+                differences.append(f"{name} differs for {off} queries")
+    return Rescored(tuple(differences), largest)
+
+
+def _identity_differences(entry: Entry, again: Scores) -> Iterator[str]:
+    ours, theirs = entry.score, again.file
+    lists = ours.suite.list_fingerprint, theirs.suite.list_fingerprint
+    if lists[0] != lists[1] or ours.suite.name != theirs.suite.name:
+        yield (
+            f"the entry is on suite {ours.suite.name} ({lists[0][:12]}),"
+            f" this is {theirs.suite.name} ({lists[1][:12]})"
+        )
+    elif ours.suite.fingerprint != theirs.suite.fingerprint:
+        yield "the suite's audio is not the audio that the entry was scored on"
+    wanted = ours.system.predictions_sha256
+    if wanted and wanted != theirs.system.predictions_sha256:
+        yield (
+            f"these are other predictions: {theirs.system.predictions_sha256[:12]},"
+            f" the entry's are {wanted[:12]}"
+        )
+
+
+def _coverage_differences(rows: pa.Table, again: pa.Table) -> Iterator[str]:
+    ours, theirs = set(rows["query_id"].to_pylist()), set(again["query_id"].to_pylist())
+    if ours - theirs:
+        yield f"{len(ours - theirs)} queries of the entry were not scored again"
+    if theirs - ours:
+        yield f"{len(theirs - ours)} queries were scored that the entry lacks"
+
+
+def _difference(a: Floats, b: Floats) -> tuple[float, int]:
+    """Largest finite difference, and how many values are not the same."""
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(a - b)
+    same_kind = (a == b) | (np.isnan(a) & np.isnan(b))
+    high = np.minimum(np.abs(a), np.abs(b)) > TRUSTED_DB
+    allowed = np.where(high, SAME_ABOVE_TRUSTED_DB, SAME_DB)
+    same = same_kind | (np.isfinite(apart) & (apart <= allowed))
+    finite = apart[np.isfinite(apart) & ~high]
+    return float(finite.max()) if len(finite) else 0.0, int((~same).sum())
+
+
+def verified(entry: Entry, again: Scores, result: Rescored, *, date: str) -> Entry:
+    """``entry`` with the standing that equal results earn."""
+    system = entry.score.system.model_copy(
+        update={"predictions_sha256": again.file.system.predictions_sha256}
+    )
+    values = entry.model_dump()
+    values["standing"] = "verified"
+    values["score"]["system"] = system.model_dump()
+    values["verification"] = Verification(
+        date=date,
+        lassbench_version=__version__,
+        predictions_sha256=system.predictions_sha256,
+        largest_difference=result.largest,
+    ).model_dump()
+    return Entry.model_validate(values)
+
+
+def describe_changes(old: Leaderboard, new: Leaderboard) -> list[str]:
+    """Entries added, removed and changed, and ranks that moved, one line each."""
+    lines: list[str] = []
+    for suite in sorted({*old.suites, *new.suites}):
+        before = {e.slug: e for e in old.entries.get(suite, ())}
+        after = {e.slug: e for e in new.entries.get(suite, ())}
+        changes = [f"+ {after[s].name}: {_brief(after[s])}" for s in sorted(after.keys() - before)]
+        changes += [f"- {before[s].name}" for s in sorted(before.keys() - after)]
+        for one in sorted(before.keys() & after):
+            changed = _changed(before[one], after[one])
+            changes += [f"~ {after[one].name}: {what}" for what in changed]
+        changes += _moved(suite, old, new) if before and after else []
+        if changes:
+            lines += [f"{suite}:", *(f"  {line}" for line in changes)]
+    return lines
+
+
+def _brief(loaded: Loaded) -> str:
+    score = loaded.entry.score
+    metric = TABLE_METRICS[score.kind][0]
+    cell = score.summary[metric]
+    mean = "undefined" if cell.mean is None else f"{cell.mean:.2f} {METRICS[metric].unit}"
+    return f"{METRICS[metric].title} {mean}, {loaded.entry.standing}"
+
+
+def _changed(before: Loaded, after: Loaded) -> Iterator[str]:
+    a, b = before.entry, after.entry
+    if a.standing != b.standing:
+        yield f"{a.standing} -> {b.standing}"
+    for name in sorted(a.score.summary.keys() & b.score.summary.keys()):
+        x, y = a.score.summary[name].mean, b.score.summary[name].mean
+        if x != y:
+            shown = ["undefined" if v is None else f"{v:.4f}" for v in (x, y)]
+            yield f"{METRICS[name].title} {shown[0]} -> {shown[1]}"
+    if a.score.rows_sha256 == b.score.rows_sha256 and a != b and a.standing == b.standing:
+        yield "description, links or notes changed"
+
+
+def _moved(suite: str, old: Leaderboard, new: Leaderboard) -> list[str]:
+    ranks = []
+    for board in (old, new):
+        table = standings(board.suites[suite], board.entries[suite])
+        metric = table.sorted_by
+        ranks.append({row.loaded.slug: (row.name, row.figures[metric].rank) for row in table.rows})
+    return [
+        f"rank of {ranks[1][one][0]}: {ranks[0][one][1] or '-'} -> {ranks[1][one][1] or '-'}"
+        for one in sorted(ranks[0].keys() & ranks[1])
+        if ranks[0][one][1] != ranks[1][one][1]
+    ]

@@ -1,0 +1,323 @@
+"""What is on disk: entries, suites, and figures reported by others.
+
+A leaderboard folder::
+
+    suites/<suite>.json             SuiteCard: what the suite is, its list fingerprint, notes
+    entries/<suite>/<system>.json   Entry: a score file with its standing, date and links
+    entries/<suite>/<system>.parquet    its per-query rows, as `lassbench score` wrote them
+    reported/<source>.json          Reported: figures of a publication, on other test sets
+    examples/<suite>/               audio for the listening page (see ``examples``)
+    tables/                         made by `lassbench leaderboard build`
+    entry.schema.json               the published schema of an entry
+
+An entry holds the score file itself, so that there is one schema and one place
+where a mean is made.  Unknown fields, NaN, infinities and repeated keys are
+refused while reading.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+import pyarrow as pa
+from pydantic import Field, ValidationError, model_validator
+
+from lassbench import files
+from lassbench.errors import LassbenchError
+from lassbench.leaderboard.text import slug
+from lassbench.scores import (
+    Count,
+    Finite,
+    Kind,
+    Name,
+    ScoreFile,
+    Sha256,
+    Strict,
+    Text,
+    describe_validation,
+)
+
+SCHEMA_VERSION = 1
+#: Largest entry JSON that is read, in bytes.
+JSON_LIMIT = 20_000_000
+
+#: ``verified``: scored again here from the predictions.  ``submitted``: as sent
+#: in.  ``partial``: predictions were missing, never ranked.  (``reported``
+#: figures are records of their own, :class:`Reported`.)
+Standing = Literal["verified", "submitted", "partial"]
+
+Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+#: A suite's name: the name of its folder and of its pages.
+SuiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class Verification(Strict):
+    """What was found when the predictions were scored again.
+
+    ``largest_difference`` is the largest absolute difference between a row of
+    the entry and the same row scored again (dB, over all metrics; 0 where both
+    are the same infinity).
+    """
+
+    date: Date
+    lassbench_version: Name
+    predictions_sha256: Sha256
+    largest_difference: Annotated[Finite, Field(ge=0)]
+
+
+class Entry(Strict):
+    """One system's result on one suite."""
+
+    schema_version: Literal[1] = 1
+    standing: Standing
+    date: Date
+    submitted_by: Annotated[str, Field(max_length=200)] = ""
+    links: dict[str, str] = Field(default_factory=dict, max_length=10)
+    notes: Text = ""
+    score: ScoreFile
+    verification: Verification | None = None
+
+    @model_validator(mode="after")
+    def _standing_is_earned(self) -> Entry:
+        if self.score.coverage.partial != (self.standing == "partial"):
+            raise ValueError("standing must be 'partial' exactly when the score file is partial")
+        if (self.verification is not None) != (self.standing == "verified"):
+            raise ValueError("standing 'verified' and a verification record go together")
+        record, info = self.verification, self.score.system
+        if record is not None and record.predictions_sha256 != info.predictions_sha256:
+            raise ValueError("the verification is of other predictions than the score")
+        _real_date(self.date)
+        return self
+
+
+class SeenNote(Strict):
+    """What to say of a system that was trained on a set which holds test audio.
+
+    The note is given to a system when one of its ``trained_on`` texts holds
+    ``training_set`` and none of ``unless`` (all compared without case), and it
+    lists no training clips by hash: a list of hashes is compared instead.
+    """
+
+    training_set: Name
+    unless: tuple[str, ...] = ()
+    note: Text
+
+
+class SuiteCard(Strict):
+    """A suite that this leaderboard has a table for.
+
+    ``list_fingerprint`` is what a score file must carry to be an entry here;
+    empty where no list has been frozen yet.
+    """
+
+    schema_version: Literal[1] = 1
+    name: SuiteName
+    title: Name
+    kind: Kind
+    description: Text = ""
+    list_fingerprint: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    synthetic: bool
+    queries: Count
+    how_to_fill: Text = ""
+    seen_notes: tuple[SeenNote, ...] = ()
+    order: int = 100
+
+
+class ReportedRow(Strict):
+    """Figures that a publication gives for one system on one of its test sets."""
+
+    system: Name
+    test_set: Name
+    figures: dict[str, Finite]
+
+
+class Reported(Strict):
+    """Figures from a publication: shown with their source, never ranked with entries.
+
+    ``metrics`` says for each figure what the source calls it (the key), what it
+    is by this project's definitions, and in which unit.
+    """
+
+    schema_version: Literal[1] = 1
+    standing: Literal["reported"] = "reported"
+    title: Name
+    source_title: Name
+    source_url: str
+    source_revision: str = ""
+    metrics: dict[str, Text]
+    rows: tuple[ReportedRow, ...]
+    notes: Text = ""
+
+    @model_validator(mode="after")
+    def _figures_are_defined(self) -> Reported:
+        unknown = {name for row in self.rows for name in row.figures} - set(self.metrics)
+        if unknown:
+            raise ValueError(f"figures without a definition: {', '.join(sorted(unknown))}")
+        return self
+
+
+def _real_date(text: str) -> None:
+    date.fromisoformat(text)  # ValueError for 2026-02-31
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An entry with its rows and where it lies.
+
+    ``slug`` is the entry's file stem; ``rows`` are sorted by query id.
+    """
+
+    path: Path
+    suite: str
+    entry: Entry
+    rows: pa.Table = field(repr=False)
+
+    @property
+    def slug(self) -> str:
+        """The file stem: unique within the suite."""
+        return self.path.stem
+
+    @property
+    def name(self) -> str:
+        """The system's name as it is shown."""
+        return self.entry.score.system.name
+
+    @cached_property
+    def query_ids(self) -> list[str]:
+        """The ids of the queries covered, sorted."""
+        ids: list[str] = self.rows.column("query_id").to_pylist()
+        return ids
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Everything read from a leaderboard folder."""
+
+    root: Path
+    suites: Mapping[str, SuiteCard]
+    entries: Mapping[str, Sequence[Loaded]]
+    reported: Sequence[Reported]
+
+
+def entry_path(root: Path, suite: str, system_name: str) -> Path:
+    """Where the entry of ``system_name`` on ``suite`` lies."""
+    return root / "entries" / suite / f"{slug(system_name)}.json"
+
+
+def read_strict_json(path: Path) -> Any:
+    """JSON without NaN, infinities, repeated keys, or more than :data:`JSON_LIMIT` bytes.
+
+    Raises
+    ------
+    LassbenchError
+        If the file cannot be read or is not such JSON, with the line where known.
+    """
+    try:
+        if path.stat().st_size > JSON_LIMIT:
+            raise _bad_json(path, f"larger than {JSON_LIMIT // 1_000_000} MB")
+        return json.loads(
+            path.read_text(encoding="utf-8"),
+            parse_constant=lambda word: _refuse(path, f"holds {word}: no number of JSON"),
+            parse_float=lambda digits: _finite(path, digits),
+            object_pairs_hook=lambda pairs: _without_repeats(path, pairs),
+        )
+    except json.JSONDecodeError as error:
+        where = f"{path}:{error.lineno}"
+        raise _bad_json(where, f"is not valid JSON ({error.msg}): cut short or edited") from error
+    except UnicodeDecodeError as error:
+        raise _bad_json(path, "is not UTF-8 text") from error
+    except RecursionError as error:
+        raise _bad_json(path, "is nested too deeply") from error
+    except OSError as error:
+        raise files.explain_os_error(error, path) from error
+
+
+def _bad_json(where: object, what: str) -> LassbenchError:
+    return LassbenchError(what, where=where, fix="make it anew with `lassbench leaderboard add`")
+
+
+def _refuse(path: Path, what: str) -> NoReturn:
+    raise _bad_json(path, what)
+
+
+def _finite(path: Path, digits: str) -> float:
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):
+        _refuse(path, f"holds the number {digits[:40]}, which is too large")
+    return value
+
+
+def _without_repeats(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        _refuse(path, f"has the key {repeated[0][:80]!r} twice")
+    return found
+
+
+Model = TypeVar("Model", bound=Strict)
+
+
+def read_model(path: Path, model: type[Model]) -> Model:
+    """The record of type ``model`` in a JSON file.
+
+    Raises
+    ------
+    LassbenchError
+        As :func:`read_strict_json`, and if the file does not follow the schema;
+        the offending fields are named.
+    """
+    try:
+        return model.model_validate(read_strict_json(path))
+    except ValidationError as error:
+        raise LassbenchError(
+            f"does not follow the schema of {model.__name__}",
+            where=path,
+            got=describe_validation(error),
+            fix="make it anew with `lassbench leaderboard add`, or correct the fields named",
+        ) from error
+
+
+def write_model(path: Path, record: Strict) -> None:
+    """Write ``record`` as JSON, atomically: the same record, the same bytes."""
+    files.write_json(path, record.model_dump(mode="json"))
+
+
+def card_from_score(score: ScoreFile) -> SuiteCard:
+    """The card of a suite that this leaderboard meets for the first time.
+
+    Raises
+    ------
+    LassbenchError
+        If the suite's name cannot be a folder's name.
+    """
+    suite = score.suite
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", suite.name):
+        raise LassbenchError(
+            "a suite of this name cannot have a table",
+            where=suite.name[:100],
+            expected="letters, digits, '.', '_' and '-', at most 100",
+            fix="freeze the suite under another --name",
+        )
+    return SuiteCard(
+        name=suite.name,
+        title=suite.title or suite.name,
+        kind=score.kind,
+        list_fingerprint=suite.list_fingerprint,
+        synthetic=suite.synthetic,
+        queries=suite.queries,
+    )
+
+
+def entry_schema() -> dict[str, Any]:
+    """The JSON Schema of an entry, as published beside the entries."""
+    schema: dict[str, Any] = Entry.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

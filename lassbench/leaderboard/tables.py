@@ -1,0 +1,391 @@
+"""A suite's standings as Markdown, CSV, LaTeX and JSON: same entries, same bytes.
+
+Three views of a suite: ``overall`` (all metrics), ``concept`` and ``annotator``
+(one metric, a column each).  Every view is first a :class:`Table` of plain
+cells; the writers escape for their format and decide nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lassbench import files
+from lassbench.leaderboard.entries import Leaderboard, Reported, SuiteCard
+from lassbench.leaderboard.ranking import Figure, Row, Standings, standings
+from lassbench.scores import METRICS, Cell
+
+#: What a dash in a table means: not defined, or not measured.
+DASH = "-"
+
+BREAKDOWN_VIEWS = ("concept", "annotator")
+
+
+@dataclass(frozen=True)
+class Value:
+    """A figure in a table: a mean with its interval, bold where it is (among) the best."""
+
+    mean: float | None
+    low: float | None = None
+    high: float | None = None
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Size:
+    """A number of parameters: rounded for readers, exact for programs."""
+
+    parameters: int | None
+
+
+Content = str | int | Size | Value
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of a table: text, whole numbers, sizes or values; notes stand beneath it."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Content]]
+    notes: Sequence[str]
+
+
+def rank_text(figure: Figure) -> str:
+    """``2``, ``2=`` if shared, with the ranks it takes in 95 % of resamples: ``2= (1-3)``."""
+    if figure.rank is None:
+        return DASH
+    rank = f"{figure.rank}=" if figure.tied else str(figure.rank)
+    if figure.rank_low == figure.rank_high == figure.rank:
+        return rank
+    return f"{rank} ({figure.rank_low}-{figure.rank_high})"
+
+
+def count_text(number: int | None) -> str:
+    """A parameter count as people say it: ``63.4 M``, ``850 k``, ``-`` if unknown."""
+    if number is None:
+        return DASH
+    if number >= 1_000_000:
+        return f"{number / 1e6:.1f} M"
+    return f"{number / 1e3:.0f} k" if number >= 10_000 else str(number)
+
+
+def value_of(figure: Figure) -> Value:
+    """A figure as a cell: bold where the system shares the first rank."""
+    return Value(figure.mean, figure.low, figure.high, best=figure.rank == 1)
+
+
+def metric_heading(name: str) -> str:
+    """``SI-SDRi (dB)``."""
+    definition = METRICS[name]
+    return f"{definition.title} ({definition.unit})" if definition.unit else definition.title
+
+
+def overall_table(table: Standings) -> Table:
+    """All metrics of a suite, one row a system, best first."""
+    columns = ["Rank", "System", "Query", *map(metric_heading, table.metrics)]
+    columns += ["Queries", "Parameters", "Standing"]
+    marks = _footnoted(table)
+    rows: list[list[Content]] = [
+        [
+            rank_text(row.figures[table.sorted_by]),
+            _marked(row, marks),
+            row.entry.score.system.query_type,
+            *(value_of(row.figures[name]) for name in table.metrics),
+            row.figures[table.sorted_by].n,
+            Size(row.entry.score.system.parameters),
+            row.entry.standing,
+        ]
+        for row in table.rows
+    ]
+    return Table(table.card.title, columns, rows, [*suite_notes(table), *_footnotes(marks)])
+
+
+def breakdown_table(table: Standings, by: str) -> Table | None:
+    """One metric by ``concept`` or ``annotator``, a column each; ``None`` if there is none."""
+    values = sorted({v for row in table.rows for v in row.entry.score.breakdowns.get(by, {})})
+    if not values:
+        return None
+    marks = _footnoted(table)
+    rows: list[list[Content]] = [
+        [_marked(row, marks), *(_broken_down(row, by, value, table.sorted_by) for value in values)]
+        for row in table.rows
+    ]
+    title = f"{table.card.title}: {metric_heading(table.sorted_by)} by {by}"
+    notes = [*suite_notes(table, ranked=False), *_footnotes(marks)]
+    return Table(title, ["System", *values], rows, notes)
+
+
+def _broken_down(row: Row, by: str, value: str, metric: str) -> Value:
+    cell: Cell | None = row.entry.score.breakdowns.get(by, {}).get(value, {}).get(metric)
+    return Value(cell.mean, cell.ci_low, cell.ci_high) if cell else Value(None)
+
+
+def _footnoted(table: Standings) -> Mapping[str, str]:
+    """note -> its mark, in the order of the rows."""
+    marks: dict[str, str] = {}
+    for row in table.rows:
+        for note in _row_notes(row):
+            marks.setdefault(note, f"{len(marks) + 1}")
+    return marks
+
+
+def _row_notes(row: Row) -> list[str]:
+    because = f"Not ranked: {row.unranked_because}." if row.unranked_because else ""
+    return [note for note in (because, *row.notes) if note]
+
+
+def _marked(row: Row, marks: Mapping[str, str]) -> str:
+    shown = ",".join(marks[note] for note in _row_notes(row))
+    return f"{row.name} [{shown}]" if shown else row.name
+
+
+def _footnotes(marks: Mapping[str, str]) -> list[str]:
+    return [f"[{mark}] {note}" for note, mark in marks.items()]
+
+
+def suite_notes(table: Standings, *, ranked: bool = True) -> list[str]:
+    """What a reader has to know about a suite before comparing its numbers (or ranks)."""
+    card, notes = table.card, []
+    if card.synthetic:
+        notes.append("Synthetic suite: rendered sounds, no recordings.")
+    if table.templated:
+        notes.append("Its queries are templated: written by a program, not by people.")
+    if table.rows and not ranked:
+        notes.append("Intervals are 95 %, from resampled targets.")
+    elif table.rows:
+        shared = table.shared[table.sorted_by]
+        notes.append(
+            f"Ranked by {metric_heading(table.sorted_by)} on the {shared} of {card.queries} queries"
+            " that all ranked systems cover. Intervals are 95 %, from resampled targets. Systems"
+            " that cannot be told apart share a rank (=), with the ranks that they take in 95 % of"
+            " resamples in brackets; every system that shares the first rank is bold."
+        )
+    else:
+        notes.append(f"No entry yet. {card.how_to_fill}".strip())
+    return notes
+
+
+def reported_table(reported: Reported) -> Table:
+    """Figures of a publication, with its own names for them."""
+    columns = ["System", "Test set", *reported.metrics]
+    rows: list[list[Content]] = [
+        [row.system, row.test_set, *(Value(row.figures.get(name)) for name in reported.metrics)]
+        for row in reported.rows
+    ]
+    notes = [f"{name}: {meaning}" for name, meaning in reported.metrics.items()]
+    notes += [f"Source: {reported.source_title}, {reported.source_url}", reported.notes]
+    return Table(reported.title, columns, rows, [note for note in notes if note])
+
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
+_LATEX = {
+    **{char: f"\\{char}" for char in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+
+
+def _plain(value: Value, digits: int = 2) -> str:
+    if value.mean is None:
+        return DASH
+    mean = f"{value.mean:.{digits}f}"
+    if value.low is None or value.high is None:
+        return mean
+    return f"{mean} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+
+
+def to_markdown(table: Table) -> str:
+    """A GitHub table with its title and notes."""
+
+    def escape(text: str) -> str:
+        return _MARKDOWN.sub(r"\\\1", text)
+
+    def shown(cell: Content) -> str:
+        if isinstance(cell, Size):
+            return count_text(cell.parameters)
+        if isinstance(cell, Value):
+            text = escape(_plain(cell))
+            return f"**{text}**" if cell.best and cell.mean is not None else text
+        return escape(str(cell))
+
+    numeric = [_numeric(table, index) for index in range(len(table.columns))]
+    lines = [f"### {escape(table.title)}", ""]
+    if table.rows:
+        lines.append("| " + " | ".join(escape(name) for name in table.columns) + " |")
+        lines.append("| " + " | ".join("---:" if right else "---" for right in numeric) + " |")
+        lines += ["| " + " | ".join(shown(cell) for cell in row) + " |" for row in table.rows]
+        lines.append("")
+    return "\n".join([*lines, *(f"{escape(note)}  " for note in table.notes)]) + "\n"
+
+
+def _numeric(table: Table, index: int) -> bool:
+    return any(isinstance(row[index], Value | Size | int) for row in table.rows)
+
+
+def to_latex(table: Table) -> str:
+    """A booktabs tabular; the notes stand as comments and beneath it."""
+
+    def escape(text: str) -> str:
+        return "".join(_LATEX.get(char, char) for char in text)
+
+    def shown(cell: Content) -> str:
+        if not isinstance(cell, Value):
+            text = count_text(cell.parameters) if isinstance(cell, Size) else str(cell)
+            return escape(text) if text != DASH else "--"
+        if cell.mean is None:
+            return "--"
+        mean = f"\\textbf{{{cell.mean:.2f}}}" if cell.best else f"{cell.mean:.2f}"
+        if cell.low is None or cell.high is None:
+            return mean
+        return f"{mean} {{\\scriptsize [{cell.low:.2f}, {cell.high:.2f}]}}"
+
+    numeric = [_numeric(table, index) for index in range(len(table.columns))]
+    lines = ["% needs \\usepackage{booktabs}", f"% {' '.join(table.title.split())}"]
+    lines.append(f"\\begin{{tabular}}{{{''.join('r' if right else 'l' for right in numeric)}}}")
+    lines += ["\\toprule", " & ".join(escape(name) for name in table.columns) + r" \\", "\\midrule"]
+    lines += [" & ".join(shown(cell) for cell in row) + r" \\" for row in table.rows]
+    lines += ["\\bottomrule", "\\end{tabular}", ""]
+    lines += [f"% {' '.join(note.split())}" for note in table.notes]
+    return "\n".join(lines) + "\n"
+
+
+def to_csv(table: Table) -> str:
+    """One row a system; a value takes three columns (mean, low, high), numbers unrounded."""
+    is_value = [
+        any(isinstance(row[index], Value) for row in table.rows)
+        for index in range(len(table.columns))
+    ]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    header: list[str] = []
+    for name, wide in zip(table.columns, is_value, strict=True):
+        header += [name, f"{name} low", f"{name} high"] if wide else [name]
+    writer.writerow(map(_safe_cell, header))
+    for row in table.rows:
+        cells: list[str] = []
+        for cell in row:
+            if isinstance(cell, Value):
+                ends = (cell.mean, cell.low, cell.high)
+                cells += ["" if end is None else repr(end) for end in ends]
+            elif isinstance(cell, Size):
+                cells.append("" if cell.parameters is None else str(cell.parameters))
+            else:
+                cells.append(_safe_cell(cell) if isinstance(cell, str) else str(cell))
+        writer.writerow(cells)
+    return out.getvalue()
+
+
+def _safe_cell(text: str) -> str:
+    # Entries with such names are refused; this is the second lock on the door.
+    return f"'{text}" if text[:1] in tuple("=+@\t\r") or re.match(r"-.", text) else text
+
+
+def standings_json(table: Standings) -> dict[str, Any]:
+    """Everything that the tables of a suite say, unrounded, for programs."""
+    return {
+        "suite": table.card.model_dump(mode="json"),
+        "query_types": list(table.query_types),
+        "sorted_by": table.sorted_by,
+        "shared_queries": dict(table.shared),
+        "notes": suite_notes(table),
+        "systems": [_row_json(row) for row in table.rows],
+    }
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    score = row.entry.score
+    return {
+        "name": row.name,
+        "slug": row.loaded.slug,
+        "standing": row.entry.standing,
+        "date": row.entry.date,
+        "query_type": score.system.query_type,
+        "parameters": score.system.parameters,
+        "trained_on": list(score.system.trained_on),
+        "queries_scored": score.coverage.queries_scored,
+        "wrong_source_share": score.wrong_source_share,
+        "unranked_because": row.unranked_because,
+        "notes": list(row.notes),
+        "metrics": {
+            name: {
+                "mean": f.mean,
+                "ci_low": f.low,
+                "ci_high": f.high,
+                "n": f.n,
+                "rank": f.rank,
+                "rank_low": f.rank_low,
+                "rank_high": f.rank_high,
+            }
+            for name, f in row.figures.items()
+        },
+        "by": {
+            by: {v: {m: c.mean for m, c in cells.items()} for v, cells in groups.items()}
+            for by, groups in score.breakdowns.items()
+            if by in BREAKDOWN_VIEWS
+        },
+    }
+
+
+WRITERS: Mapping[str, Callable[[Table], str]] = {
+    "md": to_markdown,
+    "csv": to_csv,
+    "tex": to_latex,
+}
+
+
+def write_tables(board: Leaderboard, tables: Sequence[Standings], out: Path) -> list[Path]:
+    """Write every view of every suite into ``out``; the paths, the overview first."""
+    overview = out / "README.md"
+    parts = [to_markdown(overall_table(table)) for table in tables]
+    parts += [to_markdown(reported_table(one)) for one in board.reported]
+    head = "<!-- Made by `lassbench leaderboard build` from the entries: edit those. -->\n\n"
+    wanted = {overview: head + "\n".join(parts)}
+    for table in tables:
+        for view, content in _views(table):
+            stem = table.card.name if view == "overall" else f"{table.card.name}.by-{view}"
+            wanted |= {out / f"{stem}.{kind}": write(content) for kind, write in WRITERS.items()}
+        wanted[out / f"{table.card.name}.json"] = files.to_json(standings_json(table))
+    for path in sorted(set(_made_before(out)) - set(wanted)):
+        path.unlink()
+    for path, text in wanted.items():
+        files.write_text(path, text)
+    return list(wanted)
+
+
+def _views(table: Standings) -> list[tuple[str, Table]]:
+    views = [("overall", overall_table(table))]
+    for by in BREAKDOWN_VIEWS:
+        broken_down = breakdown_table(table, by)
+        if broken_down is not None:
+            views.append((by, broken_down))
+    return views
+
+
+def _made_before(out: Path) -> list[Path]:
+    """Tables of an earlier build: a suite that is gone must not leave its table."""
+    return [p for kind in ("md", "csv", "tex", "json") for p in out.glob(f"*.{kind}")]
+
+
+def all_standings(board: Leaderboard, *, metric: str = "") -> list[Standings]:
+    """The standings of every suite, in the order of their cards."""
+    return [
+        standings(card, board.entries[name], metric=_metric_for(card, metric))
+        for name, card in board.suites.items()
+    ]
+
+
+def _metric_for(card: SuiteCard, metric: str) -> str:
+    from lassbench.leaderboard.ranking import TABLE_METRICS
+
+    # A metric named for the separation suites does not exist in the others.
+    known = {name for names in TABLE_METRICS.values() for name in names}
+    return "" if metric in known and metric not in TABLE_METRICS[card.kind] else metric

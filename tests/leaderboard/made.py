@@ -1,0 +1,275 @@
+"""Made-up results for the tests and the benchmark of the leaderboard.
+
+The numbers are drawn from a seed and obey the laws that real scores obey; they
+say nothing about any system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lassbench.scores import (
+    ABSENT_METRICS,
+    METRICS,
+    SEPARATION_METRICS,
+    Bootstrap,
+    Cell,
+    Coverage,
+    MetricSummary,
+    ScoreFile,
+    Scores,
+    SuiteInfo,
+    SystemInfo,
+    column,
+    ids_sha256,
+    limited,
+    rows_schema,
+    rows_sha256,
+    write_scores,
+)
+from lassbench.statistics import bootstrap_columns
+
+CONCEPTS = ("dog", "rain", "siren", "bell", "typing")
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def suite_info(name: str = "made", *, queries: int = 60, **changes: Any) -> SuiteInfo:
+    values: dict[str, Any] = {
+        "name": name,
+        "title": f"Made-up suite {name}",
+        "fingerprint": digest(f"{name} audio"),
+        "list_fingerprint": digest(f"{name} list"),
+        "dataset_name": "made",
+        "dataset_fingerprint": digest("made"),
+        "synthetic": True,
+        "audio_may_be_published": True,
+        "sample_rate_hz": 16000,
+        "samples": 16000,
+        "queries": queries,
+    }
+    return SuiteInfo(**{**values, **changes})
+
+
+def questions(suite: SuiteInfo, *, noises: int = 5, annotators: int = 1) -> dict[str, list[Any]]:
+    """The text columns of a suite's rows, the same for every system."""
+    table: dict[str, list[Any]] = {name: [] for name in rows_schema("separation").names[:10]}
+    for number in range(suite.queries):
+        mixture, annotator = divmod(number, annotators)
+        target = mixture // noises
+        concept = CONCEPTS[target % len(CONCEPTS)]
+        noise = CONCEPTS[(target + 1 + mixture % noises % (len(CONCEPTS) - 1)) % len(CONCEPTS)]
+        for name, value in {
+            "query_id": f"q{number:05d}",
+            "mixture_id": f"m{mixture:05d}",
+            "target_id": f"t{target:04d}",
+            "noise_id": f"n{mixture:05d}",
+            "concept": concept,
+            "root": "Sounds of things",
+            "noise_concept": noise,
+            "query_type": "templated" if annotators == 1 else "annotator",
+            "annotator": "" if annotators == 1 else f"a{annotator + 1}",
+            "text": f"a sound of {concept}, number {target}",
+        }.items():
+            table[name].append(value)
+    return table
+
+
+def separation_columns(
+    suite: SuiteInfo, targets: Sequence[str], quality_db: float, seed: int
+) -> dict[str, Any]:
+    """Metric columns that obey SDR <= SIR, SAR; SI-SDR <= SDR; snr <= 1 + si_sdr."""
+    size = len(targets)
+    shared = np.random.default_rng(int(suite.list_fingerprint[:8], 16))
+    own = np.random.default_rng([seed, 7])
+    ease = {target: shared.normal(0, 2) for target in sorted(set(targets))}
+    mixture = shared.normal(0, 1.5, size)
+    gain = quality_db + np.array([ease[t] for t in targets]) + own.normal(0, 1.5, size)
+    si_sdr = mixture + gain
+    sdr = si_sdr + own.exponential(0.5, size)
+    found = {
+        "si_sdr": si_sdr,
+        "sdr": sdr,
+        "sir": sdr + own.exponential(3, size),
+        "sar": sdr + own.exponential(2, size),
+        "snr": si_sdr - own.exponential(0.3, size),
+        "si_sdr_mixture": mixture,
+        "sdr_mixture": mixture + 0.2,
+        "sir_mixture": mixture + 0.3,
+        "snr_mixture": mixture - 0.1,
+    }
+    for name in ("sdr", "sir", "si_sdr", "snr"):
+        found[f"{name}_i"] = found[name] - found[f"{name}_mixture"]
+    found["wrong_source"] = gain < 0
+    found["estimate_level_db"] = own.normal(-3, 1, size)
+    return found
+
+
+def absent_columns(size: int, quality_db: float, seed: int) -> dict[str, Any]:
+    attenuation = quality_db + np.random.default_rng([seed, 8]).normal(0, 6, size)
+    return {
+        "attenuation": attenuation,
+        "silent_share": (attenuation >= 20).astype(np.float64),
+        "estimate_level_db": -attenuation,
+    }
+
+
+def make_rows(
+    suite: SuiteInfo,
+    *,
+    kind: str = "separation",
+    quality_db: float = 5.0,
+    seed: int = 0,
+    annotators: int = 1,
+    undefined_sar: bool = False,
+) -> pa.Table:
+    table = questions(suite, annotators=annotators)
+    if kind == "separation":
+        table.update(separation_columns(suite, table["target_id"], quality_db, seed))
+    else:
+        table.update(absent_columns(suite.queries, quality_db, seed))
+    if undefined_sar:
+        table["sar"] = [None] * suite.queries
+    table["flags"] = [""] * suite.queries
+    schema = rows_schema(kind)
+    return pa.table({name: table[name] for name in schema.names}, schema=schema)
+
+
+def _cells(rows: pa.Table, names: Sequence[str], resamples: int) -> dict[str, dict[str, Any]]:
+    matrix = np.stack([limited(column(rows, name), name) for name in names], axis=1)
+    targets = rows.column("target_id").to_numpy(zero_copy_only=False)
+    cells = {}
+    for name, interval, values in zip(
+        names, bootstrap_columns(matrix, targets, resamples=resamples), matrix.T, strict=True
+    ):
+        ends = {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
+        defined = values[~np.isnan(values)]
+        cells[name] = {
+            **{end: None if np.isnan(value) else value for end, value in ends.items()},
+            "n": len(defined),
+            "median": float(np.median(defined)) if len(defined) else None,
+        }
+    return cells
+
+
+def summarise(
+    rows: pa.Table,
+    suite: SuiteInfo,
+    system: SystemInfo,
+    *,
+    kind: str = "separation",
+    resamples: int = 10_000,
+    renderable: int | None = None,
+    **changes: Any,
+) -> ScoreFile:
+    """A score file of ``rows``: what `lassbench score` would say of them."""
+    names = SEPARATION_METRICS if kind == "separation" else ABSENT_METRICS
+    summary = {}
+    for name, cell in _cells(rows, names, resamples).items():
+        values = column(rows, name)
+        summary[name] = MetricSummary(
+            **cell,
+            n_infinite=int(np.isinf(values).sum()),
+            n_undefined=int(np.isnan(values).sum()),
+            n_limited=int(np.sum(np.abs(values) > 100)),
+        )
+    breakdowns: dict[str, Any] = {}
+    for by in ("concept", "annotator", "query_type"):
+        labels = rows.column(by).to_pylist()
+        for value in sorted(set(labels) - {""}):
+            part = rows.filter(pa.array([one == value for one in labels]))
+            cells = _cells(part, names, resamples)
+            breakdowns.setdefault(by, {})[value] = {
+                name: Cell(**{k: v for k, v in cell.items() if k != "median"})
+                for name, cell in cells.items()
+            }
+    scored = rows.num_rows
+    can = scored if renderable is None else renderable
+    values: dict[str, Any] = {
+        "lassbench_version": "0.1.0",
+        "kind": kind,
+        "suite": suite,
+        "system": system,
+        "coverage": Coverage(
+            queries_total=suite.queries,
+            renderable=can,
+            queries_scored=scored,
+            missing_predictions=can - scored,
+            partial=scored < can,
+            scored_sha256=ids_sha256(rows.column("query_id").to_pylist()),
+        ),
+        "metrics": {name: METRICS[name] for name in names},
+        "summary": summary,
+        "breakdowns": breakdowns,
+        "wrong_source_share": float(np.mean(rows.column("wrong_source").to_pylist()))
+        if kind == "separation"
+        else None,
+        "targets": len(set(rows.column("target_id").to_pylist())),
+        "bootstrap": Bootstrap(resamples=resamples, seed=0),
+        "rows_sha256": rows_sha256(rows),
+    }
+    return ScoreFile(**{**values, **changes})
+
+
+def system_info(name: str = "System A", **changes: Any) -> SystemInfo:
+    values: dict[str, Any] = {
+        "name": name,
+        "authors": "Test data",
+        "query_type": "text",
+        "parameters": 1_000_000,
+        "trained_on": ("made-up clips",),
+        "predictions_sha256": digest(name),
+    }
+    return SystemInfo(**{**values, **changes})
+
+
+def make_scores(
+    name: str = "System A",
+    *,
+    suite: SuiteInfo | None = None,
+    quality_db: float = 5.0,
+    seed: int = 0,
+    kind: str = "separation",
+    annotators: int = 1,
+    keep: Sequence[int] | None = None,
+    renderable: int | None = None,
+    resamples: int = 10_000,
+    undefined_sar: bool = False,
+    system: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Scores:
+    """A made-up score; ``keep`` are the indices of the queries that it covers."""
+    suite = suite or suite_info()
+    rows = make_rows(
+        suite,
+        kind=kind,
+        quality_db=quality_db,
+        seed=seed,
+        annotators=annotators,
+        undefined_sar=undefined_sar,
+    )
+    if keep is not None:
+        rows = rows.take(pa.array(sorted(keep)))
+    file = summarise(
+        rows,
+        suite,
+        system_info(name, **(system or {})),
+        kind=kind,
+        resamples=resamples,
+        renderable=renderable,
+        **changes,
+    )
+    return Scores(file, rows)
+
+
+def write(folder: Path, scores: Scores) -> Path:
+    """Write a score file as `lassbench score` does; the path of its JSON."""
+    return write_scores(folder, scores)[0]
