@@ -30,6 +30,8 @@ from lassbench.errors import Fault, FaultsError, LassbenchError, did_you_mean
 from lassbench.tables import SEPARATOR, read_text
 
 SCHEMA_VERSION = 1
+SuiteKind = Literal["test", "absent", "sub_test"]
+SUITE_KINDS: tuple[SuiteKind, ...] = ("test", "absent", "sub_test")
 #: Names of benchmarks, concepts and suites become file names and id prefixes.
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Tag = Annotated[str, Field(min_length=1)]
@@ -148,7 +150,7 @@ class Definition(_Strict):
             raise ValueError("split and mixtures must both follow the released lists, or neither")
         return self
 
-    def suite_name(self, kind: Literal["test", "absent", "sub_test"]) -> str:
+    def suite_name(self, kind: SuiteKind) -> str:
         """The name of one of the suites."""
         return getattr(self.suites, kind) or f"{self.name}-{kind.replace('_', '-')}"
 
@@ -255,4 +257,7 @@ def _doubled_keys(node: Any, path: Path) -> list[Fault]:
 def write_definition(definition: Definition) -> str:
     """The YAML text of ``definition``, every value written out."""
     data = definition.model_dump(mode="json")
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    return (
+        f"# What this benchmark is made from.  `lassbench select --help` explains the keys.\n{text}"
+    )

@@ -270,6 +270,26 @@ class MetadataSource:
         return _fetch(file, url, retries=self.retries, verified=self.verified)
 
 
+@dataclass(frozen=True)
+class UsedFile:
+    """A file as it was used: its SHA-256, and whether that is a known one.
+
+    The hash of a known file is the published file's, also where an excerpt or a
+    copy with other line ends served: what is read is the same.
+    """
+
+    sha256: str
+    verified: bool
+
+
+def used(path: Path, file: MetadataFile) -> UsedFile:
+    """How a card describes the use of ``path`` as ``file``."""
+    got = content_sha256(path)
+    if got in file.accepted or (file.accepted and plain_text_sha256(path) in file.accepted):
+        return UsedFile(file.sha256, True)
+    return UsedFile(got, False)
+
+
 def verify(path: Path, file: MetadataFile) -> None:
     """Check that the bytes at ``path`` are those of ``file``.
 
@@ -285,14 +305,14 @@ def verify(path: Path, file: MetadataFile) -> None:
             got=f"SHA-256 {content_sha256(path)}",
             fix="give --unverified-metadata to use it all the same; the card then says so",
         )
-    got = content_sha256(path)
-    if got in file.accepted or plain_text_sha256(path) in file.accepted:
+    found = used(path, file)
+    if found.verified:
         return
     raise LassbenchError(
         f"this is not the published {Path(file.name).name}",
         where=path,
         expected=f"SHA-256 {file.sha256}",
-        got=f"SHA-256 {got}",
+        got=f"SHA-256 {found.sha256}",
         fix=f"get it again from {file.url}, or give --unverified-metadata to use it as it is",
     )
 

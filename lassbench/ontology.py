@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class Ontology:
             )
         return found
 
-    @property
+    @cached_property
     def _by_name(self) -> dict[str, str]:
         return {category.name: mid for mid, category in self.categories.items()}
 

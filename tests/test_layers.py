@@ -36,7 +36,7 @@ STAGES: list[set[str]] = [
     },
     {"fetch", "dataset"},
     {"mixtures"},
-    {"suites", "freezing", "suites_external", "benchmarks", "benchmark_card"},
+    {"suites", "freezing", "suites_external", "benchmarks"},
     {"models", "training", "annotate"},
     {"predictions", "separators", "userfiles"},
     {"statistics", "scores"},

@@ -1,0 +1,115 @@
+"""``lassbench select``: select clips by concept; make a benchmark of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lassbench.cli.metadata_options import metadata_options, source
+
+
+@click.command(name="select")
+@click.argument("out", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--concepts",
+    type=click.Path(path_type=Path),
+    help="A concept file.  Default: that of LASS-2022.",
+)
+@click.option("--name", default="", help="The new benchmark's name.")
+@click.option("--seed", type=int, help="Splits and mixes differently.")
+@click.option("--audiocaps-version", type=click.IntRange(1, 2), help="AudioCaps 1 or 2 (2.0).")
+@click.option("--test-per-concept", type=int, help="Test clips of each concept.")
+@click.option("--validation-per-concept", type=int, help="Validation clips of each concept.")
+@click.option("--noises", type=int, help="Mixtures a target.")
+@click.option("--snr", type=(float, float), metavar="LOW HIGH", help="Range of the peak SNR in dB.")
+@click.option("--seconds", type=float, help="Length of a clip.")
+@click.option("--rate", type=int, help="Sample rate in Hz.")
+@click.option("--explain", metavar="YOUTUBE_ID", help="Say why one clip is where it is.")
+@click.option("--counts", is_flag=True, help="Print the counts only; write nothing.")
+@click.option(
+    "--rejected",
+    type=click.Path(path_type=Path),
+    metavar="CSV",
+    help="Write every rejected clip with its reason.",
+)
+@click.option("--sources", is_flag=True, help="List the published files: address, hash, licence.")
+@metadata_options
+def command(
+    out: Path | None,
+    concepts: Path | None,
+    name: str,
+    explain: str | None,
+    counts: bool,
+    rejected: Path | None,
+    sources: bool,
+    metadata_dir: str,
+    unverified_metadata: bool,
+    **changes: Any,
+) -> None:
+    """Select clips whose AudioSet labels all belong to one concept.
+
+    With OUT, write a benchmark there: its concepts, clips, splits, test
+    mixtures and card, in the format of manifests/lass-2022.  A concept file is
+    YAML:
+
+    \b
+      name: my-benchmark
+      concepts:
+        - {name: rain, tags: [Rain, Raindrop]}
+        - {name: dog, root: Animal, tags: [Dog, Bow-wow]}
+      split: {test_per_concept: 20, validation_per_concept: 2, seed: 1}
+      mixtures: {noises_per_target: 5, snr_db: [-5, 5], seed: 1}
+    """
+    from lassbench import metadata
+    from lassbench.benchmarks import building, reports
+    from lassbench.benchmarks.sources import load_metadata
+
+    if sources:
+        click.echo(metadata.sources_table())
+        return
+    definition = _definition(concepts, name, changes)
+    data = load_metadata(source(metadata_dir, unverified_metadata), definition)
+    built = building.build(definition, data)
+    if explain is not None:
+        click.echo(reports.explain(explain, built, data))
+        return
+    click.echo(reports.counts_table(built))
+    if rejected is not None:
+        from lassbench import files
+
+        files.write_text(rejected, reports.rejections_text(built))
+        click.echo(f"{rejected}: {len(built.selection.rejections)} rejected clips")
+    for note in reports.warnings(built):
+        click.echo(f"note: {note}", err=True)
+    if out is not None and not counts:
+        building.write(built, out)
+        click.echo(f"{out}: benchmark {built.definition.name}, {len(built.contents)} files")
+
+
+def _definition(concepts: Path | None, name: str, changes: dict[str, Any]) -> Any:
+    from lassbench import manifests
+    from lassbench.benchmarks import building
+    from lassbench.definitions import read_definition
+
+    shipped = manifests.find_benchmark(manifests.LASS_2022) / manifests.DEFINITION
+    given = {key: value for key, value in changes.items() if value is not None}
+    places = {
+        "split": {
+            "seed": "seed",
+            "test_per_concept": "test_per_concept",
+            "validation_per_concept": "validation_per_concept",
+        },
+        "mixtures": {"seed": "seed", "noises": "noises_per_target", "snr": "snr_db"},
+        "other": {
+            "audiocaps_version": "audiocaps_version",
+            "seconds": "clip_seconds",
+            "rate": "sample_rate_hz",
+        },
+    }
+    by_place = {
+        place: {key: given[option] for option, key in keys.items() if option in given}
+        for place, keys in places.items()
+    }
+    return building.vary(read_definition(concepts or shipped), name=name, **by_place)

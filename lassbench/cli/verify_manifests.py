@@ -1,0 +1,57 @@
+"""``lassbench verify-manifests``: rebuild the frozen lists and compare."""
+
+from __future__ import annotations
+
+import click
+
+from lassbench.cli.metadata_options import metadata_options, source
+
+
+@click.command(name="verify-manifests")
+@click.option(
+    "--manifest",
+    "names",
+    multiple=True,
+    metavar="NAME|DIR",
+    help="A shipped benchmark or a manifest folder; may be given again.  Default: lass-2022.",
+)
+@click.option(
+    "--sums-only",
+    is_flag=True,
+    help="Compare with SHA256SUMS only, which needs no metadata.",
+)
+@metadata_options
+def command(
+    names: tuple[str, ...], sums_only: bool, metadata_dir: str, unverified_metadata: bool
+) -> None:
+    """Rebuild every frozen list from the published metadata and compare byte for byte.
+
+    Each difference is named with file and line; exit code 1 if there is any.
+    """
+    from lassbench import manifests
+    from lassbench.benchmarks import checking, reports
+    from lassbench.errors import Fault, FaultsError
+
+    faults: list[Fault] = []
+    for name in names or (manifests.LASS_2022,):
+        folder = manifests.find_benchmark(name)
+        changed = manifests.check_sums(folder)
+        state = f"{len(changed)} files are not as frozen" if changed else "all files are as frozen"
+        click.echo(f"{folder.name}: {manifests.SUMS}: {state}")
+        faults += changed
+        if sums_only:
+            manifests.open_benchmark(folder)
+            continue
+        built, differences = checking.verify(folder, source(metadata_dir, unverified_metadata))
+        faults += differences
+        click.echo(reports.counts_table(built))
+        for line in reports.inferred_lines(built):
+            click.echo(line)
+        if not differences:
+            click.echo(f"{len(built.contents)} files are what the metadata gives, byte for byte")
+    if faults:
+        raise FaultsError(
+            "the frozen lists are not what they should be",
+            faults,
+            fix="restore the files, or make a benchmark of your own with `lassbench select`",
+        )

@@ -1,0 +1,461 @@
+"""Frozen benchmarks: folders of lists that can be read, checked and cited.
+
+A manifest folder (``manifests/lass-2022``; others come from ``lassbench select``)::
+
+    concepts.yaml        the definition: concepts, how it is split and mixed
+    card.yaml            which figures are a paper's, counted, or the project's choice
+    tags.csv             every tag: mid, name, concept, root, evidence
+    {train,validation,test}.csv   the clips (ClipRow)
+    not-released.csv     candidates that are in none of them (LASS-2022 only)
+    <test suite>.csv     the test mixtures, in their order, and whose caption asks
+    <absent suite>.csv   the same mixtures, asked for a sound that is not there
+    <sub-test suite>.csv the queries that annotators write
+    SHA256SUMS           of all of them, for ``sha256sum -c``
+
+The lists hold ids and counts.  Captions are AudioCaps's: they are joined by
+``audiocap_id`` when a dataset is built, and never stand here.  **The query of a
+clip is its caption with the smallest audiocap_id**; a dataset keeps a clip's
+captions in ascending order of their ids, so it is ``captions[0]`` there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lassbench import files, tables
+from lassbench.corpora.base import Row, read_table
+from lassbench.definitions import SUITE_KINDS, Definition, read_definition
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
+from lassbench.metadata_readers import YOUTUBE_ID
+from lassbench.records import SPLITS, Clip, Mixture, Query, QueryType, Split
+
+CLIP_COLUMNS = (
+    "youtube_id",
+    "start_s",
+    "end_s",
+    "audiocap_ids",
+    "audiocaps_split",
+    "concept",
+    "tags",
+)
+_MIXTURE = ("mixture_id", "target_id", "noise_id", "snr_db")
+TEST_COLUMNS = (*_MIXTURE, "target_concept", "noise_concept", "query_audiocap_id", "repeat_of")
+ABSENT_COLUMNS = ("query_id", *_MIXTURE, "query_clip_id", "query_audiocap_id", "query_concept")
+SUB_TEST_COLUMNS = (
+    *("query_id", *_MIXTURE, "target_concept"),
+    *("annotator", "description", "description_source"),
+)
+TAG_COLUMNS = ("mid", "name", "concept", "root", "evidence", "clips", "note")
+
+DEFINITION, CARD, SUMS, TAGS = "concepts.yaml", "card.yaml", "SHA256SUMS", "tags.csv"
+NOT_RELEASED = "not-released.csv"
+#: The benchmark that this project is named for.
+LASS_2022 = "lass-2022"
+
+
+def clip_id_of(youtube_id: str) -> str:
+    """A clip's id: AudioSet's habit of a leading ``Y``, since ids may begin with ``-``."""
+    return f"Y{youtube_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRow:
+    """One clip of a benchmark, as its lists have it.
+
+    Attributes
+    ----------
+    youtube_id, start_s, end_s
+        The video, and where in it the clip stands, in seconds.
+    audiocap_ids
+        The ids of its captions, ascending; the first one's caption is its query.
+    audiocaps_split
+        AudioCaps's own split: a system trained on AudioCaps ``train`` has seen
+        the clips for which this is ``train``.
+    concept, tags
+        The sound concept and the AudioSet display names.
+    """
+
+    youtube_id: str
+    start_s: float
+    end_s: float
+    audiocap_ids: tuple[int, ...]
+    audiocaps_split: str
+    concept: str
+    tags: tuple[str, ...]
+
+    @property
+    def clip_id(self) -> str:
+        """``Y<youtube_id>``."""
+        return clip_id_of(self.youtube_id)
+
+    def cells(self) -> tuple[str, ...]:
+        """The row as CSV cells, in the order of :data:`CLIP_COLUMNS`."""
+        return (
+            self.youtube_id,
+            f"{self.start_s:.3f}",
+            f"{self.end_s:.3f}",
+            tables.join(self.audiocap_ids),
+            self.audiocaps_split,
+            self.concept,
+            tables.join(self.tags),
+        )
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """An opened manifest folder.  Made by :func:`open_benchmark`; picklable.
+
+    Attributes
+    ----------
+    clips
+        clip_id -> (split, row), in the order train, validation, test, and by
+        YouTube id within each.
+    """
+
+    path: Path
+    definition: Definition
+    clips: Mapping[str, tuple[Split, ClipRow]]
+
+    @property
+    def name(self) -> str:
+        """The benchmark's name."""
+        return self.definition.name
+
+    def root(self, concept: str) -> str:
+        """The display name of the root category of ``concept``."""
+        return self.definition.concept(concept).root
+
+    @property
+    def suites(self) -> dict[str, str]:
+        """Suite name -> kind (``test``, ``absent``, ``sub_test``) of the suites it lists."""
+        named = {self.definition.suite_name(kind): kind for kind in SUITE_KINDS}
+        return {name: kind for name, kind in named.items() if self.list_path(name).is_file()}
+
+    def list_path(self, suite: str) -> Path:
+        """The file of a suite's list."""
+        return self.path / f"{suite}.csv"
+
+
+# ---------------------------------------------------------------------------
+# Find, open, check
+# ---------------------------------------------------------------------------
+
+
+def find_benchmark(name: str | Path) -> Path:
+    """The manifest folder that ``name`` means: a path, or the name of a shipped one.
+
+    Raises
+    ------
+    UsageError
+        If there is none; the nearest shipped name is suggested.
+    """
+    for folder in (Path(name), files.data_folder("manifests") / name):
+        if (folder / DEFINITION).is_file():
+            return folder
+    shipped = sorted(p.parent.name for p in files.data_folder("manifests").glob(f"*/{DEFINITION}"))
+    raise UsageError(
+        f"no such benchmark {str(name)!r}{did_you_mean(str(name), shipped)}",
+        expected=f"one of {', '.join(shipped)}, or a folder with {DEFINITION}",
+        fix="make one with `lassbench select`",
+    )
+
+
+def open_benchmark(name: str | Path = LASS_2022) -> Benchmark:
+    """Open a manifest folder and check that nothing in it was changed.
+
+    Raises
+    ------
+    UsageError
+        If there is no such benchmark.
+    FaultsError
+        If a file was changed since it was frozen, or a row is bad.
+    """
+    path = find_benchmark(name)
+    faults = check_sums(path)
+    definition = read_definition(path / DEFINITION)
+    rows: dict[str, tuple[Split, ClipRow]] = {}
+    for split in SPLITS:
+        for where, row in _read_clips(path / f"{split}.csv", definition, faults):
+            if row.clip_id in rows:
+                reason = f"{row.youtube_id} is in {rows[row.clip_id][0]}.csv too"
+                faults.append(Fault("duplicated id", where, reason))
+            rows[row.clip_id] = (split, row)
+    if faults:
+        raise FaultsError(
+            f"the lists of benchmark {definition.name} are not what was frozen",
+            faults,
+            fix=(
+                "restore the files; `lassbench verify-manifests` with the metadata names "
+                "each line that differs"
+            ),
+        )
+    return Benchmark(path, definition, rows)
+
+
+def check_sums(path: Path) -> list[Fault]:
+    """What in a manifest folder is not as SHA256SUMS says."""
+    sums = path / SUMS
+    if not sums.is_file():
+        return [Fault("missing", str(sums), "there are no sums to check the lists by")]
+    faults: list[Fault] = []
+    listed: set[str] = set()
+    for number, line in enumerate(tables.read_text(sums).splitlines(), start=1):
+        matched = re.fullmatch(r"([0-9a-f]{64}) [ *]([^/\\]+)", line)
+        if matched is None:
+            faults.append(Fault("bad row", f"{sums}:{number}", "is no line of sha256sum"))
+            continue
+        expected, name = matched.groups()
+        listed.add(name)
+        faults += _check_sum(path / name, expected, f"{sums}:{number}")
+    for file in sorted(path.iterdir()):
+        if file.name != SUMS and file.name not in listed and not file.name.startswith("."):
+            faults.append(Fault("not listed", str(file), f"is not in {SUMS}"))
+    return faults
+
+
+def _check_sum(file: Path, expected: str, where: str) -> list[Fault]:
+    if not file.is_file():
+        return [Fault("missing", str(file), f"is listed at {where} and not there")]
+    data = file.read_bytes()
+    got = files.sha256_bytes(data)
+    if got == expected:
+        return []
+    plain = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    only_bytes = files.sha256_bytes(plain) == expected
+    what = "only its line ends or byte-order mark were changed" if only_bytes else "was changed"
+    return [Fault("changed", str(file), f"{what}: expected SHA-256 {expected}, got {got}")]
+
+
+def sums_text(contents: Mapping[str, str]) -> str:
+    """``SHA256SUMS`` of files by name, in ``sha256sum``'s format, sorted by name."""
+    rows = sorted((name, files.sha256_bytes(text.encode())) for name, text in contents.items())
+    return "".join(f"{digest}  {name}\n" for name, digest in rows)
+
+
+def clips_text(rows: Iterable[ClipRow]) -> str:
+    """A clip list as CSV text, sorted by YouTube id."""
+    ordered = sorted(rows, key=lambda row: row.youtube_id)
+    return tables.write_table(CLIP_COLUMNS, (row.cells() for row in ordered))
+
+
+def _read_clips(
+    path: Path, definition: Definition, faults: list[Fault]
+) -> Iterable[tuple[str, ClipRow]]:
+    tags_of = {concept.name: set(concept.all_tags) for concept in definition.concepts}
+    for cells in read_table(path, CLIP_COLUMNS):
+        reason = _wrong_with(cells, tags_of)
+        if reason:
+            faults.append(Fault("bad row", cells.where, reason))
+            continue
+        yield (
+            cells.where,
+            ClipRow(
+                youtube_id=cells["youtube_id"],
+                start_s=float(cells["start_s"]),
+                end_s=float(cells["end_s"]),
+                audiocap_ids=tuple(int(number) for number in tables.split(cells["audiocap_ids"])),
+                audiocaps_split=cells["audiocaps_split"],
+                concept=cells["concept"],
+                tags=tables.split(cells["tags"]),
+            ),
+        )
+
+
+def _wrong_with(cells: Row, tags_of: Mapping[str, set[str]]) -> str:
+    """What is wrong with a row of a clip list, or ``""``."""
+    if not YOUTUBE_ID.fullmatch(cells["youtube_id"]):
+        return f"{cells['youtube_id']!r} is no YouTube id"
+    try:
+        start, end = float(cells["start_s"]), float(cells["end_s"])
+    except ValueError:
+        return f"start {cells['start_s']!r} and end {cells['end_s']!r} are not both numbers"
+    if not 0.0 <= start < end:
+        return f"starts at {start:g} s and ends at {end:g} s"
+    numbers = tables.split(cells["audiocap_ids"])
+    if not numbers or not all(n.isascii() and n.isdigit() for n in numbers):
+        return f"audiocap_ids {cells['audiocap_ids']!r} are not numbers"
+    if list(map(int, numbers)) != sorted(set(map(int, numbers))):
+        return "audiocap_ids are not in ascending order"
+    concept = cells["concept"]
+    if concept not in tags_of:
+        return f"{concept!r} is not a concept of the benchmark{did_you_mean(concept, tags_of)}"
+    strange = [tag for tag in tables.split(cells["tags"]) if tag not in tags_of[concept]]
+    return f"{strange[0]!r} is not a tag of {concept}" if strange else ""
+
+
+# ---------------------------------------------------------------------------
+# Suites
+# ---------------------------------------------------------------------------
+
+
+def suite_lists(
+    benchmark: Benchmark,
+    suite: str,
+    clips: Mapping[str, Clip],
+    *,
+    query_type: QueryType = "caption",
+) -> tuple[list[Mixture], list[Query]]:
+    """The frozen mixtures and queries of a suite, with the texts of a dataset's captions.
+
+    Parameters
+    ----------
+    suite
+        The name of one of the benchmark's suites, such as ``lass-test``.
+    clips
+        The corpus's clips by id, also those without audio on this machine: the
+        lists are the same for everyone.  ``captions[0]`` is a clip's query.
+    query_type
+        How the dataset's captions were made.
+
+    Raises
+    ------
+    UsageError
+        If the benchmark has no such suite.
+    FaultsError
+        If a row is bad or names a clip that is not in ``clips``, with file and line.
+    """
+    known = benchmark.suites
+    if suite not in known:
+        raise UsageError(
+            f"benchmark {benchmark.name} has no suite {suite!r}{did_you_mean(suite, known)}",
+            expected=", ".join(known),
+        )
+    readers = {"test": _test_queries, "absent": _absent_queries, "sub_test": _sub_test_queries}
+    columns = {"test": TEST_COLUMNS, "absent": ABSENT_COLUMNS, "sub_test": SUB_TEST_COLUMNS}
+    path = benchmark.list_path(suite)
+    rows = read_table(path, columns[known[suite]])
+    faults: list[Fault] = []
+    mixtures = _mixtures(rows, clips, faults)
+    if faults:
+        raise FaultsError(f"the list of {suite} does not fit the dataset", faults, fix=_REBUILD)
+    queries = readers[known[suite]](rows, clips, query_type)
+    return mixtures, queries
+
+
+_REBUILD = "build the dataset from this benchmark: lassbench build-dataset OUT --corpus audiocaps"
+
+
+def _mixtures(rows: Sequence[Row], clips: Mapping[str, Clip], faults: list[Fault]) -> list[Mixture]:
+    mixtures: dict[str, Mixture] = {}
+    asked: set[str] = set()
+    for row in rows:
+        query_id = row["query_id"] or row["mixture_id"]
+        if query_id in asked:
+            faults.append(Fault("duplicated id", row.where, f"{query_id} stands twice"))
+        asked.add(query_id)
+        for column in ("target_id", "noise_id", "query_clip_id"):
+            if column in row.cells and row[column] not in clips:
+                reason = f"{column} {row[column]} is not a clip of the dataset"
+                faults.append(Fault("unknown clip", row.where, reason))
+        try:
+            snr_db = float(row["snr_db"])
+        except ValueError:
+            faults.append(Fault("bad row", row.where, f"snr_db {row['snr_db']!r} is no number"))
+            continue
+        mixture = Mixture(row["mixture_id"], row["target_id"], row["noise_id"], snr_db)
+        if mixtures.setdefault(mixture.mixture_id, mixture) != mixture:
+            reason = f"{mixture.mixture_id} stands before with another pair"
+            faults.append(Fault("duplicated id", row.where, reason))
+    return list(mixtures.values())
+
+
+def _test_queries(
+    rows: Sequence[Row], clips: Mapping[str, Clip], query_type: QueryType
+) -> list[Query]:
+    return [
+        Query(
+            query_id=row["mixture_id"],
+            mixture_id=row["mixture_id"],
+            text=clips[row["target_id"]].captions[0],
+            tags=clips[row["target_id"]].tags,
+            query_type=query_type,
+        )
+        for row in rows
+    ]
+
+
+def _absent_queries(
+    rows: Sequence[Row], clips: Mapping[str, Clip], query_type: QueryType
+) -> list[Query]:
+    return [
+        Query(
+            query_id=row["query_id"],
+            mixture_id=row["mixture_id"],
+            text=clips[row["query_clip_id"]].captions[0],
+            tags=clips[row["query_clip_id"]].tags,
+            query_type=query_type,
+            expects="silence",
+            concept=row["query_concept"],
+        )
+        for row in rows
+    ]
+
+
+def _sub_test_queries(
+    rows: Sequence[Row], clips: Mapping[str, Clip], _query_type: QueryType
+) -> list[Query]:
+    empty = [row for row in rows if not row["description"]]
+    if empty:
+        raise LassbenchError(
+            f"{len(empty)} of {len(rows)} descriptions have not been written",
+            where=empty[0].where,
+            fix=(
+                "collect them with `lassbench annotate` and freeze them with "
+                "`lassbench freeze-sub-test`; no description is ever made up"
+            ),
+        )
+    return [
+        Query(
+            query_id=row["query_id"],
+            mixture_id=row["mixture_id"],
+            text=row["description"],
+            tags=clips[row["target_id"]].tags,
+            query_type="annotator",
+            annotator=row["annotator"],
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class SubTestSlot:
+    """One query that one annotator is to write (or has written)."""
+
+    query_id: str
+    mixture: Mixture
+    target_concept: str
+    annotator: str
+    description: str
+    description_source: str
+
+
+def sub_test_slots(benchmark: Benchmark) -> list[SubTestSlot]:
+    """The sub-test's queries in their order: mixtures, and annotators within a mixture.
+
+    A description is of a clip: an annotator's answer for one target fills the
+    slots of all mixtures of that target.
+
+    Raises
+    ------
+    UsageError
+        If the benchmark has no sub-test.
+    """
+    name = benchmark.definition.suite_name("sub_test")
+    if name not in benchmark.suites:
+        raise UsageError(f"benchmark {benchmark.name} has no sub-test", where=benchmark.path)
+    return [
+        SubTestSlot(
+            query_id=row["query_id"],
+            mixture=Mixture(
+                row["mixture_id"], row["target_id"], row["noise_id"], float(row["snr_db"])
+            ),
+            target_concept=row["target_concept"],
+            annotator=row["annotator"],
+            description=row["description"],
+            description_source=row["description_source"],
+        )
+        for row in read_table(benchmark.list_path(name), SUB_TEST_COLUMNS)
+    ]
