@@ -109,6 +109,7 @@ ENVIRONMENT = FailureClass(
     "mend",
     texts=(
         "requested format is not available",
+        "no video formats found",
         "no supported javascript runtime",
         "no space left on device",
         "disk quota exceeded",

@@ -103,6 +103,11 @@ MESSAGES = [
         "No supported JavaScript runtime could be found. Only deno is enabled by default; to "
         "use another runtime add  --js-runtimes RUNTIME[:PATH]  to your command/config.",
     ),
+    (
+        "environment",
+        "[youtube] abcdefghijk: No video formats found!; please report this issue on "
+        "https://github.com/yt-dlp/yt-dlp/issues?q= , filling out the appropriate issue template.",
+    ),
     ("environment", "ERROR: unable to write data: [Errno 28] No space left on device"),
     ("environment", "'cookies.txt' does not look like a Netscape format cookies file"),
     (
@@ -178,7 +183,7 @@ def test_a_video_id_never_decides() -> None:
 
 
 def test_only_words_of_the_address_break_the_run() -> None:
-    assert failures.BREAKING == {"blocked", "rate-limited", "environment"}
+    assert {"blocked", "rate-limited", "environment"} == failures.BREAKING
 
 
 def test_retry_groups_cover_failures_of_clips_once() -> None:

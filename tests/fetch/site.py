@@ -1,0 +1,301 @@
+"""A loopback site that misbehaves the ways YouTube and its media servers do."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.fetch import media
+
+#: What the player says of a video that cannot be played: (status, reason, subreason).
+REASONS: dict[str, tuple[str, str, str]] = {
+    "private": (
+        "LOGIN_REQUIRED",
+        "Private video",
+        "Sign in if you've been granted access to this video",
+    ),
+    "removed": ("ERROR", "Video unavailable", "This video has been removed by the uploader"),
+    "terminated": (
+        "ERROR",
+        "Video unavailable",
+        "This video is no longer available because the YouTube account associated with this "
+        "video has been terminated.",
+    ),
+    "unavailable": ("ERROR", "Video unavailable", ""),
+    "bot": (
+        "LOGIN_REQUIRED",
+        "Sign in to confirm you\u2019re not a bot",
+        "This helps protect our community. Learn more",
+    ),
+    "limited": ("ERROR", "This content isn't available, try again later.", ""),
+    "age": (
+        "LOGIN_REQUIRED",
+        "Sign in to confirm your age",
+        "This video may be inappropriate for some users.",
+    ),
+    "country": (
+        "UNPLAYABLE",
+        "Video unavailable",
+        "The uploader has not made this video available in your country",
+    ),
+}
+
+#: What the media server does wrong.
+MEDIA_FAULTS = {
+    *("forbidden", "forbidden-once", "cut-off", "cut-off-once", "empty", "html", "slow"),
+    *("server-error", "stalls", "gone"),
+}
+
+
+@dataclass
+class Video:
+    """One video of the site.
+
+    ``behaviour`` is a key of :data:`REASONS`, one of :data:`MEDIA_FAULTS`,
+    ``video-only``, ``http-429``, ``http-503``, or ``""`` for a good one.
+    """
+
+    data: bytes = b""
+    kind: str = "webm"
+    told_s: float = 0.0
+    behaviour: str = ""
+    asked: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One request in the site's log."""
+
+    at: float
+    what: str
+    video_id: str
+    range: str
+    cookie: str
+    status: int
+
+
+class Site:
+    """The site; use as a context manager.
+
+    Attributes
+    ----------
+    videos
+        By id.
+    log
+        Every request.
+    mood
+        Called with a video's id before each player answer; what it returns
+        stands in for the video's behaviour, ``None`` leaves it.
+    """
+
+    def __init__(self) -> None:
+        self.videos: dict[str, Video] = {}
+        self.log: list[Hit] = []
+        self.mood: Callable[[str], str | None] = lambda _: None
+        self.delay_s = 0.0
+        handler = type("Handler", (_Handler,), {"site": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Site:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def add(
+        self,
+        video_id: str,
+        behaviour: str = "",
+        *,
+        number: int = 0,
+        seconds: float = 6.0,
+        kind: str = "webm",
+        told_s: float | None = None,
+    ) -> Video:
+        """A video of ``seconds`` of recordings; ``told_s`` is what the player tells."""
+        data = b"" if behaviour in REASONS else media.medium(number, seconds, kind)
+        video = Video(data, kind, seconds if told_s is None else told_s, behaviour)
+        self.videos[video_id] = video
+        return video
+
+    def requests(self, what: str) -> Counter[str]:
+        """How often each video was asked for: ``player`` or ``media``."""
+        return Counter(hit.video_id for hit in list(self.log) if hit.what == what)
+
+    def player(self, video_id: str) -> tuple[int, dict[str, Any]]:
+        """Status and body of the player's answer."""
+        video = self.videos.get(video_id, Video(behaviour="unavailable"))
+        mood = self.mood(video_id)
+        behaviour = video.behaviour if mood is None else mood
+        if behaviour.startswith("http-"):
+            return int(behaviour.removeprefix("http-")), {}
+        if behaviour in REASONS:
+            return 200, _refusal(video_id, *REASONS[behaviour])
+        return 200, self._playable(video_id, video, behaviour)
+
+    def _playable(self, video_id: str, video: Video, behaviour: str) -> dict[str, Any]:
+        mime, itag = media.KINDS[video.kind][3:]
+        audio = {
+            "itag": itag,
+            "url": f"{self.url}/media/{video_id}.{video.kind}",
+            "mimeType": mime,
+            "bitrate": 64000,
+            "averageBitrate": 64000,
+            "contentLength": str(len(video.data)),
+            "audioQuality": "AUDIO_QUALITY_MEDIUM",
+            "approxDurationMs": str(round(1000 * video.told_s)),
+        }
+        picture = {
+            "itag": 160,
+            "url": f"{self.url}/media/{video_id}.picture",
+            "mimeType": 'video/mp4; codecs="avc1.4d400c"',
+            "bitrate": 100000,
+            "width": 256,
+            "height": 144,
+            "qualityLabel": "144p",
+        }
+        return {
+            "playabilityStatus": {"status": "OK"},
+            "videoDetails": {
+                "videoId": video_id,
+                "title": "recordings",
+                "lengthSeconds": str(int(video.told_s)),
+                "isLiveContent": False,
+            },
+            "streamingData": {
+                "adaptiveFormats": [picture] if behaviour == "video-only" else [picture, audio]
+            },
+        }
+
+
+def _refusal(video_id: str, status: str, reason: str, subreason: str) -> dict[str, Any]:
+    message: dict[str, Any] = {"reason": {"simpleText": reason}}
+    if subreason:
+        message["subreason"] = {"simpleText": subreason}
+    return {
+        "playabilityStatus": {
+            "status": status,
+            "reason": reason,
+            "errorScreen": {"playerErrorMessageRenderer": message},
+        },
+        "videoDetails": {"videoId": video_id, "title": "recordings"},
+    }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    site: Site
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        what, _, name = self.path.split("?")[0].lstrip("/").partition("/")
+        video_id = name.split(".")[0]
+        if self.site.delay_s:
+            time.sleep(self.site.delay_s)
+        if what == "player":
+            status, body = self.site.player(video_id)
+            self._send(what, video_id, status, json.dumps(body).encode(), "application/json")
+        elif what == "media" and video_id in self.site.videos:
+            self._media(video_id, self.site.videos[video_id])
+        else:
+            self._send(what, video_id, 404, b"", "text/plain")
+
+    do_HEAD = do_GET
+
+    def _media(self, video_id: str, video: Video) -> None:
+        video.asked["media"] += 1
+        first = video.asked["media"] == 1
+        fault = video.behaviour
+        if fault == "forbidden" or (fault == "forbidden-once" and first):
+            self._send("media", video_id, 403, b"", "text/plain")
+        elif fault == "server-error":
+            self._send("media", video_id, 503, b"", "text/plain")
+        elif fault == "gone":
+            self._send("media", video_id, 404, b"", "text/plain")
+        elif fault == "empty":
+            self._send("media", video_id, 200, b"", "audio/webm")
+        elif fault == "html":
+            page = b"<!DOCTYPE html><html><body>Before you continue</body></html>"
+            self._send("media", video_id, 200, page, "text/html")
+        else:
+            self._stream(video_id, video, fault, first=first)
+
+    def _stream(self, video_id: str, video: Video, fault: str, *, first: bool) -> None:
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        size = len(video.data)
+        start = int(asked[1]) if asked else 0
+        stop = min(size, int(asked[2]) + 1) if asked and asked[2] else size
+        part = video.data[start:stop]
+        headers = {"Accept-Ranges": "bytes"}
+        if asked:
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+        status = 206 if asked else 200
+        half = part[: len(part) // 2]
+        if fault == "cut-off" or (fault == "cut-off-once" and first):
+            self._send("media", video_id, status, part, "audio/webm", headers, sent=half)
+        elif fault == "stalls":
+            self._send("media", video_id, status, part, "audio/webm", headers, sent=half, stall=True)
+        elif fault == "slow":
+            self._send("media", video_id, status, part, "audio/webm", headers, slow_s=1.0)
+        else:
+            self._send("media", video_id, status, part, "audio/webm", headers)
+
+    def _send(
+        self,
+        what: str,
+        video_id: str,
+        status: int,
+        body: bytes,
+        kind: str,
+        headers: dict[str, str] | None = None,
+        *,
+        sent: bytes | None = None,
+        stall: bool = False,
+        slow_s: float = 0.0,
+    ) -> None:
+        asked = self.headers.get("Range", "")
+        cookie = self.headers.get("Cookie", "")
+        self.site.log.append(Hit(time.time(), what, video_id, asked, cookie, status))
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        try:
+            self._write(body if sent is None else sent, slow_s)
+            if stall:
+                time.sleep(30)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        if sent is not None:
+            self.close_connection = True
+
+    def _write(self, body: bytes, slow_s: float) -> None:
+        pieces = 10 if slow_s else 1
+        size = -(-len(body) // pieces) or 1
+        for at in range(0, len(body), size):
+            self.wfile.write(body[at : at + size])
+            self.wfile.flush()
+            time.sleep(slow_s / pieces)
