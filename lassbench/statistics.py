@@ -15,6 +15,11 @@ Bootstrap", section 5.3)::
 
     alpha' = Phi(-sqrt(K / (K - 1)) * t_{1 - alpha/2, K - 1})
 
+Even the whole range of the resamples, which is that of the targets' means,
+misses the true mean of a symmetric distribution with probability 2^(1 - K)
+(all targets on one side of it).  With fewer than six targets no 95 % interval
+can be had this way, and none is given.
+
 **Tests.**  Under the hypothesis that two systems are exchangeable on every
 target, the sign of a target's summed difference is a coin toss: the p-value is
 the share of sign patterns whose total is at least as far from zero as the
@@ -174,7 +179,7 @@ def _intervals(
     """Intervals of the columns of a table without NaN."""
     sums, sizes = _cluster_sums(table, labels)
     means = [float(np.mean(values)) for values in table.T]
-    if len(sizes) < 2 or resamples < 1:
+    if resamples < 1 or not enough_clusters(len(sizes), level):
         return [Interval(mean, math.nan, math.nan) for mean in means]
     drawn = np.concatenate(list(_resampled_means(sums, sizes, resamples, seed)))
     tail = expanded_tail(len(sizes), level)
@@ -232,6 +237,11 @@ def _drawn_multiplicities(clusters: int, resamples: int, seed: int) -> Iterator[
         drawn += np.arange(0, rows * clusters, clusters)[:, np.newaxis]
         counts = np.bincount(drawn.ravel(), minlength=rows * clusters)
         yield counts.reshape(rows, clusters).astype(np.float64)
+
+
+def enough_clusters(clusters: int, level: float = LEVEL) -> bool:
+    """Whether this many targets can carry an interval of this level."""
+    return clusters > 1 and 1.0 - 2.0 ** (1 - clusters) >= level
 
 
 def expanded_tail(clusters: int, level: float = LEVEL) -> float:
@@ -361,8 +371,8 @@ def rank_intervals(
         raise ValueError("no query is defined for every system")
     sums, sizes = _cluster_sums(table[defined], _labels(clusters)[defined])
     systems = table.shape[1]
-    if len(sizes) < 2:
-        # One target says nothing about others: nobody can be told apart.
+    if not enough_clusters(len(sizes), level):
+        # So few targets say nothing about others: nobody can be told apart.
         return [RankInterval(1, 1, systems)] * systems
     tail = expanded_tail(len(sizes), level)
     ranks, ahead = _rank_resamples(sums, sizes, resamples, seed)

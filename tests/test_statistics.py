@@ -58,9 +58,10 @@ def test_expanded_tail_gives_students_interval_for_normal_means() -> None:
 
 
 def test_two_clusters_of_unequal_size_span_both_cluster_means() -> None:
-    """Resamples of two clusters are {a,a}, {a,b}, {b,b}; the expanded interval of
-    two clusters is all of them."""
-    found = cluster_bootstrap([1.0, 1.0, 1.0, 5.0], ["a", "a", "a", "b"])
+    """Resamples of two clusters are {a,a}, {a,b}, {b,b} with probabilities 1/4, 1/2,
+    1/4; the expanded 48 % interval reaches into both outer quarters."""
+    assert expanded_tail(2, 0.48) < 0.25
+    found = cluster_bootstrap([1.0, 1.0, 1.0, 5.0], ["a", "a", "a", "b"], level=0.48)
     assert (found.mean, found.low, found.high) == (2.0, 1.0, 5.0)
 
 
@@ -121,6 +122,14 @@ def test_too_little_to_judge_gives_nan_not_a_number() -> None:
     assert math.isnan(one.high)
     assert math.isnan(cluster_bootstrap([np.nan, np.nan], ["a", "b"]).mean)
     assert math.isnan(cluster_bootstrap([], []).mean)
+
+
+def test_an_interval_is_given_only_where_its_coverage_can_be_had() -> None:
+    """Targets all on one side of the truth: 2^(1-K), below 5 % from six on."""
+    values = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    assert math.isnan(cluster_bootstrap(values[:5], range(5)).low)
+    assert cluster_bootstrap(values, range(6)).low < 2.0
+    assert cluster_bootstrap(values[:5], range(5), level=0.9).high > 4.0
 
 
 def test_infinite_values_and_unequal_lengths_are_refused() -> None:
@@ -238,15 +247,15 @@ def test_better_beyond_chance_means_the_paired_interval_leaves_out_zero() -> Non
 
 
 def test_a_query_that_one_system_lacks_is_left_out_for_all() -> None:
-    a, b = np.array([1.0, 1.0, 1.0, np.nan]), np.array([0.0, 0.0, 0.0, 1000.0])
-    ranks = rank_intervals([a, b], [0, 1, 2, 3], resamples=500)
+    a, b = np.array([1.0] * 6 + [np.nan]), np.array([0.0] * 6 + [1000.0])
+    ranks = rank_intervals([a, b], range(7), resamples=500)
     assert [one.rank for one in ranks] == [1, 2]
     with pytest.raises(ValueError, match="no query"):
         rank_intervals([[np.nan, 1.0], [1.0, np.nan]], [0, 1])
 
 
-def test_one_target_ranks_nobody() -> None:
-    ranks = rank_intervals([[1.0, 2.0], [5.0, 6.0]], ["a", "a"])
+def test_too_few_targets_rank_nobody() -> None:
+    ranks = rank_intervals([[1.0, 2.0], [5.0, 6.0]], ["a", "b"])
     assert {(one.rank, one.low, one.high) for one in ranks} == {(1, 1, 2)}
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
-from lassbench.scores import Scores, column, limited
+from lassbench.scores import Scores, column, in_order, limited
 from lassbench.statistics import LEVEL, RESAMPLES, Paired, paired_difference
 
 
@@ -115,7 +115,7 @@ def compare(
         If no query is covered by both.
     """
     a, b = common_rows(first, second)
-    shared = [name for name in first.file.metrics if name in second.file.metrics]
+    shared = [name for name in in_order(first.file.metrics) if name in second.file.metrics]
     metric = metric or default_metric(first)
     if metric not in shared:
         raise UsageError(

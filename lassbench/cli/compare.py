@@ -1,0 +1,34 @@
+"""``lassbench compare``: two score files, paired."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="compare")
+@click.argument("first", metavar="A.json", type=click.Path(path_type=Path))
+@click.argument("second", metavar="B.json", type=click.Path(path_type=Path))
+@click.option(
+    "--metric",
+    default="",
+    help="For breakdowns and single queries.  Default: si_sdr_i, or attenuation.",
+)
+@click.option("--resamples", default=10_000, show_default=True, type=click.IntRange(min=1))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+def command(first: Path, second: Path, metric: str, resamples: int, seed: int) -> None:
+    """Compare two score files on the queries that both cover.
+
+    Mean difference with its 95 % interval (bootstrap over targets), p-value of a
+    sign-flip permutation test by target, wins and losses, by concept and
+    annotator, and the queries that moved most.
+    """
+    from lassbench.report import terminal
+    from lassbench.scores import read_scores
+    from lassbench.scoring.comparison import compare
+
+    found = compare(
+        read_scores(first), read_scores(second), metric=metric, resamples=resamples, seed=seed
+    )
+    terminal.show_comparison(terminal.console(), found)

@@ -1,0 +1,212 @@
+"""``lassbench score``: score folders of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from lassbench.scores import Scores
+    from lassbench.suites import Suite
+
+FOLDER = click.Path(path_type=Path)
+
+
+def _print_schema(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if not value or context.resilient_parsing:
+        return
+    from lassbench.files import to_json
+    from lassbench.scores import ScoreFile
+
+    click.echo(to_json(ScoreFile.model_json_schema()), nl=False)
+    context.exit()
+
+
+@click.command(name="score")
+@click.argument("predictions", nargs=-1, required=True, type=FOLDER)
+@click.option(
+    "--suite", type=FOLDER, help="Suite or dataset folder.  Default: as system.yaml says."
+)
+@click.option("-o", "--out", type=FOLDER, help="Score files.  Default: scores/<suite>/.")
+@click.option(
+    "--against", multiple=True, type=FOLDER, help="A score file to compare with; repeatable."
+)
+@click.option(
+    "--leaderboard",
+    type=FOLDER,
+    default=Path("leaderboard"),
+    show_default=True,
+    help="Compare with its entries on the same suite, if it has any.",
+)
+@click.option(
+    "--oracle",
+    type=click.IntRange(min=1),
+    is_flag=False,
+    flag_value=20,
+    metavar="[N]",
+    help="Score N random queries again with mir_eval (20 without a number).",
+)
+@click.option("--allow-partial", is_flag=True, help="Leave out missing and faulty predictions.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  Default: one a processor.")
+@click.option("--scheduler", help="Address of a Dask scheduler to work on instead.")
+@click.option(
+    "--device", default="cpu", show_default=True, help="cpu, or cuda for the batched path."
+)
+@click.option("--clap", metavar="MODEL", help="Also CLAPScore, by a CLAP model's name or folder.")
+@click.option("--report", type=FOLDER, help="Write a page with plots and players here.")
+@click.option(
+    "--include-audio", is_flag=True, help="Put audio into the page that must not be published."
+)
+@click.option("--resamples", default=10_000, show_default=True, type=click.IntRange(min=0))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_schema,
+    help="Print the JSON Schema of a score file and stop.",
+)
+def command(
+    predictions: tuple[Path, ...],
+    suite: Path | None,
+    out: Path | None,
+    against: tuple[Path, ...],
+    leaderboard: Path,
+    oracle: int | None,
+    allow_partial: bool,
+    workers: int | None,
+    scheduler: str | None,
+    device: str,
+    clap: str | None,
+    report: Path | None,
+    include_audio: bool,
+    resamples: int,
+    seed: int,
+) -> None:
+    """Score folders of PREDICTIONS: SDR, SIR, SAR, SI-SDR, SNR and improvements.
+
+    Prints means with 95 % intervals (bootstrap over targets) beside the mixture
+    and other systems, and writes <system>.score.json and <system>.score.parquet.
+    Missing or faulty predictions are all listed, and stop the scoring.
+    """
+    from lassbench import files
+    from lassbench.report import terminal
+    from lassbench.scores import write_scores
+    from lassbench.scoring import Settings, score_folders
+    from lassbench.scoring.beside import beside
+
+    opened = _open_suite(predictions, suite)
+    folder = out or Path("scores") / opened.name
+    for place in (folder, report):
+        if place is not None:
+            files.check_output_folder(place, what="the output folder")
+    others = _others(against, leaderboard, opened)
+    found = score_folders(
+        predictions,
+        opened,
+        allow_partial=allow_partial,
+        workers=workers,
+        scheduler=scheduler,
+        settings=Settings(resamples=resamples, seed=seed, device=device),
+    )
+    console = terminal.console()
+    for number, (scores, path) in enumerate(zip(found, predictions, strict=True)):
+        written = write_scores(folder, scores)
+        rest = [*found[:number], *found[number + 1 :], *others]
+        rows = beside(scores, rest)
+        terminal.show_scores(console, scores, rows)
+        if oracle:
+            _cross_check(path, opened, scores, oracle, seed, workers, scheduler)
+        if report is not None:
+            page = _write_report(report, path, opened, scores, rows, include_audio)
+            click.echo(f"report: {page}")
+        click.echo(f"wrote {written[0]} and {written[1].name}")
+
+
+def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
+    """The suite that was named, or the one that the predictions were made for."""
+    from lassbench.errors import UsageError
+    from lassbench.predictions import read_system
+    from lassbench.suites import load_suite
+
+    if suite is not None:
+        return load_suite(suite)
+    first = predictions[0]
+    if not first.is_dir():
+        raise UsageError(
+            "no such prediction folder",
+            where=first,
+            expected="a folder with <query_id>.wav files",
+            fix="make one with `lassbench separate`",
+        )
+    recorded = read_system(first).suite.get("path")
+    place = first / str(recorded) if recorded else None
+    if place is None or not (place / "suite.json").is_file():
+        raise UsageError(
+            "which suite do these predictions answer?",
+            where=first,
+            got=f"system.yaml says {place}, and there is none"
+            if place
+            else "system.yaml is silent",
+            fix="name it with --suite",
+        )
+    return load_suite(place)
+
+
+def _others(against: Sequence[Path], leaderboard: Path, suite: Suite) -> list[Scores]:
+    """Scores to compare with: those named, and the leaderboard's on this suite's list."""
+    from lassbench.leaderboard.checks import load_entry
+    from lassbench.leaderboard.entries import Loaded
+    from lassbench.scores import Scores, read_scores
+
+    others = [read_scores(path) for path in against]
+    for path in sorted((leaderboard / "entries" / suite.name).glob("*.json")):
+        entry = load_entry(path)
+        if not isinstance(entry, Loaded):
+            click.echo(f"lassbench: left out of the comparison: {entry}", err=True)
+            continue
+        score = entry.entry.score
+        if score.suite.list_fingerprint == suite.list_fingerprint:
+            others.append(Scores(score, entry.rows))
+    return others
+
+
+def _cross_check(
+    folder: Path,
+    suite: Suite,
+    scores: Scores,
+    sample: int,
+    seed: int,
+    workers: int | None,
+    scheduler: str | None,
+) -> None:
+    from lassbench.report import terminal
+    from lassbench.scoring.crosscheck import cross_check
+
+    checked = cross_check(
+        folder,
+        suite,
+        scores.rows,
+        sample=sample,
+        seed=seed,
+        workers=workers,
+        scheduler=scheduler,
+    )
+    terminal.show_cross_check(terminal.console(), checked)
+
+
+def _write_report(
+    out: Path,
+    folder: Path,
+    suite: Suite,
+    scores: Scores,
+    rows: Sequence[object],
+    include_audio: bool,
+) -> Path:
+    from lassbench.report.page import write_report
+
+    return write_report(out, scores, suite, folder, beside=rows, include_audio=include_audio)  # type: ignore[arg-type]

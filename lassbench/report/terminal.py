@@ -1,0 +1,264 @@
+"""Tables on the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lassbench.errors import one_line
+from lassbench.scores import AnnotatorSpread, Cell, MetricDefinition, Scores, in_order
+from lassbench.scoring.beside import Beside, shown_metrics, verdict
+from lassbench.scoring.comparison import Comparison, Moved, default_metric
+from lassbench.scoring.crosscheck import CrossCheck
+from lassbench.statistics import Paired
+
+#: Width where there is no terminal to ask.
+WIDTH = 110
+#: Concepts, and queries, that are listed before only the extremes are.
+LISTED = 12
+EXTREMES = 5
+
+
+def console() -> Console:
+    """Standard output, wide enough for the tables when it is a file or a pipe."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=WIDTH)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """``value`` as a table shows it; ``-`` where it is undefined."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _table(title: str | None = None, caption: str | None = None) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption=caption,
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "-" if low is None or high is None else f"{low:.2f} .. {high:.2f}"
+
+
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _safe(text: str, limit: int = 60) -> Text:
+    # Names and captions are strangers' words: never markup, never control characters.
+    return Text(one_line(text, limit))
+
+
+def _title(*parts: str) -> Text:
+    return Text(one_line("".join(parts), 200), style="bold")
+
+
+def show_scores(out: Console, scores: Scores, others: Sequence[Beside]) -> None:
+    """Print a system's summary, its row beside the others', and its breakdowns."""
+    file = scores.file
+    suite, covered = file.suite, file.coverage
+    synthetic = " (synthetic)" if suite.synthetic else ""
+    partial = "PARTIAL, " if covered.partial else ""
+    out.print(_title(f"{file.system.name} on {suite.title or suite.name}{synthetic}"))
+    out.print(
+        Text(
+            f"{partial}{covered.queries_scored} of {covered.queries_total} queries, "
+            f"{file.targets} targets; suite {suite.name}, fingerprint {suite.fingerprint[:16]}"
+        )
+    )
+    out.print(_summary_table(scores))
+    out.print(_beside_table(scores, others))
+    _print_breakdowns(out, scores)
+    for warning in file.warnings:
+        out.print(Text("warning: ", style="bold yellow") + _safe(warning, 400))
+
+
+def _summary_table(scores: Scores) -> Table:
+    file = scores.file
+    table = _table(caption=_policy_note(scores))
+    for name in ("metric", "mean", "95 % interval", "median", "infinite", "undefined"):
+        table.add_column(name, justify="left" if name == "metric" else "right")
+    for name, found in in_order(file.summary).items():
+        table.add_row(
+            _metric_name(file.metrics[name]),
+            number(found.mean),
+            _interval(found.ci_low, found.ci_high),
+            number(found.median),
+            str(found.n_infinite or ""),
+            str(found.n_undefined or ""),
+        )
+    if file.wrong_source_share is not None:
+        table.add_section()
+        table.add_row("wrong source (% of queries)", number(100 * file.wrong_source_share, 1))
+    return table
+
+
+def _metric_name(metric: MetricDefinition) -> str:
+    return f"{metric.title} ({metric.unit})" if metric.unit else metric.title
+
+
+def _policy_note(scores: Scores) -> str | None:
+    if any(one.n_infinite or one.n_undefined for one in scores.file.summary.values()):
+        return f"infinite and undefined values as {scores.file.policy} says (lassbench.scores)"
+    return None
+
+
+def _beside_table(scores: Scores, others: Sequence[Beside]) -> Table:
+    file, names = scores.file, shown_metrics(scores)
+    ranked = file.metrics[default_metric(scores)].title
+    table = _table(
+        title=f"beside others (difference: {one_line(file.system.name, 40)} minus it, {ranked})",
+    )
+    table.add_column("system", overflow="fold")
+    table.add_column("told")
+    for name in names:
+        table.add_column(file.metrics[name].title, justify="right")
+    table.add_column("difference", justify="right")
+    table.add_column("so it is")
+    means = {name: file.summary[name].mean for name in names}
+    uses = file.system.query_type
+    table.add_row(_safe(file.system.name), uses, *_numbers(means, names), style="bold")
+    for one in others:
+        note = "" if one.queries == file.coverage.queries_scored else f" (on {one.queries})"
+        difference, interval, p_value, said = _paired_cells(one.ahead)
+        table.add_row(
+            _safe(one.name + note),
+            one.uses,
+            *_numbers(one.means, names),
+            f"{difference}\n{interval}",
+            f"{said}\np {p_value}",
+        )
+    return table
+
+
+def _numbers(means: Mapping[str, float | None], names: Sequence[str]) -> list[str]:
+    return [number(means.get(name)) for name in names]
+
+
+def _paired_cells(paired: Paired) -> list[str]:
+    if not paired.n:
+        return ["-", "-", "-", "-"]
+    interval = "-" if math.isnan(paired.low) else _interval(paired.low, paired.high)
+    return [f"{paired.diff:+.2f}", interval, _p(paired.p_value), verdict(paired)]
+
+
+def _print_breakdowns(out: Console, scores: Scores) -> None:
+    file, metric = scores.file, default_metric(scores)
+    title = file.metrics[metric].title
+    for kind in ("concept", "annotator"):
+        groups = {value: cells[metric] for value, cells in file.breakdowns.get(kind, {}).items()}
+        if len(groups) > 1:
+            out.print(_groups_table(f"{title} by {kind}", groups))
+    spread = file.annotators.get(metric)
+    if spread:
+        out.print(_safe(who_asks(spread), 600))
+
+
+def who_asks(spread: AnnotatorSpread) -> str:
+    """One sentence on how much a result depends on who asked."""
+    return (
+        f"who asks: the means of the {spread.annotators} annotators have a standard deviation of "
+        f"{spread.spread:.2f} dB, the worst is {spread.worst_annotator}'s with {spread.worst:.2f}; "
+        f"taking the worst-answered wording of every mixture: {spread.worst_of_mixture:.2f}; one "
+        f"mixture's result varies by {spread.within_mixture_sd:.2f} dB with who asked "
+        f"({100 * spread.asker_share:.0f} % of all variance)"
+    )
+
+
+def _groups_table(title: str, groups: Mapping[str, Cell]) -> Table:
+    ordered = sorted(groups.items(), key=lambda one: (-(one[1].mean or 0.0), one[0]))
+    if len(ordered) > LISTED:
+        left_out = len(ordered) - 2 * EXTREMES
+        title = f"{title} (best and worst {EXTREMES}; {left_out} between them are in the file)"
+        ordered = ordered[:EXTREMES] + ordered[-EXTREMES:]
+    table = _table(title=title)
+    table.add_column("", overflow="fold")
+    for name in ("mean", "95 % interval", "queries"):
+        table.add_column(name, justify="right")
+    for value, cell in ordered:
+        interval = _interval(cell.ci_low, cell.ci_high)
+        table.add_row(_safe(value), number(cell.mean), interval, str(cell.n))
+    return table
+
+
+def show_cross_check(out: Console, check: CrossCheck) -> None:
+    """Print the largest difference between our numbers and mir_eval's."""
+    largest = ", ".join(
+        f"{metric.upper()} {value:.1e} dB ({query_id})"
+        for metric, (value, query_id) in check.largest.items()
+    )
+    out.print(
+        _safe(
+            f"mir_eval {check.version} on {check.queries} random queries: largest difference "
+            f"{largest or 'none: nothing to compare'}",
+            400,
+        )
+    )
+    for query_id, reason in check.refused.items():
+        out.print(_safe(f"  mir_eval could not score {query_id}: {reason}", 300))
+
+
+def show_comparison(out: Console, found: Comparison) -> None:
+    """Print a paired comparison of two scores."""
+    first, second = found.first.file.system.name, found.second.file.system.name
+    suite = found.first.file.suite
+    title = found.first.file.metrics[found.metric].title
+    out.print(_title(f"{first} minus {second} on {suite.title or suite.name}"))
+    out.print(Text(f"{found.queries} queries of {found.targets} targets, paired"))
+    out.print(_paired_table("", {_label(found, name): p for name, p in found.metrics.items()}))
+    for kind, groups in found.by.items():
+        if len(groups) > 1:
+            out.print(_paired_table(f"{title} by {kind}", groups))
+    if found.moved:
+        ahead = [one for one in found.moved if one.difference > 0][:EXTREMES]
+        behind = [one for one in reversed(found.moved) if one.difference < 0][:EXTREMES]
+        out.print(_moved_table(f"{title}: the queries that moved most", [*ahead, *behind]))
+    for warning in found.warnings:
+        out.print(Text("warning: ", style="bold yellow") + _safe(warning, 300))
+
+
+def _label(found: Comparison, name: str) -> str:
+    return _metric_name(found.first.file.metrics[name])
+
+
+def _paired_table(title: str, rows: Mapping[str, Paired]) -> Table:
+    table = _table(title or None)
+    table.add_column("", overflow="fold")
+    for name in ("difference", "95 % interval", "p", "wins", "losses", "queries"):
+        table.add_column(name, justify="right")
+    table.add_column("the first is")
+    for name, paired in rows.items():
+        cells = _paired_cells(paired)
+        counts = (str(paired.wins), str(paired.losses), str(paired.n))
+        table.add_row(_safe(name), *cells[:3], *counts, cells[3])
+    return table
+
+
+def _moved_table(title: str, moved: Sequence[Moved]) -> Table:
+    table = _table(title=title)
+    for name in ("query", "target", "noise", "text"):
+        table.add_column(name, overflow="fold")
+    for name in ("first", "second", "difference"):
+        table.add_column(name, justify="right")
+    for one in moved:
+        table.add_row(
+            _safe(one.query_id),
+            _safe(one.concept),
+            _safe(one.noise_concept),
+            _safe(one.text),
+            number(one.first),
+            number(one.second),
+            f"{one.difference:+.2f}",
+        )
+    return table
