@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
-from lassbench.files import explain_os_error
 from lassbench.records import (
     CLIP_SECONDS,
     SAMPLE_RATE_HZ,
@@ -21,6 +20,7 @@ from lassbench.records import (
     MissingSource,
     RenderedSource,
 )
+from lassbench.tables import read_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +49,11 @@ class CorpusCard:
     notes
         What a reader of its results has to know: how it was split, where its
         captions come from.
+    query_type
+        How its captions were made, which is what queries made of them are.
+    benchmark
+        The frozen benchmark that its clips are of: the name or folder of a
+        manifest, whose suites a dataset of this corpus can be frozen as.
     """
 
     name: str
@@ -62,6 +67,20 @@ class CorpusCard:
     audio_may_be_published: bool = False
     templated_captions: bool = False
     notes: str = ""
+
+    def __post_init__(self) -> None:
+        if not 1000 <= self.sample_rate_hz <= 384_000:
+            raise UsageError(
+                "the sample rate is out of range",
+                expected="1000 to 384000 Hz",
+                got=str(self.sample_rate_hz),
+            )
+        if not 0.01 <= self.clip_seconds <= 3600:
+            raise UsageError(
+                "the clip length is out of range",
+                expected="0.01 to 3600 s",
+                got=str(self.clip_seconds),
+            )
 
     @property
     def clip_samples(self) -> int:
@@ -208,7 +227,9 @@ def read_table(
     FaultsError
         If rows have more or fewer cells than the header, all of them listed.
     """
-    text = _read_text(path)
+    if not path.is_file():
+        raise UsageError("no such file", where=path, fix="check the path")
+    text = read_text(path)
     # The csv module counts physical lines, so a quoted line break does not
     # shift the numbers that messages give.
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -237,19 +258,6 @@ def read_table(
     if faults:
         raise FaultsError("rows that cannot be read", faults, fix="correct these lines")
     return rows
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise LassbenchError(
-            f"not UTF-8 text (byte {error.start})", where=path, fix="save it as UTF-8"
-        ) from error
-    except FileNotFoundError as error:
-        raise UsageError("no such file", where=path, fix="check the path") from error
-    except OSError as error:
-        raise explain_os_error(error, path) from error
 
 
 def _check_header(
@@ -288,3 +296,40 @@ def require_folder(path: Path, *, what: str) -> None:
         raise UsageError(
             f"{what} is not a folder", where=path, got=got, fix="check the path given as --source"
         )
+
+
+def source_option(options: Mapping[str, Any], what: str) -> Path:
+    """The ``--source`` folder, ``what`` says what it holds.
+
+    Raises
+    ------
+    UsageError
+        If it is not given.
+    """
+    if not options.get("source"):
+        raise UsageError(
+            "this corpus needs --source", expected=what, fix="add --source FOLDER to the command"
+        )
+    return Path(options["source"])
+
+
+def plain_name(name: str) -> str | None:
+    """Why ``name`` is not a file in a folder itself, or ``None`` if it is one."""
+    if not name:
+        return "is empty"
+    if "/" in name or "\\" in name or name in {".", ".."} or not name.isprintable():
+        return "is not a plain file name"
+    return None
+
+
+def inner_path(name: str) -> str | None:
+    """Why ``name`` does not lead to a file below a folder, or ``None`` if it does."""
+    if not name:
+        return "is empty"
+    if not name.isprintable():
+        return "has unprintable characters"
+    if name.startswith(("/", "\\", "~")) or re.match(r"[A-Za-z]:|[a-z0-9+]+://", name):
+        return "is an absolute path; paths go from the source folder"
+    if ".." in PurePosixPath(name.replace("\\", "/")).parts:
+        return "leads out of the source folder"
+    return None

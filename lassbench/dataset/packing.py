@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +12,8 @@ from lassbench import files
 from lassbench.corpora.base import CorpusCard
 from lassbench.dataset import layout
 from lassbench.dataset.clips import Built, Outcome
-from lassbench.errors import one_line
 from lassbench.records import SPLITS, Clip, Split
+from lassbench.tables import write_table
 
 #: The Hub's viewer and its users' tools like shards below 500 MB.
 SHARD_BYTES = 450_000_000
@@ -133,14 +131,12 @@ def _row(folder: Path, clip: Clip, built: Built) -> dict[str, Any]:
 
 def write_clip_list(folder: Path, clips: Iterable[Clip], outcomes: Mapping[str, Outcome]) -> None:
     """Write ``clips.csv``: every clip of the corpus, kept or not, and why not."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(layout.CLIPS_HEADER)
-    for clip in clips:
-        outcome = outcomes[clip.clip_id]
-        state = outcome.kind or layout.KEPT
-        writer.writerow((clip.clip_id, clip.split, clip.concept, state, one_line(outcome.reason)))
-    files.write_text(folder / "clips.csv", text.getvalue())
+    found = ((clip, outcomes[clip.clip_id]) for clip in clips)
+    rows = (
+        (clip.clip_id, clip.split, clip.concept, outcome.kind or layout.KEPT, outcome.reason)
+        for clip, outcome in found
+    )
+    files.write_text(folder / "clips.csv", write_table(layout.CLIPS_HEADER, rows))
 
 
 def readme(card: CorpusCard, description: Mapping[str, Any]) -> str:

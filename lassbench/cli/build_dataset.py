@@ -1,0 +1,91 @@
+"""``lassbench build-dataset``: from a corpus to a dataset folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lassbench.corpora import CORPORA
+
+if TYPE_CHECKING:
+    from lassbench.dataset import BuildReport
+
+_CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.items())
+
+
+@click.command(name="build-dataset")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--corpus", default="synthetic", show_default=True, help=f"{_CORPUS_HELP}.")
+@click.option("--source", type=click.Path(path_type=Path), help="The corpus's folder.")
+@click.option(
+    "--csv",
+    type=click.Path(path_type=Path),
+    help="folder: the table of the clips.  Default: SOURCE/metadata.csv.",
+)
+@click.option("--only-esc10", is_flag=True, help="esc50: only the ten classes of ESC-10.")
+@click.option("--seed", type=int, help="synthetic: another seed, other clips.  Default: 0.")
+@click.option(
+    "--clips-per-concept",
+    metavar="N,N,N",
+    help="synthetic: clips in train, validation, test.  Default: 40,4,20.",
+)
+@click.option("--rate", type=int, help="Sample rate in Hz.  Default: the corpus's (32000).")
+@click.option("--seconds", type=float, help="Length of a clip.  Default: the corpus's (10; ESC 5).")
+@click.option("--strict", is_flag=True, help="Exit with 1 if any clip had to be left out.")
+@click.option("--workers", type=int, help="Processes.  Default: one per processor.")
+@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler whose workers do the work.")
+def command(
+    out: Path,
+    corpus: str,
+    strict: bool,
+    workers: int | None,
+    scheduler: str | None,
+    **options: Any,
+) -> None:
+    """Build a dataset folder OUT from a corpus.
+
+    Every clip is decoded to mono, resampled, cut or zero-padded to one length,
+    and packed as 16-bit FLAC into Parquet shards that datasets.load_dataset(OUT)
+    opens.  A build that was interrupted goes on when the same command is run
+    again; the same input gives the same bytes.
+
+    Clips that cannot be used (missing, truncated, not audio, NaN, silent ...)
+    are left out; the summary counts them, OUT/clips.csv lists them with the
+    reason.  The exit code is still 0, unless not one clip remains or --strict is
+    given.  A faulty table (CSV) stops the build before anything is written.
+    """
+    from lassbench.corpora import open_corpus
+    from lassbench.dataset import build
+    from lassbench.parallel import open_executor
+
+    opened = open_corpus(corpus, options)
+    with open_executor(workers, scheduler) as executor:
+        report = build(opened, out, executor=executor)
+    _print(report)
+    if strict and report.rejected:
+        click.get_current_context().exit(1)
+
+
+def _print(report: BuildReport) -> None:
+    from lassbench.errors import describe_faults
+
+    again = f" ({report.reused} were there already)" if report.reused else ""
+    click.echo(f"{report.folder}: {report.clips} clips{again}, {len(report.rejected)} left out")
+    concepts = sorted({concept for of_split in report.kept.values() for concept in of_split})
+    width = max(len(concept) for concept in concepts)
+    click.echo(f"  {'concept':{width}}  " + "".join(f"{split:>12}" for split in report.kept))
+    for concept in concepts:
+        counts = "".join(f"{of_split.get(concept, 0):>12}" for of_split in report.kept.values())
+        click.echo(f"  {concept:{width}}  {counts}")
+    totals = "".join(f"{sum(of_split.values()):>12}" for of_split in report.kept.values())
+    click.echo(f"  {'all':{width}}  {totals}")
+    click.echo(f"fingerprint {report.fingerprint}")
+    if report.rejected:
+        click.echo(f"left out (all of them are in {report.folder / 'clips.csv'}):")
+        click.echo("\n".join(describe_faults(report.rejected)))
+    for group in report.repeated[:10]:
+        click.echo(f"the same samples: {', '.join(group)}")
+    if len(report.repeated) > 10:
+        click.echo(f"... and {len(report.repeated) - 10} more groups, in dataset.json")

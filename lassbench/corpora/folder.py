@@ -1,0 +1,339 @@
+"""Any folder of audio with a CSV beside it: bring your own recordings.
+
+::
+
+    SOURCE/metadata.csv      or the file given as --csv
+    SOURCE/card.yaml         optional: name, title, homepage, licence, citation, notes,
+                             sample_rate_hz, clip_seconds, audio_may_be_published
+    SOURCE/...               audio, as deep as you like
+
+Columns of the CSV (others are passed over):
+
+``file`` (or ``file_name``)
+    Path of the audio file from SOURCE, with forward slashes.
+``captions``, or ``caption``, or ``caption_1``, ``caption_2`` ...
+    What can be heard.  In ``captions`` several are separated by ``|``; the
+    others hold one each.  The first is the query of a frozen suite.
+``concept`` and/or ``tags``
+    The kind of sound, and labels separated by ``;``.  A target is never mixed
+    with a noise of its own concept.  Without ``concept`` it is the first tag,
+    without ``tags`` they are the concept.
+``split``
+    Optional: ``train``, ``validation`` (or ``val``, ``valid``, ``dev``) or
+    ``test``.  Without the column each concept is divided by the SHA-256 of its
+    clips' ids: the smallest fifth tests, the next tenth validates, the rest
+    trains.
+``id``, ``root``, ``attribution``, ``start_s``, ``end_s``
+    Optional: the clip's id (else made from the file's path), AudioSet root
+    category, author and licence, and the part of the file to take.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lassbench.corpora.base import (
+    SAFE_ID,
+    CorpusCard,
+    Row,
+    in_order,
+    inner_path,
+    read_table,
+    require_folder,
+    source_option,
+)
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
+from lassbench.records import SPLITS, Clip, FileSource, MissingSource, Split
+
+DEFAULT_TABLE = "metadata.csv"
+CAPTION_SEPARATOR = "|"
+TAG_SEPARATOR = ";"
+FILE_COLUMNS = ("file", "file_name")
+
+#: Shares of a concept's clips that test and validate when the CSV has no split.
+TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
+
+_SPLIT_NAMES: dict[str, Split] = {
+    **{split: split for split in SPLITS},
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+}
+
+_CARD_KEYS: dict[str, tuple[type, ...]] = {
+    "name": (str,),
+    "title": (str,),
+    "homepage": (str,),
+    "licence": (str,),
+    "citation": (str,),
+    "notes": (str,),
+    "sample_rate_hz": (int,),
+    "clip_seconds": (int, float),
+    "audio_may_be_published": (bool,),
+    "templated_captions": (bool,),
+}
+
+
+@dataclass(frozen=True)
+class FolderCorpus:
+    """A folder of audio and its CSV.
+
+    Attributes
+    ----------
+    source
+        The folder that the CSV's paths start from.
+    table
+        The CSV.
+    sample_rate_hz, seconds
+        Rate in Hz and length in seconds of the clips; ``None`` for the card's.
+    """
+
+    source: Path
+    table: Path
+    sample_rate_hz: int | None = None
+    seconds: float | None = None
+
+    @property
+    def card(self) -> CorpusCard:
+        """What ``card.yaml`` says, or what can be said without one.
+
+        Raises
+        ------
+        LassbenchError
+            If ``card.yaml`` cannot be read.
+        """
+        name = re.sub(r"[^a-z0-9]+", "-", self.source.resolve().name.lower()).strip("-")
+        card = CorpusCard(
+            name=name or "folder",
+            title=self.source.resolve().name,
+            homepage="",
+            licence="not stated",
+            citation="",
+        )
+        path = self.source / "card.yaml"
+        if path.is_file():
+            card = replace(card, **_read_card(path))
+        if self.sample_rate_hz is not None:
+            card = replace(card, sample_rate_hz=self.sample_rate_hz)
+        if self.seconds is not None:
+            card = replace(card, clip_seconds=self.seconds)
+        return card
+
+    def clips(self) -> list[Clip]:
+        """Every clip, sorted by split and id.
+
+        Raises
+        ------
+        UsageError
+            If the folder or the CSV is not there.
+        FaultsError
+            Listing every bad row: path, missing file, caption, concept, split,
+            times, duplicate.
+        """
+        clips = [clip for clip, _ in self._entries]
+        if not any(clip.split for clip in clips):
+            clips = _divide(clips)
+        return in_order(clips)
+
+    def locate(self, clip: Clip) -> FileSource | MissingSource:
+        """The file of ``clip``, and the part of it to take."""
+        source = self._sources.get(clip.clip_id)
+        return source or MissingSource("missing", "is not in the table")
+
+    @functools.cached_property
+    def _sources(self) -> dict[str, FileSource]:
+        return {clip.clip_id: source for clip, source in self._entries}
+
+    @functools.cached_property
+    def _entries(self) -> list[tuple[Clip, FileSource]]:
+        """What each row says; the split is ``""`` where the table has no such column."""
+        require_folder(self.source, what="the source folder")
+        groups = [FILE_COLUMNS, ("captions", "caption", "caption_1"), ("concept", "tags")]
+        rows = read_table(self.table, [], one_of=groups)
+        faults = [fault for row in rows for fault in _check_row(row, self.source)]
+        entries = [] if faults else [(_clip(row), _source(row, self.source)) for row in rows]
+        faults += _duplicates(rows, [clip for clip, _ in entries])
+        if faults:
+            raise FaultsError(
+                "the table and the audio do not fit together",
+                faults,
+                where=self.table,
+                fix="correct these lines",
+            )
+        return entries
+
+
+def from_options(options: Mapping[str, Any]) -> FolderCorpus:
+    """The corpus that the command line's options ask for.
+
+    Raises
+    ------
+    UsageError
+        If ``source`` is not given or no CSV is named or found.
+    """
+    source = source_option(options, f"a folder of audio with {DEFAULT_TABLE}, or --csv FILE")
+    table = Path(options.get("csv") or source / DEFAULT_TABLE)
+    if source.is_dir() and not table.is_file():
+        raise UsageError(
+            "there is no table of the clips",
+            where=table,
+            expected="a CSV with the columns file, captions, and concept or tags",
+            fix=f"write {DEFAULT_TABLE} into the folder, or name another file as --csv",
+        )
+    return FolderCorpus(source, table, options.get("rate"), options.get("seconds"))
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LassbenchError(
+            "not valid YAML", where=path, got=" ".join(str(error).split()), fix="correct the file"
+        ) from error
+    if not isinstance(value, dict):
+        raise LassbenchError("holds no keys", where=path, expected=", ".join(_CARD_KEYS))
+    faults = []
+    for key, entry in value.items():
+        if key not in _CARD_KEYS:
+            near = did_you_mean(str(key), _CARD_KEYS)
+            faults.append(Fault("key", f"{path}", f"unknown key {key!r}{near}"))
+        elif not isinstance(entry, _CARD_KEYS[key]) or (
+            isinstance(entry, bool) and bool not in _CARD_KEYS[key]
+        ):
+            kinds = " or ".join(kind.__name__ for kind in _CARD_KEYS[key])
+            faults.append(Fault("value", f"{path}", f"{key} is {entry!r}, expected {kinds}"))
+    if faults:
+        raise FaultsError("the card cannot be used", faults, fix="correct the file")
+    return value
+
+
+def _check_row(row: Row, source: Path) -> Iterable[Fault]:
+    name = _file(row)
+    if (reason := inner_path(name)) is not None:
+        yield Fault("path", row.where, f"the file {name!r} {reason}")
+    elif not (source / name).is_file():
+        yield Fault("missing", row.where, f"no such file: {name}")
+    if not _captions(row):
+        yield Fault("caption", row.where, "has no caption")
+    if not _tags(row) and not row["concept"]:
+        yield Fault("concept", row.where, "has neither a concept nor a tag")
+    if "split" in row.cells and row["split"].lower() not in _SPLIT_NAMES:
+        near = did_you_mean(row["split"].lower(), _SPLIT_NAMES)
+        reason = f"the split is {row['split']!r}{near}, expected {', '.join(SPLITS)}"
+        yield Fault("split", row.where, reason)
+    if row["id"] and not SAFE_ID.fullmatch(row["id"]):
+        reason = f"the id {row['id']!r} has more than letters, digits, dots, dashes, underscores"
+        yield Fault("id", row.where, reason)
+    yield from _check_times(row)
+
+
+def _check_times(row: Row) -> Iterable[Fault]:
+    for column in ("start_s", "end_s"):
+        try:
+            seconds = _time(row, column) or 0.0
+        except ValueError:
+            seconds = -1.0
+        if not 0.0 <= seconds < math.inf:
+            reason = f"{column} is {row[column]!r}, expected seconds"
+            yield Fault("time", row.where, reason)
+            return
+    end_s = _time(row, "end_s")
+    if end_s is not None and end_s <= (_time(row, "start_s") or 0.0):
+        yield Fault("time", row.where, "end_s is not after start_s")
+
+
+def _duplicates(rows: Sequence[Row], clips: Sequence[Clip]) -> list[Fault]:
+    """Rows that give the same id (also when only case differs: file systems differ in that)."""
+    first: dict[str, str] = {}
+    faults = []
+    for row, clip in zip(rows, clips, strict=False):
+        at = first.setdefault(clip.clip_id.lower(), row.where)
+        if at != row.where:
+            reason = f"gives the id {clip.clip_id}, as {at} does; give them ids in a column id"
+            faults.append(Fault("duplicate", row.where, reason))
+    return faults
+
+
+def _clip(row: Row) -> Clip:
+    tags = _tags(row)
+    concept = row["concept"] or tags[0]
+    split: Any = _SPLIT_NAMES[row["split"].lower()] if "split" in row.cells else ""
+    return Clip(
+        clip_id=row["id"] or _made_id(row),
+        concept=concept,
+        split=split,
+        captions=_captions(row),
+        tags=tags or (concept,),
+        root=row["root"],
+        attribution=row["attribution"],
+    )
+
+
+def _source(row: Row, folder: Path) -> FileSource:
+    return FileSource(str(folder / _file(row)), _time(row, "start_s"), _time(row, "end_s"))
+
+
+def _file(row: Row) -> str:
+    return next((row[column] for column in FILE_COLUMNS if row[column]), "")
+
+
+def _time(row: Row, column: str) -> float | None:
+    return float(row[column]) if row[column] else None
+
+
+def _captions(row: Row) -> tuple[str, ...]:
+    several = row["captions"].split(CAPTION_SEPARATOR)
+    numbered = sorted(
+        (column for column in row.cells if re.fullmatch(r"caption_\d+", column)),
+        key=lambda column: int(column.removeprefix("caption_")),
+    )
+    texts = [*several, row["caption"], *(row[column] for column in numbered)]
+    return tuple(text.strip() for text in texts if text.strip())
+
+
+def _tags(row: Row) -> tuple[str, ...]:
+    return tuple(tag.strip() for tag in row["tags"].split(TAG_SEPARATOR) if tag.strip())
+
+
+def _made_id(row: Row) -> str:
+    """An id out of the file's path: ``dogs/rex 1.wav`` is ``dogs-rex_1-<hash>``.
+
+    A path that is no plain name loses something on the way; the beginning of its
+    hash keeps two of them apart.
+    """
+    path = PurePosixPath(_file(row))
+    stem = "-".join(path.with_suffix("").parts)
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", stem).lstrip("._-")[:100]
+    if safe != path.stem:
+        digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+        safe = f"{safe}-{digest}" if safe else digest
+    start_s = _time(row, "start_s")
+    return f"{safe}-{round(start_s * 1000)}ms" if start_s else safe
+
+
+def _divide(clips: Sequence[Clip]) -> list[Clip]:
+    """Give each clip a split by the order of hashes within its concept."""
+    by_concept: defaultdict[str, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        by_concept[clip.concept].append(clip)
+    divided: list[Clip] = []
+    for group in by_concept.values():
+        group.sort(key=lambda clip: hashlib.sha256(clip.clip_id.encode()).hexdigest())
+        tests = math.ceil(TEST_SHARE * len(group))
+        validates = tests + math.ceil(VALIDATION_SHARE * len(group))
+        for number, clip in enumerate(group):
+            split: Split = "train"
+            if number < validates:
+                split = "test" if number < tests else "validation"
+            divided.append(replace(clip, split=split))
+    return divided
