@@ -49,8 +49,6 @@ class CorpusCard:
     notes
         What a reader of its results has to know: how it was split, where its
         captions come from.
-    query_type
-        How its captions were made, which is what queries made of them are.
     benchmark
         The frozen benchmark that its clips are of: the name or folder of a
         manifest, whose suites a dataset of this corpus can be frozen as.
@@ -67,6 +65,7 @@ class CorpusCard:
     audio_may_be_published: bool = False
     templated_captions: bool = False
     notes: str = ""
+    benchmark: str = ""
 
     def __post_init__(self) -> None:
         if not 1000 <= self.sample_rate_hz <= 384_000:
