@@ -1,0 +1,303 @@
+"""From a query to a vector: BERT for words, an embedding for tags.
+
+A *codec* turns queries into tensors and is plain data that travels inside a
+checkpoint; an *embedder* is the trained part.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lassbench.config import ScratchConfig, TextConfig
+from lassbench.errors import LassbenchError, UsageError, did_you_mean, one_line
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+@dataclass(frozen=True)
+class TextCodec:
+    """Sentences to token numbers.
+
+    Attributes
+    ----------
+    tokenizer_json
+        The WordPiece tokenizer, as the ``tokenizers`` library writes it.
+    cls, pad
+        Numbers of the first token and of the filler.
+    max_tokens
+        Longer sentences are cut, [CLS] included.
+    """
+
+    tokenizer_json: str = field(repr=False)
+    cls: int
+    pad: int
+    max_tokens: int
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(self.tokenizer_json)
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return tokenizer
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_tokenizer"}
+
+    def encode(self, queries: Sequence[str], *, length: int | None = None) -> tuple[Tensor, Tensor]:
+        """Token numbers and attention mask, both ``(batch, tokens)`` int64.
+
+        Text is lower-cased and starts with [CLS]; nothing follows it (FACTS
+        section 2 and the reference inputs: no [SEP]).
+
+        Parameters
+        ----------
+        length
+            Tokens a row; by default those of the longest query.
+
+        Raises
+        ------
+        UsageError
+            If a query holds no text.
+        """
+        empty = [number for number, query in enumerate(queries) if not query.strip()]
+        if empty:
+            raise UsageError("a query holds no text", expected="a sentence", got="''")
+        rows = [
+            [self.cls, *encoding.ids][: self.max_tokens]
+            for encoding in self._tokenizer.encode_batch(
+                [query.lower() for query in queries], add_special_tokens=False
+            )
+        ]
+        longest = length or max(map(len, rows))
+        ids = torch.full((len(rows), longest), self.pad, dtype=torch.int64)
+        mask = torch.zeros_like(ids)
+        for number, row in enumerate(rows):
+            ids[number, : len(row)] = torch.tensor(row[:longest])
+            mask[number, : len(row)] = 1
+        return ids, mask
+
+
+@dataclass(frozen=True)
+class TagCodec:
+    """Sets of tags to multi-hot vectors over ``vocabulary``."""
+
+    vocabulary: tuple[str, ...]
+
+    def encode(self, queries: Sequence[Sequence[str]]) -> tuple[Tensor]:
+        """Multi-hot ``(batch, len(vocabulary))`` float32; tags outside it are left out.
+
+        Raises
+        ------
+        UsageError
+            If a query has no tag of the vocabulary at all.
+        """
+        index = {tag: number for number, tag in enumerate(self.vocabulary)}
+        hot = torch.zeros(len(queries), len(self.vocabulary))
+        for row, tags in enumerate(queries):
+            known = [index[tag] for tag in tags if tag in index]
+            if not known:
+                raise self._unknown(tags)
+            hot[row, known] = 1.0
+        return (hot,)
+
+    def _unknown(self, tags: Sequence[str]) -> UsageError:
+        hint = did_you_mean(tags[0], self.vocabulary) if tags else ""
+        return UsageError(
+            f"this system is asked by tag, and knows none of these{hint}",
+            expected=f"one or more of: {'; '.join(self.vocabulary)}",
+            got="; ".join(one_line(tag) for tag in tags) or "no tag",
+        )
+
+
+Codec = TextCodec | TagCodec
+
+
+class TextEmbedder(nn.Module):
+    """BERT, then Linear and ReLU on the first token's last hidden state."""
+
+    def __init__(self, bert: nn.Module, hidden: int, query: int) -> None:
+        super().__init__()
+        self.bert_layer = bert
+        self.linear_layer = nn.Sequential(nn.Linear(hidden, query), nn.ReLU())
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """``(batch, tokens)`` numbers and mask to ``(batch, query)``."""
+        states = self.bert_layer(input_ids=ids, attention_mask=mask).last_hidden_state
+        embedding: Tensor = self.linear_layer(states[:, 0])
+        return embedding
+
+
+class TagEmbedder(nn.Module):
+    """The sum of the tags' embeddings, then Linear and ReLU as for text."""
+
+    def __init__(self, tags: int, query: int) -> None:
+        super().__init__()
+        self.embedding = nn.Linear(tags, query)
+        self.linear_layer = nn.Sequential(nn.ReLU(), nn.Linear(query, query), nn.ReLU())
+
+    def forward(self, hot: Tensor) -> Tensor:
+        """Multi-hot ``(batch, tags)`` to ``(batch, query)``."""
+        embedding: Tensor = self.linear_layer(self.embedding(hot))
+        return embedding
+
+
+# ---------------------------------------------------------------------------
+# Making the text side: a Hugging Face BERT, or one from scratch
+# ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """A BERT with its tokenizer: what :func:`open_text_encoder` finds or makes.
+
+    ``shape`` is its configuration, from which :func:`build_bert` makes the same
+    architecture again without its weights.
+    """
+
+    codec: TextCodec
+    shape: dict[str, Any]
+    bert: nn.Module
+
+
+def open_text_encoder(config: TextConfig, captions: Iterable[str]) -> TextEncoder:
+    """The text encoder that ``config`` names.
+
+    Parameters
+    ----------
+    captions
+        The training captions: what ``scratch`` learns its vocabulary from.
+
+    Raises
+    ------
+    UsageError
+        If there is no such model, it is no BERT, or it cannot be downloaded.
+    """
+    if config.encoder == "scratch":
+        return _scratch(config, captions)
+    return _pretrained(config)
+
+
+def _scratch(config: TextConfig, captions: Iterable[str]) -> TextEncoder:
+    tokenizer = learn_wordpiece(captions, config.scratch.vocabulary)
+    shape = _scratch_shape(config.scratch, tokenizer.get_vocab_size(), config.max_tokens)
+    codec = TextCodec(
+        tokenizer.to_str(),
+        cls=tokenizer.token_to_id("[CLS]"),
+        pad=tokenizer.token_to_id("[PAD]"),
+        max_tokens=config.max_tokens,
+    )
+    return TextEncoder(codec, shape, build_bert(shape))
+
+
+def _scratch_shape(config: ScratchConfig, vocabulary: int, max_tokens: int) -> dict[str, Any]:
+    return {
+        "vocab_size": vocabulary,
+        "hidden_size": config.hidden,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.intermediate,
+        "max_position_embeddings": max(max_tokens, 16),
+        "hidden_dropout_prob": config.dropout,
+        "attention_probs_dropout_prob": config.dropout,
+        "pad_token_id": 0,
+    }
+
+
+def learn_wordpiece(captions: Iterable[str], vocabulary: int) -> Any:
+    """A lower-casing WordPiece tokenizer of at most ``vocabulary`` pieces.
+
+    The same captions give the same tokenizer: they are counted sorted and in
+    one thread.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocabulary, special_tokens=list(_SPECIAL), show_progress=False
+    )
+    tokenizer.train_from_iterator(sorted(captions), trainer)
+    return tokenizer
+
+
+def _pretrained(config: TextConfig) -> TextEncoder:
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    name = config.encoder
+    try:
+        shape = transformers.AutoConfig.from_pretrained(name)
+        if shape.model_type != "bert":
+            raise UsageError(
+                "the text encoder must be a BERT", where=name, got=f"a {shape.model_type} model"
+            )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, use_fast=True)
+        bert = transformers.BertModel.from_pretrained(name, add_pooling_layer=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            "cannot load this text encoder",
+            where=name,
+            expected="the name or the folder of a Hugging Face BERT, or `scratch`",
+            got=one_line(str(error)),
+            fix="check the name and the connection, give a folder, or --set text.encoder=scratch",
+        ) from error
+    codec = TextCodec(
+        tokenizer.backend_tokenizer.to_str(),
+        cls=tokenizer.cls_token_id,
+        pad=tokenizer.pad_token_id,
+        max_tokens=min(config.max_tokens, shape.max_position_embeddings),
+    )
+    return TextEncoder(codec, _essentials(shape), bert)
+
+
+#: What decides a BERT's parameters and arithmetic; the rest of its
+#: configuration is housekeeping that changes from release to release.
+_ESSENTIALS = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "hidden_act",
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "layer_norm_eps",
+    "pad_token_id",
+)
+
+
+def _essentials(shape: Any) -> dict[str, Any]:
+    return {key: getattr(shape, key) for key in _ESSENTIALS if hasattr(shape, key)}
+
+
+def build_bert(shape: dict[str, Any]) -> nn.Module:
+    """A BERT without pooler of the given shape, freshly initialised.
+
+    Raises
+    ------
+    LassbenchError
+        If the shape makes no BERT (heads that do not divide the width, say).
+    """
+    import transformers
+
+    try:
+        bert: nn.Module = transformers.BertModel(
+            transformers.BertConfig(**shape), add_pooling_layer=False
+        )
+    except (TypeError, ValueError) as error:
+        raise LassbenchError("this shape makes no BERT", got=one_line(str(error))) from error
+    return bert
