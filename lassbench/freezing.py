@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lassbench import audio, files
+from lassbench import audio, files, manifests
 from lassbench.dataset import Dataset
 from lassbench.errors import UsageError
 from lassbench.mixtures import plan, plan_absent
@@ -45,6 +45,44 @@ class SuitePlan:
     mixtures: Sequence[Mixture]
     queries: Sequence[Query]
     notes: str = ""
+
+
+def frozen_plan(dataset: Dataset, suite: str = "", *, benchmark: str = "") -> SuitePlan | None:
+    """The frozen list ``suite`` of the benchmark that the dataset was built from.
+
+    Parameters
+    ----------
+    suite
+        ``lass-test``, ``lass-absent`` ...; by default the benchmark's test list.
+    benchmark
+        A manifest folder or a shipped benchmark's name; by default the shipped
+        one that has the dataset's name.
+
+    Returns
+    -------
+    SuitePlan or None
+        ``None`` when no benchmark was named and none is called like the dataset,
+        so that a list has to be planned.
+
+    Raises
+    ------
+    UsageError
+        If the benchmark has no such list.
+    FaultsError
+        If its lists were changed, or do not fit the dataset.
+    """
+    shipped = files.data_folder("manifests") / dataset.name / manifests.DEFINITION
+    if not benchmark and not shipped.is_file():
+        return None
+    opened = manifests.open_benchmark(benchmark or dataset.name)
+    kinds = opened.suites
+    name = suite or next(known for known, kind in kinds.items() if kind == "test")
+    how: QueryType = "templated" if dataset.synthetic else "caption"
+    mixtures, queries = manifests.suite_lists(opened, name, dataset.corpus_clips, query_type=how)
+    kind: SuiteKind = "absent" if kinds[name] == "absent" else "separation"
+    rendered = ", rendered sounds in place of the recordings" if dataset.synthetic else ""
+    notes = f"frozen list of benchmark {opened.name}"
+    return SuitePlan(name, f"{name} of {opened.name}{rendered}", kind, mixtures, queries, notes)
 
 
 def plan_separation(

@@ -94,7 +94,7 @@ def test_the_same_dataset_freezes_to_the_same_bytes(
 
 
 def test_an_export_with_references_stands_on_its_own(suite: Suite, tmp_path: Path) -> None:
-    moved = tmp_path / "moved"
+    moved = tmp_path / "somewhere" / "else" / "moved"
     shutil.copytree(suite.path, moved)
     alone = load_suite(moved)
     assert alone.dataset is None

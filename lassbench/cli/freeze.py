@@ -51,6 +51,7 @@ import click
 def command(
     dataset: Path,
     name: str,
+    benchmark: str,
     out: Path | None,
     split: str,
     noises: int,
@@ -73,7 +74,7 @@ def command(
     from lassbench.dataset import open_dataset
 
     opened = open_dataset(dataset)
-    plan = freezing.frozen_plan(opened, name)
+    plan = freezing.frozen_plan(opened, name, benchmark=benchmark)
     if plan is None:
         plan = freezing.plan_separation(
             opened,
