@@ -89,25 +89,40 @@ def _decode_container(
     if start > _RUN_UP_S:
         container.seek(int((start - _RUN_UP_S) * av.time_base), backward=True, any_frame=False)
     pieces: list[NDArray[np.float32]] = []
-    first_s, rate, frames = 0.0, 0, 0
+    skipped, rate, frames = 0, 0, 0
     for at_s, piece, piece_rate in _pieces(container, stream):
         if not pieces:
-            first_s, rate = at_s, piece_rate
+            # The first frame decoded need not be the file's first: count from its time.
+            skipped, rate = _first_sample(stream, at_s, len(piece), piece_rate), piece_rate
         pieces.append(piece)
         frames += len(piece)
-        if end_s is not None and first_s + frames / rate >= end_s:
+        if end_s is not None and (skipped + frames) / rate >= end_s:
             break
     if not pieces:
         if start:
             raise AudioFault("out-of-range", f"no audio at or after {start:g} s", where=path)
         raise AudioFault("zero-length", "holds no audio frames", where=path)
-    _check_whole(container, stream, path, first_s + frames / rate, end_s)
-    # The first frame decoded need not be the file's first: count from its time.
-    skipped = round(first_s * rate)
+    _check_whole(container, stream, path, (skipped + frames) / rate, end_s)
     begin, end = frame_range(skipped + frames, rate, start_s, end_s, path)
     samples = np.concatenate(pieces)
     begin, end = max(0, begin - skipped), end - skipped
     return to_mono(samples[begin:end]), rate
+
+
+def _first_sample(stream: Any, at_s: float, frames: int, rate: int) -> int:
+    """Which sample of the stream the first decoded frame begins with.
+
+    Matroska and WebM tell times in whole milliseconds, 48 samples of Opus.  Opus
+    packets last whole multiples of 2.5 ms (RFC 6716, section 2.1.4) and the
+    stream's samples begin ``delay`` samples into the first one (RFC 7845,
+    section 4.2), so the nearest such multiple is the exact place.
+    """
+    told = round(at_s * rate)
+    context = stream.codec_context
+    if context.name not in {"opus", "libopus"} or stream.time_base * rate <= 1:
+        return told
+    delay, grid = int(context.delay or 0), rate // 400
+    return round((told + frames + delay) / grid) * grid - delay - frames
 
 
 def _pieces(container: Any, stream: Any) -> Iterator[tuple[float, NDArray[np.float32], int]]:
