@@ -58,6 +58,15 @@ def decode_stream(
     return _decode(stream, where, start_s, end_s, "")
 
 
+def length_s(path: Path) -> float | None:
+    """The length in seconds that a container's header gives; ``None`` if it gives none."""
+    try:
+        with av.open(f"file:{path}", options=dict(_OPTIONS)) as container:
+            return None if container.duration is None else container.duration / av.time_base
+    except (av.error.FFmpegError, ValueError):
+        return None
+
+
 def _decode(
     source: str | IO[bytes] | RawIOBase,
     where: object,

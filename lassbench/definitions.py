@@ -72,13 +72,15 @@ class SplitRule(_Strict):
 
     ``hash``: per concept, in the order of the SHA-256 hex digests of
     ``<seed>:<youtube_id>`` (of ``<youtube_id>`` if there is no seed), the first
-    are test, the next validation, the rest train.  ``released``: the authors'
+    are test, the next validation, the rest (or ``train_per_concept`` of it)
+    train.  ``released``: the authors'
     lists say which are train and test, and the first of train are validation.
     """
 
     rule: Literal["hash", "released"] = "hash"
     test_per_concept: int = Field(default=20, ge=1)
     validation_per_concept: int = Field(default=2, ge=0)
+    train_per_concept: int | None = Field(default=None, ge=1)
     seed: int | None = None
 
 

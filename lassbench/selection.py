@@ -231,7 +231,8 @@ def split_by_hash(
         ordered = first_by_hash(rows, len(rows), rule.seed)
         splits["test"] += ordered[:test]
         splits["validation"] += ordered[test : test + validation]
-        splits["train"] += ordered[test + validation :]
+        rest = ordered[test + validation :]
+        splits["train"] += rest[: rule.train_per_concept]
     if faults:
         raise FaultsError(
             "some concepts have too few clips",

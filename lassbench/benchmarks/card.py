@@ -43,7 +43,7 @@ _RELEASED_SPLIT = (
 )
 _HASH_SPLIT = (
     "Per concept, in the order of the SHA-256 hex digests of {what}: the first {test} candidates "
-    "are test, the next {validation} validation, the rest train."
+    "are test, the next {validation} validation, {train} train."
 )
 _RELEASED_MIXTURES = (
     "The authors' released test list, in its order; a pair that occurs twice stands twice and is "
@@ -245,7 +245,12 @@ def _split_rule(facts: CardFacts, hashed: str) -> str:
         held_out = len(facts.splits["validation"])
         return _RELEASED_SPLIT.format(n=held_out, k=rule.validation_per_concept)
     return _HASH_SPLIT.format(
-        what=hashed, test=rule.test_per_concept, validation=rule.validation_per_concept
+        what=hashed,
+        test=rule.test_per_concept,
+        validation=rule.validation_per_concept,
+        train="the rest"
+        if rule.train_per_concept is None
+        else f"the next {rule.train_per_concept}",
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lassbench.cli.metadata_options import metadata_options
 from lassbench.corpora import CORPORA
 
 if TYPE_CHECKING:
@@ -31,6 +32,33 @@ _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.ite
     metavar="N,N,N",
     help="synthetic: clips in train, validation, test.  Default: 40,4,20.",
 )
+@click.option(
+    "--manifest", metavar="NAME|DIR", help="audiocaps: the benchmark.  Default: lass-2022."
+)
+@click.option(
+    "--audio-dir",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="audiocaps: a folder with audio, any depth (Y<id>.wav, <id>.wav, <id>_<start>.flac, "
+    "<audiocap_id>.wav; cuts or whole videos); may be given again.",
+)
+@click.option(
+    "--audio",
+    type=click.Choice(["synthetic"]),
+    help="audiocaps: render every clip from its tags, with no recording and no download.",
+)
+@click.option(
+    "--captions",
+    type=click.Choice(["audiocaps", "templated"]),
+    help="audiocaps: whose captions.  Default: AudioCaps's, but templated for synthetic audio "
+    "without --metadata-dir.",
+)
+@click.option(
+    "--audiocaps-version",
+    type=click.IntRange(1, 2),
+    help="audiocaps: captions of version 1 or 2 (2.0).  Default: the benchmark's.",
+)
+@metadata_options
 @click.option("--rate", type=int, help="Sample rate in Hz.  Default: the corpus's (32000).")
 @click.option("--seconds", type=float, help="Length of a clip.  Default: the corpus's (10; ESC 5).")
 @click.option("--strict", is_flag=True, help="Exit with 1 if any clip had to be left out.")
@@ -60,7 +88,9 @@ def command(
     from lassbench.dataset import build
     from lassbench.parallel import open_executor
 
-    opened = open_corpus(corpus, options)
+    # An option that was not given is no option of the corpus.
+    given = {name: value for name, value in options.items() if value not in ((), "")}
+    opened = open_corpus(corpus, given)
     with open_executor(workers, scheduler) as executor:
         report = build(opened, out, executor=executor)
     _print(report)

@@ -22,6 +22,7 @@ from lassbench.cli.metadata_options import metadata_options, source
 @click.option("--audiocaps-version", type=click.IntRange(1, 2), help="AudioCaps 1 or 2 (2.0).")
 @click.option("--test-per-concept", type=int, help="Test clips of each concept.")
 @click.option("--validation-per-concept", type=int, help="Validation clips of each concept.")
+@click.option("--train-per-concept", type=int, help="At most so many.  Default: the rest.")
 @click.option("--noises", type=int, help="Mixtures a target.")
 @click.option("--snr", type=(float, float), metavar="LOW HIGH", help="Range of the peak SNR in dB.")
 @click.option("--seconds", type=float, help="Length of a clip.")
@@ -100,6 +101,7 @@ def _definition(concepts: Path | None, name: str, changes: dict[str, Any]) -> An
             "seed": "seed",
             "test_per_concept": "test_per_concept",
             "validation_per_concept": "validation_per_concept",
+            "train_per_concept": "train_per_concept",
         },
         "mixtures": {"seed": "seed", "noises": "noises_per_target", "snr": "snr_db"},
         "other": {

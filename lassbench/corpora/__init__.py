@@ -32,6 +32,14 @@ CORPORA: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("source", "csv", "seconds", "rate"),
         "any folder of audio with a CSV",
     ),
+    "audiocaps": (
+        "lassbench.corpora.audiocaps",
+        (
+            *("manifest", "audio_dir", "audio", "captions"),
+            *("metadata_dir", "unverified_metadata", "audiocaps_version"),
+        ),
+        "the clips of LASS-2022 or of another benchmark made from AudioCaps",
+    ),
 }
 
 
