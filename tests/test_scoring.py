@@ -1,0 +1,675 @@
+"""Scoring: against mir_eval and written-out formulas, by the policy, on bad input."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mir_eval
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+import lassbench
+from lassbench import audio, freezing, scores, separators
+from lassbench.cli import root, run
+from lassbench.dataset import Dataset
+from lassbench.errors import FaultsError, LassbenchError, UsageError
+from lassbench.predictions import System, write_system
+from lassbench.records import SystemCard
+from lassbench.scoring import Settings, evaluate, score_folders
+from lassbench.scoring import folders as scoring_folders
+from lassbench.scoring.beside import beside, verdict
+from lassbench.scoring.comparison import compare
+from lassbench.scoring.crosscheck import cross_check
+from lassbench.scoring.rows import improvement
+from lassbench.statistics import asker_spread, cluster_bootstrap, paired_difference
+from lassbench.suites import Suite, load_suite
+
+FAST = Settings(resamples=200)
+RATE = 8000
+
+
+def muffled(mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarray:
+    """A poor separator: its answer depends on the words, so that askers differ."""
+    keep = 2 + len(query) % 5
+    return np.convolve(mixture, np.ones(keep) / keep, mode="same").astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def frozen(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("frozen")
+    plan = freezing.plan_separation(tiny_dataset, name="sep", noises=2)
+    freezing.freeze(plan, tiny_dataset, folder / "sep", export_audio=False)
+    absent = freezing.plan_silence(plan, tiny_dataset, name="absent")
+    freezing.freeze(absent, tiny_dataset, folder / "absent", export_audio=False)
+    asked = freezing.plan_separation(tiny_dataset, name="asked", noises=1, phrasings=3)
+    freezing.freeze(asked, tiny_dataset, folder / "asked", export_audio=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def suite(frozen: Path) -> Suite:
+    return load_suite(frozen / "sep")
+
+
+@pytest.fixture(scope="module")
+def made(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prediction folders: oracle, mixture, muffled."""
+    folder = tmp_path_factory.mktemp("predictions")
+    for name, system in (
+        ("oracle", separators.OracleMask()),
+        ("mixture", separators.MixtureSeparator()),
+        ("muffled", separators.as_separator(muffled)),
+    ):
+        separators.run(system, suite, folder / name)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of the muffled predictions to spoil."""
+    return Path(shutil.copytree(made / "muffled", tmp_path / "muffled"))
+
+
+@pytest.fixture(scope="module")
+def scored(made: Path, suite: Suite) -> dict[str, scores.Scores]:
+    names = ("oracle", "mixture", "muffled")
+    found = score_folders([made / name for name in names], suite, workers=1, settings=FAST)
+    return dict(zip(names, found, strict=True))
+
+
+def as_bytes(found: scores.Scores, folder: Path) -> tuple[bytes, bytes]:
+    json_path, parquet_path = scores.write_scores(folder, found)
+    return json_path.read_bytes(), parquet_path.read_bytes()
+
+
+def write(path: Path, samples: np.ndarray, rate: int = RATE) -> None:
+    soundfile.write(path, samples, rate, subtype="FLOAT")
+
+
+# --- right numbers ----------------------------------------------------------
+
+
+def test_rows_are_mir_evals_and_the_formulas(
+    scored: dict[str, scores.Scores], made: Path, suite: Suite
+) -> None:
+    for row in scored["oracle"].rows.to_pylist()[::4]:
+        rendered = suite.render(row["mixture_id"])
+        estimate, _ = soundfile.read(made / "oracle" / f"{row['query_id']}.wav")
+        s, n, x, e = (
+            np.asarray(one, dtype=np.float64)
+            for one in (rendered.target, rendered.interference, rendered.mixture, estimate)
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ours = mir_eval.separation.bss_eval_sources(
+                np.stack([s, n]), np.stack([e, n]), compute_permutation=False
+            )
+            of_mixture = mir_eval.separation.bss_eval_sources(
+                np.stack([s, n]), np.stack([x, n]), compute_permutation=False
+            )
+        for index, name in enumerate(("sdr", "sir", "sar")):
+            assert row[name] == pytest.approx(ours[index][0], abs=1e-6), name
+        for index, name in enumerate(("sdr", "sir")):
+            assert row[f"{name}_mixture"] == pytest.approx(of_mixture[index][0], abs=1e-6)
+        for signal, end in ((e, ""), (x, "_mixture")):
+            scaled = (signal @ s) / (s @ s) * s
+            si_sdr = 10 * math.log10((scaled @ scaled) / ((signal - scaled) @ (signal - scaled)))
+            snr = 10 * math.log10((s @ s) / ((s - signal) @ (s - signal)))
+            assert row[f"si_sdr{end}"] == pytest.approx(si_sdr, abs=1e-9)
+            assert row[f"snr{end}"] == pytest.approx(snr, abs=1e-9)
+        for name in ("sdr", "sir", "si_sdr", "snr"):
+            assert row[f"{name}_i"] == row[name] - row[f"{name}_mixture"]
+        assert row["estimate_level_db"] == pytest.approx(10 * math.log10((e @ e) / (x @ x)))
+
+
+def test_every_query_has_one_row_in_order(scored: dict[str, scores.Scores], suite: Suite) -> None:
+    for file, rows in scored.values():
+        assert rows.column("query_id").to_pylist() == sorted(suite.queries)
+        assert rows.schema.equals(scores.rows_schema("separation"))
+        assert file.coverage.queries_scored == len(suite.queries)
+        assert not file.coverage.partial
+        for row in rows.to_pylist():
+            meta = suite.query_meta(row["query_id"])
+            assert (row["target_id"], row["concept"]) == (meta.target_id, meta.concept)
+
+
+def test_the_summary_is_of_the_rows(scored: dict[str, scores.Scores]) -> None:
+    file, rows = scored["oracle"]
+    targets = rows.column("target_id").to_pylist()
+    for name, found in file.summary.items():
+        values = scores.column(rows, name)
+        interval = cluster_bootstrap(values, targets, resamples=200)
+        assert found.mean == pytest.approx(values.mean(), abs=1e-8)
+        assert found.median == pytest.approx(np.median(values), abs=1e-8)
+        assert found.ci_low == pytest.approx(interval.low, abs=1e-8)
+        assert found.ci_high == pytest.approx(interval.high, abs=1e-8)
+        assert found.n == len(rows)
+    assert file.targets == len(set(targets))
+
+
+def test_breakdowns_are_of_their_rows(scored: dict[str, scores.Scores], suite: Suite) -> None:
+    file, rows = scored["oracle"]
+    values = dict(zip(rows.column("query_id").to_pylist(), rows["sdr"].to_pylist(), strict=True))
+    metas = {one: suite.query_meta(one) for one in values}
+    keys: dict[str, Callable[[str], tuple[str, ...]]] = {
+        "concept": lambda one: (metas[one].concept,),
+        "root": lambda one: (metas[one].root,),
+        "concept_pair": lambda one: (f"{metas[one].concept} + {metas[one].noise_concept}",),
+        "tag": lambda one: metas[one].tags,
+        "query_type": lambda one: (suite.queries[one].query_type,),
+    }
+    assert set(file.breakdowns) == set(keys)
+    for kind, key in keys.items():
+        expected: dict[str, list[float]] = {}
+        for query_id, value in values.items():
+            for name in key(query_id):
+                expected.setdefault(name, []).append(value)
+        found = file.breakdowns[kind]
+        assert set(found) == set(expected)
+        for name, of_group in expected.items():
+            assert found[name]["sdr"].mean == pytest.approx(np.mean(of_group), abs=1e-8)
+            assert found[name]["sdr"].n == len(of_group)
+
+
+def test_systems_rank_as_they_must(scored: dict[str, scores.Scores]) -> None:
+    mean = {name: one.file.summary["si_sdr_i"].mean for name, one in scored.items()}
+    assert mean["mixture"] == pytest.approx(0, abs=1e-9)
+    assert mean["oracle"] > 3
+    assert scored["oracle"].file.wrong_source_share == 0
+    assert 0.2 < scored["mixture"].file.wrong_source_share < 0.8
+
+
+# --- the same whoever computes it -------------------------------------------
+
+
+def test_processes_and_together_or_alone_give_the_same_bytes(
+    scored: dict[str, scores.Scores], made: Path, suite: Suite, tmp_path: Path
+) -> None:
+    alone = score_folders([made / "oracle"], suite, workers=2, settings=FAST)[0]
+    assert as_bytes(alone, tmp_path / "a") == as_bytes(scored["oracle"], tmp_path / "b")
+
+
+def test_a_dask_cluster_gives_the_same_bytes(
+    scored: dict[str, scores.Scores], made: Path, suite: Suite, tmp_path: Path
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        found = score_folders(
+            [made / "oracle"], suite, scheduler=cluster.scheduler_address, settings=FAST
+        )[0]
+    assert as_bytes(found, tmp_path / "a") == as_bytes(scored["oracle"], tmp_path / "b")
+
+
+def test_streaming_gives_the_rows_of_the_files(
+    scored: dict[str, scores.Scores], suite: Suite
+) -> None:
+    for workers in (1, 2):
+        found = evaluate(muffled, suite, workers=workers, progress=False, settings=FAST)
+        assert found.rows.equals(scored["muffled"].rows)
+        assert found.file.summary == scored["muffled"].file.summary
+        info, of_files = found.file.system, scored["muffled"].file.system
+        assert info.predictions_sha256 == of_files.predictions_sha256
+    assert lassbench.evaluate is evaluate
+
+
+def test_flac_predictions_are_scored_as_what_they_hold(
+    folder: Path, suite: Suite, scored: dict[str, scores.Scores]
+) -> None:
+    for path in folder.glob("*.wav"):
+        samples, rate = soundfile.read(path)
+        soundfile.write(path.with_suffix(".flac"), samples, rate, subtype="PCM_24")
+        path.unlink()
+    found = score_folders([folder], suite, workers=1, settings=FAST)[0]
+    for name in ("sdr", "si_sdr"):
+        a, b = (scores.column(one.rows, name) for one in (found, scored["muffled"]))
+        np.testing.assert_allclose(a, b, atol=1e-3)
+
+
+@pytest.mark.parametrize("answer", ["nan", "short", "int"])
+def test_streaming_refuses_what_is_no_estimate(suite: Suite, answer: str) -> None:
+    def bad(mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarray:
+        if answer == "nan":
+            return np.full_like(mixture, np.nan)
+        return mixture[:-1] if answer == "short" else mixture.astype(np.int16)
+
+    with pytest.raises(LassbenchError, match="returned"):
+        evaluate(bad, suite, progress=False, settings=FAST)
+
+
+# --- the policy -------------------------------------------------------------
+
+
+def test_the_mixtures_sar_is_shown_as_undefined_and_never_averaged(
+    scored: dict[str, scores.Scores],
+) -> None:
+    file, rows = scored["mixture"]
+    assert rows["sar"].null_count == len(rows)
+    assert file.summary["sar"].mean is None
+    assert file.summary["sar"].n_undefined == len(rows)
+    assert set(rows["flags"].to_pylist()) == {"sar-undefined"}
+
+
+def test_silence_is_the_worst_answer_in_every_metric_and_is_counted(
+    folder: Path, suite: Suite, scored: dict[str, scores.Scores]
+) -> None:
+    """For each query in turn, silence must not score better than what was there."""
+    before = scored["muffled"]
+    ids = before.rows.column("query_id").to_pylist()
+    for query_id in ids[:3]:
+        write(folder / f"{query_id}.wav", np.zeros(RATE))
+    file, rows = score_folders([folder], suite, workers=1, settings=FAST)[0]
+    for name in scores.SEPARATION_METRICS:
+        assert scores.column(rows, name)[:3].tolist() == [-math.inf] * 3
+        assert file.summary[name].n_infinite == 3
+        assert file.summary[name].mean < before.file.summary[name].mean
+        expected = np.concatenate([[-100.0] * 3, scores.column(before.rows, name)[3:]])
+        assert file.summary[name].mean == pytest.approx(np.nanmean(expected), abs=1e-8)
+    assert rows["wrong_source"].to_pylist()[:3] == [True] * 3
+    assert rows["flags"].to_pylist()[:3] == ["silent"] * 3
+    assert any("3 estimates are silent" in one for one in file.warnings)
+
+
+def test_a_perfect_estimate_is_infinite_in_its_row_and_limited_in_the_mean(
+    suite: Suite,
+) -> None:
+    class Cheat:
+        card = SystemCard(name="cheat", query_type="oracle")
+
+        def separate_oracle(self, rendered, query):
+            return rendered.target
+
+    file, rows = evaluate(Cheat(), suite, progress=False, settings=FAST)
+    assert set(scores.column(rows, "snr")) == {math.inf}
+    assert file.summary["snr"].mean == 100.0
+    assert file.summary["snr"].n_infinite == len(rows)
+    assert file.summary["sar"].mean is None
+    assert file.wrong_source_share == 0.0
+    assert any("oracle" in one for one in file.warnings)
+
+
+def test_extracting_the_interference_is_the_wrong_source(suite: Suite) -> None:
+    class Wrong:
+        card = SystemCard(name="wrong", query_type="oracle")
+
+        def separate_oracle(self, rendered, query):
+            return -0.3 * rendered.interference
+
+    assert evaluate(Wrong(), suite, progress=False, settings=FAST).file.wrong_source_share == 1.0
+
+
+def test_improvements_of_infinite_values() -> None:
+    inf = math.inf
+    assert improvement(3.0, 1.0) == 2.0
+    assert improvement(-inf, 5.0) == -inf
+    assert improvement(-inf, -inf) == -inf
+    assert improvement(inf, inf) == 0.0
+    assert improvement(inf, 2.0) == inf
+    assert improvement(2.0, inf) == -inf
+
+
+def test_absent_sounds_are_scored_by_how_quiet_the_answer_is(frozen: Path) -> None:
+    absent = load_suite(frozen / "absent")
+    gains = {"tiny": 0.05, "half": 0.5, "none": 0.0}
+    expected = {"tiny": 26.0206, "half": 6.0206, "none": math.inf}
+    for name, gain in gains.items():
+        file, rows = evaluate(
+            lambda mixture, query, rate, gain=gain: np.float32(gain) * mixture,
+            absent, progress=False, settings=FAST,
+        )  # fmt: skip
+        assert file.kind == "absent"
+        assert set(file.summary) == {"attenuation", "silent_share"}
+        assert scores.column(rows, "attenuation") == pytest.approx(expected[name], abs=1e-4)
+        assert file.summary["attenuation"].mean == pytest.approx(
+            min(expected[name], 100.0), abs=1e-4
+        )
+        assert file.summary["silent_share"].mean == (0.0 if name == "half" else 1.0)
+        assert file.wrong_source_share is None
+        assert not file.warnings
+
+
+# --- who asked --------------------------------------------------------------
+
+
+def test_scores_by_annotator(frozen: Path) -> None:
+    asked = load_suite(frozen / "asked")
+    file, rows = evaluate(muffled, asked, progress=False, settings=FAST)
+    people = sorted({query.annotator for query in asked.queries.values()})
+    matrix = np.array(
+        [
+            [
+                row["si_sdr"]
+                for row in rows.to_pylist()
+                if row["mixture_id"] == mixture and row["annotator"] == person
+            ]
+            for mixture in sorted(asked.mixtures)
+            for person in people
+        ]
+    ).reshape(len(asked.mixtures), len(people))
+    expected = asker_spread(matrix)
+    found = file.annotators["si_sdr"]
+    assert expected is not None
+    assert expected.spread > 0
+    assert found.annotators == 3
+    assert found.mixtures == len(asked.mixtures)
+    for name in ("mean", "spread", "worst_of_mixture", "within_mixture_sd", "asker_share"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=1e-8)
+    assert found.worst_annotator == people[expected.worst]
+    for person, column in zip(people, matrix.T, strict=True):
+        cell = file.breakdowns["annotator"][person]["si_sdr"]
+        assert cell.mean == pytest.approx(column.mean(), abs=1e-8)
+
+
+def test_one_voice_has_no_spread(scored: dict[str, scores.Scores]) -> None:
+    assert scored["muffled"].file.annotators == {}
+    assert "annotator" not in scored["muffled"].file.breakdowns
+
+
+# --- what a reader has to know ----------------------------------------------
+
+
+def test_training_clips_in_the_test_set_are_named(
+    folder: Path, suite: Suite, tiny_dataset: Dataset
+) -> None:
+    test_clip = tiny_dataset.split("test")[0].clip_id
+    train_clip = tiny_dataset.split("train")[0].clip_id
+    hashes = tuple(tiny_dataset.pcm_sha256[one] for one in (test_clip, train_clip))
+    write_system(folder, System(SystemCard(name="peeked", training_clips_sha256=hashes)))
+    file = score_folders([folder], suite, workers=1, settings=FAST)[0].file
+    assert file.contamination.declared == 2
+    assert file.contamination.clips == (test_clip,)
+    assert any("trained on" in one and test_clip in one for one in file.warnings)
+
+
+def test_a_tag_system_and_another_suites_predictions_are_marked(folder: Path, suite: Suite) -> None:
+    write_system(
+        folder,
+        System(SystemCard(name="tags", query_type="tag"), suite={"name": "x", "fingerprint": "00"}),
+    )
+    file = score_folders([folder], suite, workers=1, settings=FAST)[0].file
+    assert file.system.query_type == "tag"
+    assert any("tags" in one for one in file.warnings)
+    assert any("fingerprint 00" in one for one in file.warnings)
+
+
+def test_audio_that_is_not_what_was_frozen_is_refused(made: Path, suite: Suite) -> None:
+    mixture_id = next(iter(suite.mixtures))
+    pcm = {**suite.pcm_sha256, mixture_id: {"mixture": "00" * 32}}
+    altered = dataclasses.replace(suite, pcm_sha256=pcm)
+    with pytest.raises(LassbenchError, match="not what was frozen") as caught:
+        score_folders([made / "oracle"], altered, workers=1, settings=FAST)
+    assert mixture_id in str(caught.value)
+
+
+def test_clips_that_are_gone_shrink_coverage_and_nothing_else(made: Path, suite: Suite) -> None:
+    gone = list(suite.mixtures)[:3]
+    fewer = dataclasses.replace(suite, missing=dict.fromkeys(gone, "the clip is gone"))
+    file, rows = score_folders([made / "oracle"], fewer, workers=1, settings=FAST)[0]
+    assert file.coverage.queries_total == len(suite.queries)
+    assert file.coverage.renderable == file.coverage.queries_scored == len(rows)
+    assert len(rows) == len(suite.queries) - 3
+    assert not file.coverage.partial
+    none = dataclasses.replace(suite, missing=dict.fromkeys(suite.mixtures, "the clip is gone"))
+    with pytest.raises(LassbenchError, match="no mixture of this suite"):
+        score_folders([made / "oracle"], none, workers=1, settings=FAST)
+
+
+# --- bad input --------------------------------------------------------------
+
+
+def spoil(folder: Path) -> dict[str, str]:
+    """Spoil one file in each way; query id (or file name) -> kind of fault."""
+    wavs = iter(sorted(folder.glob("*.wav")))
+    sound = np.random.default_rng(0).normal(0, 0.1, RATE)
+    faults: dict[str, str] = {}
+
+    def next_wav(kind: str) -> Path:
+        path = next(wavs)
+        faults[path.name] = kind
+        return path
+
+    next_wav("missing").unlink()
+    write(next_wav("short"), sound[:-1])
+    write(next_wav("long"), np.concatenate([sound, sound]))
+    write(next_wav("rate"), sound, rate=16000)
+    write(next_wav("channels"), np.stack([sound, sound], axis=1))
+    bad = sound.copy()
+    bad[7] = np.nan
+    write(next_wav("nan"), bad)
+    next_wav("unreadable").write_bytes(b"")
+    next_wav("unreadable").write_text("no audio")
+    path = next_wav("unreadable")
+    path.write_bytes(path.read_bytes()[:500])
+    path = next_wav("link")
+    path.rename(folder.parent / "outside.wav")
+    path.symlink_to(folder.parent / "outside.wav")
+    path = next_wav("name case")
+    path.rename(path.with_name(path.name.upper()))
+    (folder / "holi\nday.wav").write_text("x")
+    faults["holi\\nday.wav"] = "extra"
+    path = next_wav("long")
+    path.unlink()
+    claim_ten_hours(path.with_suffix(".flac"), sound)
+    return faults
+
+
+def claim_ten_hours(path: Path, sound: np.ndarray) -> None:
+    """A FLAC whose header claims ten hours at its rate (STREAMINFO's 36-bit sample count)."""
+    soundfile.write(path, sound, RATE)
+    data = bytearray(path.read_bytes())
+    claimed = 10 * 3600 * RATE
+    data[21] = (data[21] & 0xF0) | (claimed >> 32)
+    data[22:26] = (claimed & 0xFFFFFFFF).to_bytes(4, "big")
+    path.write_bytes(bytes(data))
+
+
+def test_all_faults_are_told_in_one_pass(folder: Path, suite: Suite) -> None:
+    expected = spoil(folder)
+    with pytest.raises(FaultsError) as caught:
+        score_folders([folder], suite, workers=1, settings=FAST)
+    message = str(caught.value)
+    for name, kind in expected.items():
+        assert Path(name).stem.lower() in message.lower(), name
+        assert f"{kind}: " in message, message
+    assert "--allow-partial" in message
+    assert "\nday" not in message  # a newline in a name must not break the report's lines
+
+
+def test_partial_results_are_scored_and_marked(
+    folder: Path, suite: Suite, scored: dict[str, scores.Scores]
+) -> None:
+    expected = spoil(folder)
+    spoilt = {Path(name).stem for name, kind in expected.items() if kind != "extra"}
+    file, rows = score_folders([folder], suite, allow_partial=True, workers=1, settings=FAST)[0]
+    kept = [one for one in sorted(suite.queries) if one not in spoilt]
+    assert rows.column("query_id").to_pylist() == kept
+    assert file.coverage.partial
+    assert file.coverage.missing_predictions == len(spoilt)
+    assert any(one.startswith("partial: ") for one in file.warnings)
+    whole = scored["muffled"].rows
+    same = whole.filter(np.isin(whole.column("query_id").to_pylist(), kept))
+    assert rows.equals(same)
+
+
+def test_a_file_that_vanishes_while_scoring_is_a_fault_not_a_crash(
+    folder: Path, suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = sorted(folder.glob("*.wav"))[0]
+    measure_all = scoring_folders._measure_all
+
+    def vanish(*arguments: object) -> None:
+        gone.unlink(missing_ok=True)
+        measure_all(*arguments)
+
+    monkeypatch.setattr(scoring_folders, "_measure_all", vanish)
+    with pytest.raises(FaultsError, match="missing: 1") as caught:
+        score_folders([folder], suite, workers=1, settings=FAST)
+    assert gone.name in str(caught.value)
+
+
+def test_a_header_that_lies_about_the_samples_is_a_fault(
+    folder: Path, suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The header satisfies the check; the samples, when read, are fewer."""
+    path = sorted(folder.glob("*.wav"))[0]
+    honest = audio.probe(path)
+    write(path, np.ones(RATE - 100))
+    monkeypatch.setattr("lassbench.audio.probe", lambda _path: honest)
+    with pytest.raises(FaultsError, match="lying header: 1"):
+        score_folders([folder], suite, workers=1, settings=FAST)
+
+
+def test_an_empty_folder_and_no_folder_and_twins(
+    folder: Path, suite: Suite, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FaultsError, match=f"missing: {len(suite.queries)}"):
+        score_folders([tmp_path / "empty"], suite, workers=1)
+    with pytest.raises(LassbenchError, match="nothing to score"):
+        score_folders([tmp_path / "empty"], suite, allow_partial=True, workers=1)
+    with pytest.raises(UsageError, match="no such prediction folder"):
+        score_folders([tmp_path / "nowhere"], suite, workers=1)
+    with pytest.raises(UsageError, match="one name"):
+        score_folders([folder, folder], suite, workers=1)
+
+
+# --- checks and comparisons -------------------------------------------------
+
+
+def test_the_cross_check_agrees_and_finds_a_planted_error(
+    scored: dict[str, scores.Scores], made: Path, suite: Suite
+) -> None:
+    rows = scored["oracle"].rows
+    found = cross_check(made / "oracle", suite, rows, sample=5, workers=1)
+    assert found.queries == 5
+    assert all(value < 1e-6 for value, _ in found.largest.values())
+    index = rows.schema.get_field_index("sdr")
+    planted = rows.set_column(index, rows.schema.field(index), [scores.column(rows, "sdr") + 0.25])
+    wrong = cross_check(made / "oracle", suite, planted, sample=5, workers=1)
+    assert wrong.largest["sdr"][0] == pytest.approx(0.25, abs=1e-6)
+
+
+def test_comparison_is_the_paired_difference(scored: dict[str, scores.Scores]) -> None:
+    found = compare(scored["oracle"], scored["muffled"], resamples=500)
+    a, b = (scores.column(scored[name].rows, "sdr") for name in ("oracle", "muffled"))
+    targets = scored["oracle"].rows.column("target_id").to_pylist()
+    assert found.metrics["sdr"] == paired_difference(a, b, targets, resamples=500)
+    assert found.metric == "si_sdr_i"
+    moved = [one.difference for one in found.moved]
+    assert moved == sorted(moved, reverse=True)
+    assert len(moved) == found.queries == len(a)
+    assert sum(one.n for one in found.by["concept"].values()) == len(a)
+    assert verdict(found.metrics["si_sdr_i"]) == "better"
+    with pytest.raises(UsageError, match="did you mean 'si_sdr'"):
+        compare(scored["oracle"], scored["muffled"], metric="sisdr")
+
+
+def test_comparison_is_on_what_both_cover(scored: dict[str, scores.Scores], frozen: Path) -> None:
+    oracle, muffled_scores = scored["oracle"], scored["muffled"]
+    fewer = scores.Scores(muffled_scores.file, muffled_scores.rows.slice(4))
+    found = compare(oracle, fewer, resamples=50)
+    assert found.queries == len(oracle.rows) - 4
+    assert any("of them are compared" in one for one in found.warnings)
+    with pytest.raises(LassbenchError, match="no query in common"):
+        compare(oracle, scores.Scores(muffled_scores.file, muffled_scores.rows.slice(0, 0)))
+    other = evaluate(muffled, load_suite(frozen / "absent"), progress=False, settings=FAST)
+    with pytest.raises(UsageError, match="different suites"):
+        compare(oracle, other)
+
+
+def test_the_mixture_stands_beside_every_system_without_a_file(
+    scored: dict[str, scores.Scores],
+) -> None:
+    mixture, other = beside(scored["oracle"], [scored["muffled"], scored["oracle"]])
+    assert (mixture.name, other.name) == ("Mixture", "muffled")
+    for name in ("sdr", "si_sdr", "snr"):
+        assert mixture.means[name] == pytest.approx(
+            scored["mixture"].file.summary[name].mean, abs=1e-6
+        )
+    assert mixture.means["sar"] is None
+    assert mixture.ahead.diff == pytest.approx(
+        scored["oracle"].file.summary["si_sdr_i"].mean, abs=1e-8
+    )
+    assert verdict(mixture.ahead) == "better"
+
+
+# --- the command line -------------------------------------------------------
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+
+
+def test_score_and_compare_on_the_command_line(made: Path, suite: Suite, in_folder: Path) -> None:
+    done = CliRunner().invoke(
+        root,
+        ["score", str(made / "oracle"), str(made / "muffled"), "--workers", "1", "--oracle=3"],
+        catch_exceptions=False,
+    )
+    assert done.exit_code == 0
+    for words in ("SI-SDRi", "Oracle ratio mask", "Mixture", "better", "mir_eval", "oracle"):
+        assert words in done.output
+    assert "synthetic" in done.output
+    files = sorted(path.name for path in (in_folder / "scores" / "sep").iterdir())
+    assert files == [
+        "Oracle-ratio-mask.score.json",
+        "Oracle-ratio-mask.score.parquet",
+        "muffled.score.json",
+        "muffled.score.parquet",
+    ]
+    compared = CliRunner().invoke(
+        root,
+        [
+            "compare",
+            *(f"scores/sep/{name}.score.json" for name in ("Oracle-ratio-mask", "muffled")),
+        ],
+        catch_exceptions=False,
+    )
+    assert compared.exit_code == 0
+    assert "wins" in compared.output
+    assert "moved most" in compared.output
+
+
+def test_the_command_line_refuses_in_one_message(
+    folder: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = folder.rename(in_folder / "moved")
+    folder = moved.rename(in_folder / "far") / "away"
+    shutil.copytree(in_folder / "far", folder)
+    assert run(["score", str(folder), "--workers", "1"]) == 2  # its suite is not where it was
+    assert "--suite" in capsys.readouterr().err
+    (folder / "system.yaml").write_text("name: x\ncolour: blue\n")
+    assert run(["score", str(folder)]) == 1
+    assert "colour" in capsys.readouterr().err
+    assert run(["score", "nowhere"]) == 2
+    assert run(["compare", "nowhere", "nowhere"]) == 2
+    assert not (in_folder / "scores").exists()
+
+
+def test_nothing_is_written_when_predictions_are_faulty(
+    folder: Path, suite: Suite, in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(folder)
+    arguments = ["score", str(folder), "--suite", str(suite.path), "--workers", "1"]
+    assert run(arguments) == 1
+    assert "faults in the predictions" in capsys.readouterr().err
+    assert not (in_folder / "scores").exists()
+    assert run([*arguments, "--allow-partial"]) == 0
+    assert "PARTIAL" in capsys.readouterr().out
+    assert len(list((in_folder / "scores").rglob("*.score.json"))) == 1
+
+
+def test_the_schema_is_printed() -> None:
+    done = CliRunner().invoke(root, ["score", "--schema"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert '"rows_sha256"' in done.output
