@@ -17,6 +17,11 @@ import click
     "from it; or the name of the suite to plan.  Default: <dataset>-<split>.",
 )
 @click.option(
+    "--benchmark",
+    default="",
+    help="A manifest folder with frozen lists, or a shipped one's name.  Default: the dataset's.",
+)
+@click.option(
     "-o", "--out", type=click.Path(path_type=Path), help="Default: DATASET/suites/<name>."
 )
 @click.option(
