@@ -55,14 +55,14 @@ def frozen_plan(dataset: Dataset, suite: str = "", *, benchmark: str = "") -> Su
     suite
         ``lass-test``, ``lass-absent`` ...; by default the benchmark's test list.
     benchmark
-        A manifest folder or a shipped benchmark's name; by default the shipped
-        one that has the dataset's name.
+        A manifest folder or a shipped benchmark's name; by default the one that
+        the dataset's card names.
 
     Returns
     -------
     SuitePlan or None
-        ``None`` when no benchmark was named and none is called like the dataset,
-        so that a list has to be planned.
+        ``None`` when no benchmark was named, also not by the dataset's card, so
+        that a list has to be planned.
 
     Raises
     ------
@@ -71,13 +71,13 @@ def frozen_plan(dataset: Dataset, suite: str = "", *, benchmark: str = "") -> Su
     FaultsError
         If its lists were changed, or do not fit the dataset.
     """
-    shipped = files.data_folder("manifests") / dataset.name / manifests.DEFINITION
-    if not benchmark and not shipped.is_file():
+    named = benchmark or dataset.card.benchmark
+    if not named:
         return None
-    opened = manifests.open_benchmark(benchmark or dataset.name)
+    opened = manifests.open_benchmark(named)
     kinds = opened.suites
     name = suite or next(known for known, kind in kinds.items() if kind == "test")
-    how: QueryType = "templated" if dataset.synthetic else "caption"
+    how: QueryType = "templated" if dataset.card.templated_captions else "caption"
     mixtures, queries = manifests.suite_lists(opened, name, dataset.corpus_clips, query_type=how)
     kind: SuiteKind = "absent" if kinds[name] == "absent" else "separation"
     rendered = ", rendered sounds in place of the recordings" if dataset.synthetic else ""

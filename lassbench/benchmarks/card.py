@@ -192,12 +192,13 @@ def _mixture_figures(facts: CardFacts) -> list[dict[str, Any]]:
 def _sub_test_figures(facts: CardFacts) -> list[dict[str, Any]]:
     rule = facts.definition.sub_test
     assert rule is not None
-    clips = rule.clips_per_concept * len(facts.definition.concepts)
-    per_target = len(facts.mixtures) // len(facts.splits["test"])
+    tests = Counter(row.concept for row in facts.splits["test"])
+    clips = sum(min(count, rule.clips_per_concept) for count in tests.values())
+    mixtures = clips * len(facts.mixtures) // len(facts.splits["test"])
     return [
         _figure("clips that annotators describe", clips, "project"),
-        _figure("mixtures of those clips", clips * per_target, "project"),
-        _figure("queries of annotators", clips * per_target * rule.annotators, "project"),
+        _figure("mixtures of those clips", mixtures, "project"),
+        _figure("queries of annotators", mixtures * rule.annotators, "project"),
     ]
 
 
@@ -208,16 +209,7 @@ def _rules(facts: CardFacts) -> dict[str, dict[str, str]]:
     released = split.rule == "released"
     rules = {
         "selection": _rule(_SELECTION, "counted" if released else "project"),
-        "split": _rule(
-            _RELEASED_SPLIT.format(
-                n=len(facts.splits["validation"]), k=split.validation_per_concept
-            )
-            if released
-            else _HASH_SPLIT.format(
-                what=seed, test=split.test_per_concept, validation=split.validation_per_concept
-            ),
-            "project",
-        ),
+        "split": _rule(_split_rule(facts, seed), "project"),
         "mixtures": _rule(
             _RELEASED_MIXTURES
             if mixing.rule == "released"
