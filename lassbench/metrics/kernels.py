@@ -1,0 +1,188 @@
+"""The inner loops of BSS Eval, compiled by numba.
+
+``accumulate`` sums products of block spectra (:mod:`lassbench.metrics.correlations`).
+``target_columns`` and ``interference_columns`` are the Schur recursion that
+:mod:`lassbench.metrics.projection` explains; the names here are the names there.
+
+The functions are plain loops over slices: that is what compiles fast (array
+expressions would take seconds more) and vectorises.  Arithmetic is done exactly
+as written (no ``fastmath``), so the digits do not depend on the processor.
+
+Importing this module imports numba (about half a second).  The first call on a
+machine compiles (one to two seconds); the machine code is kept beside the
+package or, where that folder is read-only, in the user's cache folder.  Where
+neither can be written it is compiled once per process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+F = TypeVar("F", bound=Callable[..., Any])
+Floats = NDArray[np.float64]
+
+
+def _compiled(function: F) -> F:
+    """``function`` compiled on its first call, cached where there is a place for it."""
+    try:
+        return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+    except RuntimeError:
+        # "cannot cache function: no locator available for file ..."
+        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
+
+
+@_compiled
+def accumulate(a: Floats, b: Floats, total: Floats) -> None:
+    """``total += sum over rows of conj(a) * b``; complex numbers are (real, imaginary) pairs.
+
+    ``a`` and ``b`` have shape (rows, 2 * bins), ``total`` has shape (2 * bins,).
+    """
+    for row in range(a.shape[0]):
+        x = a[row]
+        y = b[row]
+        for k in range(x.size // 2):
+            total[2 * k] += x[2 * k] * y[2 * k] + x[2 * k + 1] * y[2 * k + 1]
+            total[2 * k + 1] += x[2 * k] * y[2 * k + 1] - x[2 * k + 1] * y[2 * k]
+
+
+@_compiled
+def _subtract(row: Floats, column: Floats, gain: float) -> None:
+    """``row -= gain * column``."""
+    for i in range(column.size):
+        row[i] -= gain * column[i]
+
+
+@_compiled
+def _rotate(b: Floats, f: Floats, kappa: float) -> None:
+    """b' = (b - kappa f) / c and f' = (f - kappa b) / c with c = sqrt(1 - kappa^2).
+
+    The second is computed as c f - kappa b', which is the numerically stable form.
+    """
+    c = np.sqrt((1.0 - kappa) * (1.0 + kappa))
+    gain = 1.0 / c
+    for i in range(b.size):
+        new = (b[i] - kappa * f[i]) * gain
+        f[i] = c * f[i] - kappa * new
+        b[i] = new
+
+
+@_compiled
+def target_columns(
+    b1: Floats, f1: Floats, b2: Floats, f2: Floats, schur: Floats, rhs: Floats
+) -> float:
+    """Columns 0 to taps-1 of L, each used for the elimination as soon as it is known.
+
+    Parameters
+    ----------
+    b1, f1 : (taps,)
+        b and f on the target's rows, both r11 / sqrt(r11[0]) at first.
+    b2, f2 : (2 * taps - 1,) or empty
+        b and f on the interference's rows, lags -(taps-1) to taps-1.  What is
+        left of them afterwards generates the Schur complement.
+    schur : (taps,) or empty
+        r22 at first, the Schur complement's first column afterwards.
+    rhs : (rows, taps + schur.size)
+        Each row d becomes z in its first ``taps`` entries, and what is left to
+        eliminate in the others.
+
+    Returns
+    -------
+    float
+        The smallest pivot L[k,k]^2 / r11[0]; 0 where one is not positive.
+    """
+    taps = b1.size
+    pivot = 1.0
+    smallest = 1.0
+    for k in range(taps):
+        rest = taps - 1 - k
+        own = b1[: taps - k]
+        # b is stored moving: lag t of stage k stands at t - k (+ taps - 1 in b2).
+        cross = b2[rest : rest + schur.size]
+        if schur.size > 0:
+            _subtract(schur, cross, cross[0])
+        for j in range(rhs.shape[0]):
+            row = rhs[j]
+            z = row[k] / own[0]
+            _subtract(row[k:taps], own, z)
+            _subtract(row[taps:], cross, z)
+            row[k] = z
+        if rest > 0:
+            kappa = f1[k + 1] / b1[0]
+            pivot *= (1.0 - kappa) * (1.0 + kappa)
+            if not pivot > 0.0:
+                return 0.0
+            smallest = min(smallest, pivot)
+            _rotate(b1[:rest], f1[k + 1 :], kappa)
+            if schur.size > 0:
+                _rotate(b2[: rest + taps - 1], f2[k + 1 :], kappa)
+    return smallest
+
+
+@_compiled
+def _turn(p1: Floats, p2: Floats, q1: Floats, q2: Floats) -> bool:
+    """Turn the generator until its first entries are (x, 0, 0, 0): then p1 is a column of L.
+
+    One rotation of the positive pair, one of the negative pair and the
+    hyperbolic one of ``_rotate``, in one pass.  False: the matrix is not
+    positive definite.
+    """
+    x, y = np.hypot(p1[0], p2[0]), np.hypot(q1[0], q2[0])
+    if not x > y:
+        return False
+    cos_p, sin_p = p1[0] / x, p2[0] / x
+    cos_q, sin_q = 1.0, 0.0
+    if y > 0.0:
+        cos_q, sin_q = q1[0] / y, q2[0] / y
+    kappa = y / x
+    c = np.sqrt((1.0 - kappa) * (1.0 + kappa))
+    gain = 1.0 / c
+    for i in range(p1.size):
+        p = cos_p * p1[i] + sin_p * p2[i]
+        p2[i] = cos_p * p2[i] - sin_p * p1[i]
+        q = cos_q * q1[i] + sin_q * q2[i]
+        q2[i] = cos_q * q2[i] - sin_q * q1[i]
+        new = (p - kappa * q) * gain
+        q1[i] = c * q - kappa * new
+        p1[i] = new
+    return True
+
+
+@_compiled
+def interference_columns(
+    p1: Floats, p2: Floats, q1: Floats, q2: Floats, rhs: Floats, power: float
+) -> float:
+    """Columns taps to 2*taps-1 of L from the Schur complement's generator.
+
+    Parameters
+    ----------
+    p1, p2, q1, q2 : (taps,)
+        The generator: the complement minus its copy moved by one row and one
+        column is p1 p1' + p2 p2' - q1 q1' - q2 q2'.  Overwritten.
+    rhs : (rows, taps)
+        What ``target_columns`` left to eliminate; becomes z.
+    power
+        r22[0], which pivots are measured against.
+
+    Returns
+    -------
+    float
+        The smallest pivot L[k,k]^2 / power; 0 where one is not positive.
+    """
+    taps = p1.size
+    smallest = 1.0
+    for k in range(taps):
+        own = p1[: taps - k]  # p1 is stored moving, as b is in target_columns
+        if not _turn(own, p2[k:], q1[k:], q2[k:]):
+            return 0.0
+        smallest = min(smallest, own[0] * own[0] / power)
+        for j in range(rhs.shape[0]):
+            row = rhs[j, k:]
+            z = row[0] / own[0]
+            _subtract(row, own, z)
+            row[0] = z
+    return smallest
