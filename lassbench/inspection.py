@@ -143,7 +143,7 @@ def draw(panels: Sequence[Panel], sample_rate_hz: int, *, heading: str) -> Figur
     figure = Figure(figsize=(9.0, height), layout="constrained")
     figure.suptitle(heading, fontsize=11, parse_math=False)
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    levels = [_level_db(panel.samples) for panel in panels]
+    levels = [level_db(panel.samples) for panel in panels]
     top = float(levels[0].max())
     for axis, panel, level in zip(axes, panels, levels, strict=True):
         _draw_one(axis, panel, level, sample_rate_hz, top)
@@ -172,7 +172,8 @@ def _draw_one(
         axis.set_title(panel.scores, loc="right", fontsize=8, parse_math=False)
 
 
-def _level_db(samples: Samples) -> NDArray[np.float64]:
+def level_db(samples: Samples) -> NDArray[np.float64]:
+    """Level of the STFT (1024-sample Hann window, hop 256) in dB: (513, frames)."""
     from scipy.signal import ShortTimeFFT
     from scipy.signal.windows import hann
 

@@ -40,9 +40,9 @@ STAGES: list[set[str]] = [
     {"models", "training", "annotate"},
     {"predictions", "separators", "userfiles"},
     {"statistics", "scores"},
-    {"scoring", "inspection", "report", "examples"},
+    {"scoring", "inspection", "report"},
     {"leaderboard"},
-    {"demo"},
+    {"examples", "demo"},
     {"cli"},
 ]
 ORDER = {name: level for level, names in enumerate(STAGES) for name in names}

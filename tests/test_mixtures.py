@@ -51,9 +51,7 @@ def test_snr_scales_the_noise() -> None:
     np.testing.assert_allclose(rendered.interference, [0, 0, 0.1], rtol=1e-6)
 
 
-@given(
-    st.integers(0, 2**32 - 1), st.floats(1e-4, 1e4), st.floats(1e-4, 1e4), st.floats(-30, 30)
-)
+@given(st.integers(0, 2**32 - 1), st.floats(1e-4, 1e4), st.floats(1e-4, 1e4), st.floats(-30, 30))
 def test_the_rule_ignores_input_gains_and_adds_up(
     seed: int, gain_target: float, gain_noise: float, snr_db: float
 ) -> None:

@@ -1,0 +1,151 @@
+"""Sounds for the leaderboard's listening page: a few frozen queries, rendered and drawn.
+
+Which queries are shown is decided before anybody has listened: one a concept,
+the smallest SHA-256 of its id first, so that nobody's best case is picked.  The
+folder written here is the one that ``leaderboard.examples`` describes and
+checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lassbench import audio, files
+from lassbench.errors import UsageError
+from lassbench.inspection import level_db
+from lassbench.leaderboard.entries import entry_path
+from lassbench.leaderboard.examples import Example, ExampleSet, Track
+from lassbench.predictions import PredictionSet
+from lassbench.records import Query
+from lassbench.suites import Suite
+
+#: Size of a spectrogram in pixels, and its range below the mixture's loudest point.
+WIDTH, HEIGHT, RANGE_DB = 600, 150, 80.0
+
+Samples = NDArray[np.float32]
+
+
+def choose_queries(suite: Suite, count: int) -> list[Query]:
+    """``count`` renderable queries: one a concept in turn, by SHA-256 of the query id."""
+    by_hash = sorted(
+        suite.renderable_queries, key=lambda query: files.sha256_bytes(query.query_id.encode())
+    )
+    round_of: dict[str, int] = {}
+    ranked = []
+    for place, query in enumerate(by_hash):
+        concept = suite.query_meta(query.query_id).concept
+        ranked.append((round_of.get(concept, 0), place, query))
+        round_of[concept] = round_of.get(concept, 0) + 1
+    return [query for _, _, query in sorted(ranked, key=lambda item: item[:2])[:count]]
+
+
+def export_examples(
+    root: Path,
+    suite: Suite,
+    predictions: Sequence[PredictionSet],
+    *,
+    count: int = 4,
+    include_audio: bool = False,
+) -> Path:
+    """Write ``root/examples/<suite>/`` anew: mixture, target and each system's estimate.
+
+    Parameters
+    ----------
+    root
+        The leaderboard folder.
+    predictions
+        One set a system; its entry has the system's name.
+    include_audio
+        Export audio that its licence does not allow to publish, for looking
+        and listening at home.
+
+    Raises
+    ------
+    UsageError
+        If the audio may not be published and ``include_audio`` is not given.
+    """
+    if not suite.audio_may_be_published and not include_audio:
+        raise UsageError(
+            "the recordings of this suite may not be published",
+            where=suite.path,
+            fix="--include-audio exports them all the same: keep that page to yourself",
+        )
+    folder = root / "examples" / suite.name
+    queries = choose_queries(suite, count)
+
+    def build(temporary: Path) -> None:
+        examples = tuple(
+            _export_one(temporary, root, suite, query, predictions) for query in queries
+        )
+        content = ExampleSet(
+            suite=suite.name,
+            list_fingerprint=suite.list_fingerprint,
+            synthetic=suite.synthetic,
+            audio_may_be_published=suite.audio_may_be_published,
+            seconds=suite.samples / suite.sample_rate_hz,
+            max_hz=suite.sample_rate_hz / 2,
+            examples=examples,
+        )
+        files.write_json(temporary / "examples.json", content.model_dump(mode="json"))
+
+    files.replace_folder(folder, build)
+    return folder
+
+
+def _export_one(
+    folder: Path, root: Path, suite: Suite, query: Query, predictions: Sequence[PredictionSet]
+) -> Example:
+    rendered = suite.render(query.mixture_id)
+    top = float(level_db(rendered.mixture).max())
+    tracks = [
+        _track(folder, suite, query, name="mixture", samples=rendered.mixture, top=top),
+        _track(folder, suite, query, name="target", samples=rendered.target, top=top),
+    ]
+    for prediction in predictions:
+        if query.query_id in prediction.paths:
+            slug = entry_path(root, suite.name, prediction.system.card.name).stem
+            samples = prediction.load(query.query_id)
+            tracks.append(_track(folder, suite, query, name=slug, samples=samples, top=top))
+    meta = suite.query_meta(query.query_id)
+    clips = suite.dataset.clips if suite.dataset is not None else {}
+    attributions = (clips[c].attribution for c in (meta.target_id, meta.noise_id) if c in clips)
+    return Example(
+        query_id=query.query_id,
+        text=query.text,
+        concept=meta.concept,
+        noise_concept=meta.noise_concept,
+        attributions=tuple(text for text in attributions if text),
+        tracks=tuple(tracks),
+    )
+
+
+def _track(
+    folder: Path, suite: Suite, query: Query, *, name: str, samples: Samples, top: float
+) -> Track:
+    # Estimates may exceed full scale, and clipping them would be heard as theirs.
+    peak = float(np.abs(samples).max(initial=0.0))
+    playable = samples / np.float32(peak) if peak > 1.0 else samples
+    place = folder / query.query_id
+    files.write_bytes(place / f"{name}.flac", audio.encode_flac(playable, suite.sample_rate_hz))
+    _draw(place / f"{name}.png", samples, top)
+    return Track(
+        role=name if name in ("mixture", "target") else "estimate",  # type: ignore[arg-type]
+        system="" if name in ("mixture", "target") else name,
+        audio=f"{query.query_id}/{name}.flac",
+        spectrogram=f"{query.query_id}/{name}.png",
+    )
+
+
+def _draw(path: Path, samples: Samples, top: float) -> None:
+    from matplotlib import colormaps
+    from PIL import Image
+
+    level = np.clip((level_db(samples) - top) / RANGE_DB + 1.0, 0.0, 1.0)
+    colours = (colormaps["magma"](level[::-1])[:, :, :3] * 255).round().astype(np.uint8)
+    picture = Image.fromarray(colours).resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
+    with files.atomic_path(path) as temporary:
+        picture.save(temporary, format="PNG")
