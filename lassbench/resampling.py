@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import fft, special
 
@@ -23,6 +25,30 @@ KAISER_BETA = 14.769656459379492
 #: (Its cut-off lies at ROLLOFF / 2 = 0.474, and a Kaiser window of this length
 #: and beta has a transition of (142 - 8) / (14.36 * 128) = 0.073 ROLLOFF.)
 _STOP_BAND = 0.52
+
+#: Samples a block has at least, and blocks that are transformed together: their
+#: spectra stay in the processor's cache, and a recording of an hour needs no
+#: more memory than one of ten seconds.
+_LEAST_BLOCK = 4096
+_BLOCKS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How a signal is cut for one ratio: in units of ``orig`` samples in, ``new`` out.
+
+    Blocks of ``size_in`` samples give ``size_out`` each, of which ``hop_out``
+    beginning at ``valid`` are not touched by the cut (overlap-save).
+    """
+
+    orig: int
+    new: int
+    size_in: int
+    size_out: int
+    hop_in: int
+    hop_out: int
+    valid: int
+    response: NDArray[np.float64]
 
 
 def resample(x: NDArray[np.floating], from_hz: int, to_hz: int) -> NDArray[np.float32]:
@@ -47,17 +73,49 @@ def resample(x: NDArray[np.floating], from_hz: int, to_hz: int) -> NDArray[np.fl
     if from_hz == to_hz or x.size == 0:
         return np.asarray(x, dtype=np.float32)
     common = math.gcd(from_hz, to_hz)
-    orig, new = from_hz // common, to_hz // common
-    length = -(-x.size * new // orig)
-    # The input is padded so that the filter cannot reach round the end, to a
-    # whole number of blocks: `orig` samples in are exactly `new` samples out.
-    blocks = int(fft.next_fast_len(-(-(x.size + _reach(orig, new) + 1) // orig), real=True))
-    size_in, size_out = blocks * orig, blocks * new
-    response = _response(orig, new, size_in)
-    spectrum = fft.rfft(np.asarray(x, dtype=np.float64), size_in)
-    shaped = _images(spectrum, size_in, len(response)) * response
-    y = fft.irfft(_fold(shaped, size_out), size_out)[:length]
-    return np.asarray(y, dtype=np.float32)
+    plan = _plan(from_hz // common, to_hz // common)
+    # Zeros before the signal, a whole number of `orig`, keep the two grids in step.
+    lead = -(-_reach(plan.orig, plan.new) // plan.orig)
+    first = lead * plan.new - plan.valid
+    length = -(-x.size * plan.new // plan.orig)
+    blocks = -(-(first + length) // plan.hop_out)
+    padded = np.zeros((blocks - 1) * plan.hop_in + plan.size_in)
+    at = lead * plan.orig
+    taken = min(x.size, padded.size - at)
+    padded[at : at + taken] = x[:taken]
+    y = np.empty((blocks, plan.hop_out), dtype=np.float32)
+    cut = sliding_window_view(padded, plan.size_in)[:: plan.hop_in]
+    for start in range(0, blocks, _BLOCKS_AT_ONCE):
+        rows = slice(start, start + _BLOCKS_AT_ONCE)
+        y[rows] = _filter(cut[rows], plan)[:, plan.valid : plan.valid + plan.hop_out]
+    return y.reshape(-1)[first : first + length]
+
+
+@functools.lru_cache(maxsize=16)
+def _plan(orig: int, new: int) -> _Plan:
+    reach = _reach(orig, new)
+    overlap = -(-(2 * reach + 1) // orig)
+    least = max(_LEAST_BLOCK, 6 * overlap * orig)
+    units = int(fft.next_fast_len(-(-least // orig), real=True))
+    return _Plan(
+        orig=orig,
+        new=new,
+        size_in=units * orig,
+        size_out=units * new,
+        hop_in=(units - overlap) * orig,
+        hop_out=(units - overlap) * new,
+        valid=-(-reach * new // orig),
+        response=_response(orig, new, units * orig),
+    )
+
+
+def _filter(blocks: NDArray[np.float64], plan: _Plan) -> NDArray[np.float64]:
+    """Each row of ``(n, size_in)`` filtered and at the new rate: ``(n, size_out)``."""
+    spectrum = fft.rfft(blocks, axis=-1)
+    shaped = _images(spectrum, plan.size_in, len(plan.response))
+    shaped *= plan.response
+    folded = _fold(shaped, plan.size_out)
+    return np.asarray(fft.irfft(folded, plan.size_out, axis=-1, overwrite_x=True))
 
 
 def _reach(orig: int, new: int) -> int:
@@ -65,9 +123,8 @@ def _reach(orig: int, new: int) -> int:
     return math.ceil(LOWPASS_FILTER_WIDTH * orig / (min(orig, new) * ROLLOFF))
 
 
-@functools.lru_cache(maxsize=16)
 def _response(orig: int, new: int, size: int) -> NDArray[np.float64]:
-    """The filter at the bins of a ``size``-point FFT, up to its stop band.
+    """The filter's gain at the bins of a ``size``-point FFT, up to its stop band.
 
     The kernel is sampled at twice the input's rate, so that its response there
     is its own and not that of its images.
@@ -89,19 +146,23 @@ def _response(orig: int, new: int, size: int) -> NDArray[np.float64]:
     return response
 
 
-def _images(spectrum: NDArray[np.complex128], size: int, bins: int) -> NDArray[np.complex128]:
-    """The first ``bins`` bins of a real signal's spectrum, also beyond half its rate."""
-    if bins <= len(spectrum):
-        return spectrum[:bins]
-    beyond = np.arange(len(spectrum), bins)
-    return np.concatenate([spectrum, spectrum[size - beyond].conj()])
+def _images(spectra: NDArray[np.complex128], size: int, bins: int) -> NDArray[np.complex128]:
+    """The first ``bins`` bins of real signals' spectra, also beyond half their rate."""
+    have = spectra.shape[-1]
+    if bins <= have:
+        return spectra[:, :bins]
+    beyond = np.arange(have, bins)
+    return np.concatenate([spectra, spectra[:, size - beyond].conj()], axis=-1)
 
 
-def _fold(spectrum: NDArray[np.complex128], size: int) -> NDArray[np.complex128]:
-    """The half spectrum of a ``size``-sample signal: what lies beyond it is aliased back."""
-    bins = size // 2 + 1
-    folded = np.zeros(bins, dtype=np.complex128)
-    folded[: len(spectrum)] = spectrum[:bins]
-    beyond = np.arange((size + 1) // 2, len(spectrum))
-    folded[size - beyond] += spectrum[beyond].conj()
+def _fold(spectra: NDArray[np.complex128], size: int) -> NDArray[np.complex128]:
+    """Half spectra of ``size``-sample signals: what lies beyond them is aliased back."""
+    bins, have = size // 2 + 1, spectra.shape[-1]
+    if have < bins:
+        folded = np.zeros((len(spectra), bins), dtype=np.complex128)
+        folded[:, :have] = spectra
+    else:
+        folded = spectra[:, :bins]
+    beyond = np.arange((size + 1) // 2, have)
+    folded[:, size - beyond] += spectra[:, beyond].conj()
     return folded

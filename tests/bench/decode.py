@@ -1,0 +1,154 @@
+"""Decode, resample and pack real recordings on one core, against librosa.load and soundfile.write.
+
+python -m tests.bench decode [--clips N] [--repeats N] [--source FOLDER]
+
+The obvious loop is ``librosa.load(path, sr=32000)`` and ``soundfile.write`` as
+16-bit FLAC.  Both sides read the same files at the same rate, in one thread.
+The stages of this package's path are timed one by one below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+from threadpoolctl import threadpool_limits
+
+from lassbench import audio
+from lassbench.records import FileSource
+from tests.bench._table import compare, machine, print_table
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+RATE, SECONDS = 32000, 5.0
+
+
+def main(arguments: list[str]) -> None:
+    """Measure and print."""
+    options = parse(arguments)
+    threadpool_limits(1)
+    print(machine("librosa", "soundfile", "numpy", "scipy"))
+    ogg = sorted(options.source.glob("*.ogg"))[:: max(1, 400 // options.clips)][: options.clips]
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, paths in containers(ogg, Path(folder)).items():
+            both(kind, paths, options.repeats)
+        stages(ogg, options.repeats)
+        levels(ogg, options.repeats)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench decode")
+    parser.add_argument("--clips", type=int, default=40)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--source", type=Path, default=SHARED / "data" / "esc10" / "audio")
+    return parser.parse_args(arguments)
+
+
+def containers(ogg: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
+    """The same recordings as they are, and as 16-bit WAV and FLAC at their own rate."""
+    made: dict[str, list[Path]] = {"Ogg Vorbis, 44.1 kHz": list(ogg)}
+    for suffix in ("wav", "flac"):
+        made[f"16-bit {suffix.upper()}, 44.1 kHz"] = paths = []
+        for path in ogg:
+            x, rate = sf.read(path, dtype="int16")
+            paths.append(folder / f"{path.stem}.{suffix}")
+            sf.write(paths[-1], x, rate, subtype="PCM_16")
+    made["16-bit WAV, 32 kHz"] = paths = []
+    for path in ogg:
+        x = audio.read_file(FileSource(str(path)), sample_rate_hz=RATE, seconds=SECONDS)
+        paths.append(folder / f"{path.stem}.32k.wav")
+        sf.write(paths[-1], x, RATE, subtype="PCM_16")
+    return made
+
+
+def obvious(paths: Sequence[Path], **how: str) -> None:
+    """The loop that people write."""
+    import librosa
+
+    for path in paths:
+        x, rate = librosa.load(path, sr=RATE, **how)
+        sf.write(io.BytesIO(), x, rate, format="FLAC", subtype="PCM_16")
+
+
+def ours(paths: Sequence[Path]) -> None:
+    """What build-dataset does with a clip, without the disk."""
+    for path in paths:
+        x = audio.read_file(FileSource(str(path)), sample_rate_hz=RATE, seconds=SECONDS)
+        samples = audio.to_int16(x)
+        audio.encode_flac(samples, RATE)
+        audio.pcm_sha256(samples)
+
+
+def both(kind: str, paths: Sequence[Path], repeats: int) -> None:
+    things = {
+        "librosa.load (soxr_hq) + soundfile.write": partial(obvious, paths),
+        "librosa.load (kaiser_best) + soundfile.write": partial(
+            obvious, paths, res_type="kaiser_best"
+        ),
+        "lassbench": partial(ours, paths),
+    }
+    try:
+        import resampy  # noqa: F401
+    except ImportError:
+        del things["librosa.load (kaiser_best) + soundfile.write"]
+    times = compare(things, repeats=repeats)
+    best = times["lassbench"].median
+    rows = [
+        (
+            name,
+            1000 * time.median / len(paths),
+            len(paths) / time.median,
+            time.median / best,
+        )
+        for name, time in times.items()
+    ]
+    columns = ("one core", "ms a clip", "clips/s", "times lassbench")
+    print_table(columns, rows, f"{kind}: {len(paths)} clips of 5 s to 32 kHz FLAC")
+
+
+def stages(paths: Sequence[Path], repeats: int) -> None:
+    decoded = [audio.decode(path) for path in paths]
+    resampled = [audio.resample(x, rate, RATE) for x, rate in decoded]
+    whole = [audio.to_int16(audio.fit(x, round(RATE * SECONDS))) for x in resampled]
+    things = {
+        "decode Ogg Vorbis": lambda: [audio.decode(path) for path in paths],
+        "resample 44.1 to 32 kHz": lambda: [audio.resample(x, rate, RATE) for x, rate in decoded],
+        "round to 16 bits": lambda: [audio.to_int16(x) for x in resampled],
+        "encode FLAC": lambda: [audio.encode_flac(x, RATE) for x in whole],
+        "hash the samples": lambda: [audio.pcm_sha256(x) for x in whole],
+    }
+    times = compare(things, repeats=repeats)
+    total = sum(time.median for time in times.values())
+    rows = [
+        (name, 1000 * time.median / len(paths), f"{100 * time.median / total:.0f} %")
+        for name, time in times.items()
+    ]
+    print_table(("stage", "ms a clip", "share"), rows, "Where lassbench's time goes")
+
+
+def levels(paths: Sequence[Path], repeats: int) -> None:
+    """FLAC's compression levels: time against size."""
+    clips = [
+        audio.to_int16(audio.read_file(FileSource(str(p)), sample_rate_hz=RATE, seconds=SECONDS))
+        for p in paths
+    ]
+    rows = []
+    raw = sum(x.nbytes for x in clips)
+    for level in range(9):
+        sizes: list[int] = []
+        times = compare({"": partial(encode_all, clips, level / 8, sizes)}, repeats=repeats)
+        size = sum(sizes[: len(clips)])
+        rows.append((level, 1000 * times[""].median / len(clips), f"{100 * size / raw:.2f} %"))
+    print_table(("FLAC level", "ms a clip", "of the raw size"), rows, "Compression")
+
+
+def encode_all(clips: Sequence[np.ndarray], level: float, sizes: list[int]) -> None:
+    for x in clips:
+        memory = io.BytesIO()
+        sf.write(memory, x, RATE, format="FLAC", subtype="PCM_16", compression_level=level)
+        sizes.append(len(memory.getbuffer()))
