@@ -186,7 +186,7 @@ _COURSE: Mapping[str, tuple[list[str], list[str]]] = {
         ["that dies down", "that fades away", "getting quieter"],
     ),
     "swells": (
-        ["first louder, then more quietly"],
+        [", first louder, then more quietly"],
         ["that swells and dies down", "that rises and falls"],
     ),
 }
@@ -205,8 +205,13 @@ def _slots(scene: Applause) -> dict[str, list[str]]:
         "group": ["a large crowd", "a big audience", "a huge crowd", "a full audience", "a crowd"]
         if large
         else ["a small audience", "a small crowd", "a group of people", "an audience"],
-        "applauds": ["applauds", "claps", "claps and applauds", "breaks into applause"],
-        "gives": ["gives a round of applause", "gives applause", "shows its approval by clapping"],
+        "applauds": ["applauds", "claps", "claps and applauds"],
+        "gives": [
+            "gives a round of applause",
+            "gives applause",
+            "shows its approval by clapping",
+            "breaks into applause",
+        ],
         "clapping": ["clapping", "applauding"],
         "applause": ["loud applause", "applause", "a thick wash of applause", "roaring applause"]
         if large

@@ -278,7 +278,7 @@ def _slots(scene: Bells) -> dict[str, list[str]]:
         if note < 350
         else ["a high", "a bright"]
         if note > 1500
-        else ["a clear", "a ringing"]
+        else ["a clear", "a metallic"]
     )
     long = scene.decay_s > 1.2
     counted = scene.strikes and scene.kind != "bicycle"

@@ -224,7 +224,7 @@ def _slots(scene: Ducks) -> dict[str, list[str]]:
         "how_many": ["all at once", "over each other", "noisily"]
         if scene.flock > 4
         else ["in turn", "back and forth", "now and then"],
-        "course": ["in a series that gets quieter", "loudly at first, then more softly"]
+        "course": ["in a series that gets quieter", "strongly at first, then more softly"]
         if bird.dwindles and bird.series > 3
         else [],
         "swims": ["swims on the water", "floats on a pond"] if scene.water else [],

@@ -226,7 +226,7 @@ _PATTERNS_CROWD = (
 )
 _FLOW = {
     "constant": ["without stopping", "on and on", "the whole time", "continuously"],
-    "on and off": ["on and off", "in several bursts", "again and again with pauses between"],
+    "on and off": ["on and off", "in several bursts", "again and again, with pauses"],
     "brief": ["briefly", "for a moment", "for a short time"],
 }
 

@@ -247,7 +247,7 @@ def _slots(scene: Rain) -> dict[str, list[str]]:
     weight = scene.weight
     claps = scene.claps
     return {
-        "rain": ["rain", "the rain"] + (["raindrops"] if scene.dripping else []),
+        "rain": ["rain", "the rain"],
         "falls": {
             "heavy": ["pours down", "falls hard", "falls"],
             "drizzle": ["falls", "drizzles"],

@@ -222,7 +222,9 @@ def frame_times(grid: Grid, rate_hz: int) -> Array:
     the last one.
     """
     length = max(1, grid.sample_rate_hz // rate_hz)
-    return np.arange(-(-grid.samples // length) + 1) * (length / grid.sample_rate_hz)
+    return (
+        np.arange(-(-grid.samples // length) + 1, dtype=np.float64) * length / grid.sample_rate_hz
+    )
 
 
 def spread(frames: Array, grid: Grid) -> Array:
@@ -288,7 +290,8 @@ def damped_modes(
     states: [modes], complex amplitudes s at t = 0. Modes above the Nyquist frequency are left out.
     """
     keep = frequencies_hz < 0.95 * grid.nyquist_hz
-    poles = np.asarray(2j * np.pi * frequencies_hz - 1.0 / decays_s) / grid.sample_rate_hz
+    poles = np.asarray(2j * np.pi * frequencies_hz - 1.0 / decays_s, dtype=np.complex128)
+    poles /= grid.sample_rate_hz
     return Modes(poles[keep]).ring(states[keep], grid.count(seconds))
 
 

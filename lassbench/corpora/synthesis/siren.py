@@ -204,11 +204,13 @@ def _add_horn(out: Array, rng: np.random.Generator, grid: Grid) -> None:
 
 _PATTERNS_ONE = (
     "{a_siren} {wails} {where?}",
-    "{a_siren} {wails} {motion} {where?}",
+    "{a_siren} {wails} {motion}",
     "{vehicle} {drives} {with_siren}",
-    "{a_siren} {sounding} {motion?} {where?}",
-    "{sound} of {a_siren} {motion?} {where?}",
-    "{a_siren} {wails} {pitch} {where?}",
+    "{a_siren} {sounding} {motion?}",
+    "{a_siren} {sounding} {where?}",
+    "{sound} of {a_siren} {motion?}",
+    "{sound} of {a_siren} {where?}",
+    "{a_siren} {sounds} {pitch} {where?}",
     "{a_siren} {wails} {horn}",
     "{vehicle} sounds its siren {horn?} {where?}",
     "{pattern_noun} {where?}",
@@ -277,6 +279,7 @@ def _slots(scene: Sirens) -> dict[str, list[str]]:
         ],
         "vehicle": vehicle,
         "wails": [*wails, "sounds", "blares"],
+        "sounds": ["sounds", "blares", "is sounding"],
         "pitch": pitch,
         "pattern_noun": noun,
         "sounding": [f"{be} sounding", f"{be} going off", f"{be} blaring"],
@@ -296,9 +299,9 @@ def _slots(scene: Sirens) -> dict[str, list[str]]:
         }[siren.motion],
         "with_siren": ["with its siren on", "with the siren going", "with a blaring siren"],
         "horn": [
-            "and honks its horn",
             f"and an air horn sounds {times_word(scene.blasts)}",
             "and a deep horn blasts",
+            "and a truck horn honks",
         ]
         if scene.blasts
         else [],

@@ -321,9 +321,9 @@ _PATTERNS_ONE = (
     "{who} {speaks} {how?} {pause?}",
     "{who} is {speaking} {how?} {where?}",
     "{who} is {speaking} {pause?}",
-    "{where?} {who} {speaks} {how?}",
+    "{where}, {who} {speaks} {how?}",
     "{voice} {speaking} {how?} {where?}",
-    "{noun} {how?} {where?}",
+    "{noun} {where?}",
     "{kind} {where?}",
 )
 _PATTERNS_TWO = (
@@ -339,17 +339,13 @@ def _slots(scene: Speech) -> dict[str, list[str]]:
     man = scene.speakers[0].gender == "man"
     adjective = "male" if man else "female"
     who = (
-        ["A man", "A male voice", "An adult male", "A male speaker"]
+        ["a man", "a male voice", "an adult male", "a male speaker"]
         if man
-        else ["A woman", "A female voice", "An adult female", "A female speaker"]
+        else ["a woman", "a female voice", "an adult female", "a female speaker"]
     )
     return {
         "who": who,
-        "voice": [
-            f"A {adjective} voice",
-            f"The voice of a {'man' if man else 'woman'}",
-            f"One {adjective} person",
-        ],
+        "voice": [f"a {adjective} voice", f"the voice of a {'man' if man else 'woman'}"],
         "noun": [
             f"{adjective} speech",
             f"{'man' if man else 'woman'} talking",

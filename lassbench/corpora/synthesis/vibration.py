@@ -154,8 +154,7 @@ class Vibration:
             1.0 + 0.25 * wander(rng, grid, 2.0 * self.rate_hz)
         )
         count = grid.count(0.05)
-        modes = rng.uniform(0, 1, 7)
-        frequency: Array = 45.0 * (max(self.top_hz, 600.0) / 45.0) ** modes
+        frequency = np.geomspace(45.0, max(self.top_hz, 600.0), 7) * rng.uniform(0.8, 1.25, 7)
         body = damped_modes(
             grid,
             count / grid.sample_rate_hz,
@@ -165,7 +164,7 @@ class Vibration:
         )
         blow = noise(rng, grid, band(80, self.top_hz, order=2), taps=2048)
         level = between(rng, 0.05, 0.3) * np.abs(pulses) / np.abs(pulses).max()
-        return unit_rms(convolve((unit_rms(pulses), body))) + 2.5 * level * blow
+        return np.asarray(unit_rms(convolve((unit_rms(pulses), body))) + 2.5 * level * blow)
 
     def _gate(self, rng: np.random.Generator, grid: Grid) -> Array:
         """On and off of a phone's alarm, smooth over 30 ms; 1 for everything else."""
