@@ -2,5 +2,5 @@
 
 It reads entry and score files only: no audio, no models.  ``entries`` says what
 is on disk, ``checks`` what is refused, ``ranking`` who can be told apart from
-whom, ``tables`` and ``site`` what it looks like, ``publish`` where it goes.
+whom, ``tables`` and ``website`` what it looks like, ``publish`` where it goes.
 """

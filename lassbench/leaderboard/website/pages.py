@@ -1,0 +1,232 @@
+"""From standings to the files of the site."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from lassbench import __version__, files
+from lassbench.errors import UsageError
+from lassbench.leaderboard.entries import Leaderboard
+from lassbench.leaderboard.examples import Listening, Track
+from lassbench.leaderboard.ranking import MIN_COVERAGE, TABLE_METRICS, Row, Standings
+from lassbench.leaderboard.website import data, format
+from lassbench.leaderboard.tables import BREAKDOWN_VIEWS, write_tables
+from lassbench.scores import LIMIT_DB, METRICS, Cell
+
+#: Written into every site, so that only a site is ever replaced.
+MARKER = "lassbench-site.txt"
+
+_STATIC = Path(__file__).parent / "static"
+
+
+def build_site(
+    board: Leaderboard,
+    tables: Sequence[Standings],
+    out: Path,
+    *,
+    listening: Mapping[str, Listening] | None = None,
+) -> Path:
+    """Write the whole site into ``out``, replacing an earlier one; the path of its first page.
+
+    Raises
+    ------
+    UsageError
+        If ``out`` holds something that is not a site.
+    LassbenchError
+        If it cannot be written; an earlier site is then as it was.
+    """
+    files.check_output_folder(out, what="the site")
+    if out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file():
+        raise UsageError(
+            "this folder is not empty and holds no lassbench site",
+            where=out,
+            fix="name an empty folder, or remove what is in it",
+        )
+    files.replace_folder(out, lambda folder: _Site(board, tables, folder, listening or {}).write())
+    return out / "index.html"
+
+
+class _Site:
+    """One build: its templates, and the folder that it fills."""
+
+    def __init__(
+        self,
+        board: Leaderboard,
+        tables: Sequence[Standings],
+        folder: Path,
+        listening: Mapping[str, Listening],
+    ) -> None:
+        self.board, self.tables, self.folder, self.listening = board, tables, folder, listening
+        self.templates = _environment(board)
+
+    def write(self) -> None:
+        shutil.copytree(_STATIC, self.folder / "assets")
+        self._put(MARKER, f"A lassbench {__version__} leaderboard: open index.html.\n")
+        # GitHub's pages must not drop files whose names begin with an underscore.
+        self._put(".nojekyll", "")
+        self._page("index.html", "index.html", here="index", tables=self.tables)
+        self._page("reported.html", "reported.html", here="reported", reported=self.board.reported)
+        self._page("about.html", "about.html", here="about", **_about(self.tables))
+        write_tables(self.board, self.tables, self.folder / "tables")
+        for table in self.tables:
+            self._suite(table)
+
+    def _put(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Plain writes: the folder as a whole is moved into place at the end.
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+    def _page(self, template: str, name: str, **values: Any) -> None:
+        root = "../" * name.count("/")
+        found: Template = self.templates.get_template(template)
+        self._put(name, found.render(root=root, **{"here": "", **values}))
+
+    def _suite(self, table: Standings) -> None:
+        home = f"suites/{table.card.name}"
+        heard = self.listening.get(table.card.name)
+        common = {"table": table, "listening": heard is not None}
+        self._page("suite.html", f"{home}/index.html", **common, **_suite_values(table))
+        if not table.rows:
+            return
+        names = sorted((row.loaded.slug, row.name) for row in table.rows)
+        values = {"names": names, "defaults": _first_two(table)}
+        self._page("compare.html", f"{home}/compare.html", **common, **values)
+        queries = data.query_data(table)
+        self._put(f"{home}/data/suite.js", data.script("suite", data.suite_data(table)))
+        self._put(f"{home}/data/queries.js", data.script("queries", queries))
+        for row in table.rows:
+            slug = row.loaded.slug
+            own = data.system_values(row.loaded, table.metrics, queries["ids"])
+            self._put(f"{home}/data/system.{slug}.js", data.script(f"system:{slug}", own))
+            system = {"row": row, "links": _links(row), "breakdowns": _breakdowns(row, table)}
+            self._page("system.html", f"{home}/systems/{slug}.html", table=table, **system)
+        if heard is not None:
+            self._listen(table, heard, home)
+
+    def _listen(self, table: Standings, heard: Listening, home: str) -> None:
+        names = {row.loaded.slug: row for row in table.rows}
+        examples = []
+        for example in heard.content.examples:
+            tracks = [_track(track, names, table, example.query_id) for track in example.tracks]
+            examples.append({**example.model_dump(), "tracks": tracks})
+            for one in example.tracks:
+                for name in (one.audio, one.spectrogram):
+                    target = self.folder / home / "examples" / name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(heard.folder / name, target)
+        self._page(
+            "listen.html",
+            f"{home}/listen.html",
+            table=table,
+            examples=examples,
+            seconds=f"{heard.content.seconds:g}",
+            khz=f"{heard.content.max_hz / 1000:g}",
+        )
+
+
+def _environment(board: Leaderboard) -> Environment:
+    """Templates with autoescape, and the words and numbers that all pages share."""
+    environment = Environment(
+        loader=PackageLoader("lassbench.leaderboard.website"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    entries = [loaded for found in board.entries.values() for loaded in found]
+    environment.globals.update(
+        version=__version__,
+        entries=len(entries),
+        newest=max((loaded.entry.date for loaded in entries), default=""),
+        metrics=METRICS,
+        standings=format.STANDINGS,
+        query_types=format.QUERY_TYPES,
+        number=format.number,
+        interval=format.interval,
+        rank=format.rank,
+        ranks=format.ranks,
+        unit=format.unit,
+        parameters=format.parameters,
+        plain=_plain,
+        searchable=_searchable,
+    )
+    return environment
+
+
+def _plain(value: float | None) -> str:
+    """A number as scripts read it from an attribute; empty where there is none."""
+    found = data.rounded(value)
+    return "" if found is None else str(found)
+
+
+def _searchable(row: Row) -> str:
+    """What the search box looks through, in lower case, the name first."""
+    system = row.entry.score.system
+    parts = (row.name, system.authors, system.description, *system.trained_on)
+    return " ".join(" ".join(parts).lower().split())
+
+
+def _suite_values(table: Standings) -> dict[str, Any]:
+    entries = [row.entry for row in table.rows]
+    kinds = {entry.score.system.query_type for entry in entries}
+    breakdowns = [
+        by for by in BREAKDOWN_VIEWS if any(entry.score.breakdowns.get(by) for entry in entries)
+    ]
+    return {
+        "kinds": [kind for kind in format.QUERY_TYPES if kind in kinds],
+        "present": [one for one in format.STANDINGS if one in {e.standing for e in entries}],
+        "any_seen": any(row.notes for row in table.rows),
+        "seen": sorted({note for row in table.rows for note in row.notes}),
+        "breakdowns": breakdowns,
+        "has_breakdown": bool(breakdowns),
+    }
+
+
+def _first_two(table: Standings) -> tuple[str, str]:
+    """What the comparison page opens with: the two first of the table that have a rank."""
+    ranked = [row for row in table.rows if row.figures[table.sorted_by].rank is not None]
+    others = [row for row in table.rows if row not in ranked]
+    slugs = [row.loaded.slug for row in (*ranked, *others)]
+    return slugs[0], slugs[min(1, len(slugs) - 1)]
+
+
+def _links(row: Row) -> list[tuple[str, str]]:
+    links = [("home page", row.entry.score.system.url)] if row.entry.score.system.url else []
+    return [*links, *sorted(row.entry.links.items())]
+
+
+def _breakdowns(row: Row, table: Standings) -> list[tuple[str, list[tuple[str, Cell]]]]:
+    found = []
+    for by in BREAKDOWN_VIEWS:
+        groups = row.entry.score.breakdowns.get(by, {})
+        cells = [(v, cells[table.sorted_by]) for v, cells in sorted(groups.items())]
+        if cells:
+            found.append((by, cells))
+    return found
+
+
+def _track(
+    track: Track, names: Mapping[str, Row], table: Standings, query_id: str
+) -> dict[str, Any]:
+    label = {"mixture": "Mixture", "target": "Target"}.get(track.role) or names[track.system].name
+    score = ""
+    if track.role == "estimate":
+        loaded = names[track.system].loaded
+        if query_id in loaded.query_ids:
+            value = loaded.rows.column(table.sorted_by)[loaded.query_ids.index(query_id)].as_py()
+            unit = METRICS[table.sorted_by].unit
+            score = f"{METRICS[table.sorted_by].title} {format.number(value)} {unit}".strip()
+    return {**track.model_dump(), "label": label, "score": score}
+
+
+def _about(tables: Sequence[Standings]) -> dict[str, Any]:
+    kinds = {table.card.kind for table in tables} or {"separation"}
+    shown = [name for kind, names in TABLE_METRICS.items() if kind in kinds for name in names]
+    return {"shown": shown, "least": MIN_COVERAGE, "limit": f"{LIMIT_DB:g}"}
