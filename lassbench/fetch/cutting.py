@@ -23,10 +23,6 @@ from lassbench.fetch.failures import (
 from lassbench.records import Clip
 from lassbench.resampling import resample
 
-#: A medium at most this much longer than a clip is taken for the clip itself,
-#: already cut by somebody; a longer one for the whole video.
-ALREADY_CUT_S = 1.0
-
 #: YouTube tells durations in whole seconds, and streams of one video differ by
 #: as much; less than this is not worth a flag.
 TOLERANCE_S = 1.5
@@ -117,39 +113,6 @@ def failure_of(fault: AudioFault, clip: Clip) -> SourceFailure:
             f"({fault.reason})"
         )
     return SourceFailure(kind, message)
-
-
-def duration_s(path: Path) -> float | None:
-    """How long a file plays, in seconds, by its header; ``None`` if it does not say.
-
-    Raises
-    ------
-    SourceFailure
-        If it is not audio.
-    """
-    try:
-        header = audio.probe(path)
-        return header.frames / header.rate
-    except AudioFault as fault:
-        if fault.kind != "not-audio":
-            raise SourceFailure(_FAULTS.get(fault.kind, UNKNOWN), fault.reason) from fault
-    import av
-
-    try:
-        with av.open(f"file:{path}") as container:
-            return None if container.duration is None else container.duration / av.time_base
-    except (av.error.FFmpegError, ValueError) as error:
-        reason = f"cannot be decoded ({str(error).split(': ')[0]})"
-        raise SourceFailure(REFUSED, reason) from error
-
-
-def is_already_cut(media_s: float | None, clip: Clip, seconds: float) -> bool:
-    """Whether a medium that plays ``media_s`` is the clip itself and not its video.
-
-    A clip that begins at 0 of a short video is the same either way.
-    """
-    length = clip.end_s - clip.start_s if clip.end_s > clip.start_s else seconds
-    return media_s is not None and media_s <= length + ALREADY_CUT_S
 
 
 def finish(sound: Sound, clip: Clip, *, sample_rate_hz: int, seconds: float) -> Landed:

@@ -194,10 +194,13 @@ SILENT = FailureClass("silent", "gone", advice="no mixture can use a clip withou
 ABSENT = FailureClass(
     "absent", "next", advice="name another source with --audio, such as --audio youtube"
 )
+UNFIT = FailureClass(
+    "unfit", "next", advice="replace the file by one that holds the clip, or its whole video"
+)
 WORKER_DIED = FailureClass("worker-died", "back-off", advice="run the same command again")
 
 CLASSES: dict[str, FailureClass] = {
-    row.name: row for row in (*TABLE, UNKNOWN, SILENT, ABSENT, WORKER_DIED)
+    row.name: row for row in (*TABLE, UNKNOWN, SILENT, ABSENT, UNFIT, WORKER_DIED)
 }
 
 #: Classes whose failures in a row stop the run: they say something about this

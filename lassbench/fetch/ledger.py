@@ -26,8 +26,10 @@ States of a clip
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -71,6 +73,7 @@ CREATE TABLE clips (
 CREATE UNIQUE INDEX clips_window ON clips (youtube_id, start_s) WHERE youtube_id <> '';
 CREATE TABLE runs (
     run         INTEGER PRIMARY KEY,
+    mark        TEXT NOT NULL UNIQUE,
     host        TEXT NOT NULL,
     started_at  TEXT NOT NULL,
     ended_at    TEXT NOT NULL DEFAULT '',
@@ -104,6 +107,7 @@ class Entry:
     """A clip's row."""
 
     clip_id: str
+    position: int
     youtube_id: str
     start_s: float
     end_s: float
@@ -224,8 +228,10 @@ class Ledger:
 
     # -- clips --------------------------------------------------------------
 
-    def register(self, clips: Sequence[Clip]) -> None:
+    def register(self, clips: Sequence[Clip], positions: Mapping[str, int]) -> None:
         """Enter ``clips``; those that are there keep their state.
+
+        ``positions`` gives each one's place in the whole corpus, by clip id.
 
         Raises
         ------
@@ -235,8 +241,16 @@ class Ledger:
         """
         self._check_windows(clips)
         rows = [
-            (clip.clip_id, at, clip.youtube_id, clip.start_s, clip.end_s, clip.split, clip.concept)
-            for at, clip in enumerate(clips)
+            (
+                clip.clip_id,
+                positions[clip.clip_id],
+                clip.youtube_id,
+                clip.start_s,
+                clip.end_s,
+                clip.split,
+                clip.concept,
+            )
+            for clip in clips
         ]
         with self.transaction():
             self.db.executemany(
@@ -279,8 +293,8 @@ class Ledger:
     def entries(self, where: str = "", values: Sequence[object] = ()) -> Iterator[Entry]:
         """The clips' rows in the corpus's order; ``where`` is SQL of the package's own."""
         query = (
-            "SELECT clip_id, youtube_id, start_s, end_s, split, concept, state, class, message,"
-            " source, pcm_sha256, flags, changed_at FROM clips "
+            "SELECT clip_id, position, youtube_id, start_s, end_s, split, concept, state, class,"
+            " message, source, pcm_sha256, flags, changed_at FROM clips "
             f"{where} ORDER BY position, clip_id"
         )
         for *told, flags, changed_at in self.db.execute(query, values):
@@ -331,8 +345,8 @@ class Ledger:
     def begin_run(self, host: str, version: str, options: dict[str, object]) -> None:
         """Enter a run; its attempts carry its number."""
         cursor = self.db.execute(
-            "INSERT INTO runs (host, started_at, lassbench, options) VALUES (?, ?, ?, ?)",
-            (host, now(), version, json.dumps(options, sort_keys=True)),
+            "INSERT INTO runs (mark, host, started_at, lassbench, options) VALUES (?, ?, ?, ?, ?)",
+            (_mark(host), host, now(), version, json.dumps(options, sort_keys=True)),
         )
         self.run = int(cursor.lastrowid or 0)
 
@@ -371,10 +385,27 @@ class Ledger:
             )
         )
 
+    def same_audio(self) -> dict[str, list[str]]:
+        """Clips whose samples equal those of other clips, and which those are."""
+        groups = self.db.execute(
+            "SELECT json_group_array(clip_id) FROM clips WHERE state = 'done'"
+            " GROUP BY pcm_sha256 HAVING count(*) > 1"
+        )
+        found: dict[str, list[str]] = {}
+        for (group,) in groups:
+            names = sorted(json.loads(group))
+            found |= {name: [other for other in names if other != name] for name in names}
+        return found
+
     def last_attempt_at(self, source: str) -> datetime | None:
         """When ``source`` was last asked for anything."""
         row = self.db.execute("SELECT max(at) FROM attempts WHERE source = ?", (source,)).fetchone()
         return datetime.fromisoformat(row[0]) if row and row[0] else None
+
+
+def _mark(host: str) -> str:
+    # Two ledgers that are merged must tell their runs apart.
+    return f"{host}-{os.getpid()}-{time.time_ns()}"
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

@@ -24,7 +24,7 @@ from lassbench.fetch.options import FetchOptions
 from lassbench.fetch.pacing import RunStopped
 from lassbench.fetch.planning import Job, plan, recover
 from lassbench.fetch.shards import select
-from lassbench.fetch.sources import FolderSource, Shop
+from lassbench.fetch.sources import KeptSource, Shop
 from lassbench.files import check_output_folder, folder_lock, remove_leavings
 from lassbench.records import Clip
 
@@ -88,7 +88,7 @@ def fetch(clips: Sequence[Clip], out: Path, options: FetchOptions) -> FetchSumma
     mine = select(clips, options.shard)
     with folder_lock(out, what="the dataset folder"), Ledger.open(out) as ledger:
         _clear(out)
-        ledger.register(mine)
+        ledger.register(mine, {clip.clip_id: at for at, clip in enumerate(clips)})
         recover(
             ledger,
             out / CLIPS,
@@ -113,11 +113,12 @@ def _summary(
 ) -> FetchSummary:
     wanted = {clip.clip_id for clip in clips}
     states: dict[str, int] = {}
+    same = ledger.same_audio()
     flagged = 0
     for entry in ledger.entries():
         if entry.clip_id in wanted:
             states[entry.state] = states.get(entry.state, 0) + 1
-            flagged += bool(entry.flags)
+            flagged += bool(entry.flags) or entry.clip_id in same
     return FetchSummary(len(wanted), states, settled, flagged, elapsed_s)
 
 
@@ -125,7 +126,7 @@ def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions
     shop = Shop(out / SCRATCH)
     sources = options.sources
     if (out / SOURCES).is_dir():
-        sources = (FolderSource(str((out / SOURCES).resolve()), videos=True), *sources)
+        sources = (KeptSource(str((out / SOURCES).resolve())), *sources)
     jobs = plan(ledger, clips, sources, retry=options.retry, cookies=options.cookies)
     jobs = _in_reading_order(jobs, shop)[: options.limit or None]
     if not jobs:

@@ -1,7 +1,7 @@
 """Where a clip's audio may come from; sources are asked one after the other.
 
 ``--audio FOLDER``
-    Files named for the clip: ``Y<youtube_id>.wav`` and the like.
+    Files named for their clips: ``Y<youtube_id>.wav`` and the like.
 ``--audio 'https://host/{youtube_id}.opus'``
     Any address that fsspec opens, with the clip's fields in braces.
 ``--audio hf://datasets/user/name``
@@ -23,14 +23,10 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from lassbench.errors import UsageError
-from lassbench.fetch.failures import ABSENT, TRANSIENT, SourceFailure, classify
-from lassbench.records import Clip
+from lassbench.fetch.failures import ABSENT, TRANSIENT, UNFIT, SourceFailure, classify
+from lassbench.records import AudioSource, Clip, FileSource, MissingSource
 
 Made = TypeVar("Made")
-
-#: Sound files that a folder is searched for, in this order.
-_BEST_FIRST = "flac wav ogg opus webm m4a mp3 aac mka mp4 aiff"
-EXTENSIONS = tuple(_BEST_FIRST.split())
 
 #: Fields that an address template may have.
 FIELDS = ("youtube_id", "clip_id", "start_s", "end_s", "start_ms", "end_ms", "split", "concept")
@@ -122,14 +118,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class FolderSource:
-    """Files in a folder (or one level below it), cut already or whole.
-
-    ``videos`` says that the files are whole videos; without it a file no longer
-    than a clip is taken for the clip, a longer one for its video.
+    """Files in a folder of any depth, cuts or whole videos, under the names that
+    :mod:`lassbench.corpora.audio_folders` knows.
     """
 
     path: str
-    videos: bool = False
     paced = False
     via = ""
 
@@ -140,53 +133,64 @@ class FolderSource:
 
     def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
         """The clip's file, decoded."""
+        from lassbench.corpora.audio_folders import AudioFolders
+        from lassbench.manifests import ClipRow
+
+        index = shop.share(self, lambda: AudioFolders((self.path,)))
+        row = ClipRow(clip.youtube_id, clip.start_s, clip.end_s, (), "", clip.concept, clip.tags)
+        return _read(index.locate(row), clip, seconds)
+
+
+@dataclass(frozen=True)
+class KeptSource:
+    """Whole videos that earlier runs kept (``--keep-source``)."""
+
+    path: str
+    paced = False
+    via = ""
+    name = "kept"
+
+    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+        """The clip's video, decoded."""
         from lassbench.fetch import cutting
 
-        index = shop.share(self, lambda: _index(Path(self.path)))
-        found = next((index[stem] for stem in _stems(clip) if stem in index), None)
-        if found is None:
-            raise SourceFailure(ABSENT, f"no file of this clip in {self.path}")
-        return read_medium(found, clip, seconds, videos=self.videos, received=0, cutting=cutting)
+        found = sorted(Path(self.path).glob(f"Y{clip.youtube_id}.*"))
+        if not clip.youtube_id or not found:
+            raise SourceFailure(ABSENT, "this video was not kept")
+        samples, rate = cutting.decode(found[0], clip, seconds=seconds, cut=True)
+        return cutting.Sound(samples, rate)
 
 
-def read_medium(
-    path: Path, clip: Clip, seconds: float, *, videos: bool, received: int, cutting: Any
-) -> Any:
-    """Decode a file that may be the clip or its video."""
-    media_s = cutting.duration_s(path)
-    cut = videos or not cutting.is_already_cut(media_s, clip, seconds)
-    samples, rate = cutting.decode(path, clip, seconds=seconds, cut=cut)
-    return cutting.Sound(samples, rate, media_s if cut else None, received)
+def read_medium(path: Path, clip: Clip, seconds: float) -> Any:
+    """Decode a transferred file that may be the clip or its video.
+
+    Raises
+    ------
+    SourceFailure
+        If it is neither, or cannot be decoded.
+    """
+    from lassbench.corpora.audio_folders import part_of
+
+    return _read(part_of(str(path), clip), clip, seconds, received=path.stat().st_size)
 
 
-def _stems(clip: Clip) -> list[str]:
-    named = [clip.clip_id]
-    if clip.youtube_id:
-        # AudioSet tools append the start in seconds, six digits or milliseconds.
-        starts = (f"{clip.start_s:g}", f"{int(clip.start_s):06d}", str(round(1000 * clip.start_s)))
-        stems = [clip.youtube_id, *(f"{clip.youtube_id}_{start}" for start in starts)]
-        named += [f"{letter}{stem}" for stem in stems for letter in ("Y", "")]
-    return named
+def _read(found: AudioSource, clip: Clip, seconds: float, received: int = 0) -> Any:
+    from lassbench.fetch import cutting
 
-
-def _index(folder: Path) -> dict[str, Path]:
-    rank = {f".{extension}": at for at, extension in enumerate(EXTENSIONS)}
-    files = [*folder.glob("*"), *folder.glob("*/*")]
-    sounds = [path for path in files if path.suffix.lower() in rank and path.is_file()]
-    sounds.sort(key=lambda path: (len(path.parts), rank[path.suffix.lower()], str(path)))
-    index: dict[str, Path] = {}
-    for path in sounds:
-        index.setdefault(path.stem, path)
-    return index
+    if isinstance(found, MissingSource):
+        kind = ABSENT if found.kind == "missing" else UNFIT
+        raise SourceFailure(kind, found.reason, received=received)
+    assert isinstance(found, FileSource)
+    cut = found.start_s is not None
+    samples, rate = cutting.decode(Path(found.path), clip, seconds=seconds, cut=cut)
+    return cutting.Sound(samples, rate, received=received)
 
 
 @dataclass(frozen=True)
 class TemplateSource:
     """An address made from the clip's fields, opened with fsspec.
 
-    A template that names the window (``{start_s}``, ``{start_ms}``) or the
-    clip gives clips; one that names only the video may give either, told apart
-    by how long it plays.
+    What is there may be the clip or its whole video, told apart by its length.
     """
 
     template: str
@@ -200,12 +204,7 @@ class TemplateSource:
 
     def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
         """What is at the clip's address, decoded."""
-        from lassbench.fetch import cutting
-
-        url = self.url(clip)
-        path = _download(url, shop.media, clip)
-        size = path.stat().st_size
-        return read_medium(path, clip, seconds, videos=False, received=size, cutting=cutting)
+        return read_medium(_download(self.url(clip), shop.media, clip), clip, seconds)
 
     def url(self, clip: Clip) -> str:
         """The clip's address."""

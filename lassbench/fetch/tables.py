@@ -70,8 +70,6 @@ class TableSource:
 
     def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
         """The clip's row, decoded."""
-        from lassbench.fetch import cutting
-
         place = self._place(self._index(shop), clip)
         if place is None:
             raise SourceFailure(ABSENT, f"no row of this clip in {self.spec}")
@@ -82,7 +80,7 @@ class TableSource:
         shop.media.mkdir(parents=True, exist_ok=True)
         path = shop.media / f"{clip.clip_id}{Path(named).suffix[:8]}"
         path.write_bytes(data)
-        return read_medium(path, clip, seconds, videos=False, received=len(data), cutting=cutting)
+        return read_medium(path, clip, seconds)
 
     def _index(self, shop: Shop) -> dict[tuple[str, float | None], Place]:
         return shop.share((self, "index"), self._read_index)

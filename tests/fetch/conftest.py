@@ -27,7 +27,7 @@ if str(PLUGIN) not in sys.path:
 def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
     with Site() as running:
         monkeypatch.setenv("LASSBENCH_TEST_SITE", running.url)
-        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PLUGIN), os.getcwd()]))
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PLUGIN), str(Path.cwd())]))
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         yield running
 

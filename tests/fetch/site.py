@@ -50,7 +50,7 @@ REASONS: dict[str, tuple[str, str, str]] = {
 #: What the media server does wrong.
 MEDIA_FAULTS = {
     *("forbidden", "forbidden-once", "cut-off", "cut-off-once", "empty", "html", "slow"),
-    *("server-error", "stalls", "gone"),
+    *("server-error", "stalls", "gone", "no-ranges"),
 }
 
 
@@ -59,7 +59,7 @@ class Video:
     """One video of the site.
 
     ``behaviour`` is a key of :data:`REASONS`, one of :data:`MEDIA_FAULTS`,
-    ``video-only``, ``http-429``, ``http-503``, or ``""`` for a good one.
+    ``images-only``, ``http-429``, ``http-503``, or ``""`` for a good one.
     """
 
     data: bytes = b""
@@ -100,22 +100,30 @@ class Site:
         self.log: list[Hit] = []
         self.mood: Callable[[str], str | None] = lambda _: None
         self.delay_s = 0.0
-        handler = type("Handler", (_Handler,), {"site": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
+        self._port = 0
+        self.up()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> Site:
-        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.down()
+
+    def up(self) -> None:
+        """Answer, at the same address as before."""
+        handler = type("Handler", (_Handler,), {"site": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), handler)
+        self._server.daemon_threads = True
+        self._port = self._server.server_address[1]
+        serve = self._server.serve_forever
+        threading.Thread(target=serve, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def down(self) -> None:
+        """Refuse connections, as a machine without a network would see it."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -179,8 +187,14 @@ class Site:
                 "lengthSeconds": str(int(video.told_s)),
                 "isLiveContent": False,
             },
+            # What is left without a JavaScript runtime or a PO token: images.
             "streamingData": {
-                "adaptiveFormats": [picture] if behaviour == "video-only" else [picture, audio]
+                "adaptiveFormats": [] if behaviour == "images-only" else [picture, audio]
+            },
+            "storyboards": {
+                "playerStoryboardSpecRenderer": {
+                    "spec": "https://i.ytimg.com/sb/x/L$L/$N.jpg|48#27#100#10#10#0#default#rs"
+                }
             },
         }
 
@@ -240,7 +254,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._stream(video_id, video, fault, first=first)
 
     def _stream(self, video_id: str, video: Video, fault: str, *, first: bool) -> None:
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        wanted = "" if fault == "no-ranges" else self.headers.get("Range", "")
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", wanted)
         size = len(video.data)
         start = int(asked[1]) if asked else 0
         stop = min(size, int(asked[2]) + 1) if asked and asked[2] else size
@@ -253,7 +268,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "cut-off" or (fault == "cut-off-once" and first):
             self._send("media", video_id, status, part, "audio/webm", headers, sent=half)
         elif fault == "stalls":
-            self._send("media", video_id, status, part, "audio/webm", headers, sent=half, stall=True)
+            self._send(
+                "media", video_id, status, part, "audio/webm", headers, sent=half, stall=True
+            )
         elif fault == "slow":
             self._send("media", video_id, status, part, "audio/webm", headers, slow_s=1.0)
         else:

@@ -1,0 +1,87 @@
+"""Any list of clips as something to fetch: a CSV of video ids and starts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lassbench.corpora.base import Row, in_order, read_table
+from lassbench.errors import Fault, FaultsError
+from lassbench.records import CLIP_SECONDS, SPLITS, Clip, Split
+
+_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+
+#: Names that lists in use give to these columns.
+_STARTS = ("start_s", "start_time", "start_seconds", "start")
+_ENDS = ("end_s", "end_time", "end_seconds", "end")
+
+
+def read_list(path: Path, *, seconds: float = CLIP_SECONDS) -> list[Clip]:
+    """The clips that a CSV file lists, each window once.
+
+    Columns: ``youtube_id``; ``start_s``, ``start_time``, ``start_seconds`` or
+    ``start``; and if they are there an end, ``split``, ``concept`` and
+    ``caption``.  AudioCaps's own files are such lists.  A clip's id is
+    ``Y<youtube_id>``, with the start in milliseconds appended where one video
+    has several windows.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing.
+    FaultsError
+        Listing every bad row.
+    """
+    rows = read_table(path, ["youtube_id"], one_of=[_STARTS])
+    faults: list[Fault] = []
+    windows: dict[tuple[str, float], tuple[float, Row]] = {}
+    for row in rows:
+        window = _window(row, seconds, faults)
+        if window is not None:
+            windows.setdefault(window[:2], (window[2], row))
+    if faults:
+        raise FaultsError("rows that name no clip", faults, where=path, fix="correct these lines")
+    several = {name for name, _ in windows}
+    counts = (
+        {name: sum(key[0] == name for key in windows) for name in several}
+        if len(several) != len(windows)
+        else {}
+    )
+    return in_order(
+        _clip(name, start, end, row, alone=counts.get(name, 1) == 1)
+        for (name, start), (end, row) in windows.items()
+    )
+
+
+def _window(row: Row, seconds: float, faults: list[Fault]) -> tuple[str, float, float] | None:
+    name = row["youtube_id"]
+    told = next((row[column] for column in _STARTS if row[column]), "")
+    ends = next((row[column] for column in _ENDS if row[column]), "")
+    if not _ID.fullmatch(name):
+        faults.append(Fault("id", row.where, f"{name!r} is not a YouTube id"))
+        return None
+    try:
+        start = float(told)
+        end = float(ends) if ends else start + seconds
+    except ValueError:
+        faults.append(Fault("time", row.where, f"{told!r} or {ends!r} is not a time in seconds"))
+        return None
+    if not 0 <= start < end < float("inf"):
+        faults.append(Fault("time", row.where, f"from {start:g} to {end:g} s is no window"))
+        return None
+    return name, start, end
+
+
+def _clip(name: str, start: float, end: float, row: Row, *, alone: bool) -> Clip:
+    told: str = row["split"]
+    split: Split = next((known for known in SPLITS if known == told), "train")
+    return Clip(
+        clip_id=f"Y{name}" if alone else f"Y{name}_{round(1000 * start)}",
+        concept=row["concept"] or "unknown",
+        split=split,
+        captions=(row["caption"],) if row["caption"] else (),
+        youtube_id=name,
+        start_s=start,
+        end_s=end,
+        attribution=f"https://www.youtube.com/watch?v={name}",
+    )

@@ -1,0 +1,195 @@
+"""Join what several hosts fetched: their clips and their ledgers, into one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
+from lassbench.fetch.ledger import FILE_NAME, Entry, Ledger
+from lassbench.fetch.loop import CLIPS
+from lassbench.files import atomic_path, check_output_folder, folder_lock
+
+#: Which of two states of one clip is kept: what is known of it weighs more.
+_WEIGHT = {
+    "done": 6,
+    "gone": 5,
+    "waiting": 4,
+    "unconfirmed": 3,
+    "failed": 2,
+    "pending": 1,
+    "landing": 0,
+}
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What came of a merge: clips in all, clips done, files copied, clips that differ."""
+
+    total: int
+    done: int
+    copied: int
+    differing: tuple[str, ...]
+
+
+def merge(parts: Sequence[Path], out: Path) -> Merged:
+    """Join ``parts`` into ``out``.
+
+    A clip that several parts have is taken from the first; where their samples
+    differ (hosts were served different encodings) that is reported.  Merging
+    the same parts again changes nothing.  ``out`` may hold a fetch already,
+    which then counts as the first part.
+
+    Raises
+    ------
+    UsageError
+        If a part is missing or is ``out`` itself.
+    LassbenchError
+        If a part has no ledger, a done clip's file is missing, or a folder is in use.
+    FaultsError
+        If the parts disagree about a clip's window.
+    """
+    for part in parts:
+        if not (part / FILE_NAME).is_file():
+            raise UsageError(
+                "not a fetched folder", where=part, expected=f"a {FILE_NAME}", fix="check the path"
+            )
+        if out.exists() and part.resolve() == out.resolve():
+            raise UsageError("a part cannot be the output", where=part, fix="name another -o")
+        check_output_folder(part, what="the part (its lock)")
+    check_output_folder(out, what="the output folder")
+    copied, differing = 0, []
+    with folder_lock(out, what="the dataset folder"), Ledger.open(out) as ledger:
+        for part in parts:
+            with folder_lock(part, what="the part"), Ledger.read(part) as other:
+                more, odd = _join(ledger, other, part, out)
+            copied += more
+            differing += odd
+        entries = list(ledger.entries())
+    done = sum(entry.state == "done" for entry in entries)
+    return Merged(len(entries), done, copied, tuple(differing))
+
+
+def _join(ledger: Ledger, other: Ledger, part: Path, out: Path) -> tuple[int, list[str]]:
+    mine = {entry.clip_id: entry for entry in ledger.entries()}
+    theirs = list(other.entries())
+    _check_windows(mine, theirs, part)
+    taken = [
+        entry
+        for entry in theirs
+        if entry.clip_id not in mine or _WEIGHT[entry.state] > _WEIGHT[mine[entry.clip_id].state]
+    ]
+    differing = [
+        entry.clip_id
+        for entry in theirs
+        if entry.state == "done"
+        and entry.clip_id in mine
+        and mine[entry.clip_id].state == "done"
+        and mine[entry.clip_id].pcm_sha256 != entry.pcm_sha256
+    ]
+    copied = sum(_copy(entry, part, out) for entry in taken if entry.state == "done")
+    # Files first: a merge that is killed leaves files that the next one finds.
+    with ledger.transaction():
+        _take_entries(ledger, taken)
+        _take_attempts(ledger, other)
+    return copied, differing
+
+
+def _check_windows(mine: dict[str, Entry], theirs: Sequence[Entry], part: Path) -> None:
+    faults = [
+        Fault(
+            "other-window",
+            entry.clip_id,
+            f"is {there.youtube_id} at {there.start_s:g} s in one part and {entry.youtube_id} at "
+            f"{entry.start_s:g} s in another",
+        )
+        for entry in theirs
+        if (there := mine.get(entry.clip_id))
+        and (there.youtube_id, there.start_s, there.end_s)
+        != (entry.youtube_id, entry.start_s, entry.end_s)
+    ]
+    if faults:
+        raise FaultsError(
+            "the parts are of different corpora",
+            faults,
+            where=part,
+            fix="merge parts of one corpus",
+        )
+
+
+def _copy(entry: Entry, part: Path, out: Path) -> bool:
+    source = part / CLIPS / f"{entry.clip_id}.flac"
+    target = out / CLIPS / source.name
+    if not source.is_file():
+        raise LassbenchError(
+            "the ledger says that this clip is done, but its file is missing",
+            where=source,
+            fix="run the fetch of that part again",
+        )
+    if target.is_file() and target.stat().st_size == source.stat().st_size:
+        return False
+    with atomic_path(target) as temporary:
+        try:
+            # Clips are never written over, so one file can serve both folders.
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+    return True
+
+
+def _take_entries(ledger: Ledger, entries: Sequence[Entry]) -> None:
+    ledger.db.executemany(
+        "INSERT INTO clips (clip_id, position, youtube_id, start_s, end_s, split, concept, state,"
+        " class, message, source, pcm_sha256, flags, changed_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (clip_id) DO UPDATE SET state = excluded.state, class = excluded.class,"
+        " message = excluded.message, source = excluded.source, pcm_sha256 = excluded.pcm_sha256,"
+        " flags = excluded.flags, changed_at = excluded.changed_at",
+        [
+            (
+                entry.clip_id,
+                entry.position,
+                entry.youtube_id,
+                entry.start_s,
+                entry.end_s,
+                entry.split,
+                entry.concept,
+                "pending" if entry.state == "landing" else entry.state,
+                entry.kind,
+                entry.message,
+                entry.source,
+                entry.pcm_sha256,
+                json.dumps(entry.flags),
+                entry.changed_at,
+            )
+            for entry in entries
+        ],
+    )
+
+
+def _take_attempts(ledger: Ledger, other: Ledger) -> None:
+    """Copy the other ledger's runs and attempts, those that are not here already."""
+    columns = "mark, host, started_at, ended_at, ending, lassbench, options"
+    there = {mark for (mark,) in ledger.db.execute("SELECT mark FROM runs")}
+    for number, *told in other.db.execute(f"SELECT run, {columns} FROM runs").fetchall():
+        if told[0] in there:
+            continue
+        cursor = ledger.db.execute(f"INSERT INTO runs ({columns}) VALUES (?,?,?,?,?,?,?)", told)
+        _copy_attempts(ledger.db, other.db, number, int(cursor.lastrowid or 0))
+
+
+def _copy_attempts(
+    to: sqlite3.Connection, from_: sqlite3.Connection, number: int, new_number: int
+) -> None:
+    columns = (
+        "clip_id, youtube_id, start_s, at, source, via, class, message, yt_dlp, bytes, seconds"
+    )
+    rows = from_.execute(f"SELECT {columns} FROM attempts WHERE run = ?", (number,))
+    to.executemany(
+        f"INSERT INTO attempts (run, {columns}) VALUES ({new_number}, ?,?,?,?,?,?,?,?,?,?,?)", rows
+    )
