@@ -33,6 +33,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "Rebuild the frozen lists from the metadata and compare.",
     ),
     "freeze": ("freeze", "Freeze a test suite of a dataset and export its audio."),
+    "import-suite": (
+        "import_suite",
+        "Import AudioSep's or DCASE 2024 Task 9's evaluation list as a suite.",
+    ),
     "train-baseline": ("train_baseline", "Train a reference system (lassnet, unet)."),
     "import-checkpoint": ("import_checkpoint", "Import the authors' released checkpoint."),
     "separate": ("separate", "Run a system over a suite, or over one audio file."),

@@ -1,0 +1,230 @@
+"""The lists: their formats, read row by row."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from lassbench import tables
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
+from lassbench.records import Mixture, Query, QueryType
+
+_Layout = Literal["numbered", "paired", "columns", "mixed here"]
+
+
+@dataclass(frozen=True)
+class ListFormat:
+    """How one of the lists is written, and what its authors make of it.
+
+    Attributes
+    ----------
+    columns
+        The header; a name may stand twice.
+    layout
+        ``numbered``: segment-<idx>.wav and mixture-<idx>.wav; ``paired``: the
+        last two columns are source and mixture; ``columns``: mix_wav and
+        s0_wav; ``mixed here``: source and noise.
+    rate
+        The rate in Hz at which its authors evaluate.
+    query_type
+        ``caption``, or ``tag`` where the text is a class name.
+    average
+        How its authors average.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    layout: _Layout
+    rate: int
+    query_type: QueryType
+    average: str
+
+
+_OVER_MIXTURES = "mean over mixtures"
+_NUMBERED = ("idx", "caption", "src_wav", "noise_wav")
+FORMATS: dict[str, ListFormat] = {
+    "audiosep-audiocaps": ListFormat(
+        "AudioSep: AudioCaps",
+        ("idx", "caption", "labels", "src_wav", "noise_wav"),
+        "numbered",
+        32000,
+        "caption",
+        _OVER_MIXTURES,
+    ),
+    "audiosep-esc50": ListFormat(
+        "AudioSep: ESC-50", _NUMBERED, "numbered", 32000, "tag", _OVER_MIXTURES
+    ),
+    "audiosep-music": ListFormat(
+        "AudioSep: MUSIC", _NUMBERED, "numbered", 32000, "tag", "mean of class means"
+    ),
+    "audiosep-clotho": ListFormat(
+        "AudioSep: Clotho",
+        (*_NUMBERED, "noise_wav"),
+        "numbered",
+        32000,
+        "caption",
+        _OVER_MIXTURES,
+    ),
+    "audiosep-audioset": ListFormat(
+        "AudioSep: AudioSet", _NUMBERED, "paired", 32000, "tag", "median per class, then mean"
+    ),
+    "audiosep-vggsound": ListFormat(
+        "AudioSep: VGGSound+",
+        ("file_id", "mix_wav", "s0_wav", "s0_text", "s1_wav", "s1_text"),
+        "columns",
+        32000,
+        "tag",
+        _OVER_MIXTURES,
+    ),
+    "dcase2024-task9": ListFormat(
+        "DCASE 2024 Task 9: synthetic validation",
+        ("source", "noise", "snr", "caption"),
+        "mixed here",
+        16000,
+        "caption",
+        _OVER_MIXTURES,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ExternalRow:
+    """One row of a list: a mixture, its query, and the files it is made of.
+
+    ``snr_db`` is ``None`` where ``second`` is the mixture itself, and the power
+    SNR to mix at where it is the noise.
+    """
+
+    where: str
+    mixture: Mixture
+    query: Query
+    noise_concept: str
+    source: str
+    second: str
+    snr_db: float | None
+
+
+def read_list(path: Path, kind: str, *, name: str = "") -> list[ExternalRow]:
+    """Read a list in the format called ``kind``.
+
+    Raises
+    ------
+    UsageError
+        If there is no such format.
+    LassbenchError
+        If the header is another one.
+    FaultsError
+        If a row is bad: every bad row, with file and line.
+    """
+    form = list_format(kind)
+    name = name or kind
+    reader = csv.reader(io.StringIO(tables.read_text(path), newline=""))
+    header = tuple(cell.strip() for cell in next(reader, []))
+    if header != form.columns:
+        raise LassbenchError(
+            f"this is no list of the format {kind}",
+            where=f"{path}:1",
+            expected=",".join(form.columns),
+            got=",".join(header),
+            fix=f"name another --format: {', '.join(FORMATS)}",
+        )
+    faults: list[Fault] = []
+    rows: dict[str, ExternalRow] = {}
+    for number, values in enumerate((values for values in reader if values), start=1):
+        where = f"{path}:{reader.line_num}"
+        if len(values) != len(header):
+            reason = f"has {len(values)} cells, the header {len(header)}"
+            faults.append(Fault("cells", where, reason))
+            continue
+        pairs = [(column, value.strip()) for column, value in zip(header, values, strict=True)]
+        noises = tuple(value for column, value in pairs if column == "noise_wav")
+        row = _row(_Cells(dict(pairs), noises, number, where), form, name, faults)
+        if row.mixture.mixture_id in rows:
+            faults.append(Fault("duplicated id", where, f"{values[0]} stands twice"))
+        rows[row.mixture.mixture_id] = row
+    if faults:
+        raise FaultsError("the list has bad rows", faults, fix="restore the list")
+    return list(rows.values())
+
+
+def list_format(kind: str) -> ListFormat:
+    """The format called ``kind``.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name.
+    """
+    if kind not in FORMATS:
+        raise UsageError(
+            f"no such list format {kind!r}{did_you_mean(kind, FORMATS)}",
+            expected=", ".join(FORMATS),
+        )
+    return FORMATS[kind]
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """A row's cells by column, its number, and where it stands."""
+
+    by_column: Mapping[str, str]
+    noises: tuple[str, ...]
+    number: int
+    where: str
+
+    def __getitem__(self, column: str) -> str:
+        return self.by_column.get(column, "")
+
+
+def _row(cells: _Cells, form: ListFormat, name: str, faults: list[Fault]) -> ExternalRow:
+    label, target, noise, source, second = _names(cells, form, faults)
+    text = cells["s0_text"] if form.layout == "columns" else cells["caption"]
+    if not text or not target or not noise:
+        reason = "the query, the source or the noise is empty"
+        faults.append(Fault("bad row", cells.where, reason))
+    snr_db = _number(cells["snr"], cells.where, faults) if form.layout == "mixed here" else None
+    mixture = Mixture(f"{name}-{label}", target, noise, snr_db or 0.0)
+    is_tag = form.query_type == "tag"
+    tags = text if is_tag else cells["labels"]
+    query = Query(
+        query_id=mixture.mixture_id,
+        mixture_id=mixture.mixture_id,
+        text=text,
+        tags=(tags,) if tags else (),
+        query_type=form.query_type,
+        concept=text if is_tag else "",
+    )
+    return ExternalRow(cells.where, mixture, query, cells["s1_text"], source, second, snr_db)
+
+
+def _names(cells: _Cells, form: ListFormat, faults: list[Fault]) -> tuple[str, str, str, str, str]:
+    """Of a row: the mixture's label, target, noise, and the two files it is made of."""
+    label = f"{cells.number:04d}"
+    if form.layout == "columns":
+        return label, cells["s0_wav"], cells["s1_wav"], cells["s0_wav"], cells["mix_wav"]
+    if form.layout == "mixed here":
+        target, noise = cells["source"], cells["noise"]
+        return label, target, noise, f"{target}.wav", f"{noise}.wav"
+    if form.layout == "paired":
+        return label, cells["src_wav"], cells["noise_wav"], cells["src_wav"], cells["noise_wav"]
+    index = cells["idx"]
+    if not (index.isascii() and index.isdigit()):
+        faults.append(Fault("bad row", cells.where, f"idx {index!r} is no number"))
+    files_of = f"segment-{index}.wav", f"mixture-{index}.wav"
+    return f"{index:0>4}", cells["src_wav"], " + ".join(cells.noises), *files_of
+
+
+def _number(text: str, where: str, faults: list[Fault]) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not np.isfinite(value):
+        faults.append(Fault("bad row", where, f"snr {text!r} is no number"))
+    return value
