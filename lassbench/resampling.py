@@ -29,7 +29,7 @@ _STOP_BAND = 0.52
 #: Samples a block has at least, and blocks that are transformed together: their
 #: spectra stay in the processor's cache, and a recording of an hour needs no
 #: more memory than one of ten seconds.
-_LEAST_BLOCK = 4096
+_LEAST_BLOCK = 5120
 _BLOCKS_AT_ONCE = 8
 
 
@@ -87,7 +87,9 @@ def resample(x: NDArray[np.floating], from_hz: int, to_hz: int) -> NDArray[np.fl
     cut = sliding_window_view(padded, plan.size_in)[:: plan.hop_in]
     for start in range(0, blocks, _BLOCKS_AT_ONCE):
         rows = slice(start, start + _BLOCKS_AT_ONCE)
-        y[rows] = _filter(cut[rows], plan)[:, plan.valid : plan.valid + plan.hop_out]
+        pairs = _filter(cut[rows], plan)[:, plan.valid : plan.valid + plan.hop_out]
+        y[rows][0::2] = pairs.real
+        y[rows][1::2] = pairs.imag[: len(y[rows]) // 2]
     return y.reshape(-1)[first : first + length]
 
 
@@ -109,13 +111,25 @@ def _plan(orig: int, new: int) -> _Plan:
     )
 
 
-def _filter(blocks: NDArray[np.float64], plan: _Plan) -> NDArray[np.float64]:
-    """Each row of ``(n, size_in)`` filtered and at the new rate: ``(n, size_out)``."""
-    spectrum = fft.rfft(blocks, axis=-1)
-    shaped = _images(spectrum, plan.size_in, len(plan.response))
-    shaped *= plan.response
-    folded = _fold(shaped, plan.size_out)
-    return np.asarray(fft.irfft(folded, plan.size_out, axis=-1, overwrite_x=True))
+def _filter(blocks: NDArray[np.float64], plan: _Plan) -> NDArray[np.complex128]:
+    """Each row of ``(n, size_in)`` filtered and at the new rate: ``(ceil(n / 2), size_out)``.
+
+    Two rows go through one complex transform, the second as the imaginary part:
+    the filter is real and even, so it keeps them apart, and the sizes that 44.1
+    kHz asks for hold a factor 49, which complex transforms are quicker at.
+    """
+    pairs = np.zeros((-(-len(blocks) // 2), plan.size_in), dtype=np.complex128)
+    pairs.real = blocks[0::2]
+    pairs.imag[: len(blocks) // 2] = blocks[1::2]
+    spectra = fft.fft(pairs, axis=-1, overwrite_x=True)
+    # Bins -B ... B at both rates: beyond half the old rate the spectrum repeats
+    # itself, beyond half the new one it is aliased back, as sampling does.
+    gain = plan.response
+    beyond = len(gain) - 1
+    resampled = np.zeros((len(pairs), plan.size_out), dtype=np.complex128)
+    np.multiply(spectra[:, : beyond + 1], gain, out=resampled[:, : beyond + 1])
+    resampled[:, -beyond:] += spectra[:, -beyond:] * gain[:0:-1]
+    return np.asarray(fft.ifft(resampled, axis=-1, overwrite_x=True))
 
 
 def _reach(orig: int, new: int) -> int:
@@ -144,25 +158,3 @@ def _response(orig: int, new: int, size: int) -> NDArray[np.float64]:
     response = fft.rfft(around_zero)[:bins].real * (new / orig)
     response.setflags(write=False)
     return response
-
-
-def _images(spectra: NDArray[np.complex128], size: int, bins: int) -> NDArray[np.complex128]:
-    """The first ``bins`` bins of real signals' spectra, also beyond half their rate."""
-    have = spectra.shape[-1]
-    if bins <= have:
-        return spectra[:, :bins]
-    beyond = np.arange(have, bins)
-    return np.concatenate([spectra, spectra[:, size - beyond].conj()], axis=-1)
-
-
-def _fold(spectra: NDArray[np.complex128], size: int) -> NDArray[np.complex128]:
-    """Half spectra of ``size``-sample signals: what lies beyond them is aliased back."""
-    bins, have = size // 2 + 1, spectra.shape[-1]
-    if have < bins:
-        folded = np.zeros((len(spectra), bins), dtype=np.complex128)
-        folded[:, :have] = spectra
-    else:
-        folded = spectra[:, :bins]
-    beyond = np.arange((size + 1) // 2, have)
-    folded[:, size - beyond] += spectra[:, beyond].conj()
-    return folded
