@@ -14,9 +14,8 @@ from lassbench.predictions import PredictionSet, System, check
 from lassbench.progress import track
 from lassbench.records import Query, SystemCard
 from lassbench.scores import Scores, file_stem
-from lassbench.scoring.pieces import Lost, Piece, check_samples, cut, make_piece, measure
+from lassbench.scoring.pieces import Lost, Measured, Piece, check_samples, cut, make_piece, measure
 from lassbench.scoring.result import Settings, make_scores
-from lassbench.scoring.rows import Measured
 from lassbench.suites import Suite
 
 FIX = (

@@ -36,12 +36,11 @@ from lassbench.metrics.signals import SMALLEST_ENERGY, energy, product
 from lassbench.mixtures import Rendered
 from lassbench.suites import SuiteKind
 
-Floats = NDArray[np.float64]
 Samples = NDArray[np.float32]
 
 #: A difference smaller than this share of its terms is computed anew.
 _TOO_CLOSE = 1e-6
-#: Estimates held at once as float64.
+#: Estimates that are correlated and projected together.
 _AT_ONCE = 8
 
 
@@ -70,18 +69,16 @@ class Judge:
     """
 
     def __init__(self, rendered: Rendered, kind: SuiteKind) -> None:
-        self._mixture_energy = energy(rendered.mixture.astype(np.float64))
+        self._mixture_energy = energy(rendered.mixture)
         self._references: References | None = None
         self._of_mixture: dict[str, float] = {}
         if kind == "separation":
             self._references = References(
                 target=rendered.target, interference=rendered.interference
             )
-            self._target = self._references.target.samples
-            self._interference = rendered.interference.astype(np.float64)
+            self._target, self._interference = rendered.target, rendered.interference
             self._energies = energy(self._target), energy(self._interference)
-            mixture = rendered.mixture.astype(np.float64)
-            of_mixture = self._verdict(mixture, self._references.mixture()).values
+            of_mixture = self._verdict(rendered.mixture, self._references.mixture()).values
             # SAR is left out: the mixture has none (FACTS section 3).
             self._of_mixture = {
                 f"{name}_mixture": of_mixture[name] for name in ("sdr", "sir", "si_sdr", "snr")
@@ -90,14 +87,14 @@ class Judge:
     def verdicts(self, estimates: Sequence[Samples]) -> Iterator[Verdict]:
         """Judge float32 estimates of shape (samples,), a few at a time."""
         remaining = iter(estimates)
-        while batch := [one.astype(np.float64) for one in islice(remaining, _AT_ONCE)]:
+        while batch := list(islice(remaining, _AT_ONCE)):
             if self._references is None:
                 yield from (Verdict({}, self._level_db(one), False) for one in batch)
                 continue
             for one, bss in zip(batch, self._references.score_many(batch), strict=True):
                 yield self._verdict(one, bss)
 
-    def _level_db(self, estimate: Floats) -> float:
+    def _level_db(self, estimate: Samples) -> float:
         power = energy(estimate)
         if power < SMALLEST_ENERGY:
             return -math.inf
@@ -105,7 +102,7 @@ class Judge:
             return math.inf
         return 10.0 * math.log10(power / self._mixture_energy)
 
-    def _verdict(self, e: Floats, bss: BssEval) -> Verdict:
+    def _verdict(self, e: Samples, bss: BssEval) -> Verdict:
         s, n = self._target, self._interference
         target, interference = self._energies
         power, with_target, with_interference = energy(e), product(e, s), product(e, n)
@@ -123,14 +120,14 @@ class Judge:
         return Verdict(values, self._level_db(e), not nearer_target)
 
 
-def _snr(s: Floats, target: float, e: Floats, power: float, inner: float) -> float:
+def _snr(s: Samples, target: float, e: Samples, power: float, inner: float) -> float:
     rest = target - 2.0 * inner + power
     if power < SMALLEST_ENERGY or rest < _TOO_CLOSE * max(target, power):
         return snr(reference=s, estimate=e)
     return decibels(target, rest)
 
 
-def _si_sdr(s: Floats, target: float, e: Floats, power: float, inner: float) -> float:
+def _si_sdr(s: Samples, target: float, e: Samples, power: float, inner: float) -> float:
     explained = inner * inner / target
     rest = power - explained
     if power < SMALLEST_ENERGY or rest < _TOO_CLOSE * power:

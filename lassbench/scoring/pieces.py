@@ -11,8 +11,9 @@ however many systems are scored and annotators asked.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -26,7 +27,6 @@ from lassbench.errors import Fault, LassbenchError
 from lassbench.mixtures import Rendered
 from lassbench.records import Query
 from lassbench.scoring.judge import Judge
-from lassbench.scoring.rows import Measured
 from lassbench.suites import Suite
 
 #: Queries a piece has at least, so that handing it over costs next to nothing.
@@ -71,6 +71,37 @@ class Piece:
     suite: Suite
     dataset: Path | None
     systems: tuple[Estimates, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured on one estimate, before the policy is applied.
+
+    Attributes
+    ----------
+    query_id
+        The query answered.
+    values
+        Metric -> number: ``sdr sir sar si_sdr snr`` and the ``_mixture`` ones
+        (separation), or nothing (absent: ``level_db`` says it all).
+    level_db
+        Energy of the estimate over the mixture's, in dB; ``-inf`` for silence.
+    wrong_source
+        The estimate is not closer to the target than to the interference.
+    samples_sha256
+        Of the estimate's float32 little-endian samples.
+    """
+
+    query_id: str
+    values: Mapping[str, float] = field(default_factory=dict)
+    level_db: float = -math.inf
+    wrong_source: bool = False
+    samples_sha256: str = ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether every sample of the estimate is zero."""
+        return self.level_db == -math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ from lassbench.scores import (
     ids_sha256,
     rows_sha256,
 )
-from lassbench.scoring.rows import Measured, table
+from lassbench.scoring.pieces import Measured
+from lassbench.scoring.rows import table
 from lassbench.scoring.summary import metric_names, summarise
 from lassbench.statistics import LEVEL, RESAMPLES
 from lassbench.suites import Suite

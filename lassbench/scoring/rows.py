@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -16,41 +15,11 @@ from lassbench.scores import (
     Kind,
     rows_schema,
 )
+from lassbench.scoring.pieces import Measured
 from lassbench.suites import QueryMeta, Suite
 
 SILENT = "silent"
 SAR_LEFT_OUT = "sar-undefined"
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What was measured on one estimate, before the policy is applied.
-
-    Attributes
-    ----------
-    query_id
-        The query answered.
-    values
-        Metric -> number: ``sdr sir sar si_sdr snr`` and the ``_mixture`` ones
-        (separation), or nothing (absent: ``level_db`` says it all).
-    level_db
-        Energy of the estimate over the mixture's, in dB; ``-inf`` for silence.
-    wrong_source
-        The estimate is not closer to the target than to the interference.
-    samples_sha256
-        Of the estimate's float32 little-endian samples.
-    """
-
-    query_id: str
-    values: Mapping[str, float] = field(default_factory=dict)
-    level_db: float = -math.inf
-    wrong_source: bool = False
-    samples_sha256: str = ""
-
-    @property
-    def silent(self) -> bool:
-        """Whether every sample of the estimate is zero."""
-        return self.level_db == -math.inf
 
 
 def improvement(value: float, mixture: float) -> float:

@@ -10,9 +10,8 @@ from lassbench.predictions import System
 from lassbench.progress import track
 from lassbench.records import Query
 from lassbench.scores import Scores
-from lassbench.scoring.pieces import InMemory, Piece, cut, make_piece, measure
+from lassbench.scoring.pieces import InMemory, Measured, Piece, cut, make_piece, measure
 from lassbench.scoring.result import Settings, make_scores
-from lassbench.scoring.rows import Measured
 from lassbench.separators import as_separator, card_of, estimate
 from lassbench.suites import Suite
 
