@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from lassbench.corpora.base import Row, in_order, read_table
@@ -41,14 +42,9 @@ def read_list(path: Path, *, seconds: float = CLIP_SECONDS) -> list[Clip]:
             windows.setdefault(window[:2], (window[2], row))
     if faults:
         raise FaultsError("rows that name no clip", faults, where=path, fix="correct these lines")
-    several = {name for name, _ in windows}
-    counts = (
-        {name: sum(key[0] == name for key in windows) for name in several}
-        if len(several) != len(windows)
-        else {}
-    )
+    windows_of = Counter(name for name, _ in windows)
     return in_order(
-        _clip(name, start, end, row, alone=counts.get(name, 1) == 1)
+        _clip(name, start, end, row, alone=windows_of[name] == 1)
         for (name, start), (end, row) in windows.items()
     )
 

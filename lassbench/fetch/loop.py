@@ -6,7 +6,7 @@ import heapq
 import itertools
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,9 @@ from lassbench.files import write_bytes
 
 CLIPS = "clips"
 SOURCES = "sources"
+
+#: Seconds between two calls of a run's checkpoint.
+CHECKPOINT_EVERY_S = 600.0
 
 #: A clip is put back this often in one run before it is left to the next.
 BOUNCES = 10
@@ -88,6 +91,9 @@ class Loop:
         self._paused_until = 0.0
         self._paused_for = ""
         self._limiter = self._new_limiter()
+        #: Called every so often, between two decisions.
+        self.checkpoint: Callable[[], None] | None = None
+        self._checked_at = time.monotonic()
         for job in jobs:
             self._enqueue(job)
 
@@ -164,6 +170,9 @@ class Loop:
         return max(0.0, self._paused_until - time.monotonic())
 
     def _show(self) -> None:
+        if self.checkpoint and time.monotonic() - self._checked_at >= CHECKPOINT_EVERY_S:
+            self.checkpoint()
+            self._checked_at = time.monotonic()
         left = self._pause_left_s()
         self.display.tick(self._paused_for if left else "", left)
 

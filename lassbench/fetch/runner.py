@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,7 +61,13 @@ class FetchSummary:
         return sum(self.states.get(state, 0) for state in ("pending", "failed", "unconfirmed"))
 
 
-def fetch(clips: Sequence[Clip], out: Path, options: FetchOptions) -> FetchSummary:
+def fetch(
+    clips: Sequence[Clip],
+    out: Path,
+    options: FetchOptions,
+    *,
+    checkpoint: Callable[[], None] | None = None,
+) -> FetchSummary:
     """Bring every clip that can be had to ``out/clips/<clip_id>.flac``.
 
     Parameters
@@ -72,6 +78,8 @@ def fetch(clips: Sequence[Clip], out: Path, options: FetchOptions) -> FetchSumma
         A dataset folder; made if there is none.
     options
         How.
+    checkpoint
+        Called now and then while the run lasts, such as to copy it elsewhere.
 
     Raises
     ------
@@ -96,7 +104,7 @@ def fetch(clips: Sequence[Clip], out: Path, options: FetchOptions) -> FetchSumma
             samples=round(options.seconds * options.sample_rate_hz),
             version=__version__,
         )
-        settled = _run(ledger, mine, out, options)
+        settled = _run(ledger, mine, out, options, checkpoint)
         _clear(out)
         return _summary(ledger, mine, settled, time.monotonic() - start)
 

@@ -1,0 +1,137 @@
+"""``lassbench fetch``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lassbench.cli.fetch_options import fetch_options
+
+if TYPE_CHECKING:
+    from lassbench.records import Clip
+
+
+@click.command(name="fetch")
+@click.argument("out", metavar="OUT")
+@click.option("--status", is_flag=True, help="Fetch nothing: show how it stands.")
+@click.option(
+    "--export",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Fetch nothing: write one CSV row a clip (the dead-link census).",
+)
+@click.option(
+    "--manifest", default="lass-2022", show_default=True, help="The benchmark whose clips to fetch."
+)
+@click.option(
+    "--list",
+    "list_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Fetch these clips instead: a CSV with youtube_id and start_s (or start_time).",
+)
+@click.option(
+    "--audio",
+    multiple=True,
+    metavar="SOURCE",
+    help="Where to look, in this order; may be given again: a folder, an address with "
+    "{youtube_id}, hf://datasets/user/name (Parquet with an audio column), or `youtube`.  "
+    "Default: youtube.",
+)
+@click.option(
+    "--rate",
+    type=float,
+    metavar="CLIPS",
+    help="Clips an hour: the same as --clips-per-hour.",
+)
+@fetch_options
+@click.option(
+    "--retry",
+    type=click.Choice(["transient", "permanent", "all"]),
+    default=None,
+    help="Only clips that failed: in passing, for good, or any.",
+)
+@click.option("--limit", type=int, default=0, help="At most so many clips in this run.")
+@click.option("--shard", metavar="I/N", help="Only this host's part: 1/3 on the first of three.")
+@click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler whose workers do the work.")
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="When OUT is an address such as s3://...: the local folder to work in.",
+)
+def command(
+    out: str,
+    status: bool,
+    export: Path | None,
+    manifest: str,
+    list_path: Path | None,
+    work: Path | None,
+    **given: Any,
+) -> None:
+    """Fetch the audio of a benchmark's clips into OUT.
+
+    Every clip ends as OUT/clips/<clip_id>.flac: mono, 32 kHz, 16 bits, exactly
+    its seconds.  OUT/ledger.sqlite has every attempt.  A run that was ended, by
+    whatever, goes on when the same command is run again; it never asks again
+    for what it has.
+
+    Exits with 0 when nothing is left to try, with 1 when clips failed in
+    passing, and with 3 when ten refusals in a row stopped it: then nothing was
+    written off, and the message says how to go on.
+    """
+    if status or export:
+        _report(out, status, export)
+        return
+    from lassbench.fetch.remote import staged
+    from lassbench.fetch.runner import fetch
+
+    clips = _clips(manifest, list_path)
+    options = _options(given)
+    with staged(out, work) as (folder, carry):
+        summary = fetch(clips, folder, options, checkpoint=carry)
+    from lassbench.cli.fetch_options import say
+
+    say(summary, out)
+    if summary.left and not options.limit:
+        click.get_current_context().exit(1)
+
+
+def _report(out: str, status: bool, export: Path | None) -> None:
+    from lassbench.fetch import report
+
+    if status:
+        click.echo(report.describe(report.status(Path(out))))
+    if export:
+        count = report.export(Path(out), export)
+        click.echo(f"{export}: {count} clips")
+
+
+def _options(given: dict[str, Any]) -> Any:
+    from lassbench.cli.fetch_options import options_from
+    from lassbench.fetch.shards import Shard
+
+    rate = given.pop("rate")
+    if rate is not None:
+        given["clips_per_hour"] = rate
+    shard = given.pop("shard")
+    return options_from(
+        given.pop("audio"),
+        given,
+        retry=given.pop("retry") or "",
+        limit=given.pop("limit"),
+        scheduler=given.pop("scheduler"),
+        shard=Shard.parse(shard) if shard else None,
+    )
+
+
+def _clips(manifest: str, list_path: Path | None) -> list[Clip]:
+    if list_path is not None:
+        from lassbench.fetch.lists import read_list
+
+        return read_list(list_path)
+    from lassbench.corpora.audiocaps import AudioCapsCorpus
+
+    # Captions play no part here, and AudioCaps's files need not be here.
+    return AudioCapsCorpus(manifest=manifest, captions="templated").clips()

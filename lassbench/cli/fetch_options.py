@@ -1,0 +1,118 @@
+"""The options that say how audio is fetched, and what they mean together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from lassbench.fetch.options import FetchOptions
+    from lassbench.fetch.runner import FetchSummary
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--cookies",
+        type=click.Path(path_type=Path),
+        help="A Netscape cookie file of an account.  Workers use copies; yours stays as it is.",
+    ),
+    click.option(
+        "--proxy", default="", metavar="URL", help="http://, https:// or socks5:// proxy."
+    ),
+    click.option(
+        "--jobs", type=int, default=2, show_default=True, help="Videos under way at once."
+    ),
+    click.option(
+        "--clips-per-hour",
+        type=float,
+        help="Requests an hour to YouTube; 0 for no limit.  Default: 250, with --cookies 1800.",
+    ),
+    click.option("--sleep", type=float, default=0.0, help="Least seconds between two requests."),
+    click.option(
+        "--pause",
+        type=float,
+        default=900.0,
+        show_default=True,
+        help="Seconds of the first pause after a rate limit; each further one is twice as long.",
+    ),
+    click.option("--keep-source", is_flag=True, help="Keep whole downloads in OUT/sources."),
+    click.option("--id-column", default="youtube_id", show_default=True, help="Of --audio tables."),
+    click.option("--start-column", default="", help="Of --audio tables; default: none."),
+    click.option("--audio-column", default="audio", show_default=True, help="Of --audio tables."),
+)
+
+
+def fetch_options(function: Function) -> Function:
+    """Add the options of :data:`_OPTIONS`."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def options_from(audio: tuple[str, ...], given: dict[str, Any], **others: Any) -> FetchOptions:
+    """Take the fetch options out of ``given`` and make a run's options of them.
+
+    Raises
+    ------
+    UsageError
+        If one of them cannot be used.
+    """
+    from lassbench.errors import UsageError
+    from lassbench.fetch import sources
+    from lassbench.fetch.options import FetchOptions
+    from lassbench.fetch.youtube import Settings
+
+    columns = {name: given.pop(name) for name in ("id_column", "start_column", "audio_column")}
+    cookies: Path | None = given.pop("cookies")
+    if cookies is not None:
+        _check_cookies(cookies)
+    proxy: str = given.pop("proxy")
+    if proxy and "://" not in proxy:
+        raise UsageError(
+            "--proxy is no address", got=proxy, expected="http://host:port", fix="correct it"
+        )
+    keep_source = given.pop("keep_source")
+    settings = Settings(
+        cookies=str(cookies.resolve()) if cookies else "", proxy=proxy, keep_source=keep_source
+    )
+    return FetchOptions(
+        sources=sources.parse(audio, settings=settings, columns=columns),
+        cookies=cookies is not None,
+        rate_per_hour=given.pop("clips_per_hour"),
+        jobs=given.pop("jobs"),
+        sleep_s=given.pop("sleep"),
+        pause_s=given.pop("pause"),
+        keep_source=keep_source,
+        **others,
+    )
+
+
+def _check_cookies(path: Path) -> None:
+    from yt_dlp.cookies import YoutubeDLCookieJar
+
+    from lassbench.errors import UsageError
+
+    try:
+        YoutubeDLCookieJar(str(path)).load()
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            "--cookies cannot be read",
+            where=path,
+            expected="a cookie file in Netscape's format",
+            got=str(error),
+            fix="export one from a browser: see yt-dlp's FAQ on cookies",
+        ) from error
+
+
+def say(summary: FetchSummary, out: object) -> None:
+    """Print how a run ended."""
+    states = ", ".join(f"{count} {state}" for state, count in sorted(summary.states.items()))
+    click.echo(f"{out}: {summary.total} clips: {states}")
+    if summary.flagged:
+        click.echo(f"{summary.flagged} are odd: `lassbench fetch {out} --status` lists them")
+    if summary.left:
+        click.echo(f"{summary.left} are still to be had: run the same command again")

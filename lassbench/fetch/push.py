@@ -1,0 +1,195 @@
+"""Publish a dataset folder on the Hugging Face Hub: the table, and the audio only when told to."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lassbench.dataset import layout
+from lassbench.errors import LassbenchError, UsageError
+from lassbench.files import atomic_path, sha256_file, write_json, write_text
+
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+#: Beside the Parquet files; audio of exported suites never goes along.
+_TEXTS = ("clips.csv", "census.csv", "suites/*/suite.json", "suites/*/*.csv")
+
+WARNING = """\
+You are about to publish AUDIO.
+  AudioCaps may be used for academic purposes only. AudioSet's audio belongs to the
+  people who uploaded it to YouTube; YouTube's terms do not let you pass it on. You
+  need their permission, or an exception in your law, and you answer for it.
+  Without --include-audio only the table of clips is published, from which anyone can
+  fetch the audio for themselves."""
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What was published: its address, how many files and bytes, whether with audio."""
+
+    url: str
+    files: int
+    bytes: int
+    with_audio: bool
+
+
+def needs_warning(folder: Path) -> bool:
+    """Whether the corpus's terms forbid passing its audio on.
+
+    Raises
+    ------
+    LassbenchError
+        If ``folder`` is no finished dataset.
+    """
+    return not layout.read_description(folder)["corpus"].get("audio_may_be_published", False)
+
+
+def push(folder: Path, repo: str, *, private: bool = True, include_audio: bool = False) -> Pushed:
+    """Publish the dataset in ``folder`` as the Hub dataset ``repo``.
+
+    Without ``include_audio`` the shards go up without their audio column, with
+    the clips' ids, windows, captions, tags and hashes: enough to fetch the same
+    clips and to know that they are the same.
+
+    Raises
+    ------
+    UsageError
+        If ``repo`` is not ``user/name``.
+    LassbenchError
+        If the folder is no finished dataset, the Hub refuses, or the repository
+        is public although a private one was asked for.
+    """
+    if not _REPO.fullmatch(repo):
+        raise UsageError(
+            "not the name of a Hub repository", got=repo, expected="user/name", fix="correct it"
+        )
+    description = layout.read_description(folder)
+    with tempfile.TemporaryDirectory(prefix=".push-", dir=folder) as temporary:
+        stage = Path(temporary)
+        _stage(folder, stage, description, include_audio=include_audio)
+        files = [path for path in stage.rglob("*") if path.is_file()]
+        size = sum(path.stat().st_size for path in files)
+        with _explained(repo):
+            url = _upload(stage, repo, private=private)
+    return Pushed(url, len(files), size, include_audio)
+
+
+def _stage(folder: Path, stage: Path, description: dict[str, Any], *, include_audio: bool) -> None:
+    shards = []
+    for shard in description["shards"]:
+        source, target = folder / shard["path"], stage / shard["path"]
+        if not source.is_file():
+            raise LassbenchError("a shard is missing", where=source, fix="build the dataset again")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if include_audio:
+            target.symlink_to(source.resolve())
+        else:
+            _without_audio(source, target)
+        told = {"bytes": target.stat().st_size, "sha256": sha256_file(target)}
+        shards.append({**shard, **told})
+    write_json(
+        stage / "dataset.json",
+        {**description, "shards": shards, "audio_included": include_audio},
+    )
+    for pattern in _TEXTS:
+        for source in sorted(folder.glob(pattern)):
+            target = stage / source.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    write_text(stage / "README.md", card if include_audio else _card_without_audio(card))
+
+
+def _without_audio(source: Path, target: Path) -> None:
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(source) as table:
+        columns = [name for name in table.schema_arrow.names if name != "audio"]
+        kept = table.read(columns=columns)
+    told = dict(kept.schema.metadata or {})
+    if b"huggingface" in told:
+        # `datasets` takes the columns' types from here; an audio column that is
+        # announced and not there would be an error.
+        features = json.loads(told[b"huggingface"])
+        features.get("info", {}).get("features", {}).pop("audio", None)
+        told[b"huggingface"] = json.dumps(features).encode()
+    with atomic_path(target) as temporary:
+        parquet.write_table(kept.replace_schema_metadata(told), temporary, write_page_index=True)
+
+
+_NOTE = """\
+> The audio is not in this repository. Every row names the clip's video and window and
+> the SHA-256 of its samples: `lassbench build-dataset` fetches the clips that are still
+> there, and `lassbench verify` says which of them are the same.
+
+"""
+
+
+def _card_without_audio(card: str) -> str:
+    # After the title: in front of it stand the fields that the Hub reads.
+    card = card.replace("- audio-to-audio\n", "- other\n")
+    head, mark, rest = card.partition("\n# ")
+    title, _, body = rest.partition("\n")
+    return f"{head}{mark}{title}\n\n{_NOTE}{body.lstrip()}"
+
+
+def _upload(stage: Path, repo: str, *, private: bool) -> str:
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    url = api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
+    if private and not api.repo_info(repo, repo_type="dataset").private:
+        raise LassbenchError(
+            "the repository is there already, and it is public",
+            where=repo,
+            fix="make it private on the Hub, name another one, or push with --public",
+        )
+    api.upload_folder(
+        repo_id=repo,
+        repo_type="dataset",
+        folder_path=stage,
+        commit_message="Dataset from lassbench",
+        # Shards of an earlier push that this one has no counterpart of.
+        delete_patterns=["data/*.parquet"],
+    )
+    return str(url)
+
+
+@contextmanager
+def _explained(repo: str) -> Iterator[None]:
+    import httpx
+    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+
+    try:
+        yield
+    except LocalTokenNotFoundError as error:
+        raise LassbenchError(
+            "not logged in to the Hub", where=repo, fix="run `hf auth login`, or set HF_TOKEN"
+        ) from error
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        mend = {
+            401: "log in with `hf auth login`, with a token that may write",
+            403: "use a token that may write to this repository",
+            404: "check the name of the user or organisation",
+        }
+        raise LassbenchError(
+            "the Hub refused",
+            where=repo,
+            got=str(error).strip().splitlines()[0],
+            fix=mend.get(status, "try again later; nothing here was changed"),
+        ) from error
+    except (OSError, httpx.HTTPError) as error:
+        raise LassbenchError(
+            "the Hub cannot be reached",
+            where=repo,
+            got=f"{type(error).__name__}: {error}",
+            fix="check the network; `lassbench doctor` tests it",
+        ) from error
