@@ -19,6 +19,7 @@ from lassbench.leaderboard.checks import (
     inspect_leaderboard,
     open_rows,
 )
+from lassbench.leaderboard.comparing import Rescored, verified
 from lassbench.leaderboard.entries import (
     Entry,
     Loaded,
@@ -29,7 +30,7 @@ from lassbench.leaderboard.entries import (
     read_model,
     write_model,
 )
-from lassbench.scores import JSON_SUFFIX, PARQUET_SUFFIX, ScoreFile, find_score
+from lassbench.scores import JSON_SUFFIX, PARQUET_SUFFIX, ScoreFile, Scores, find_score
 
 
 def add_scores(
@@ -188,3 +189,21 @@ def write_entry(path: Path, entry: Entry, rows: pa.Table) -> None:
         # file carries stays behind.
         pq.write_table(rows.replace_schema_metadata(None), temporary, compression="zstd")
     write_model(path, entry)
+
+
+def mark_verified(loaded: Loaded, again: Scores, result: Rescored, *, date: str = "") -> Entry:
+    """Give an entry whose predictions were scored again, equally, its standing.
+
+    Raises
+    ------
+    UsageError
+        If the result was not equal, or the entry is partial.
+    """
+    if not result.equal or loaded.entry.standing == "partial":
+        raise UsageError(
+            "only a whole entry with an equal result can be verified", where=loaded.path
+        )
+    today = date or datetime.now(UTC).date().isoformat()
+    entry = verified(loaded.entry, again, result, date=today)
+    write_entry(loaded.path, entry, loaded.rows)
+    return entry

@@ -14,8 +14,8 @@ from lassbench.errors import UsageError
 from lassbench.leaderboard.entries import Leaderboard
 from lassbench.leaderboard.examples import Listening, Track
 from lassbench.leaderboard.ranking import MIN_COVERAGE, TABLE_METRICS, Row, Standings
-from lassbench.leaderboard.website import data, format
 from lassbench.leaderboard.tables import BREAKDOWN_VIEWS, write_tables
+from lassbench.leaderboard.website import data, format
 from lassbench.scores import LIMIT_DB, METRICS, Cell
 
 #: Written into every site, so that only a site is ever replaced.

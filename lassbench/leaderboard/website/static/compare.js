@@ -56,8 +56,10 @@ document.addEventListener("DOMContentLoaded", function () {
       means[r] = sum / size;
     }
     means.sort();
-    found.low = charts.quantile(means, tails[count]);
-    found.high = charts.quantile(means, 1 - tails[count]);
+    if (tails[count] !== null) {
+      found.low = charts.quantile(means, tails[count]);
+      found.high = charts.quantile(means, 1 - tails[count]);
+    }
     found.p = signFlip(groups.map(function (g) { return g[0]; }), resamples, next);
     return found;
   }

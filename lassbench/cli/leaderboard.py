@@ -1,0 +1,281 @@
+"""``lassbench leaderboard``: add, check, build, diff, rescore, publish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FOLDER = click.Path(path_type=Path)
+
+ROOT = click.option(
+    "--root",
+    type=FOLDER,
+    default=Path("leaderboard"),
+    show_default=True,
+    help="The leaderboard folder.",
+)
+
+
+@click.group(name="leaderboard")
+def command() -> None:
+    """Add entries, check them, build tables and site, publish."""
+
+
+@command.command(name="add")
+@click.argument("scores", nargs=-1, required=True, type=FOLDER)
+@ROOT
+@click.option("--date", default="", metavar="YYYY-MM-DD", help="Of the entries.  Default: today.")
+@click.option("--submitted-by", default="", metavar="NAME", help="Who answers questions about it.")
+@click.option(
+    "--link", "links", multiple=True, metavar="LABEL=URL", help="Paper, code ...; repeatable."
+)
+@click.option("--notes", default="", help="A sentence or two for the system's page.")
+@click.option("--replace", is_flag=True, help="Replace entries of the same name.")
+def add(
+    scores: tuple[Path, ...],
+    root: Path,
+    date: str,
+    submitted_by: str,
+    links: tuple[str, ...],
+    notes: str,
+    replace: bool,
+) -> None:
+    """Make an entry of each score file (or folder with one) in SCORES.
+
+    All of them are added, or none: every reason for refusing one is told.
+    """
+    from lassbench.leaderboard.adding import add_scores
+
+    written = add_scores(
+        root,
+        scores,
+        date=date,
+        submitted_by=submitted_by,
+        links=_labelled(links),
+        notes=notes,
+        replace=replace,
+    )
+    for path in written:
+        click.echo(f"wrote {path} and {path.with_suffix('.parquet').name}")
+    click.echo(f"next: lassbench leaderboard build --root {root} --site site")
+
+
+def _labelled(links: tuple[str, ...]) -> dict[str, str]:
+    from lassbench.errors import UsageError
+
+    found = {}
+    for link in links:
+        label, separator, url = link.partition("=")
+        if not separator or not label or not url:
+            raise UsageError(
+                "a link needs a label", expected="--link paper=https://...", got=link[:100]
+            )
+        found[label] = url
+    return found
+
+
+@command.command(name="check")
+@ROOT
+@click.option(
+    "--base", type=FOLDER, help="The leaderboard as it was: check this one as a submission to it."
+)
+def check(root: Path, base: Path | None) -> None:
+    """Check every entry: schema, hashes, coverage, numbers, names, duplicates.
+
+    With --base also that a submission only adds entries, and calls none verified.
+    """
+    from lassbench.errors import FaultsError
+    from lassbench.leaderboard.building import read
+    from lassbench.leaderboard.examples import read_examples
+    from lassbench.leaderboard.submissions import submission_faults
+
+    board = read(root)
+    read_examples(board, unpublished=True)
+    faults = list(submission_faults(base, root)) if base is not None else []
+    if faults:
+        raise FaultsError("this is more than a submission", faults, where=root)
+    entries = [loaded for found in board.entries.values() for loaded in found]
+    for name, found in board.entries.items():
+        click.echo(f"{name}: {len(found)} {'entry' if len(found) == 1 else 'entries'}")
+    click.echo(f"{len(entries)} in all, no fault")
+
+
+@command.command(name="build")
+@ROOT
+@click.option("--site", type=FOLDER, help="Also write the site into this folder.")
+@click.option("--metric", default="", help="What to sort and rank by.  Default: si_sdr_i.")
+@click.option(
+    "--include-audio",
+    is_flag=True,
+    help="Put audio into the listening page that must not be published.",
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  Default: one a processor.")
+def build(
+    root: Path, site: Path | None, metric: str, include_audio: bool, workers: int | None
+) -> None:
+    """Write the tables (Markdown, CSV, LaTeX, JSON) and, with --site, the site.
+
+    Everything is checked first; with a fault anywhere nothing is written.
+    """
+    from lassbench.leaderboard.building import build as build_all
+
+    built = build_all(
+        root, site=site, metric=metric, unpublished_audio=include_audio, workers=workers
+    )
+    click.echo(f"tables: {built.tables[0]}")
+    if built.page is not None:
+        click.echo(f"site:   {built.page}")
+
+
+@command.command(name="diff")
+@click.argument("old", type=FOLDER)
+@click.argument("new", type=FOLDER, required=False)
+@ROOT
+def diff(old: Path, new: Path | None, root: Path) -> None:
+    """Say what changed from leaderboard OLD to NEW (default: --root).
+
+    Entries added (+), removed (-) and changed (~), and ranks that moved.
+    """
+    from lassbench.leaderboard.building import read
+    from lassbench.leaderboard.comparing import describe_changes
+
+    lines = describe_changes(read(old), read(new or root))
+    click.echo("\n".join(lines) if lines else "no entry changed")
+
+
+@command.command(name="rescore")
+@click.argument("entry", type=FOLDER)
+@click.argument("predictions", type=FOLDER)
+@click.option("--suite", type=FOLDER, required=True, help="Suite or dataset folder.")
+@click.option("--write", is_flag=True, help="If equal, mark the entry as verified.")
+@click.option(
+    "--date", default="", metavar="YYYY-MM-DD", help="Of the verification.  Default: today."
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  Default: one a processor.")
+def rescore(
+    entry: Path, predictions: Path, suite: Path, write: bool, date: str, workers: int | None
+) -> None:
+    """Score PREDICTIONS again and say whether ENTRY says the same.
+
+    Equal means: the same suite, the same queries, and every value within
+    0.001 dB.  Exits with 1 if not.
+    """
+    from lassbench.errors import FaultsError, LassbenchError
+    from lassbench.leaderboard.adding import mark_verified
+    from lassbench.leaderboard.checks import load_entry
+    from lassbench.leaderboard.comparing import compare_rescored
+    from lassbench.leaderboard.entries import Loaded
+    from lassbench.scoring import Settings, score_folders
+    from lassbench.suites import load_suite
+
+    loaded = load_entry(entry)
+    if not isinstance(loaded, Loaded):
+        raise FaultsError("the entry itself is faulty", [loaded], where=entry)
+    made = loaded.entry.score.bootstrap
+    again = score_folders(
+        [predictions],
+        load_suite(suite),
+        allow_partial=loaded.entry.standing == "partial",
+        workers=workers,
+        settings=Settings(resamples=made.resamples, seed=made.seed),
+    )[0]
+    result = compare_rescored(loaded.entry, loaded.rows, again)
+    if not result.equal:
+        raise LassbenchError(
+            f"{loaded.name}: not equal", where=entry, got="; ".join(result.differences[:8])
+        )
+    click.echo(
+        f"{loaded.name}: equal, {loaded.rows.num_rows} queries,"
+        f" largest difference {result.largest:.2g} dB"
+    )
+    if write:
+        mark_verified(loaded, again, result, date=date)
+        click.echo(f"{entry} is verified now")
+
+
+@command.command(name="examples")
+@click.argument("predictions", nargs=-1, required=True, type=FOLDER)
+@ROOT
+@click.option("--suite", type=FOLDER, required=True, help="Suite or dataset folder.")
+@click.option("--count", default=4, show_default=True, type=click.IntRange(1, 50))
+@click.option("--include-audio", is_flag=True, help="Export audio that must not be published.")
+def examples(
+    predictions: tuple[Path, ...], root: Path, suite: Path, count: int, include_audio: bool
+) -> None:
+    """Export a few queries for the listening page: mixture, target, each system's estimate.
+
+    Queries are chosen by hash, one a concept in turn, before anybody has listened.
+    """
+    from lassbench.examples import export_examples
+    from lassbench.predictions import open_predictions
+    from lassbench.suites import load_suite
+
+    opened = load_suite(suite)
+    sets = [open_predictions(folder, opened) for folder in predictions]
+    folder = export_examples(root, opened, sets, count=count, include_audio=include_audio)
+    click.echo(f"wrote {folder}")
+
+
+@command.command(name="publish")
+@click.argument("target")
+@ROOT
+@click.option("--repo", type=FOLDER, default=Path(), help="Git repository for git:branch.")
+@click.option("--remote", default="", help="Push the branch there.  Default: it stays local.")
+@click.option("--message", default="Leaderboard", show_default=True, help="Of the commit.")
+@click.option("--dry-run", is_flag=True, help="Build, and say what would be sent where.")
+def publish(target: str, root: Path, repo: Path, remote: str, message: str, dry_run: bool) -> None:
+    """Build and publish to TARGET: hf-space:owner/name, hf-dataset:owner/name, git:branch.
+
+    A Space and a branch get the site, a dataset gets entries, rows and tables.
+    Audio that must not be published is never sent.
+    """
+    from lassbench.leaderboard import publish as publishing
+    from lassbench.leaderboard.building import build as build_all
+
+    place = publishing.parse_target(target)
+
+    def act(folder: Path) -> list[str]:
+        site, ready = folder / "site", folder / "ready"
+        built = build_all(root, site=site)
+        publishing.prepare(place, built.board, site, ready)
+        return publishing.publish(
+            place, ready, message=message, dry_run=dry_run, repository=repo, remote=remote
+        )
+
+    for line in publishing.in_folder(act):
+        click.echo(line)
+
+
+@command.command(name="eval-results")
+@click.argument("entry", type=FOLDER)
+@click.option("--dataset-id", required=True, metavar="OWNER/NAME", help="Benchmark on the Hub.")
+@click.option("--task-id", default="", help="Task of its eval.yaml.  Default: the suite's name.")
+@click.option("--metric", default="", help="Default: si_sdr_i, or attenuation.")
+@click.option("--source", default="", metavar="URL", help="Where the leaderboard stands.")
+@click.option("-o", "--out", type=FOLDER, default=Path(), help="Model repository.  Default: here.")
+def eval_results(
+    entry: Path, dataset_id: str, task_id: str, metric: str, source: str, out: Path
+) -> None:
+    """Export ENTRY as .eval_results/<suite>.yaml for a model repository on the Hub."""
+    from lassbench.errors import FaultsError
+    from lassbench.leaderboard import hubresults
+    from lassbench.leaderboard.checks import load_entry
+    from lassbench.leaderboard.entries import Loaded
+
+    loaded = load_entry(entry)
+    if not isinstance(loaded, Loaded):
+        raise FaultsError("the entry is faulty", [loaded], where=entry)
+    results = hubresults.eval_results(
+        loaded, dataset_id=dataset_id, task_id=task_id, metric=metric, source_url=source
+    )
+    click.echo(f"wrote {hubresults.write_eval_results(out, loaded, results)}")
+
+
+@command.command(name="schema")
+def schema() -> None:
+    """Print the JSON Schema of an entry."""
+    from lassbench.files import to_json
+    from lassbench.leaderboard.entries import entry_schema
+
+    click.echo(to_json(entry_schema()), nl=False)

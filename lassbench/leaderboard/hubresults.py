@@ -1,0 +1,81 @@
+"""Export of an entry to the Hub's ``.eval_results`` format.
+
+A model repository on the Hugging Face Hub may hold ``.eval_results/*.yaml``,
+a list of results, each for one task of a benchmark dataset
+(https://huggingface.co/docs/hub/eval-results): ``dataset.id`` and
+``dataset.task_id`` are required, ``value`` is the number, ``source.url`` says
+where it comes from, ``notes`` how it was obtained.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lassbench import files
+from lassbench.errors import UsageError, did_you_mean
+from lassbench.leaderboard.entries import Loaded
+from lassbench.leaderboard.ranking import TABLE_METRICS
+from lassbench.leaderboard.text import url_fault
+from lassbench.scores import METRICS
+
+
+def eval_results(
+    loaded: Loaded, *, dataset_id: str, task_id: str = "", metric: str = "", source_url: str = ""
+) -> list[dict[str, Any]]:
+    """The content of an ``.eval_results`` file for one entry.
+
+    Parameters
+    ----------
+    dataset_id
+        The benchmark's dataset on the Hub, ``owner/name``.
+    task_id
+        The task in the benchmark's ``eval.yaml``; the suite's name by default.
+    metric
+        Which metric is the value; the suite's ranking metric by default.
+
+    Raises
+    ------
+    UsageError
+        If the metric is unknown, undefined for this entry, the entry is partial,
+        or the source is not a web address.
+    """
+    entry, score = loaded.entry, loaded.entry.score
+    name = metric or TABLE_METRICS[score.kind][0]
+    if name not in score.summary:
+        raise UsageError(
+            f"no metric {name!r} in this entry{did_you_mean(name, score.summary)}",
+            where=loaded.path,
+            expected=", ".join(score.summary),
+        )
+    cell = score.summary[name]
+    if cell.mean is None or entry.standing == "partial":
+        why = "it is undefined" if cell.mean is None else "the entry is partial"
+        raise UsageError(f"{name} cannot be exported: {why}", where=loaded.path)
+    if source_url and url_fault(source_url):
+        raise UsageError(f"the source {url_fault(source_url)}", got=source_url[:100])
+    interval = ""
+    if cell.ci_low is not None and cell.ci_high is not None:
+        interval = f", 95 % interval {cell.ci_low:.3f} to {cell.ci_high:.3f}"
+    result: dict[str, Any] = {
+        "dataset": {"id": dataset_id, "task_id": task_id or score.suite.name},
+        "value": round(cell.mean, 3),
+        "date": entry.date,
+        "notes": (
+            f"{METRICS[name].title} in {METRICS[name].unit or 'shares'} ({METRICS[name].id})"
+            f"{interval}; {cell.n} of {score.suite.queries} queries; {entry.standing};"
+            f" lassbench {score.lassbench_version}, suite {score.suite.fingerprint[:12]}"
+        ),
+    }
+    if source_url:
+        result["source"] = {"url": source_url, "name": "lassbench leaderboard"}
+    return [result]
+
+
+def write_eval_results(folder: Path, loaded: Loaded, results: list[dict[str, Any]]) -> Path:
+    """Write ``<folder>/.eval_results/<suite>.yaml``, as a model repository holds it."""
+    path = folder / ".eval_results" / f"{loaded.suite}.yaml"
+    files.write_text(path, yaml.safe_dump(results, sort_keys=False, allow_unicode=True))
+    return path
