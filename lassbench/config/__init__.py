@@ -8,11 +8,11 @@ with the file, the line and the nearest key.
 from __future__ import annotations
 
 from lassbench.config.reading import (
+    choose_config,
     config_from,
     find_config,
     load_config,
     shipped_configs,
-    with_overrides,
     write_config,
 )
 from lassbench.config.schema import (
@@ -39,10 +39,10 @@ __all__ = [
     "TextConfig",
     "TrainConfig",
     "ValidationConfig",
+    "choose_config",
     "config_from",
     "find_config",
     "load_config",
     "shipped_configs",
-    "with_overrides",
     "write_config",
 ]

@@ -73,13 +73,37 @@ def config_from(
     return config
 
 
-def with_overrides(config: Config, overrides: Sequence[str]) -> Config:
-    """``config`` with ``key=value`` overrides applied, checked again."""
-    values = config.as_dict()
-    places: dict[tuple[str, ...], str] = {}
-    for override in overrides:
-        _override(values, places, override)
-    return config_from(values, where="--set", places=places)
+def choose_config(
+    system: str, name_or_file: str | None, overrides: Sequence[str], *, run: Path | None = None
+) -> Config:
+    """The config of a training command.
+
+    Parameters
+    ----------
+    system
+        What is to be trained: the config must be for it.
+    name_or_file
+        What the user named, else the run's own config, else the shipped ``system``.
+    run
+        The folder of a run that is to be resumed.
+
+    Raises
+    ------
+    UsageError
+        If the config is for the other system.
+    FaultsError
+        As :func:`load_config`.
+    """
+    own = run / "config.yaml" if run else None
+    chosen = name_or_file or (own if own and own.is_file() else system)
+    config = load_config(chosen, overrides)
+    if config.system != system:
+        raise UsageError(
+            f"this config is for {config.system}, not {system}",
+            where=find_config(chosen),
+            fix=f"lassbench train-baseline {config.system} --config {chosen}",
+        )
+    return config
 
 
 def find_config(name_or_file: str | Path) -> Path:

@@ -76,11 +76,12 @@ class TextConfig:
 class TagsConfig:
     """The tag UNet's vocabulary.
 
-    ``dataset``: the tags of the training clips.  ``lass-2022``: the benchmark's
-    33, whether or not a training clip carries them.
+    ``dataset``: the tags of the training clips (their concepts where they have
+    none).  The name of a benchmark (``lass-2022``): its list of tags, whether or
+    not a training clip carries them.
     """
 
-    vocabulary: Literal["dataset", "lass-2022"] = "dataset"
+    vocabulary: str = "dataset"
 
 
 @dataclass(frozen=True)

@@ -28,4 +28,4 @@ class LassNet(nn.Module):
     def forward(self, magnitude: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         """``(batch, 1, frames, bins)`` to a mask of the same shape, within (0, 1)."""
         z: Tensor = self.UNet(magnitude, self.embed(ids, mask))
-        return z.sigmoid()
+        return z.float().sigmoid()

@@ -28,4 +28,4 @@ class TagUNet(nn.Module):
     def forward(self, magnitude: Tensor, hot: Tensor) -> Tensor:
         """``(batch, 1, frames, bins)`` to a mask of the same shape, within (0, 1)."""
         z: Tensor = self.UNet(magnitude, self.embed(hot))
-        return z.sigmoid()
+        return z.float().sigmoid()

@@ -1,0 +1,60 @@
+"""Which device computes, and in what precision."""
+
+from __future__ import annotations
+
+import torch
+
+from lassbench.errors import UsageError
+
+
+def find_device(name: str) -> torch.device:
+    """The device that ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` means.
+
+    Raises
+    ------
+    UsageError
+        If there is no such device on this machine.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(
+            "no such device", where=name, expected="auto, cpu, cuda or cuda:N"
+        ) from error
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError("this device is not supported", where=name, expected="cpu or cuda")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise UsageError(
+            "no such CUDA device on this machine",
+            where=name,
+            got=f"{count} CUDA devices",
+            fix="use --device cpu, or install a PyTorch that fits the driver",
+        )
+    return device
+
+
+def find_precision(name: str, device: torch.device) -> torch.dtype:
+    """The dtype of the network's arithmetic on ``device``.
+
+    ``auto`` is bfloat16 on CUDA where it is native, and float32 elsewhere:
+    emulated bfloat16 is slower, on CPUs about twice.
+
+    Raises
+    ------
+    UsageError
+        For half precision on a CPU.
+    """
+    if name == "auto":
+        native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float32
+    dtype: torch.dtype = getattr(torch, name)
+    if device.type == "cpu" and dtype != torch.float32:
+        raise UsageError(
+            "half precision is for CUDA only: on a CPU it is slower and less exact",
+            where=f"train.precision={name}",
+            fix="set it to auto or float32",
+        )
+    return dtype

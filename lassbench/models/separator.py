@@ -1,0 +1,214 @@
+"""A trained network as a system that separates: batched, chunked, in flat memory."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lassbench.config import Config
+from lassbench.errors import UsageError
+from lassbench.models.devices import find_device
+from lassbench.models.lassnet import LassNet
+from lassbench.models.query import Codec, TagCodec
+from lassbench.models.stft import Stft
+from lassbench.models.unet import TagUNet
+from lassbench.records import Query, SystemCard, SystemQuery
+from lassbench.suites import TAG_SEPARATOR
+
+Samples = NDArray[np.float32]
+
+
+class CheckpointSeparator:
+    """Masks a mixture's spectrogram and reuses its phase (FACTS section 2).
+
+    Parameters
+    ----------
+    net
+        LASS-Net or the tag UNet, in eval mode.
+    codec
+        Turns queries into the tensors that ``net`` takes.
+    card
+        What prediction folders say about it.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Attributes
+    ----------
+    sample_rate_hz
+        The rate it was trained at; callers resample.
+    """
+
+    def __init__(
+        self,
+        net: LassNet | TagUNet,
+        codec: Codec,
+        config: Config,
+        card: SystemCard,
+        *,
+        device: str = "auto",
+    ) -> None:
+        self._device = find_device(device)
+        self._net = net.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        spectrogram = config.spectrogram
+        self._stft = Stft(frame=spectrogram.frame, hop=spectrogram.hop).to(self._device)
+        self._codec, self._config = codec, config
+        self.card, self.name = card, card.name
+        self.uses: SystemQuery = card.query_type
+        self.sample_rate_hz = config.sample_rate_hz
+
+    @property
+    def device(self) -> str:
+        """The device's name, as people know it."""
+        if self._device.type == "cuda":
+            return torch.cuda.get_device_name(self._device)
+        return f"cpu, {torch.get_num_threads()} threads"
+
+    def separate(self, mixture: Samples, query: str, sample_rate: int) -> Samples:
+        """Extract ``query`` from ``mixture``: float32 (samples,) in, the same shape out.
+
+        Parameters
+        ----------
+        query
+            A sentence; for the tag UNet its tags, joined with "; ".
+        sample_rate
+            In Hz; must be the rate that the system works at.
+
+        Raises
+        ------
+        UsageError
+            At another rate, for an empty query or unknown tags.
+        """
+        self._check_rate(sample_rate)
+        return self._separate([mixture], self._encode([query]))[0]
+
+    def separate_batch(
+        self, mixtures: Sequence[Samples], queries: Sequence[Query], sample_rate: int
+    ) -> list[Samples]:
+        """The same for several at once; ``queries`` are whole records.
+
+        Raises
+        ------
+        UsageError
+            As :meth:`separate`.
+        """
+        self._check_rate(sample_rate)
+        if isinstance(self._codec, TagCodec):
+            asked = [TAG_SEPARATOR.join(query.tags) for query in queries]
+        else:
+            asked = [query.text for query in queries]
+        return self._separate(mixtures, self._encode(asked))
+
+    def _check_rate(self, sample_rate: int) -> None:
+        if sample_rate != self.sample_rate_hz:
+            raise UsageError(
+                "the system works at another sample rate",
+                where=self.name,
+                expected=f"{self.sample_rate_hz} Hz",
+                got=f"{sample_rate} Hz",
+                fix="resample the mixture first",
+            )
+
+    @torch.inference_mode()
+    def _encode(self, queries: Sequence[str]) -> Tensor:
+        """The queries' embeddings, ``(batch, query)``; each embedded on its own.
+
+        One at a time, because padding beside a longer sentence would change the
+        last bits of a shorter one's.
+        """
+        codec = self._codec
+        rows: dict[str, Tensor] = {}
+        for query in queries:
+            if query not in rows:
+                if isinstance(codec, TagCodec):
+                    encoded: tuple[Tensor, ...] = codec.encode([query.split(TAG_SEPARATOR)])
+                else:
+                    encoded = codec.encode([query])
+                rows[query] = self._net.embed(*(part.to(self._device) for part in encoded))
+        return torch.cat([rows[query] for query in queries])
+
+    @torch.inference_mode()
+    def _separate(self, mixtures: Sequence[Samples], embeddings: Tensor) -> list[Samples]:
+        answers: list[Samples] = [np.zeros(0, np.float32)] * len(mixtures)
+        by_length: dict[int, list[int]] = defaultdict(list)
+        for number, mixture in enumerate(mixtures):
+            by_length[mixture.shape[0]].append(number)
+        limit = round(self._config.separation.chunk_s * self.sample_rate_hz)
+        for length, numbers in by_length.items():
+            if length > limit:
+                for number in numbers:
+                    answers[number] = self._long(mixtures[number], embeddings[number])
+            else:
+                batch = np.stack([mixtures[number] for number in numbers])
+                for number, answer in zip(
+                    numbers, self._batch(batch, embeddings[numbers]), strict=True
+                ):
+                    answers[number] = answer
+        return answers
+
+    def _batch(self, mixtures: NDArray[np.float32], embeddings: Tensor) -> NDArray[np.float32]:
+        """``(batch, samples)`` and ``(batch, query)`` to ``(batch, samples)``."""
+        samples = mixtures.shape[1]
+        if samples == 0:
+            return mixtures
+        scale = self._scale(mixtures)
+        x = torch.from_numpy(mixtures / scale).to(self._device)
+        spectrum = self._stft(x)
+        magnitude = spectrum.abs()
+        mask = self._net.UNet(magnitude, embeddings).sigmoid()
+        y = self._stft.inverse(spectrum * mask, samples)
+        return y.cpu().numpy() * scale
+
+    def _scale(self, mixtures: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What each mixture is divided by: its peak, as in training, or 1 for silence."""
+        if not self._config.separation.normalise:
+            return np.ones((mixtures.shape[0], 1), np.float32)
+        peak = np.abs(mixtures).max(axis=1, keepdims=True)
+        return np.where(peak > 0.0, peak, np.float32(1.0))
+
+    def _long(self, mixture: Samples, embedding: Tensor) -> Samples:
+        """Chunk by chunk, neighbours cross-faded; memory beyond the answer stays flat."""
+        scale = float(self._scale(mixture[None])[0, 0])
+        answer = np.zeros_like(mixture)
+        settings = self._config.separation
+        chunk, overlap = (
+            round(seconds * self.sample_rate_hz)
+            for seconds in (settings.chunk_s, settings.overlap_s)
+        )
+        for start, stop, weights in chunks(mixture.shape[0], chunk, overlap):
+            # The whole recording's peak, so that a quiet passage stays quiet.
+            spectrum = self._stft(
+                torch.from_numpy(mixture[None, start:stop] / np.float32(scale)).to(self._device)
+            )
+            mask = self._net.UNet(spectrum.abs(), embedding[None]).sigmoid()
+            piece = self._stft.inverse(spectrum * mask, stop - start)[0].cpu().numpy()
+            answer[start:stop] += piece * (weights * np.float32(scale))
+        return answer
+
+
+def chunks(samples: int, longest: int, overlap: int) -> Iterator[tuple[int, int, Samples]]:
+    """Cut ``samples`` into stretches of equal length that overlap.
+
+    Yields
+    ------
+    tuple
+        First sample, one past the last, and the weights ``(stop - start,)``:
+        linear cross-fades that add up to one everywhere.
+    """
+    count = max(1, math.ceil((samples - overlap) / (longest - overlap)))
+    length = math.ceil((samples + (count - 1) * overlap) / count)
+    fade = (np.arange(overlap, dtype=np.float32) + 0.5) / max(overlap, 1)
+    for number in range(count):
+        start = number * (length - overlap)
+        stop = min(start + length, samples)
+        weights = np.ones(stop - start, np.float32)
+        if number > 0:
+            weights[:overlap] = fade
+        if number < count - 1:
+            weights[stop - start - overlap :] = 1.0 - fade
+        yield start, stop, weights

@@ -1,0 +1,156 @@
+"""What a run says while it goes: console, metrics.csv, TensorBoard, learning curve."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lassbench.files import atomic_path, write_text
+
+METRICS, CURVE, EVENTS = "metrics.csv", "learning-curve.png", "tensorboard"
+
+COLUMNS = (
+    "step",
+    "loss",
+    "learning_rate",
+    "examples_per_second",
+    "validation_si_sdr",
+    "validation_si_sdr_i",
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One validation query for looking and listening at: float32 (samples,) each."""
+
+    text: str
+    mixture: NDArray[np.float32]
+    target: NDArray[np.float32]
+    estimate: NDArray[np.float32]
+
+
+class RunLog:
+    """Keeps the numbers of a run; the rows of a resumed run go on from ``step``.
+
+    Nothing is written or said where ``active`` is false (all ranks but one).
+    """
+
+    def __init__(self, folder: Path, *, step: int, tensorboard: bool, active: bool) -> None:
+        self._folder, self._active = folder, active
+        self._rows = _read_rows(folder / METRICS, step) if active else []
+        self._events: Any = None
+        if active and tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._events = SummaryWriter(str(folder / EVENTS), purge_step=step or None)
+
+    def say(self, text: str) -> None:
+        """A line on standard error."""
+        if self._active:
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+    def record(self, step: int, **values: float) -> None:
+        """Keep the numbers of a step; a step recorded twice is one row."""
+        if not self._active:
+            return
+        row = {"step": str(step)} | {key: f"{value:.6g}" for key, value in values.items()}
+        if self._rows and self._rows[-1]["step"] == row["step"]:
+            self._rows[-1] |= row
+        else:
+            self._rows.append(row)
+        self._write_rows()
+        if self._events:
+            for key, value in values.items():
+                self._events.add_scalar(key, value, step)
+
+    def show(self, step: int, examples: list[Shown], sample_rate_hz: int) -> None:
+        """Spectrograms and sound of a few validation queries, for TensorBoard."""
+        if not self._events:
+            return
+        for number, example in enumerate(examples):
+            parts = {
+                "mixture": example.mixture,
+                "estimate": example.estimate,
+                "target": example.target,
+            }
+            pictures = np.concatenate([_picture(samples) for samples in parts.values()], axis=1)
+            self._events.add_image(f"query {number}", pictures, step, dataformats="HW")
+            self._events.add_text(f"query {number}", example.text, step)
+            for part, samples in parts.items():
+                self._events.add_audio(
+                    f"query {number} {part}",
+                    np.clip(samples, -1.0, 1.0)[None],
+                    step,
+                    sample_rate_hz,
+                )
+        self._events.flush()
+
+    def close(self, title: str) -> None:
+        """Draw the learning curve and end the event file."""
+        if self._events:
+            self._events.close()
+            self._events = None
+        if self._active and self._rows:
+            draw_curve(self._rows, self._folder / CURVE, title)
+
+    def _write_rows(self) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self._rows)
+        write_text(self._folder / METRICS, text.getvalue())
+
+
+def _read_rows(path: Path, step: int) -> list[dict[str, str]]:
+    """The rows up to ``step``: what a resumed run keeps."""
+    if step == 0 or not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = [dict(row) for row in csv.DictReader(stream)]
+    return [
+        {key: value for key, value in row.items() if key in COLUMNS and value}
+        for row in rows
+        if row.get("step", "").isdigit() and int(row["step"]) <= step
+    ]
+
+
+def _picture(samples: NDArray[np.float32], frame: int = 512) -> NDArray[np.uint8]:
+    """A spectrogram (bins, frames), 0 to 255 over the 80 dB below a full-scale sine."""
+    from numpy.lib.stride_tricks import sliding_window_view
+
+    hop = max(frame // 2, samples.size // 400)
+    padded = np.pad(samples, (0, max(0, frame - samples.size)))
+    frames = sliding_window_view(padded, frame)[::hop] * np.hanning(frame)
+    level = 20.0 * np.log10(np.abs(np.fft.rfft(frames)) / (frame / 4) + 1e-5)
+    shade: NDArray[np.uint8] = (255.0 * np.clip(1.0 + level / 80.0, 0.0, 1.0)).astype(np.uint8)
+    return shade.T[::-1]
+
+
+def draw_curve(rows: list[dict[str, str]], path: Path, title: str) -> None:
+    """Loss and validation over steps, as a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    FigureCanvasAgg(figure)
+    above, below = figure.subplots(2, 1, sharex=True)
+    for axes, column, label in (
+        (above, "loss", "training loss"),
+        (below, "validation_si_sdr_i", "validation SI-SDR\nimprovement (dB)"),
+    ):
+        points = [(int(row["step"]), float(row[column])) for row in rows if row.get(column)]
+        axes.plot([x for x, _ in points], [y for _, y in points], marker=".")
+        axes.set_ylabel(label)
+        axes.grid(alpha=0.3)
+    below.axhline(0.0, color="black", linewidth=0.8)
+    below.set_xlabel("step")
+    above.set_title(title)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)

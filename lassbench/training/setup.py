@@ -1,0 +1,161 @@
+"""Before the first step: vocabulary, network, what a resumed run has, settings of torch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from lassbench.config import Config
+from lassbench.dataset import Dataset
+from lassbench.errors import LassbenchError, UsageError
+from lassbench.models.checkpoints import (
+    BEST,
+    LAST,
+    Blueprint,
+    Net,
+    check_weights,
+    load_checkpoint,
+)
+from lassbench.models.query import TagCodec, open_text_encoder
+from lassbench.records import Clip
+from lassbench.training.roster import tag_vocabulary
+from lassbench.training.state import RESUME, State, load_state
+
+#: Sections that make the network what it is: a resumed run keeps them.
+_FIXED = ("system", "sample_rate_hz", "spectrogram", "network", "text", "tags")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins: its blueprint, the network, and its state if it is resumed."""
+
+    blueprint: Blueprint
+    net: Net
+    state: State | None = None
+
+
+def prepare(
+    config: Config,
+    dataset: Dataset,
+    training: Sequence[Clip],
+    out: Path,
+    *,
+    resume: bool,
+) -> Start:
+    """A new network, or that of the run in ``out``.
+
+    Raises
+    ------
+    UsageError
+        If ``out`` holds a run and ``resume`` is false, or the run was made with
+        another network or dataset.
+    """
+    resolved = replace(config, sample_rate_hz=_rate(config, dataset))
+    held = [name for name in (LAST, BEST, RESUME) if (out / name).exists()]
+    if held and not resume:
+        raise UsageError(
+            "this folder holds a run already",
+            where=out,
+            got=", ".join(held),
+            fix="go on with --resume, or name another folder with -o",
+        )
+    if (out / RESUME).is_file():
+        return _resumed(resolved, dataset, out)
+    torch.manual_seed(resolved.train.seed)
+    if resolved.system == "unet":
+        blueprint = Blueprint(resolved, TagCodec(tag_vocabulary(resolved, training)))
+        return Start(blueprint, blueprint.build())
+    captions = [caption for clip in training for caption in clip.captions]
+    encoder = open_text_encoder(resolved.text, captions)
+    blueprint = Blueprint(resolved, encoder.codec, encoder.shape)
+    return Start(blueprint, blueprint.build(encoder.bert))
+
+
+def _resumed(config: Config, dataset: Dataset, out: Path) -> Start:
+    state = load_state(out)
+    before = load_checkpoint(out / LAST).blueprint
+    now, then = config.as_dict(), before.config.as_dict()
+    changed = [section for section in _FIXED if now[section] != then[section]]
+    if changed:
+        raise UsageError(
+            f"the run was made with another {', '.join(changed)}",
+            where=out,
+            expected="; ".join(f"{section}: {then[section]}" for section in changed),
+            got="; ".join(f"{section}: {now[section]}" for section in changed),
+            fix="resume without changing these, or start anew in another folder",
+        )
+    if state.fingerprint != dataset.fingerprint:
+        raise UsageError(
+            "the run was made with another dataset",
+            where=out,
+            expected=f"fingerprint {state.fingerprint[:16]}",
+            got=f"{dataset.path}: {dataset.fingerprint[:16]}",
+            fix="give the dataset it was started with, or start anew in another folder",
+        )
+    blueprint = replace(before, config=config)
+    net = blueprint.build()
+    check_weights(net, state.weights, where=out / RESUME)
+    net.load_state_dict(state.weights)
+    return Start(blueprint, net, state)
+
+
+def _rate(config: Config, dataset: Dataset) -> int:
+    if config.sample_rate_hz not in (0, dataset.sample_rate_hz):
+        raise UsageError(
+            "the dataset has another sample rate than the config",
+            where=dataset.path,
+            expected=f"{config.sample_rate_hz} Hz",
+            got=f"{dataset.sample_rate_hz} Hz",
+            fix="set sample_rate_hz to 0, or build the dataset at that rate",
+        )
+    return dataset.sample_rate_hz
+
+
+def compiles(config: Config, device: torch.device) -> bool:
+    """Whether the network is compiled.
+
+    ``auto``: on CUDA, for runs long enough to win back the minute it takes.
+    """
+    wanted = config.train.compile
+    if wanted == "auto":
+        return device.type == "cuda" and config.train.steps >= 500
+    if wanted == "on" and device.type == "cpu" and not _compiler():
+        raise LassbenchError(
+            "compiling for the CPU needs a C++ compiler, and there is none",
+            where="train.compile=on",
+            fix="install g++, or set train.compile to auto or off",
+        )
+    return wanted == "on"
+
+
+def _compiler() -> str | None:
+    return shutil.which(os.environ.get("CXX", "g++"))
+
+
+@contextlib.contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Only algorithms that give the same bits every time, for the length of the block."""
+    before = torch.are_deterministic_algorithms_enabled()
+    warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    benchmark = torch.backends.cudnn.benchmark
+    if wanted:
+        # cuBLAS reads this when it is first used.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(wanted, warn_only=True)
+    # Writing NaN into every fresh tensor guards against reading it before it is
+    # written, and costs as much as the arithmetic does.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = not wanted
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warned)
+        torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+        torch.backends.cudnn.benchmark = benchmark
