@@ -40,13 +40,7 @@ if TYPE_CHECKING:
     "{youtube_id}, hf://datasets/user/name (Parquet with an audio column), or `youtube`.  "
     "Default: youtube.",
 )
-@click.option(
-    "--rate",
-    type=float,
-    metavar="CLIPS",
-    help="Clips an hour: the same as --clips-per-hour.",
-)
-@fetch_options
+@fetch_options("--rate", "--clips-per-hour")
 @click.option(
     "--retry",
     type=click.Choice(["transient", "permanent", "all"]),
@@ -112,9 +106,6 @@ def _options(given: dict[str, Any]) -> Any:
     from lassbench.cli.fetch_options import options_from
     from lassbench.fetch.shards import Shard
 
-    rate = given.pop("rate")
-    if rate is not None:
-        given["clips_per_hour"] = rate
     shard = given.pop("shard")
     return options_from(
         given.pop("audio"),

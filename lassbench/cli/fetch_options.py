@@ -26,11 +26,6 @@ _OPTIONS = (
     click.option(
         "--jobs", type=int, default=2, show_default=True, help="Videos under way at once."
     ),
-    click.option(
-        "--clips-per-hour",
-        type=float,
-        help="Requests an hour to YouTube; 0 for no limit.  Default: 250, with --cookies 1800.",
-    ),
     click.option("--sleep", type=float, default=0.0, help="Least seconds between two requests."),
     click.option(
         "--pause",
@@ -46,11 +41,22 @@ _OPTIONS = (
 )
 
 
-def fetch_options(function: Function) -> Function:
-    """Add the options of :data:`_OPTIONS`."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+def fetch_options(*rate_names: str) -> Callable[[Function], Function]:
+    """Add the options of :data:`_OPTIONS`, and the one for the rate under these names."""
+    rate = click.option(
+        *rate_names,
+        "clips_per_hour",
+        type=float,
+        metavar="CLIPS",
+        help="Clips an hour from YouTube; 0 for no limit.  Default: 250, with --cookies 1800.",
+    )
+
+    def add(function: Function) -> Function:
+        for option in reversed((*_OPTIONS, rate)):
+            function = option(function)
+        return function
+
+    return add
 
 
 def options_from(audio: tuple[str, ...], given: dict[str, Any], **others: Any) -> FetchOptions:

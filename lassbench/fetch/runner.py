@@ -130,7 +130,13 @@ def _summary(
     return FetchSummary(len(wanted), states, settled, flagged, elapsed_s)
 
 
-def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions) -> dict[str, int]:
+def _run(
+    ledger: Ledger,
+    clips: Sequence[Clip],
+    out: Path,
+    options: FetchOptions,
+    checkpoint: Callable[[], None] | None,
+) -> dict[str, int]:
     shop = Shop(out / SCRATCH)
     sources = options.sources
     if (out / SOURCES).is_dir():
