@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lassbench.cli.fetch_options import fetch_options
 from lassbench.cli.metadata_options import metadata_options
 from lassbench.corpora import CORPORA
 
 if TYPE_CHECKING:
+    from lassbench.corpora.base import Corpus
     from lassbench.dataset import BuildReport
 
 _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.items())
@@ -44,8 +46,12 @@ _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.ite
 )
 @click.option(
     "--audio",
-    type=click.Choice(["synthetic"]),
-    help="audiocaps: render every clip from its tags, with no recording and no download.",
+    metavar="SOURCE",
+    multiple=True,
+    help="audiocaps: `synthetic` renders every clip from its tags, with no recording and no "
+    "download.  Else where to fetch what no --audio-dir has, in this order; may be given again: "
+    "an address with {youtube_id}, hf://datasets/user/name, `youtube`.  "
+    "Default: youtube, if there is no --audio-dir.",
 )
 @click.option(
     "--captions",
@@ -58,6 +64,7 @@ _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.ite
     type=click.IntRange(1, 2),
     help="audiocaps: captions of version 1 or 2 (2.0).  Default: the benchmark's.",
 )
+@fetch_options("--clips-per-hour")
 @metadata_options
 @click.option("--rate", type=int, help="Sample rate in Hz.  Default: the corpus's (32000).")
 @click.option("--seconds", type=float, help="Length of a clip.  Default: the corpus's (10; ESC 5).")
@@ -79,23 +86,73 @@ def command(
     opens.  A build that was interrupted goes on when the same command is run
     again; the same input gives the same bytes.
 
+    The clips of AudioCaps are fetched first, where no folder has them: see
+    `lassbench fetch --help`, whose ledger OUT then holds.
+
     Clips that cannot be used (missing, truncated, not audio, NaN, silent ...)
     are left out; the summary counts them, OUT/clips.csv lists them with the
     reason.  The exit code is still 0, unless not one clip remains or --strict is
     given.  A faulty table (CSV) stops the build before anything is written.
     """
-    from lassbench.corpora import open_corpus
+    from lassbench.cli.fetch_options import take
     from lassbench.dataset import build
     from lassbench.parallel import open_executor
 
+    how = take(options)
     # An option that was not given is no option of the corpus.
     given = {name: value for name, value in options.items() if value not in ((), "")}
-    opened = open_corpus(corpus, given)
+    opened = _open(corpus, given, out, how, scheduler)
     with open_executor(workers, scheduler) as executor:
         report = build(opened, out, executor=executor)
     _print(report)
     if strict and report.rejected:
         click.get_current_context().exit(1)
+
+
+def _open(
+    name: str, given: dict[str, Any], out: Path, how: dict[str, Any], scheduler: str | None
+) -> Corpus:
+    """The corpus; one whose audio is elsewhere is fetched into ``out`` first."""
+    from lassbench.cli.fetch_options import refuse_given
+    from lassbench.corpora import open_corpus
+
+    audio = given.pop("audio", ())
+    if audio == ("synthetic",):
+        given["audio"] = "synthetic"
+    elif name == "audiocaps" and (audio or "audio_dir" not in given):
+        folders = [str(folder) for folder in given.pop("audio_dir", ())]
+        return _fetch({**given, "fetched": True}, out, (*folders, *audio), how, scheduler)
+    elif audio:
+        given["audio"] = audio
+    refuse_given("nothing is fetched for this corpus")
+    return open_corpus(name, given)
+
+
+def _fetch(
+    given: dict[str, Any],
+    out: Path,
+    audio: tuple[str, ...],
+    how: dict[str, Any],
+    scheduler: str | None,
+) -> Corpus:
+    from lassbench.cli.fetch_options import options_from, say
+    from lassbench.corpora import open_corpus
+    from lassbench.corpora.audiocaps import AudioCapsCorpus
+    from lassbench.fetch.fetched import fetch_corpus
+
+    corpus = open_corpus("audiocaps", given)
+    assert isinstance(corpus, AudioCapsCorpus)
+    card = corpus.card
+    options = options_from(
+        audio,
+        how,
+        scheduler=scheduler,
+        sample_rate_hz=card.sample_rate_hz,
+        seconds=card.clip_seconds,
+    )
+    fetched, summary = fetch_corpus(corpus, out, options)
+    say(summary, out)
+    return fetched
 
 
 def _print(report: BuildReport) -> None:

@@ -103,17 +103,16 @@ def _report(out: str, status: bool, export: Path | None) -> None:
 
 
 def _options(given: dict[str, Any]) -> Any:
-    from lassbench.cli.fetch_options import options_from
+    from lassbench.cli.fetch_options import options_from, take
     from lassbench.fetch.shards import Shard
 
-    shard = given.pop("shard")
     return options_from(
-        given.pop("audio"),
-        given,
-        retry=given.pop("retry") or "",
-        limit=given.pop("limit"),
-        scheduler=given.pop("scheduler"),
-        shard=Shard.parse(shard) if shard else None,
+        given["audio"],
+        take(given),
+        retry=given["retry"] or "",
+        limit=given["limit"],
+        scheduler=given["scheduler"],
+        shard=Shard.parse(given["shard"]) if given["shard"] else None,
     )
 
 

@@ -41,6 +41,12 @@ _OPTIONS = (
 )
 
 
+_NAMES = (
+    *("cookies", "proxy", "jobs", "clips_per_hour", "sleep", "pause", "keep_source"),
+    *("id_column", "start_column", "audio_column"),
+)
+
+
 def fetch_options(*rate_names: str) -> Callable[[Function], Function]:
     """Add the options of :data:`_OPTIONS`, and the one for the rate under these names."""
     rate = click.option(
@@ -59,8 +65,34 @@ def fetch_options(*rate_names: str) -> Callable[[Function], Function]:
     return add
 
 
-def options_from(audio: tuple[str, ...], given: dict[str, Any], **others: Any) -> FetchOptions:
-    """Take the fetch options out of ``given`` and make a run's options of them.
+def take(given: dict[str, Any]) -> dict[str, Any]:
+    """Take the values of these options out of ``given``."""
+    return {name: given.pop(name) for name in _NAMES}
+
+
+def refuse_given(why: str) -> None:
+    """Refuse the command if it was given any of these options.
+
+    Raises
+    ------
+    UsageError
+        Naming the first of them.
+    """
+    from lassbench.errors import UsageError
+
+    context = click.get_current_context()
+    given = [
+        name
+        for name in _NAMES
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        option = f"--{given[0].replace('_', '-')}"
+        raise UsageError(f"{option} says how to fetch, and {why}", fix="leave it out")
+
+
+def options_from(audio: tuple[str, ...], how: dict[str, Any], **others: Any) -> FetchOptions:
+    """A run's options from the sources, these options' values, and what a verb adds.
 
     Raises
     ------
@@ -72,27 +104,28 @@ def options_from(audio: tuple[str, ...], given: dict[str, Any], **others: Any) -
     from lassbench.fetch.options import FetchOptions
     from lassbench.fetch.youtube import Settings
 
-    columns = {name: given.pop(name) for name in ("id_column", "start_column", "audio_column")}
-    cookies: Path | None = given.pop("cookies")
+    cookies: Path | None = how["cookies"]
     if cookies is not None:
         _check_cookies(cookies)
-    proxy: str = given.pop("proxy")
+    proxy: str = how["proxy"]
     if proxy and "://" not in proxy:
         raise UsageError(
             "--proxy is no address", got=proxy, expected="http://host:port", fix="correct it"
         )
-    keep_source = given.pop("keep_source")
     settings = Settings(
-        cookies=str(cookies.resolve()) if cookies else "", proxy=proxy, keep_source=keep_source
+        cookies=str(cookies.resolve()) if cookies else "",
+        proxy=proxy,
+        keep_source=how["keep_source"],
     )
+    columns = {name: how[name] for name in ("id_column", "start_column", "audio_column")}
     return FetchOptions(
         sources=sources.parse(audio, settings=settings, columns=columns),
         cookies=cookies is not None,
-        rate_per_hour=given.pop("clips_per_hour"),
-        jobs=given.pop("jobs"),
-        sleep_s=given.pop("sleep"),
-        pause_s=given.pop("pause"),
-        keep_source=keep_source,
+        rate_per_hour=how["clips_per_hour"],
+        jobs=how["jobs"],
+        sleep_s=how["sleep"],
+        pause_s=how["pause"],
+        keep_source=how["keep_source"],
         **others,
     )
 

@@ -35,7 +35,7 @@ CORPORA: dict[str, tuple[str, tuple[str, ...], str]] = {
     "audiocaps": (
         "lassbench.corpora.audiocaps",
         (
-            *("manifest", "audio_dir", "audio", "captions"),
+            *("manifest", "audio_dir", "audio", "fetched", "captions"),
             *("metadata_dir", "unverified_metadata", "audiocaps_version"),
         ),
         "the clips of LASS-2022 or of another benchmark made from AudioCaps",

@@ -245,12 +245,14 @@ def from_options(options: Mapping[str, Any]) -> AudioCapsCorpus:
     """
     folders = tuple(str(folder) for folder in options.get("audio_dir", ()))
     synthetic = options.get("audio") == "synthetic"
-    if synthetic == bool(folders):
+    # Whoever fetches the clips puts what came in as `audio_sources`.
+    fetched = bool(options.get("fetched"))
+    if synthetic + bool(folders) + fetched != 1:
         raise UsageError(
             "say where the audio is, in one way",
-            expected="--audio-dir DIR (may be given again), or --audio synthetic",
-            got="both" if synthetic else "neither",
-            fix="`lassbench fetch` fetches what is still on YouTube",
+            expected="--audio-dir DIR (may be given again), --audio synthetic, or --audio youtube",
+            got="several" if synthetic or folders else "none",
+            fix="leave all but one out",
         )
     source = MetadataSource(
         str(options.get("metadata_dir", "")),
@@ -267,11 +269,17 @@ def from_options(options: Mapping[str, Any]) -> AudioCapsCorpus:
         )
     return AudioCapsCorpus(
         manifest=_manifest(options.get("manifest", manifests.LASS_2022)),
-        audio_sources=(SyntheticAudio(),) if synthetic else (AudioFolders(folders),),
+        audio_sources=_audio_sources(folders, synthetic=synthetic),
         captions=captions,
         metadata=source,
         audiocaps_version=int(options.get("audiocaps_version", 0)),
     )
+
+
+def _audio_sources(folders: tuple[str, ...], *, synthetic: bool) -> tuple[AudioLocator, ...]:
+    if synthetic:
+        return (SyntheticAudio(),)
+    return (AudioFolders(folders),) if folders else ()
 
 
 def _manifest(name: object) -> str:

@@ -110,6 +110,9 @@ def _check_same_build(out: Path, settings: Mapping[str, Any]) -> None:
     path = layout.settings_path(out)
     if not path.is_file():
         strangers = sorted(p.name for p in out.iterdir()) if out.is_dir() else []
+        if layout.ledger_path(out).is_file():
+            # A fetch began here, and its clips are what is to be built.
+            strangers = [name for name in strangers if name not in layout.FETCHED]
         strangers = [name for name in strangers if name != ".lock"]
         if strangers:
             raise UsageError(

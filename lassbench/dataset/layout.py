@@ -49,6 +49,20 @@ def built_path(folder: Path) -> Path:
     return folder / "clips" / "built.jsonl"
 
 
+def ledger_path(folder: Path) -> Path:
+    """What a fetch into this folder tried (:mod:`lassbench.fetch.ledger`)."""
+    return folder / "ledger.sqlite"
+
+
+#: What a fetch leaves in the folder.
+FETCHED = frozenset(
+    {
+        *("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "clips", "sources"),
+        *("census.csv", ".work", ".carried.json"),
+    }
+)
+
+
 def clip_path(folder: Path, clip_id: str) -> Path:
     """The FLAC file of one clip."""
     return folder / "clips" / f"{clip_id}.flac"

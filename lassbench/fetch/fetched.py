@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lassbench.corpora.audiocaps import AudioCapsCorpus
 from lassbench.errors import Fault
 from lassbench.fetch.ledger import Entry, Ledger
 from lassbench.fetch.loop import CLIPS
+from lassbench.fetch.options import FetchOptions
+from lassbench.fetch.report import export
+from lassbench.fetch.runner import FetchSummary, fetch
 from lassbench.manifests import ClipRow
 from lassbench.records import AudioSource, FileSource, MissingSource
+
+#: The dead-link census beside a dataset: what it could not have, and since when.
+CENSUS = "census.csv"
+
+
+def fetch_corpus(
+    corpus: AudioCapsCorpus, out: Path, options: FetchOptions
+) -> tuple[AudioCapsCorpus, FetchSummary]:
+    """Fetch the clips of ``corpus`` into ``out``; the corpus with what came as its audio.
+
+    Writes the census, with each clip's state and date, beside the ledger.
+
+    Raises
+    ------
+    RunStopped, LassbenchError, FaultsError
+        As :func:`lassbench.fetch.runner.fetch`.
+    """
+    summary = fetch(corpus.clips(), out, options)
+    export(out, out / CENSUS)
+    return replace(corpus, audio_sources=(FetchedAudio(str(out.resolve())),)), summary
 
 
 @dataclass(frozen=True)
