@@ -96,7 +96,8 @@ def _decode_container(
     stream = container.streams.audio[0]
     start = start_s or 0.0
     if start > _RUN_UP_S:
-        container.seek(int((start - _RUN_UP_S) * av.time_base), backward=True, any_frame=False)
+        told = _origin_s(stream) + start - _RUN_UP_S
+        container.seek(int(told * av.time_base), backward=True, any_frame=False)
     pieces: list[NDArray[np.float32]] = []
     skipped, rate, frames = 0, 0, 0
     for at_s, piece, piece_rate in _pieces(container, stream):
@@ -118,6 +119,11 @@ def _decode_container(
     return to_mono(samples[begin:end]), rate
 
 
+def _origin_s(stream: Any) -> float:
+    """When the stream's first sample is due: some muxers begin later than 0."""
+    return max(0.0, float((stream.start_time or 0) * (stream.time_base or 0)))
+
+
 def _first_sample(stream: Any, at_s: float, frames: int, rate: int) -> int:
     """Which sample of the stream the first decoded frame begins with.
 
@@ -126,7 +132,7 @@ def _first_sample(stream: Any, at_s: float, frames: int, rate: int) -> int:
     stream's samples begin ``delay`` samples into the first one (RFC 7845,
     section 4.2), so the nearest such multiple is the exact place.
     """
-    told = round(at_s * rate)
+    told = round((at_s - _origin_s(stream)) * rate)
     context = stream.codec_context
     if context.name not in {"opus", "libopus"} or stream.time_base * rate <= 1:
         return told

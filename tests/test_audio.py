@@ -1,0 +1,420 @@
+"""Decoding, encoding and every way in which a file can be unusable."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile as sf
+
+from lassbench import audio
+from lassbench.audio import AudioFault
+from lassbench.errors import LassbenchError
+from lassbench.records import FileSource
+
+RATE = 32000
+
+
+def tone(seconds: float = 1.0, rate: int = RATE, hz: float = 440.0) -> np.ndarray:
+    return (0.5 * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)).astype("f4")
+
+
+def clicks(seconds: float, rate: int) -> np.ndarray:
+    """Noise whose level steps every 0.1 s, so that every place in it can be told."""
+    rng = np.random.default_rng(0)
+    steps = np.repeat(rng.uniform(0.05, 0.5, round(seconds * 10)), rate // 10)
+    return (steps * rng.standard_normal(steps.size) * 0.3).clip(-1, 1).astype("f4")
+
+
+def encode(path: Path, x: np.ndarray, rate: int, codec: str, first_pts: int | None = 0) -> Path:
+    with av.open(str(path), "w") as container:
+        # Without perceptual noise substitution, which decodes to other noise each time.
+        options = {"aac_pns": "0"} if codec == "aac" else {}
+        stream = container.add_stream(codec, rate=rate, layout="mono", options=options)
+        stream.bit_rate = 128_000
+        frame = av.AudioFrame.from_ndarray(x[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = rate, first_pts
+        resampler = av.AudioResampler(
+            format=stream.format, layout="mono", rate=rate, frame_size=stream.frame_size or 960
+        )
+        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(piece))
+        container.mux(stream.encode(None))
+    return path
+
+
+# Decoding ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "step"),
+    [
+        ("a.wav", "PCM_16", 2**-15),
+        ("a.wav", "PCM_24", 2**-23),
+        ("a.wav", "PCM_U8", 2**-7),
+        ("a.wav", "FLOAT", 0.0),
+        ("a.flac", "PCM_16", 2**-15),
+        ("a.aiff", "PCM_16", 2**-15),
+    ],
+)
+def test_lossless_files_decode_to_their_samples(
+    tmp_path: Path, name: str, subtype: str, step: float
+) -> None:
+    x = tone()
+    sf.write(tmp_path / name, x, RATE, subtype=subtype)
+    decoded, rate = audio.decode(tmp_path / name)
+    assert rate == RATE
+    assert decoded.dtype == np.float32
+    assert decoded.shape == x.shape
+    assert np.abs(decoded - x).max() <= step
+
+
+def test_channels_are_averaged(tmp_path: Path) -> None:
+    channels = np.stack([np.full(100, value) for value in (0.6, -0.2, 0.1, 0.0, 0.3, 0.4)], axis=1)
+    sf.write(tmp_path / "six.wav", channels, RATE, subtype="FLOAT")
+    decoded, _ = audio.decode(tmp_path / "six.wav")
+    assert np.allclose(decoded, 0.2, atol=1e-7)
+
+
+def test_a_cut_is_the_same_as_cutting_the_whole(tmp_path: Path) -> None:
+    x = clicks(2.0, RATE)
+    for name in ("a.wav", "a.flac", "a.ogg"):
+        sf.write(tmp_path / name, x, RATE)
+        whole, _ = audio.decode(tmp_path / name)
+        part, _ = audio.decode(tmp_path / name, start_s=0.5, end_s=1.25)
+        assert np.allclose(part, whole[16000:40000], atol=1e-6), name
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate"), [("a.m4a", "aac", 44100), ("a.webm", "libopus", 48000)]
+)
+def test_ffmpeg_decodes_what_libsndfile_cannot(
+    tmp_path: Path, name: str, codec: str, rate: int
+) -> None:
+    x = clicks(4.0, rate)
+    path = encode(tmp_path / name, x, rate, codec)
+    decoded, decoded_rate = audio.decode(path)
+    assert decoded_rate == rate
+    shared = min(decoded.size, x.size)
+    assert abs(decoded.size - x.size) < 0.05 * rate
+    # Lossy, but in step: a shift of 50 samples would bring this below 0.1.
+    assert np.corrcoef(decoded[:shared], x[:shared])[0, 1] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate", "first_pts"),
+    [
+        ("a.m4a", "aac", 44100, 0),
+        ("a.webm", "libopus", 48000, 0),
+        # Without a time of its first frame the muxer writes a stream that begins late.
+        ("late.webm", "libopus", 48000, None),
+    ],
+)
+@pytest.mark.parametrize(("start_s", "end_s"), [(0.0, 0.5), (1.3, 2.1), (3.5, None)])
+def test_ffmpeg_cuts_where_it_is_told(
+    tmp_path: Path,
+    name: str,
+    codec: str,
+    rate: int,
+    first_pts: int | None,
+    start_s: float,
+    end_s: float | None,
+) -> None:
+    path = encode(tmp_path / name, clicks(4.0, rate), rate, codec, first_pts)
+    whole, _ = audio.decode(path)
+    part, _ = audio.decode(path, start_s=start_s, end_s=end_s)
+    stop = whole.size if end_s is None else round(end_s * rate)
+    expected = whole[round(start_s * rate) : stop]
+    assert part.shape == expected.shape
+    # Decoders adapt their state, so the run-up leaves small differences.
+    assert np.corrcoef(part, expected)[0, 1] > 0.9999
+
+
+def test_real_recordings_decode_as_soundfile_reads_them(shared: Path) -> None:
+    paths = sorted((shared / "data" / "esc10" / "audio").glob("*.ogg"))[::40]
+    assert len(paths) == 10
+    for path in paths:
+        expected, rate = sf.read(path, dtype="float32")
+        decoded, decoded_rate = audio.decode(path)
+        assert decoded_rate == rate == 44100
+        assert np.array_equal(decoded, expected)
+
+
+# Files that cannot be used ----------------------------------------------------
+
+
+def text(path: Path) -> None:
+    path.write_text("This is not audio, whatever its name says.\n" * 50)
+
+
+def empty(path: Path) -> None:
+    path.touch()
+
+
+def no_frames(path: Path) -> None:
+    sf.write(path, np.zeros(0, dtype="f4"), RATE)
+
+
+def zeros(path: Path) -> None:
+    sf.write(path, np.zeros(RATE, dtype="f4"), RATE)
+
+
+def not_a_number(path: Path) -> None:
+    x = tone()
+    x[100] = np.nan
+    x[200] = np.inf
+    sf.write(path, x, RATE, subtype="FLOAT")
+
+
+def half_of(suffix: str) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        whole = path.with_suffix(suffix)
+        sf.write(whole, clicks(2.0, RATE), RATE)
+        data = whole.read_bytes()
+        path.write_bytes(data[: len(data) // 2])
+
+    return make
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+def half_an_m4a(path: Path) -> None:
+    encode(path, clicks(3.0, 44100), 44100, "aac")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def half_a_webm(path: Path) -> None:
+    encode(path, clicks(5.0, 48000), 48000, "libopus")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def nothing(path: Path) -> None:
+    pass
+
+
+BAD: list[tuple[str, Callable[[Path], None], str, str]] = [
+    ("text.wav", text, "not-audio", "cannot be decoded"),
+    ("empty.wav", empty, "empty-file", "no bytes"),
+    ("none.wav", no_frames, "zero-length", "no audio frames"),
+    ("zeros.wav", zeros, "silent", "zero at 16 bits"),
+    ("nan.wav", not_a_number, "nan", "2 of 32000 samples"),
+    ("half.wav", half_of(".wav"), "truncated", "header promises 128000 bytes"),
+    ("half.flac", half_of(".flac"), "truncated", "breaks off"),
+    ("half.ogg", half_of(".ogg"), "truncated", "Ogg page"),
+    ("half.m4a", half_an_m4a, "not-audio", "cannot be decoded"),
+    ("half.webm", half_a_webm, "truncated", "breaks off after"),
+    ("folder.wav", folder, "not-audio", "is not a file"),
+    ("gone.wav", nothing, "missing", "no such file"),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "kind", "reason"), BAD, ids=[case[0] for case in BAD])
+def test_unusable_files_say_what_is_wrong(
+    tmp_path: Path, name: str, make: Callable[[Path], None], kind: str, reason: str
+) -> None:
+    path = tmp_path / name
+    make(path)
+    with pytest.raises(AudioFault) as caught:
+        audio.read_file(FileSource(str(path)), sample_rate_hz=RATE, seconds=10.0)
+    assert caught.value.kind == kind
+    assert reason in caught.value.reason
+    assert str(tmp_path) not in caught.value.reason, "reasons go into files that others read"
+    assert caught.value.fault("x") == caught.value.fault("x")
+
+
+def test_an_ogg_file_cut_between_two_pages_is_truncated(tmp_path: Path) -> None:
+    sf.write(tmp_path / "whole.ogg", clicks(4.0, RATE), RATE)
+    data = (tmp_path / "whole.ogg").read_bytes()
+    (tmp_path / "cut.ogg").write_bytes(data[: data.rfind(b"OggS")])
+    with pytest.raises(AudioFault, match="before the page that ends the stream"):
+        audio.decode(tmp_path / "cut.ogg")
+
+
+def test_real_recordings_cut_in_half_are_truncated(shared: Path, tmp_path: Path) -> None:
+    for path in sorted((shared / "data" / "esc10" / "audio").glob("*.ogg"))[::80]:
+        data = path.read_bytes()
+        cut = tmp_path / path.name
+        cut.write_bytes(data[: len(data) // 2])
+        with pytest.raises(AudioFault) as caught:
+            audio.decode(cut)
+        assert caught.value.kind == "truncated"
+
+
+def test_a_wav_of_a_stream_has_no_length_to_keep(tmp_path: Path) -> None:
+    # What `ffmpeg ... -f wav -` writes: it cannot go back and fill in the sizes.
+    x = (tone(0.1) * 32767).astype("<i2")
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+    head = struct.pack("<4sI4s", b"RIFF", 0xFFFFFFFF, b"WAVE")
+    data = struct.pack("<4sI", b"data", 0xFFFFFFFF)
+    (tmp_path / "stream.wav").write_bytes(head + form + data + x.tobytes())
+    decoded, _ = audio.decode(tmp_path / "stream.wav")
+    assert np.array_equal(decoded, x / np.float32(32768))
+
+
+def test_a_start_beyond_the_end_is_out_of_range(tmp_path: Path) -> None:
+    sf.write(tmp_path / "a.wav", tone(1.0), RATE)
+    with pytest.raises(AudioFault, match=r"starts at 2 s, but the file is 1\.000 s long") as caught:
+        audio.decode(tmp_path / "a.wav", start_s=2.0)
+    assert caught.value.kind == "out-of-range"
+
+
+def test_faults_travel_between_processes() -> None:
+    fault = pickle.loads(pickle.dumps(AudioFault("silent", "says nothing", where="a.wav")))
+    assert (fault.kind, fault.reason, fault.where) == ("silent", "says nothing", "a.wav")
+    assert isinstance(fault, LassbenchError)
+
+
+def test_a_playlist_opens_nothing_else(tmp_path: Path) -> None:
+    secret = encode(tmp_path / "secret.m4a", clicks(1.0, 44100), 44100, "aac")
+    (tmp_path / "list.m4a").write_text(f"#EXTM3U\n#EXTINF:1,\n{secret}\n#EXT-X-ENDLIST\n")
+    (tmp_path / "concat.m4a").write_text(f"ffconcat version 1.0\nfile {secret.name}\n")
+    for name in ("list.m4a", "concat.m4a"):
+        with pytest.raises(AudioFault, match="cannot be decoded"):
+            audio.decode(tmp_path / name)
+
+
+# A clip -----------------------------------------------------------------------
+
+
+def test_a_short_file_is_padded_and_a_long_one_cut(tmp_path: Path) -> None:
+    x = tone(1.0)
+    sf.write(tmp_path / "a.wav", x, RATE, subtype="FLOAT")
+    source = FileSource(str(tmp_path / "a.wav"))
+    padded = audio.read_file(source, sample_rate_hz=RATE, seconds=1.5)
+    assert np.array_equal(padded, np.concatenate([x, np.zeros(RATE // 2, dtype="f4")]))
+    cut = audio.read_file(source, sample_rate_hz=RATE, seconds=0.25)
+    assert np.array_equal(cut, x[: RATE // 4])
+
+
+def test_a_cut_is_resampled_with_the_sound_around_it(tmp_path: Path) -> None:
+    x = clicks(3.0, 44100)
+    sf.write(tmp_path / "a.wav", x, 44100, subtype="FLOAT")
+    source = FileSource(str(tmp_path / "a.wav"))
+    whole = audio.resample(x, 44100, RATE)
+    clip = audio.read_file(source, sample_rate_hz=RATE, seconds=1.0)
+    assert np.abs(clip - whole[:RATE]).max() < 1e-6
+
+
+def test_an_end_before_the_clips_length_leaves_silence(tmp_path: Path) -> None:
+    sf.write(tmp_path / "a.wav", clicks(3.0, 44100), 44100, subtype="FLOAT")
+    source = FileSource(str(tmp_path / "a.wav"), start_s=1.0, end_s=1.5)
+    clip = audio.read_file(source, sample_rate_hz=RATE, seconds=1.0)
+    assert clip.shape == (RATE,)
+    assert np.abs(clip[: RATE // 2]).max() > 0.01
+    assert not clip[RATE // 2 :].any()
+
+
+def test_192_khz_and_six_channels_become_mono_at_the_clips_rate(tmp_path: Path) -> None:
+    x = tone(0.5, 192000, 1000.0)
+    sf.write(tmp_path / "a.wav", np.stack([x] * 6, axis=1), 192000, subtype="PCM_24")
+    clip = audio.read_file(FileSource(str(tmp_path / "a.wav")), sample_rate_hz=RATE, seconds=0.5)
+    assert clip.shape == (RATE // 2,)
+    assert np.abs(clip - tone(0.5, RATE, 1000.0))[500:-500].max() < 1e-5
+
+
+def test_a_peak_above_full_scale_is_scaled_and_not_clipped(tmp_path: Path) -> None:
+    x = 3.0 * tone(0.2)
+    sf.write(tmp_path / "loud.wav", x, RATE, subtype="FLOAT")
+    clip = audio.read_file(FileSource(str(tmp_path / "loud.wav")), sample_rate_hz=RATE, seconds=0.2)
+    assert np.abs(clip).max() == 1.0
+    assert np.allclose(clip, x / np.abs(x).max(), atol=1e-7)
+
+
+def test_a_whisper_that_rounds_to_nothing_is_silent() -> None:
+    with pytest.raises(AudioFault, match="zero at 16 bits"):
+        audio.conform(np.full(10, 0.4 / 32768, dtype="f4"), 10, 1.0)
+    assert audio.conform(np.full(10, 0.6 / 32768, dtype="f4"), 10, 1.0).size == 10
+
+
+# Numbers and bytes ------------------------------------------------------------
+
+
+def test_int16_rounds_half_to_even_and_clips() -> None:
+    steps = np.array([0.5, 1.5, -0.5, -1.5, 2.4, 40000, -40000, 32767.4], dtype=np.float32)
+    expected = [0, 2, 0, -2, 2, 32767, -32768, 32767]
+    assert audio.to_int16(steps / np.float32(32768)).tolist() == expected
+    assert audio.to_int16(steps.astype(np.float64) / 32768).tolist() == expected
+
+
+def test_int16_goes_to_float_and_back_unchanged() -> None:
+    x = np.arange(-32768, 32768).astype(np.int16)
+    assert np.array_equal(audio.to_int16(audio.to_float32(x)), x)
+
+
+def test_flac_keeps_every_sample_and_its_bytes() -> None:
+    x = np.random.default_rng(0).integers(-32768, 32768, 5000).astype(np.int16)
+    data = audio.encode_flac(x, RATE)
+    decoded, rate = audio.decode_int16(data)
+    assert rate == RATE
+    assert np.array_equal(decoded, x)
+    assert audio.encode_flac(x, RATE) == data
+    assert audio.encode_flac(audio.to_float32(x), RATE) == data
+    floats, _ = audio.decode_bytes(data)
+    assert np.array_equal(floats, x.astype(np.float32) / 32768)
+
+
+def test_damaged_bytes_are_a_fault() -> None:
+    data = bytearray(audio.encode_flac(audio.to_int16(clicks(1.0, RATE)), RATE))
+    for bad, kind in ((b"", "empty-file"), (b"fLaC....", "not-audio")):
+        with pytest.raises(AudioFault) as caught:
+            audio.decode_int16(bad)
+        assert caught.value.kind == kind
+    with pytest.raises(AudioFault):
+        audio.decode_int16(bytes(data[: len(data) // 2]))
+
+
+def test_stereo_bytes_are_not_a_clip(tmp_path: Path) -> None:
+    sf.write(tmp_path / "a.flac", np.zeros((10, 2), dtype="i2"), RATE)
+    with pytest.raises(AudioFault, match="has 2 channels"):
+        audio.decode_int16((tmp_path / "a.flac").read_bytes())
+
+
+def test_pcm_hashes_are_over_little_endian_samples() -> None:
+    assert (
+        audio.pcm_sha256(np.array([1, -2], dtype=np.int16))
+        == hashlib.sha256(b"\x01\x00\xfe\xff").hexdigest()
+    )
+    assert (
+        audio.pcm_sha256(np.array([1.0], dtype=">f4"))
+        == hashlib.sha256(b"\x00\x00\x80\x3f").hexdigest()
+    )
+
+
+def test_float_wav_is_exact_standard_and_the_same_every_time(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).standard_normal(1001).astype(np.float32)
+    audio.write_wav_float(tmp_path / "a.wav", x, RATE)
+    audio.write_wav_float(tmp_path / "b.wav", x, RATE)
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+    read, rate = sf.read(tmp_path / "a.wav", dtype="float32")
+    assert rate == RATE
+    assert np.array_equal(read, x)
+    assert audio.probe(tmp_path / "a.wav") == audio.Probe(RATE, 1, 1001, "FLOAT")
+
+
+def test_float_wav_is_mono(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="mono"):
+        audio.write_wav_float(tmp_path / "a.wav", np.zeros((2, 2), dtype="f4"), RATE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_probe_refuses_what_decode_refuses(tmp_path: Path) -> None:
+    for name, make, kind in (
+        ("text.wav", text, "not-audio"),
+        ("empty.wav", empty, "empty-file"),
+        ("half.wav", half_of(".wav"), "truncated"),
+        ("gone.wav", nothing, "missing"),
+    ):
+        make(tmp_path / name)
+        with pytest.raises(AudioFault) as caught:
+            audio.probe(tmp_path / name)
+        assert caught.value.kind == kind
