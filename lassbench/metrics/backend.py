@@ -8,6 +8,8 @@ instance where compiling is not allowed.
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -48,3 +50,21 @@ def accumulate(
         total += np.einsum("rk,rk->k", a.conj(), b)
     else:
         compiled.accumulate(a.view(np.float64), b.view(np.float64), total.view(np.float64))
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """A ``with`` block whose LAPACK calls use one thread.
+
+    Two thread pools that spin on the same cores double the time, and digits
+    would depend on the number of threads.
+    """
+    manager: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
+    return manager
+
+
+@cache
+def _controller() -> Any:
+    # Not before the first call, and once: looking for the libraries takes milliseconds.
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

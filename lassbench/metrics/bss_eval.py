@@ -108,7 +108,7 @@ from lassbench.metrics.projection import (
     coordinates,
 )
 from lassbench.metrics.ratios import CEILING_DB, decibels
-from lassbench.metrics.signals import SMALLEST_ENERGY, as_signal, check_length, energy
+from lassbench.metrics.signals import SMALLEST_ENERGY, Samples, check_length, energy, measured
 
 Floats = NDArray[np.float64]
 
@@ -119,7 +119,7 @@ BSS_EVAL_ID = "bsseval-v3-sources-512"
 #: A difference of energies smaller than this share of them is computed anew.
 _TOO_CLOSE = 1e-6
 #: Condition numbers from which rounding of the correlations is looked for.
-_ILL_CONDITIONED = 1e9
+ILL_CONDITIONED = 1e9
 #: Scores that move less than this when the Gram matrix is stirred are settled.
 _SETTLED_DB = 1e-7
 
@@ -142,8 +142,8 @@ _SILENT = BssEval(-math.inf, -math.inf, -math.inf)
 
 
 @dataclass(frozen=True, slots=True)
-class _Energies:
-    """E, E1, E2, E - E1 and E - E1 - E2 of the module's docstring."""
+class Energies:
+    """E, E1, E2, E - E1 and E - E1 - E2 of the module's docstring, in that order."""
 
     total: float
     target: float
@@ -152,11 +152,18 @@ class _Energies:
     artifacts: float
 
     @classmethod
-    def of(cls, total: float, target: float, interference: float) -> _Energies:
+    def of(cls, total: float, target: float, interference: float) -> Energies:
+        """From E, E1 and E2."""
         distortion = total - target
         return cls(total, target, interference, distortion, distortion - interference)
 
+    @property
+    def precise(self) -> bool:
+        """Whether both differences kept enough digits."""
+        return min(self.distortion, self.artifacts) > _TOO_CLOSE * self.total
+
     def scores(self) -> BssEval:
+        """The three ratios."""
         return BssEval(
             sdr=decibels(self.target, self.distortion),
             sir=decibels(self.target, self.interference),
@@ -165,7 +172,7 @@ class _Energies:
 
     def after_subtracting(
         self, left: Sequence[float], alone: tuple[float, float], both: tuple[float, float]
-    ) -> tuple[_Energies, bool]:
+    ) -> tuple[Energies, bool]:
         """The parts from r1 = e - V1 h1 and r = e - V h, and whether no digits were lost.
 
         ``left`` holds |r1|^2 and |r|^2, ``alone`` and ``both`` the energies that
@@ -179,7 +186,7 @@ class _Energies:
         distortion = max(0.0, left[0] - alone[0])
         artifacts = max(0.0, left[1] - sum(both))
         target, interference = self.total - distortion, distortion - artifacts
-        parts = _Energies(
+        parts = Energies(
             self.total,
             target if target > _TOO_CLOSE * self.total else self.target,
             interference if interference > _TOO_CLOSE * distortion else alone[1],
@@ -199,7 +206,8 @@ def bss_eval(
     Parameters
     ----------
     target, interference, estimate : arrays of shape (n,)
-        In any unit; scores do not change with the gain of any of the three.
+        In any unit: scores do not change with the gain of any of the three.
+        Arrays of float32 and float64 are used as they are, without a copy.
         ``interference`` may be ``None``.
     taps
         Length of the distortion filters in samples.
@@ -217,7 +225,8 @@ class References:
 
     Everything that depends on the references alone is computed once, here.
     Pass a :class:`~lassbench.metrics.correlations.Source` where the same signal
-    stands in several mixtures.  May be pickled; not for several threads at once.
+    stands in several mixtures, at whatever gain: scores do not depend on it.
+    May be pickled.
 
     Parameters
     ----------
@@ -244,9 +253,7 @@ class References:
         r12, r22 = np.empty(0), np.empty(0)
         if interference is not None:
             self.interference = _as_source(interference, taps, "interference reference")
-            check_length(
-                self.interference.samples, self.samples, where="interference reference"
-            )
+            check_length(self.interference.samples, self.samples, where="interference reference")
             r12 = cross_correlation(self.target, self.interference)
             r22 = self.interference.autocorrelation
         self._gram = Gram(self.target.autocorrelation, r12, r22)
@@ -271,27 +278,35 @@ class References:
 
     def score_many(self, estimates: Iterable[ArrayLike]) -> list[BssEval]:
         """Scores of several estimates (of several systems, say), cheaper than one by one."""
-        signals = [as_signal(estimate, where="estimate") for estimate in estimates]
-        for signal in signals:
+        signals, totals = [], []
+        for estimate in estimates:
+            signal, total = measured(estimate, where="estimate")
             check_length(signal, self.samples, where="estimate")
-        total = [energy(signal) for signal in signals]
-        audible = [index for index, power in enumerate(total) if power >= SMALLEST_ENERGY]
+            signals.append(signal)
+            totals.append(total)
+        audible = [index for index, total in enumerate(totals) if total >= SMALLEST_ENERGY]
         scores = [_SILENT] * len(signals)
         if audible:
             rhs = np.stack([self._correlate(signals[index]) for index in audible])
             for index, d, z in zip(audible, rhs, self._coordinates(rhs), strict=True):
-                scores[index] = self._energies(signals[index], total[index], d, z).scores()
+                scores[index] = self._energies(signals[index], totals[index], d, z).scores()
         return scores
 
-    def mixture(self) -> BssEval:
-        """Scores of target + interference as the estimate, from the Gram matrix alone.
+    def mixture(self, *, gains: tuple[float, float] = (1.0, 1.0)) -> BssEval:
+        """Scores of the mixture as the estimate, from the Gram matrix alone.
 
         The mixture lies in the span of the references, so SAR is plus infinity
         by definition and E - E1 = E2: SDR = SIR, without a difference.
+
+        Parameters
+        ----------
+        gains
+            Of target and interference in the mixture, relative to the arrays given.
         """
         if self.interference is None:
             return BssEval(math.inf, math.inf, math.inf)
-        target, interference = self._split(self._coordinates(self._gram.mixture())[0])
+        d = self._gram.mixture(*gains)
+        target, interference = self._split(self._coordinates(d[np.newaxis])[0])
         ratio = decibels(target, interference)
         return BssEval(sdr=ratio, sir=ratio, sar=math.inf)
 
@@ -299,7 +314,7 @@ class References:
         kept = ("target", "interference", "_gram", "_recursive")
         return {name: self.__dict__[name] for name in kept}
 
-    def _correlate(self, signal: Floats) -> Floats:
+    def _correlate(self, signal: Samples) -> Floats:
         """d = V'x of a signal of up to n + taps - 1 samples: (columns of V,)."""
         return correlate(self._sources, signal).ravel()
 
@@ -314,45 +329,50 @@ class References:
             if pivot >= SMALLEST_PIVOT:
                 return z
             self._recursive = False
-        return self._basis.coordinates(rhs)
+        basis = self._basis
+        with backend.one_blas_thread():
+            # One at a time: an estimate's digits must not depend on its company.
+            return np.concatenate([basis.coordinates(row[np.newaxis]) for row in rhs])
 
     @cached_property
     def _basis(self) -> Basis:
         """The whole factorisation, for filters and where the compiled loops do not serve."""
-        cholesky = Cholesky(self._gram)
-        return cholesky if cholesky.pivot >= SMALLEST_PIVOT else LeastSquares(self._gram)
+        with backend.one_blas_thread():
+            cholesky = Cholesky(self._gram)
+            return cholesky if cholesky.pivot >= SMALLEST_PIVOT else LeastSquares(self._gram)
 
     def _split(self, z: Floats) -> tuple[float, float]:
         """|z1|^2 and |z2|^2."""
         taps = self._gram.taps
         return energy(z[:taps]), energy(z[taps:])
 
-    def _energies(self, e: Floats, total: float, d: Floats, z: Floats) -> _Energies:
-        """The parts of the estimate ``e`` of energy ``total`` with correlations d, coordinates z."""
+    def _energies(self, e: Samples, total: float, d: Floats, z: Floats) -> Energies:
+        """The parts of e with |e|^2 = ``total``, V'e = d and coordinates z."""
         target, interference = self._split(z)
-        parts = _Energies.of(total, target, interference)
+        parts = Energies.of(total, target, interference)
         if self._is_unsettled(parts, d):
             return self._by_filters(e, parts, d)
-        if min(parts.distortion, parts.artifacts) > _TOO_CLOSE * total:
+        if parts.precise:
             return parts
         refined, sufficed = self._by_gains(e, parts, d)
         return refined if sufficed else self._by_filters(e, parts, d)
 
-    def _is_unsettled(self, parts: _Energies, d: Floats) -> bool:
+    def _is_unsettled(self, parts: Energies, d: Floats) -> bool:
         """Whether the rounding of correlations shows in the scores.
 
         Asked of ill-conditioned references only: the estimate is projected again
         with the Gram matrix's diagonal raised by about that rounding.
         """
-        if self.condition < _ILL_CONDITIONED:
+        if self.condition < ILL_CONDITIONED:
             return False
-        z, pivot = coordinates(self._gram.stirred(), d[np.newaxis])
+        with backend.one_blas_thread():
+            z, pivot = coordinates(self._gram.stirred(), d[np.newaxis])
         if pivot < SMALLEST_PIVOT:
             return True
-        again = _Energies.of(parts.total, *self._split(z[0]))
+        again = Energies.of(parts.total, *self._split(z[0]))
         return not parts.scores().is_close(again.scores(), _SETTLED_DB)
 
-    def _by_gains(self, e: Floats, parts: _Energies, d: Floats) -> tuple[_Energies, bool]:
+    def _by_gains(self, e: Samples, parts: Energies, d: Floats) -> tuple[Energies, bool]:
         """The parts after subtracting the nearest multiples of the references; did it suffice?"""
         gram, zero = self._gram, self._gram.taps - 1
         alone = [d[:1] / gram.r11[0]]
@@ -364,27 +384,28 @@ class References:
         z = self._coordinates(np.stack([self._correlate(rest) for rest in rests]))
         return parts.after_subtracting([energy(rest) for rest in rests], *map(self._split, z))
 
-    def _by_filters(self, e: Floats, parts: _Energies, d: Floats) -> _Energies:
+    def _by_filters(self, e: Samples, parts: Energies, d: Floats) -> Energies:
         """The parts after subtracting the references' projections, as signals.
 
         The filters come from an inexact Gram matrix, so what they leave is
         projected in turn; its correlations are those of the rest itself.
         """
         taps, basis = self._gram.taps, self._basis
-        z = basis.coordinates(d[np.newaxis])[0]
-        target_only = np.concatenate([z[:taps], np.zeros(z.size - taps)])
-        filters = [basis.filters(target_only), basis.filters(z)]
-        rests = [self._rest(e, [h[:taps], h[taps:]]) for h in filters]
-        z = basis.coordinates(np.stack([self._correlate(rest) for rest in rests]))
+        with backend.one_blas_thread():
+            z = basis.coordinates(d[np.newaxis])[0]
+            target_only = np.concatenate([z[:taps], np.zeros(z.size - taps)])
+            filters = [basis.filters(target_only), basis.filters(z)]
+            rests = [self._rest(e, [h[:taps], h[taps:]]) for h in filters]
+            z = basis.coordinates(np.stack([self._correlate(rest) for rest in rests]))
         left = [energy(rest) for rest in rests]
         return parts.after_subtracting(left, *map(self._split, z))[0]
 
-    def _rest(self, e: Floats, filters: Sequence[Floats]) -> Floats:
+    def _rest(self, e: Samples, filters: Sequence[Floats]) -> Floats:
         """e minus the references filtered by ``filters``: (n + taps of the filters - 1,)."""
-        rest = np.concatenate([e, np.zeros(filters[0].size - 1)])
+        rest = np.concatenate([e, np.zeros(filters[0].size - 1)], dtype=np.float64)
         for source, taps in zip(self._sources, filters, strict=False):
             if taps.any():
-                rest -= scipy.signal.oaconvolve(source.samples, taps)
+                rest -= scipy.signal.oaconvolve(source.samples.astype(np.float64), taps)
         return rest
 
 

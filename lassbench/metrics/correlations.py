@@ -29,7 +29,9 @@ wrong by up to 1 dB.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import weakref
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -38,10 +40,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lassbench.errors import LassbenchError
 from lassbench.metrics import backend
-from lassbench.metrics.signals import as_reference
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from lassbench.metrics.signals import Samples, measured_reference
 
 Floats = NDArray[np.float64]
 Spectra = NDArray[np.complex128]
@@ -51,6 +50,38 @@ FFT_SIZE = 8192
 #: Pairs of blocks of an estimate that are transformed at a time: half a MiB,
 #: which is still in the cache when it is multiplied.
 _PAIRS_AT_A_TIME = 4
+
+
+class _Buffers:
+    """Arrays for spectra that are used again.
+
+    The operating system takes longer to hand out 3 MB of fresh memory than the
+    FFT takes to fill it, so a source's arrays pass on to the next source.
+    """
+
+    #: Arrays of one shape, and shapes, that are kept.
+    PER_SHAPE, SHAPES = 4, 6
+
+    def __init__(self) -> None:
+        self._free: dict[tuple[int, ...], list[Spectra]] = {}
+
+    def take(self, *shape: int) -> Spectra:
+        """An array of this shape with anything in it."""
+        try:
+            return self._free[shape].pop()
+        except (KeyError, IndexError):
+            return np.empty(shape, dtype=np.complex128)
+
+    def give(self, array: Spectra) -> None:
+        """``array`` may be used by others from now on."""
+        if array.shape not in self._free and len(self._free) >= self.SHAPES:
+            self._free.clear()
+        free = self._free.setdefault(array.shape, [])
+        if len(free) < self.PER_SHAPE:
+            free.append(array)
+
+
+_buffers = _Buffers()
 
 
 class Source:
@@ -63,7 +94,7 @@ class Source:
     Parameters
     ----------
     samples : array of shape (n,)
-        The signal, in any unit; not silent.
+        The signal, in any unit; not silent.  Not copied: leave it as it is.
     taps
         Filter length of the projections it is to be used for.
     where
@@ -72,14 +103,14 @@ class Source:
     Raises
     ------
     LassbenchError
-        If the signal is silent or no signal (:func:`~lassbench.metrics.signals.as_reference`).
+        If the signal is silent or no signal
+        (:func:`~lassbench.metrics.signals.measured_reference`).
     """
 
     def __init__(self, samples: ArrayLike, *, taps: int = 512, where: str = "reference") -> None:
         if taps < 1:
             raise LassbenchError("there must be at least one tap", where="taps", got=f"{taps}")
-        # A copy, since spectra are computed later than this.
-        self.samples = as_reference(samples, where=where).copy()
+        self.samples, self.energy = measured_reference(samples, where=where)
         self.taps = taps
         self._clear()
 
@@ -89,7 +120,7 @@ class Source:
         self._autocorrelation: Floats | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"samples": self.samples, "taps": self.taps}
+        return {"samples": self.samples, "energy": self.energy, "taps": self.taps}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -107,39 +138,51 @@ class Source:
         return self.size - (self.taps - 1)
 
     @property
+    def count(self) -> int:
+        """Blocks of the signal, the last one zero-padded."""
+        return -(-self.samples.size // self.block)
+
     def blocks(self) -> Spectra:
-        """Spectra of the zero-padded blocks, two a row: (pairs, size)."""
+        """Spectra of the zero-padded blocks, two a row: (pairs, size).
+
+        The array is this source's as long as the source lives, no longer.
+        """
         if self._blocks is None:
-            self._blocks = _spectra(_windows(self.samples, self.block, self.block), self.size)
+            self._blocks = self._spectra(0, self.block, self.count, self.size)
         return self._blocks
 
-    @property
     def borders(self) -> tuple[Spectra, Spectra]:
-        """Spectra of the (tails, heads) at the borders between blocks, two a row."""
+        """Spectra of the tails and heads at the borders between blocks, as :meth:`blocks`."""
         if self._borders is None:
             reach, block = self.taps - 1, self.block
             size = _power_of_two(2 * reach)
-            count = -(-self.samples.size // block) - 1
-            tails = _windows(self.samples[block - reach :], reach, block)[:count]
-            heads = _windows(self.samples[block:], reach, block)[:count]
-            self._borders = _spectra(tails, size), _spectra(heads, size)
+            tails = self._spectra(block - reach, reach, self.count - 1, size)
+            self._borders = tails, self._spectra(block, reach, self.count - 1, size)
         return self._borders
+
+    def _spectra(self, first: int, width: int, count: int, size: int) -> Spectra:
+        """Spectra of ``count`` windows, one a block, in an array that outlives this source."""
+        out = _buffers.take(-(-count // 2), size)
+        weakref.finalize(self, _buffers.give, out).atexit = False
+        return _transform(
+            self.samples, range(first, first + count * self.block, self.block), width, out
+        )
 
     @property
     def autocorrelation(self) -> Floats:
         """c_xx at lags 0 to taps - 1, shape (taps,)."""
         if self._autocorrelation is None:
-            self._autocorrelation = cross_correlation(self, self)[self.taps - 1 :]
+            self._autocorrelation = cross_correlation(self, self)[self.taps - 1 :].copy()
         return self._autocorrelation
 
 
 def cross_correlation(x: Source, y: Source) -> Floats:
     """c_xy at lags -(taps - 1) to taps - 1, shape (2 * taps - 1,)."""
     reach = x.taps - 1
-    within = _lags(x.blocks, y.blocks)
+    within = _lags(x.blocks(), y.blocks())
     lags = np.concatenate([within[within.size - reach :], within[: reach + 1]])
-    if x.samples.size > x.block and reach:
-        (x_tails, x_heads), (y_tails, y_heads) = x.borders, y.borders
+    if x.count > 1 and reach:
+        (x_tails, x_heads), (y_tails, y_heads) = x.borders(), y.borders()
         # Sample i of a tail and j of the head after it are j - i + reach apart;
         # the product of their spectra knows j - i.
         lags[reach + 1 :] += _lags(x_tails, y_heads)[np.arange(1 - reach, 1)]
@@ -147,19 +190,23 @@ def cross_correlation(x: Source, y: Source) -> Floats:
     return lags
 
 
-def correlate(sources: Sequence[Source], signal: Floats) -> Floats:
+def correlate(sources: Sequence[Source], signal: Samples) -> Floats:
     """c_sx of each source s with ``signal`` x, lags 0 to taps - 1: (sources, taps).
 
     ``signal`` may be up to ``taps - 1`` samples longer than the sources, as a
     filtered source is.
     """
     first = sources[0]
-    windows = _windows(signal, first.size, first.block, count=2 * first.blocks.shape[0])
     totals = np.zeros((len(sources), first.size), dtype=np.complex128)
-    for row in range(0, first.blocks.shape[0], _PAIRS_AT_A_TIME):
-        spectra = _spectra(windows[2 * row : 2 * (row + _PAIRS_AT_A_TIME)], first.size)
+    spectra = _buffers.take(_PAIRS_AT_A_TIME, first.size)
+    for block in range(0, first.count, 2 * _PAIRS_AT_A_TIME):
+        many = min(2 * _PAIRS_AT_A_TIME, first.count - block)
+        rows = slice(block // 2, block // 2 + -(-many // 2))
+        starts = range(block * first.block, (block + many) * first.block, first.block)
+        some = _transform(signal, starts, first.size, spectra[: rows.stop - rows.start])
         for source, total in zip(sources, totals, strict=True):
-            backend.accumulate(source.blocks[row : row + _PAIRS_AT_A_TIME], spectra, total)
+            backend.accumulate(source.blocks()[rows], some, total)
+    _buffers.give(spectra)
     lags: Floats = scipy.fft.ifft(totals).real[:, : first.taps]
     return lags
 
@@ -172,23 +219,26 @@ def _lags(a: Spectra, b: Spectra) -> Floats:
     return lags
 
 
-def _windows(signal: Floats, width: int, step: int, *, count: int | None = None) -> Floats:
-    """``count`` windows of the zero-padded signal (default: all that start in it): (count, width)."""
-    if count is None:
-        count = max(0, -(-signal.size // step))
-    needed = (count - 1) * step + width
-    padded = np.zeros(max(needed, width))
-    padded[: min(signal.size, padded.size)] = signal[: padded.size]
-    return sliding_window_view(padded, width)[::step][:count]
+def _transform(signal: Samples, starts: range, width: int, out: Spectra) -> Spectra:
+    """Spectra of zero-padded windows of the signal, windows 2k and 2k+1 in row k as u + i v.
 
-
-def _spectra(windows: Floats, size: int) -> Spectra:
-    """Spectra of ``windows`` zero-padded to ``size``, windows 2k and 2k+1 in row k as u + i v."""
-    count, width = windows.shape
-    packed = np.zeros((-(-count // 2), size), dtype=np.complex128)
-    packed.real[:, :width] = windows[0::2]
-    packed.imag[: count // 2, :width] = windows[1::2]
-    spectra: Spectra = scipy.fft.fft(packed, overwrite_x=True)
+    ``starts`` says where the windows of ``width`` samples begin; what lies
+    behind the signal's end is zero.  ``out``, (pairs, size), is overwritten.
+    """
+    out[:, width:] = 0.0
+    halves = out.real[:, :width], out.imag[:, :width]
+    if len(starts) % 2:
+        halves[1][-1] = 0.0
+    inside = [start for start in starts if start + width <= signal.size]
+    if inside:
+        windows = sliding_window_view(signal[starts[0] :], width)[:: starts.step][: len(inside)]
+        halves[0][: -(-len(inside) // 2)] = windows[0::2]
+        halves[1][: len(inside) // 2] = windows[1::2]
+    for number in range(len(inside), len(starts)):
+        rest = signal[starts[number] : starts[number] + width]
+        row = halves[number % 2][number // 2]
+        row[: rest.size], row[rest.size :] = rest, 0.0
+    spectra: Spectra = scipy.fft.fft(out, overwrite_x=True)
     return spectra
 
 

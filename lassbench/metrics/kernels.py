@@ -72,7 +72,7 @@ def _rotate(b: Floats, f: Floats, kappa: float) -> None:
 
 
 @_compiled
-def target_columns(
+def target_columns(  # noqa: PLR0917 - numba compiles positional arguments
     b1: Floats, f1: Floats, b2: Floats, f2: Floats, schur: Floats, rhs: Floats
 ) -> float:
     """Columns 0 to taps-1 of L, each used for the elimination as soon as it is known.
@@ -153,7 +153,7 @@ def _turn(p1: Floats, p2: Floats, q1: Floats, q2: Floats) -> bool:
 
 
 @_compiled
-def interference_columns(
+def interference_columns(  # noqa: PLR0917 - as above
     p1: Floats, p2: Floats, q1: Floats, q2: Floats, rhs: Floats, power: float
 ) -> float:
     """Columns taps to 2*taps-1 of L from the Schur complement's generator.

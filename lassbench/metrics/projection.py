@@ -65,9 +65,11 @@ the others, first the target's, then what the interference adds to them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
+import scipy.fft
 import scipy.linalg
 from numpy.typing import NDArray
 
@@ -77,8 +79,6 @@ Floats = NDArray[np.float64]
 
 #: Relative rounding error of a correlation over a few lags, generously.
 _ROUNDING = 4e-15
-#: Sidelobes below -300 dB.
-_KAISER_BETA = 36.0
 #: The smallest pivot that is taken for signal.
 SMALLEST_PIVOT = 1e-13
 #: Directions weaker than this, relative to their source's strongest, are dropped.
@@ -106,14 +106,12 @@ class Gram:
         """Delays of each reference."""
         return self.r11.size
 
-    def mixture(self) -> Floats:
-        """d = V'x for x = target + interference: (1, taps) or (1, 2 * taps)."""
-        if not self.r22.size:
-            return self.r11[np.newaxis].copy()
+    def mixture(self, first: float, second: float) -> Floats:
+        """d = V'x for x = first * target + second * interference: (2 * taps,)."""
         zero = self.taps - 1
-        with_target = self.r11 + self.r12[zero:]
-        with_interference = self.r12[zero::-1] + self.r22
-        return np.concatenate([with_target, with_interference])[np.newaxis]
+        with_target = first * self.r11 + second * self.r12[zero:]
+        with_interference = first * self.r12[zero::-1] + second * self.r22
+        return np.concatenate([with_target, with_interference])
 
     def stirred(self) -> Gram:
         """G with its diagonal raised by about the rounding error of a correlation."""
@@ -128,17 +126,20 @@ class Gram:
         spectra.  The lags are weighted by a Kaiser window whose sidelobes lie
         below float64's rounding, so that an empty band shows as empty.
         """
-        taps = self.taps
-        window = np.kaiser(2 * taps - 1, _KAISER_BETA)
-        own = [np.concatenate([r[:0:-1], r]) for r in self._own]
-        spectra = [np.fft.fft(r * window) for r in (*own, self.r12)[: 3 if self.r22.size else 1]]
-        power = [np.abs(spectrum) for spectrum in spectra]
+        lags = [np.concatenate([r[:0:-1], r]) for r in self._own]
+        if self.r22.size:
+            lags.append(self.r12)
+        window = _lag_window(self.taps)
+        spectra = scipy.fft.rfft(np.stack(lags) * window, n=scipy.fft.next_fast_len(window.size))
+        power = np.abs(spectra)
         weakest = power[0] / power[0].max()
         if self.r22.size:
             first, second = weakest, power[1] / power[1].max()
             across = power[2] ** 2 / (power[0].max() * power[1].max())
             half = (first + second) / 2
-            weakest = (first * second - across) / (half + np.sqrt((first - second) ** 2 / 4 + across))
+            weakest = (first * second - across) / (
+                half + np.sqrt((first - second) ** 2 / 4 + across)
+            )
         return float(1.0 / max(weakest.min(), 1e-17))
 
     @property
@@ -158,6 +159,12 @@ class Gram:
         """G, (taps, taps) or (2 * taps, 2 * taps)."""
         first, across, second = self.blocks()
         return np.block([[first, across], [across.T, second]])
+
+
+@lru_cache(maxsize=4)
+def _lag_window(taps: int) -> Floats:
+    """A Kaiser window over lags -(taps - 1) to taps - 1 with sidelobes below -300 dB."""
+    return np.kaiser(2 * taps - 1, 36.0)
 
 
 class Basis(Protocol):

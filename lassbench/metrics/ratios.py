@@ -22,9 +22,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from lassbench.metrics.signals import as_reference, as_signal, check_length, energy, product
+from lassbench.metrics.signals import (
+    SMALLEST_ENERGY,
+    Samples,
+    check_length,
+    energy,
+    measured,
+    measured_reference,
+    product,
+)
 
 #: Ratios beyond plus or minus this many decibels are returned as infinite.
 CEILING_DB = 200.0
@@ -61,10 +69,10 @@ def snr(*, reference: ArrayLike, estimate: ArrayLike) -> float:
     LassbenchError
         For a silent reference, unequal lengths, NaN or infinity.
     """
-    s, e = _pair(reference, estimate)
-    if not e.any():
+    s, power, e, audible = _pair(reference, estimate)
+    if not audible:
         return -math.inf
-    return decibels(energy(s), energy(s - e))
+    return decibels(power, energy(np.subtract(s, e, dtype=np.float64)))
 
 
 def si_sdr(*, reference: ArrayLike, estimate: ArrayLike) -> float:
@@ -79,8 +87,8 @@ def si_sdr(*, reference: ArrayLike, estimate: ArrayLike) -> float:
     LassbenchError
         For a silent reference, unequal lengths, NaN or infinity.
     """
-    s, e = _pair(reference, estimate)
-    scaled = (product(e, s) / energy(s)) * s
+    s, power, e, _ = _pair(reference, estimate)
+    scaled = np.multiply(product(e, s) / power, s, dtype=np.float64)
     return decibels(energy(scaled), energy(e - scaled))
 
 
@@ -95,15 +103,13 @@ def level_db(samples: ArrayLike) -> float:
     LassbenchError
         For no samples, NaN or infinity.
     """
-    x = as_signal(samples, where="signal")
-    power = energy(x) / x.size
-    return 10.0 * math.log10(power) if power > 0.0 else -math.inf
+    x, power = measured(samples, where="signal")
+    return 10.0 * math.log10(power / x.size) if power >= SMALLEST_ENERGY else -math.inf
 
 
-def _pair(
-    reference: ArrayLike, estimate: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both as float64 signals of one length; the reference is not silent."""
-    s, e = as_reference(reference, where="reference"), as_signal(estimate, where="estimate")
+def _pair(reference: ArrayLike, estimate: ArrayLike) -> tuple[Samples, float, Samples, bool]:
+    """The reference, its energy, the estimate, and whether the estimate is audible."""
+    s, power = measured_reference(reference, where="reference")
+    e, heard = measured(estimate, where="estimate")
     check_length(e, s.size, where="estimate")
-    return s, e
+    return s, power, e, heard >= SMALLEST_ENERGY

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassbench.errors import LassbenchError
 
-Floats = NDArray[np.float64]
+#: float32 or float64, shape (n,).
+Samples = NDArray[np.floating[Any]]
 
 #: Energies outside this range are lost to float64's own: below it a signal
 #: counts as silent, above it the signal is refused.
@@ -16,8 +19,12 @@ SMALLEST_ENERGY, LARGEST_ENERGY = 1e-250, 1e250
 _ROW = 1024
 
 
-def as_signal(samples: ArrayLike, *, where: str) -> Floats:
-    """``samples`` as a contiguous float64 array of shape (n,), n >= 1, of finite numbers.
+def measured(samples: ArrayLike, *, where: str) -> tuple[Samples, float]:
+    """``samples`` as a contiguous array of shape (n,), n >= 1, and its energy.
+
+    float32 stays float32, which saves memory and loses nothing (every sum over
+    samples here is one of float64); anything else becomes float64.  The
+    array is the given one where that is possible.
 
     Raises
     ------
@@ -34,8 +41,10 @@ def as_signal(samples: ArrayLike, *, where: str) -> Floats:
             got=f"{given.dtype} of shape {given.shape}",
             fix="pass one channel at a time",
         )
-    signal = np.ascontiguousarray(given, dtype=np.float64)
-    if not energy(signal) <= LARGEST_ENERGY:
+    kept = np.float32 if given.dtype == np.float32 else np.float64
+    signal: Samples = np.ascontiguousarray(given, dtype=kept)
+    power = energy(signal)
+    if not power <= LARGEST_ENERGY:
         bad = np.flatnonzero(~np.isfinite(signal))
         raise LassbenchError(
             "the signal has samples that no metric is defined for",
@@ -46,19 +55,19 @@ def as_signal(samples: ArrayLike, *, where: str) -> Floats:
             else f"samples up to {np.abs(signal).max():.3g}",
             fix="look for a division by zero or an overflow in the system",
         )
-    return signal
+    return signal, power
 
 
-def as_reference(samples: ArrayLike, *, where: str) -> Floats:
-    """A signal (see :func:`as_signal`) that is not silent.
+def measured_reference(samples: ArrayLike, *, where: str) -> tuple[Samples, float]:
+    """As :func:`measured`, of a signal that must not be silent.
 
     Raises
     ------
     LassbenchError
-        As :func:`as_signal`, and for silence.
+        As :func:`measured`, and for silence.
     """
-    signal = as_signal(samples, where=where)
-    if energy(signal) < SMALLEST_ENERGY:
+    signal, power = measured(samples, where=where)
+    if power < SMALLEST_ENERGY:
         raise LassbenchError(
             "the reference is silent, so nothing can be measured against it",
             where=where,
@@ -66,10 +75,10 @@ def as_reference(samples: ArrayLike, *, where: str) -> Floats:
             got=f"{signal.size} samples of silence",
             fix="repair the reference, or leave its queries out",
         )
-    return signal
+    return signal, power
 
 
-def check_length(signal: Floats, samples: int, *, where: str) -> None:
+def check_length(signal: Samples, samples: int, *, where: str) -> None:
     """Raise ``LassbenchError`` unless ``signal`` is ``samples`` long."""
     if signal.size != samples:
         raise LassbenchError(
@@ -81,20 +90,19 @@ def check_length(signal: Floats, samples: int, *, where: str) -> None:
         )
 
 
-def energy(signal: Floats) -> float:
-    """Sum of squares.
+def energy(signal: Samples) -> float:
+    """Sum of squares, in float64."""
+    return product(signal, signal)
+
+
+def product(x: Samples, y: Samples) -> float:
+    """Sum of ``x * y`` in float64, shapes (n,).
 
     Summed by rows, which keeps rounding near 1e-16, and without BLAS, whose
     digits depend on its number of threads.
     """
-    whole = signal.size // _ROW * _ROW
-    rows, rest = signal[:whole].reshape(-1, _ROW), signal[whole:]
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        return float(np.einsum("ij,ij->i", rows, rows).sum() + np.einsum("i,i->", rest, rest))
-
-
-def product(x: Floats, y: Floats) -> float:
-    """Sum of ``x * y``, summed as :func:`energy` does."""
     whole = x.size // _ROW * _ROW
-    rows = np.einsum("ij,ij->i", x[:whole].reshape(-1, _ROW), y[:whole].reshape(-1, _ROW))
-    return float(rows.sum() + np.einsum("i,i->", x[whole:], y[whole:]))
+    rows, rest = (x[:whole].reshape(-1, _ROW), y[:whole].reshape(-1, _ROW)), (x[whole:], y[whole:])
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        sums = np.einsum("ij,ij->i", *rows, dtype=np.float64)
+        return float(sums.sum() + np.einsum("i,i->", *rest, dtype=np.float64))

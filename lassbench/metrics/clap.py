@@ -1,0 +1,203 @@
+"""CLAPScore: how near an estimate's sound is to its query's words.
+
+A CLAP model maps texts and sounds to unit vectors, near each other where they
+belong together (Y. Wu et al.: "Large-scale contrastive language-audio
+pretraining with feature fusion and keyword-to-caption augmentation", ICASSP
+2023).  With a(x) the vector of a sound and t(q) that of a query,
+
+    CLAPScore(x, q)  = <a(x), t(q)>                  between -1 and 1
+    its improvement  = CLAPScore(estimate, q) - CLAPScore(mixture, q)
+
+It needs no references, so it also scores real mixtures.  It measures meaning,
+not fidelity, depends on the model, and is comparable between results that name
+the same model only.
+
+What is fixed here so that the same input always gives the same score:
+
+* Sounds longer than the model's window (10 s for LAION's models) are cut into
+  windows whose vectors are averaged.  ``transformers`` crops at random.
+* Sounds shorter than it are repeated and padded as the model's own settings say.
+* No sound is declared "longer" to a fusion model, as ``transformers`` does with a
+  random one of each batch.
+* A silent estimate scores -1, the least possible: a model's vector for silence
+  means nothing, and a system must not gain by saying nothing.
+
+torch and transformers are imported when a model is loaded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lassbench.errors import LassbenchError
+from lassbench.metrics.signals import SMALLEST_ENERGY, measured
+from lassbench.resampling import resample
+
+#: Identifier of the definition; a result also carries the model's name.
+CLAP_ID = "clap-score"
+#: Score of a silent estimate.
+SILENT = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ClapScore:
+    """CLAPScore of an estimate and of its mixture, each from -1 to 1."""
+
+    estimate: float
+    mixture: float
+
+    @property
+    def improvement(self) -> float:
+        """The estimate's score minus the mixture's."""
+        return self.estimate - self.mixture
+
+
+class ClapModel:
+    """A CLAP model that scores sounds against texts.
+
+    Parameters
+    ----------
+    name_or_path
+        A model on the Hugging Face Hub, such as ``laion/clap-htsat-unfused``, or
+        a folder with one: weights, tokenizer and feature extractor.
+    device
+        A torch device.  Default: ``cuda`` where there is one, else ``cpu``.
+
+    Raises
+    ------
+    LassbenchError
+        If there is no such model, or it is no CLAP model.
+    """
+
+    def __init__(self, name_or_path: str | Path, *, device: str | None = None) -> None:
+        import torch
+
+        self.name = str(name_or_path)
+        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self._model, self._tokenizer, self._extractor = _load(self.name)
+        self._model.to(self._device).eval()
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Rate that the model hears; other rates are resampled to it."""
+        return int(self._extractor.sampling_rate)
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Unit vectors of ``texts``: (texts, dimensions)."""
+        import torch
+
+        # Roberta's positions start behind the padding index, which takes two.
+        longest = int(self._model.config.text_config.max_position_embeddings) - 2
+        tokens = self._tokenizer(
+            list(texts), padding=True, truncation=True, max_length=longest, return_tensors="pt"
+        )
+        wanted = {key: tokens[key].to(self._device) for key in ("input_ids", "attention_mask")}
+        with torch.inference_mode():
+            return _unit(self._model.get_text_features(**wanted))
+
+    def embed_sounds(
+        self, sounds: Sequence[ArrayLike], *, sample_rate_hz: int
+    ) -> NDArray[np.float64]:
+        """Unit vectors of ``sounds``, arrays of shape (n,): (sounds, dimensions)."""
+        return np.stack([self._embed(sound, sample_rate_hz) for sound in sounds])
+
+    def score(
+        self,
+        *,
+        texts: Sequence[str],
+        estimates: Sequence[ArrayLike],
+        mixtures: Sequence[ArrayLike],
+        sample_rate_hz: int,
+    ) -> list[ClapScore]:
+        """CLAPScore of each estimate and of its mixture against its text.
+
+        Parameters
+        ----------
+        texts
+            One query each.
+        estimates, mixtures : sequences of arrays of shape (n,)
+            Full scale 1.  A mixture that occurs several times (the same array)
+            is embedded once.
+        sample_rate_hz
+            Rate of both.
+
+        Raises
+        ------
+        LassbenchError
+            For NaN, infinity, another shape, or sequences that differ in length.
+        """
+        if not len(texts) == len(estimates) == len(mixtures):
+            raise LassbenchError(
+                "every query needs a text, an estimate and a mixture",
+                where="CLAPScore",
+                got=f"{len(texts)} texts, {len(estimates)} estimates, {len(mixtures)} mixtures",
+            )
+        if not len(texts):
+            return []
+        words = self.embed_texts(texts)
+        heard: dict[int, NDArray[np.float64]] = {}
+        scores = []
+        for word, estimate, mixture in zip(words, estimates, mixtures, strict=True):
+            if id(mixture) not in heard:
+                heard[id(mixture)] = self._embed(mixture, sample_rate_hz)
+            silent = measured(estimate, where="estimate")[1] < SMALLEST_ENERGY
+            cosine = SILENT if silent else float(self._embed(estimate, sample_rate_hz) @ word)
+            scores.append(ClapScore(cosine, float(heard[id(mixture)] @ word)))
+        return scores
+
+    def _embed(self, sound: ArrayLike, sample_rate_hz: int) -> NDArray[np.float64]:
+        """The unit vector of one sound: the direction of the mean over its windows."""
+        import torch
+
+        signal, _ = measured(sound, where="sound for CLAP")
+        signal = resample(signal, sample_rate_hz, self.sample_rate_hz)
+        windows = np.array_split(signal, math.ceil(signal.size / self._extractor.nb_max_samples))
+        features = [
+            self._extractor(window, sampling_rate=self.sample_rate_hz, return_tensors="np")
+            for window in windows
+        ]
+        mel = np.concatenate([one["input_features"] for one in features])
+        longer = torch.zeros(len(windows), 1, dtype=torch.bool, device=self._device)
+        with torch.inference_mode():
+            vectors = _unit(
+                self._model.get_audio_features(
+                    input_features=torch.as_tensor(mel, dtype=torch.float32, device=self._device),
+                    is_longer=longer,
+                )
+            )
+        mean: NDArray[np.float64] = vectors.mean(axis=0)
+        return mean / np.linalg.norm(mean)
+
+
+def _load(name: str) -> tuple[Any, Any, Any]:
+    """Weights, tokenizer and feature extractor."""
+    import transformers
+
+    try:
+        model = transformers.ClapModel.from_pretrained(name)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name)
+        extractor = transformers.ClapFeatureExtractor.from_pretrained(name)
+    except (OSError, ValueError, KeyError, RuntimeError) as problem:
+        raise LassbenchError(
+            "this CLAP model cannot be loaded",
+            where=name,
+            expected="a CLAP model on the Hugging Face Hub, or a folder that save_pretrained made",
+            got=str(problem).strip().split("\n", maxsplit=1)[0],
+            fix="check the name, the network, or that the folder has weights, "
+            "tokenizer and preprocessor_config.json",
+        ) from problem
+    return model, tokenizer, extractor
+
+
+def _unit(output: Any) -> NDArray[np.float64]:
+    """Rows of unit length, from the tensor that transformers 4 returns or the record of 5."""
+    vectors = getattr(output, "pooler_output", output).double().cpu().numpy()
+    unit: NDArray[np.float64] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
