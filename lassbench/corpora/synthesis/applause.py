@@ -220,9 +220,9 @@ def _slots(scene: Applause) -> dict[str, list[str]]:
         if large
         else ["several people", "a number of people"],
         "clap": ["clap", "applaud", "are clapping"],
-        "how": ["with fast clapping", "briskly"]
+        "how": ["at a fast pace", "briskly"]
         if fast
-        else ["with slow clapping", "at an easy pace"]
+        else ["at a slow pace", "unhurriedly"]
         if slow
         else ["together"],
         "course": _COURSE[scene.course][0],

@@ -280,7 +280,6 @@ def _slots(scene: Bells) -> dict[str, list[str]]:
         if note > 1500
         else ["a clear", "a metallic"]
     )
-    long = scene.decay_s > 1.2
     counted = scene.strikes and scene.kind != "bicycle"
     return {
         "a_bell": [*names, "a bell"],
@@ -293,9 +292,7 @@ def _slots(scene: Bells) -> dict[str, list[str]]:
         if counted
         else [],
         "how": _how(scene),
-        "fades": ["and fades slowly", "with a long decay", "and echoes away"]
-        if long
-        else ["with a short sound", "and dies away quickly"],
+        "fades": _fades(scene),
         "pitch": pitch,
         "number": [number_word(len(scene.notes_hz)), "several"]
         if len(scene.notes_hz) > 2
@@ -306,6 +303,15 @@ def _slots(scene: Bells) -> dict[str, list[str]]:
         "sound": ["the sound", "the tone"],
         "where": place_phrases(scene.space),
     }
+
+
+def _fades(scene: Bells) -> list[str]:
+    """How a stroke dies away; bells that are rung fast are never heard to."""
+    if not scene.strikes and scene.rate_hz > 1.0:
+        return []
+    if scene.decay_s > 1.2:
+        return ["and fades slowly", "with a long decay", "and echoes away"]
+    return ["with a short sound", "and dies away quickly"]
 
 
 def _how(scene: Bells) -> list[str]:

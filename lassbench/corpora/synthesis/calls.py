@@ -75,7 +75,7 @@ def _tract(calls: Calls, frequency: Array) -> NDArray[np.complex128]:
     """Transfer function of every call's resonances in parallel, [calls, frequencies], and a weak
     direct path.
     """
-    total = np.full((len(calls.formants_hz), len(frequency)), 0.03, dtype=np.complex128)
+    total = np.tile(0.06 / (1.0 + 1j * frequency / 1200.0), (len(calls.formants_hz), 1))
     for index in range(calls.formants_hz.shape[1]):
         centre, width = calls.formants_hz[:, index, None], calls.widths_hz[:, index, None]
         sign = 1.0 if index % 2 == 0 else -1.0

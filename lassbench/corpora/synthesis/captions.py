@@ -17,6 +17,8 @@ from lassbench.corpora.synthesis.signals import chance, pick
 from lassbench.corpora.synthesis.space import Space
 
 _SLOT = re.compile(r"\{(\w+)(\??)\}")
+# Two phrases may meet in one word ("falls hard hard"); such a sentence is drawn again.
+_DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 # Tries for one more sentence that is not there yet; grammars have hundreds, so running out means
 # too many were asked for.
@@ -92,7 +94,7 @@ def sentences(grammar: Grammar, rng: np.random.Generator, n: int) -> tuple[str, 
             if not order:
                 order = [usable[i] for i in rng.permutation(len(usable))]
             sentence = expand(grammar, rng, order.pop())
-            if sentence not in found:
+            if sentence not in found and not _DOUBLED.search(sentence):
                 found[sentence] = None
                 break
         else:

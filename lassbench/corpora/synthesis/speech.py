@@ -308,7 +308,7 @@ def _tract(score: _Score, moments: NDArray[np.int64], frequency: Array) -> Array
         voiced *= gap
     voiced **= -0.5
     centre = score.hiss_hz[moments][:, None]
-    friction = 1.6 / (1.0 + ((square - centre**2) / (1.1 * centre * np.maximum(some, 50.0))) ** 2)
+    friction = 1.0 / (1.0 + ((square - centre**2) / (1.1 * centre * np.maximum(some, 50.0))) ** 2)
     share = (score.noise / (score.noise + 0.6 * score.voice + 1e-9))[moments][:, None]
     voiced += share**2 * (friction - voiced)
     start, ramp = voiced[:, fine:-1, None], np.arange(8) / 8
@@ -368,7 +368,7 @@ def _slots(scene: Speech) -> dict[str, list[str]]:
         "talk": ["talk in turn", "take turns speaking", "speak one after the other"],
         "talking": ["talking", "speaking in turn", "having a conversation"],
         "turns": [
-            "a man speaks and a woman speaks",
+            "a man speaks and a woman answers",
             "a woman and a man take turns talking",
             "two people talk in turn",
         ],
