@@ -23,10 +23,20 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from lassbench.errors import UsageError
-from lassbench.fetch.failures import ABSENT, TRANSIENT, UNFIT, SourceFailure, classify
+from lassbench.fetch.failures import (
+    ABSENT,
+    REFUSED,
+    TRANSIENT,
+    UNFIT,
+    SourceFailure,
+    classify,
+)
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource
 
 Made = TypeVar("Made")
+
+#: Seconds without a byte after which a connection counts as broken.
+SOCKET_TIMEOUT_S = 20.0
 
 #: Fields that an address template may have.
 FIELDS = ("youtube_id", "clip_id", "start_s", "end_s", "start_ms", "end_ms", "split", "concept")
@@ -221,19 +231,42 @@ class TemplateSource:
 
 
 def _download(url: str, folder: Path, clip: Clip) -> Path:
-    import fsspec
-
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{clip.clip_id}{Path(url.split('?', maxsplit=1)[0]).suffix[:8]}"
+    path = folder / f"{clip.clip_id}{Path(url.partition('?')[0]).suffix[:8]}"
     try:
-        with fsspec.open(url, "rb") as remote, path.open("wb") as local:
+        with _open_url(url) as remote, path.open("wb") as local:
             while block := remote.read(1 << 20):
                 local.write(block)
+            expected = getattr(remote, "length_told", None)
     except FileNotFoundError as error:
         raise SourceFailure(ABSENT, f"nothing at {url}") from error
     except Exception as error:
+        status = getattr(error, "code", None)
+        if status in {404, 410}:
+            raise SourceFailure(ABSENT, f"nothing at {url} (HTTP {status})") from error
         raise web_failure(error, url) from error
+    size = path.stat().st_size
+    if expected is not None and size != expected:
+        raise SourceFailure(TRANSIENT, f"{size} bytes, expected {expected} ({url})", received=size)
+    if size == 0:
+        raise SourceFailure(REFUSED, f"the file is empty ({url})")
     return path
+
+
+def _open_url(url: str) -> Any:
+    if not url.startswith(("http://", "https://")):
+        import fsspec
+
+        return fsspec.open(url, "rb").open()
+    # fsspec's own way to the web needs another package; this one is always there.
+    import urllib.request
+
+    request = urllib.request.Request(url, headers={"User-Agent": "lassbench"})
+    response: Any = urllib.request.urlopen(request, timeout=SOCKET_TIMEOUT_S)
+    # A connection that breaks off ends the stream without an error.
+    told = response.headers.get("Content-Length")
+    response.length_told = int(told) if told else None
+    return response
 
 
 def web_failure(error: Exception, url: str) -> SourceFailure:
