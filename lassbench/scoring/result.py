@@ -217,7 +217,12 @@ def _coverage_warnings(coverage: Coverage, faults: Sequence[Fault]) -> Iterator[
 def _silence_warnings(measured: Sequence[Measured], suite: Suite) -> Iterator[str]:
     silent = sorted(one.query_id for one in measured if one.silent)
     if silent and suite.kind == "separation":
-        yield f"{len(silent)} estimates are silent and score the worst value ({_first(silent)})"
+        many = (
+            "estimate is silent and scores"
+            if len(silent) == 1
+            else "estimates are silent and score"
+        )
+        yield f"{len(silent)} {many} the worst value ({_first(silent)})"
 
 
 def _first(names: Sequence[str]) -> str:

@@ -1,0 +1,239 @@
+"""The page that ``lassbench score --report`` writes: one file, no outside requests.
+
+Plots are inline SVG, pictures and sounds are ``data:`` addresses, and the
+page's own security policy forbids everything else, so that it can be mailed,
+archived, and opened from disk in ten years.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lassbench import files
+from lassbench.errors import one_line
+from lassbench.inspection import level_db
+from lassbench.predictions import PredictionSet, open_predictions
+from lassbench.report import media, plots
+from lassbench.report.terminal import number, who_asks
+from lassbench.scores import METRICS, Scores, column, file_stem, in_order, limited
+from lassbench.scoring.beside import Beside, shown_metrics, verdict
+from lassbench.scoring.comparison import default_metric
+from lassbench.suites import Suite
+
+#: Queries shown as the best, and as the worst.
+EXTREMES = 10
+
+
+@dataclass(frozen=True)
+class Track:
+    """One signal of a query: its name, spectrogram, and sound if it may be heard."""
+
+    name: str
+    picture: str
+    sound: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """One of the best or worst queries."""
+
+    row: dict[str, Any]
+    value: float
+    numbers: list[tuple[str, str]]
+    attributions: tuple[str, ...]
+    tracks: list[Track]
+
+
+def write_report(
+    out: Path,
+    scores: Scores,
+    suite: Suite,
+    folder: Path,
+    *,
+    beside: Sequence[Beside] = (),
+    include_audio: bool = False,
+) -> Path:
+    """Write ``<system>.html`` into ``out`` and return its path.
+
+    Parameters
+    ----------
+    folder
+        The prediction folder that was scored: the best and worst queries are
+        drawn, and heard where the suite's audio may be published.
+    beside
+        Other systems' rows.
+    include_audio
+        Put audio into the page even if it may not be published.
+
+    Raises
+    ------
+    LassbenchError
+        If ``out`` cannot be written or the suite's audio is gone.
+    """
+    files.check_output_folder(out, what="the report folder")
+    heard = suite.audio_may_be_published or include_audio
+    best, worst = _extremes(scores, suite, open_predictions(folder, suite), heard=heard)
+    page = _environment().get_template("report.html")
+    text = page.render(
+        scores=scores.file,
+        policy_note=_content_policy(),
+        style=Markup(_asset("report.css")),
+        script=Markup(_asset("report.js")),
+        **_numbers(scores, beside),
+        **_plots(scores),
+        best=best,
+        worst=worst,
+        heard=heard,
+        private=include_audio and not suite.audio_may_be_published,
+    )
+    path = out / f"{file_stem(scores.file.system.name)}.html"
+    files.write_text(path, text.lstrip())
+    return path
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("lassbench.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["line"] = lambda text: one_line(str(text), 300)
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+def _content_policy() -> str:
+    """Nothing from outside, and no script or style but the page's own (by hash)."""
+    digests = {
+        name: base64.b64encode(hashlib.sha256(_asset(name).encode()).digest()).decode()
+        for name in ("report.css", "report.js")
+    }
+    return (
+        f"default-src 'none'; style-src 'sha256-{digests['report.css']}'; "
+        f"script-src 'sha256-{digests['report.js']}'; img-src data:; media-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _numbers(scores: Scores, beside: Sequence[Beside]) -> dict[str, Any]:
+    file, ranked = scores.file, default_metric(scores)
+    spread = file.annotators.get(ranked)
+    headline = ("si_sdr_i", "sdr_i", "snr_i") if file.kind == "separation" else tuple(file.summary)
+    return {
+        "summary": in_order(file.summary),
+        "metrics": {name: METRICS.get(name, one) for name, one in file.metrics.items()},
+        "headline": headline,
+        "shown": shown_metrics(scores),
+        "ranked": file.metrics[ranked].title,
+        "beside": [(one, verdict(one.ahead)) for one in beside],
+        "spread": who_asks(spread) if spread else "",
+        "isnan": math.isnan,
+    }
+
+
+def _plots(scores: Scores) -> dict[str, Any]:
+    file, ranked = scores.file, default_metric(scores)
+    metric = file.metrics[ranked]
+    label = f"{metric.title} ({metric.unit})"
+    values = limited(column(scores.rows, ranked), ranked)
+    groups = {
+        kind: plots.bars(
+            {name: cells[ranked] for name, cells in file.breakdowns[kind].items()}, label=label
+        )
+        for kind in ("concept", "root", "annotator")
+        if len(file.breakdowns.get(kind, {})) > 1
+    }
+    return {
+        "histogram": plots.histogram(values, label=label, mean=file.summary[ranked].mean),
+        "scatter": _scatter(scores) if file.kind == "separation" else None,
+        "groups": groups,
+    }
+
+
+def _scatter(scores: Scores) -> Markup:
+    rows = scores.rows
+    before, after = (limited(column(rows, name)) for name in ("si_sdr_mixture", "si_sdr"))
+    described = rows.select(["query_id", "text", "concept", "noise_concept", "wrong_source"])
+    points = [
+        plots.Point(
+            x=float(x),
+            y=float(y),
+            title=(
+                f"{row['query_id']}: {one_line(row['text'], 80)} "
+                f"({row['concept']} with {row['noise_concept']}), {x:.1f} to {y:.1f} dB"
+            ),
+            wrong=row["wrong_source"],
+        )
+        for row, x, y in zip(described.to_pylist(), before, after, strict=True)
+    ]
+    return plots.scatter(
+        points, x_label="SI-SDR of the mixture (dB)", y_label="SI-SDR of the estimate (dB)"
+    )
+
+
+def _extremes(
+    scores: Scores, suite: Suite, predictions: PredictionSet, *, heard: bool
+) -> tuple[list[Example], list[Example]]:
+    """The best and the worst queries; none is in both lists."""
+    ranked = default_metric(scores)
+    values = limited(column(scores.rows, ranked), ranked).tolist()
+    rows = [
+        (value, row)
+        for value, row in zip(values, scores.rows.to_pylist(), strict=True)
+        if not math.isnan(value) and row["query_id"] in predictions.paths
+    ]
+    ordered = sorted(rows, key=lambda one: (-one[0], one[1]["query_id"]))
+    count = min(EXTREMES, len(ordered) // 2)
+    shown = shown_metrics(scores)
+    best, worst = (
+        [_example(value, row, shown, suite, predictions, heard=heard) for value, row in part]
+        for part in (ordered[:count], ordered[::-1][:count])
+    )
+    return best, worst
+
+
+def _example(
+    value: float,
+    row: dict[str, Any],
+    shown: Sequence[str],
+    suite: Suite,
+    predictions: PredictionSet,
+    *,
+    heard: bool,
+) -> Example:
+    rendered = suite.render(row["mixture_id"])
+    estimate = predictions.load(row["query_id"])
+    signals = {"mixture": rendered.mixture, "target": rendered.target, "estimate": estimate}
+    if suite.kind == "absent":
+        del signals["target"]
+    levels = {name: level_db(samples) for name, samples in signals.items()}
+    top, gain = float(levels["mixture"].max()), media.common_gain(*signals.values())
+    tracks = [
+        Track(
+            name,
+            media.spectrogram(levels[name], top),
+            media.sound(samples, suite.sample_rate_hz, gain) if heard else "",
+        )
+        for name, samples in signals.items()
+    ]
+    clips = suite.dataset.clips if suite.dataset is not None else {}
+    people = [clips[one].attribution for one in (row["target_id"], row["noise_id"]) if one in clips]
+    numbers = [(METRICS[name].title, number(row[name], 1)) for name in shown]
+    return Example(row, value, numbers, tuple(one for one in people if one), tracks)
