@@ -10,7 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
-from lassbench.corpora.synthesis.captions import Grammar, number_word, place_phrases
+from lassbench.corpora.synthesis.captions import (
+    Grammar,
+    either,
+    number_word,
+    place_phrases,
+    prefixed,
+)
 from lassbench.corpora.synthesis.signals import (
     Array,
     Grid,
@@ -122,8 +128,9 @@ class Applause:
 
     def grammar(self) -> Grammar:
         """Sentences that are true of the scene."""
-        patterns = _PATTERNS_CROWD if self.size in {"small", "large"} else _PATTERNS_FEW
-        return Grammar(patterns, _slots(self))
+        if self.size in {"small", "large"}:
+            return Grammar(_PATTERNS_CROWD, _crowd_slots(self))
+        return Grammar(_PATTERNS_FEW, _few_slots(self))
 
 
 def _course(kind: str, rng: np.random.Generator) -> Array:
@@ -168,76 +175,74 @@ _PATTERNS_CROWD = (
     "{group} {gives} {where?}",
 )
 _PATTERNS_FEW = (
-    "{who} {claps} {hands_of} {pace?} {where?}",
+    "{who} {claps} {hands_of?} {pace?} {where?}",
     "{who} {be} {clapping} {pace?} {where?}",
     "{sparse} {from_who} {where?}",
     "{clapping} {from_who} {pace?} {where?}",
     "{who} {applaud} {pace?} {where?}",
 )
 # How the applause goes on, after a verb and after a noun.
-_COURSE: Mapping[str, tuple[list[str], list[str]]] = {
-    "steady": (
-        ["without letting up", "on and on"],
-        ["that goes on evenly", "that does not let up"],
-    ),
-    "grows": (["louder and louder", "more and more"], ["that grows louder", "that builds up"]),
+_COURSE: Mapping[str, tuple[str, str]] = {
+    "steady": ("without letting up|on and on", "that goes on evenly|that does not let up"),
+    "grows": ("louder and louder|more and more", "that grows louder|that builds up"),
     "fades": (
-        ["less and less", "ever more quietly"],
-        ["that dies down", "that fades away", "getting quieter"],
+        "less and less|ever more quietly",
+        "that dies down|that fades away|getting quieter",
     ),
     "swells": (
-        [", first louder, then more quietly"],
-        ["that swells and dies down", "that rises and falls"],
+        ", first louder, then more quietly",
+        "that swells and dies down|that rises and falls",
     ),
 }
 
 
-def _slots(scene: Applause) -> dict[str, list[str]]:
-    large, alone = scene.size == "large", scene.clappers == 1
-    people = (
-        ["one person", "someone", "a single person"]
-        if alone
-        else ["a few people", f"{number_word(scene.clappers)} people"]
-    )
-    fast = scene.rate_hz > 4.2
-    slow = scene.rate_hz < 2.9
+def _pace(rate_hz: float) -> tuple[str, str]:
+    """Adverbs for the pace of a crowd and of a few people."""
+    if rate_hz > 4.2:
+        return "at a fast pace|briskly", "quickly|fast"
+    if rate_hz < 2.9:
+        return "at a slow pace|unhurriedly", "slowly|at a slow pace"
+    return "together", "steadily|at an even pace"
+
+
+def _crowd_slots(scene: Applause) -> dict[str, str]:
+    large = scene.size == "large"
+    hands = "hundreds of hands" if scene.clappers > 150 else "many hands"
+    course, that = _COURSE[scene.course]
     return {
-        "group": ["a large crowd", "a big audience", "a huge crowd", "a full audience", "a crowd"]
+        "group": "a large crowd|a big audience|a huge crowd|a full audience|a crowd"
         if large
-        else ["a small audience", "a small crowd", "a group of people", "an audience"],
-        "applauds": ["applauds", "claps", "claps and applauds"],
-        "gives": [
-            "gives a round of applause",
-            "gives applause",
-            "shows its approval by clapping",
-            "breaks into applause",
-        ],
-        "clapping": ["clapping", "applauding"],
-        "applause": ["loud applause", "applause", "a thick wash of applause", "roaring applause"]
+        else "a small audience|a small crowd|a group of people|an audience",
+        "applauds": "applauds|claps|claps and applauds",
+        "gives": "gives a round of applause|gives applause|shows its approval by clapping"
+        "|breaks into applause",
+        "clapping": "clapping|applauding",
+        "applause": "loud applause|applause|a thick wash of applause|roaring applause"
         if large
-        else ["applause", "light applause", "scattered applause", "a round of applause"],
-        "hands": ["hundreds of hands" if scene.clappers > 150 else "many hands", "lots of people"]
-        if large
-        else ["several people", "a number of people"],
-        "clap": ["clap", "applaud", "are clapping"],
-        "how": ["at a fast pace", "briskly"]
-        if fast
-        else ["at a slow pace", "unhurriedly"]
-        if slow
-        else ["together"],
-        "course": _COURSE[scene.course][0],
-        "that": _COURSE[scene.course][1],
+        else "applause|light applause|scattered applause|a round of applause",
+        "hands": f"{hands}|lots of people" if large else "several people|a number of people",
+        "clap": "clap|applaud|are clapping",
+        "how": _pace(scene.rate_hz)[0],
+        "course": course,
+        "that": that,
         "where": place_phrases(scene.space),
+    }
+
+
+def _few_slots(scene: Applause) -> dict[str, str]:
+    alone = scene.clappers == 1
+    people = "one person|someone|a single person"
+    if not alone:
+        people = f"a few people|{number_word(scene.clappers)} people"
+    return {
         "who": people,
-        "claps": ["claps" if alone else "clap"],
-        "applaud": ["applauds" if alone else "applaud"],
-        "be": ["is" if alone else "are"],
-        "hands_of": ["" if alone else "their hands", ""],
-        "sparse": ["sparse clapping", "thin applause", "single claps"],
-        "from_who": [f"from {name}" for name in people] + [f"by {name}" for name in people],
-        "pace": ["quickly", "fast"]
-        if fast
-        else ["slowly", "at a slow pace"]
-        if slow
-        else ["steadily", "at an even pace"],
+        "claps": "claps" if alone else "clap",
+        "applaud": "applauds" if alone else "applaud",
+        "be": "is" if alone else "are",
+        "hands_of": "" if alone else "their hands",
+        "sparse": "sparse clapping|thin applause|single claps",
+        "clapping": "clapping|applauding",
+        "from_who": either(prefixed("from", people), prefixed("by", people)),
+        "pace": _pace(scene.rate_hz)[1],
+        "where": place_phrases(scene.space),
     }

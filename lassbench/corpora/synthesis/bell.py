@@ -10,7 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench.corpora.synthesis.captions import Grammar, number_word, place_phrases, times_word
+from lassbench.corpora.synthesis.captions import (
+    Grammar,
+    either,
+    number_word,
+    place_phrases,
+    times_word,
+)
 from lassbench.corpora.synthesis.signals import (
     Array,
     Grid,
@@ -171,10 +177,32 @@ class Bells:
         grid: Grid,
     ) -> Array:
         """One bell, [samples]: its modes ring on, each strike adding to what still sounds."""
+        modes, level = self._cast(note_hz, rng, grid)
+        # In sine phase a strike sets in without a step; each excites the modes differently.
+        force = rng.uniform(0.7, 1.3, (len(starts), len(level))) * gains[:, None]
+        order = np.argsort(starts, kind="stable")
+        strikes = -1j * (level * force)[order]
+        ends = np.append(starts[order][1:], grid.samples).tolist()
         out = np.zeros(grid.samples)
+        states = np.zeros(len(level), dtype=np.complex128)
+        for strike, start, end in zip(strikes, starts[order].tolist(), ends, strict=True):
+            states = states + strike
+            if end > start:
+                out[start:end] += modes.ring(states, end - start)
+                states = states * np.exp(modes.poles * (end - start))
+        click = white(rng, 4, grid.count(0.006))
+        click *= np.exp(-np.arange(click.shape[1]) / (0.0015 * grid.sample_rate_hz))
+        loudness = gains * self.click * float(level.sum())
+        place(out, click, starts, rng.integers(0, 4, len(starts)), loudness)
+        return out
+
+    def _cast(self, note_hz: float, rng: np.random.Generator, grid: Grid) -> tuple[Modes, Array]:
+        """The modes of one bell and their levels.
+
+        No two bells are cast alike, and none is quite round: every mode is a pair a fraction of a
+        hertz apart, which beats.
+        """
         ratio, level = (np.array(part) for part in _MAKES[self.kind].modes)
-        # No two bells are cast alike, and none is quite round: every mode is a pair a fraction of a
-        # hertz apart that beats.
         ratio = ratio * (1.0 + 0.004 * rng.standard_normal(len(ratio)))
         frequency = np.concatenate([ratio, ratio]) * note_hz
         frequency[len(ratio) :] += rng.uniform(0.1, 1.6, len(ratio))
@@ -182,33 +210,8 @@ class Bells:
         level = level * ratio**self.hardness
         level = np.concatenate([level, level * rng.uniform(0.2, 0.8, len(level))])
         keep = frequency < 0.95 * grid.nyquist_hz
-        modes = Modes((2j * np.pi * frequency - 1.0 / decay)[keep] / grid.sample_rate_hz)
-        # In sine phase a strike sets in without a step; each excites the modes a little
-        # differently.
-        strikes = (
-            -1j
-            * (level * rng.uniform(0.7, 1.3, (len(starts), len(level))) * gains[:, None])[:, keep]
-        )
-        order = np.argsort(starts, kind="stable")
-        ends = np.append(starts[order][1:], grid.samples)
-        states = np.zeros(len(modes.poles), dtype=np.complex128)
-        for strike, start, end in zip(
-            strikes[order], starts[order].tolist(), ends.tolist(), strict=True
-        ):
-            states = states + strike
-            if end > start:
-                out[start:end] += modes.ring(states, end - start)
-                states = states * np.exp(modes.poles * (end - start))
-        click = white(rng, 4, grid.count(0.006))
-        click *= np.exp(-np.arange(click.shape[1]) / (0.0015 * grid.sample_rate_hz))
-        place(
-            out,
-            click,
-            starts,
-            rng.integers(0, 4, len(starts)),
-            gains * self.click * float(level.sum()),
-        )
-        return out
+        poles = (2j * np.pi * frequency - 1.0 / decay) / grid.sample_rate_hz
+        return Modes(poles[keep]), level[keep]
 
     def grammar(self) -> Grammar:
         """Sentences that are true of the scene."""
@@ -241,92 +244,75 @@ _PATTERNS_MANY = (
     "{ringing} of {bells} {how?} {where?}",
     "{number} bells {ring} {together?} {where?}",
 )
-_NAMES: Mapping[str, list[str]] = {
-    "church": ["a church bell", "a tower bell"],
-    "peal": ["church bells", "the bells of a church", "tower bells", "large bells"],
-    "hand": ["a hand bell", "a small bell", "a hand-held bell"],
-    "desk": ["a desk bell", "a service bell", "a reception bell"],
-    "bicycle": ["a bicycle bell", "a bike bell", "a small bell"],
-    "cow": ["a cow bell", "a cowbell", "a dull metal bell"],
-    "alarm": ["an alarm bell", "an electric bell", "a school bell"],
-    "chime": ["chimes", "wind chimes", "tubular bells", "chime bells"],
+# Names of one bell and of several, verb, participle.
+_WORDS: Mapping[str, tuple[str, str, str, str]] = {
+    "church": ("a church bell|a tower bell", "church bells", "toll", "tolling"),
+    "peal": (
+        "a church bell",
+        "church bells|the bells of a church|tower bells|large bells",
+        "peal",
+        "pealing",
+    ),
+    "hand": ("a hand bell|a small bell|a hand-held bell", "hand bells", "ring", "ringing"),
+    "desk": ("a desk bell|a service bell|a reception bell", "desk bells", "ding", "dinging"),
+    "bicycle": ("a bicycle bell|a bike bell|a small bell", "bicycle bells", "ring", "ringing"),
+    "cow": (
+        "a cow bell|a cowbell|a dull metal bell",
+        "cow bells|several cow bells|the bells of some cows",
+        "clank",
+        "clanking",
+    ),
+    "alarm": ("an alarm bell|an electric bell|a school bell", "alarm bells", "ring", "ringing"),
+    "chime": ("a chime", "chimes|wind chimes|tubular bells|chime bells", "chime", "chiming"),
 }
 
 
-def _slots(scene: Bells) -> dict[str, list[str]]:
-    names = _NAMES[scene.kind]
-    if scene.kind == "church" and scene.notes_hz[0] < 320:
-        names = [*names, "a large bell", "a deep bell"]
-    many = (
-        ["cow bells", "several cow bells", "the bells of some cows"]
-        if scene.kind == "cow"
-        else names
-    )
-    verb = {"church": "toll", "desk": "ding", "cow": "clank", "chime": "chime", "peal": "peal"}.get(
-        scene.kind, "ring"
-    )
-    ing = {
-        "toll": "tolling",
-        "ding": "dinging",
-        "clank": "clanking",
-        "chime": "chiming",
-        "peal": "pealing",
-    }.get(verb, "ringing")
-    note = scene.notes_hz[0]
-    pitch = (
-        ["a low", "a deep"]
-        if note < 350
-        else ["a high", "a bright"]
-        if note > 1500
-        else ["a clear", "a metallic"]
-    )
-    counted = scene.strikes and scene.kind != "bicycle"
+def _slots(scene: Bells) -> dict[str, str]:
+    one, several, verb, participle = _WORDS[scene.kind]
+    note, count = scene.notes_hz[0], len(scene.notes_hz)
+    deep = "a large bell|a deep bell" if scene.kind == "church" and note < 320 else ""
+    in_tune = scene.kind in {"peal", "chime"}
     return {
-        "a_bell": [*names, "a bell"],
-        "bells": many if len(many) > 3 else [*many, "bells"],
-        "rings": ["rings", f"{verb}s"],
-        "ring": ["ring", verb],
-        "ringing": ["ringing", ing],
-        "rung": ["rung", "struck", "sounded"],
-        "count": [times_word(scene.strikes), *(["a single time"] if scene.strikes == 1 else [])]
-        if counted
-        else [],
+        "a_bell": either(one, deep, "a bell"),
+        "bells": either(several, "bells" if count > 1 and not in_tune else ""),
+        "rings": either("rings", f"{verb}s"),
+        "ring": either("ring", verb),
+        "ringing": either("ringing", participle),
+        "rung": "rung|struck|sounded",
+        "count": _count(scene),
         "how": _how(scene),
         "fades": _fades(scene),
-        "pitch": pitch,
-        "number": [number_word(len(scene.notes_hz)), "several"]
-        if len(scene.notes_hz) > 2
-        else ["two", "a pair of"],
-        "together": ["one after another", "in turn", "in a tune"]
-        if scene.kind in {"peal", "chime"}
-        else ["together"],
-        "sound": ["the sound", "the tone"],
+        "pitch": "a low|a deep" if note < 350 else "a high|a bright" if note > 1500 else "a clear",
+        "number": either(number_word(count), "several") if count > 2 else "two|a pair of",
+        "together": "one after another|in turn|in a tune" if in_tune else "together",
+        "sound": "the sound|the tone",
         "where": place_phrases(scene.space),
     }
 
 
-def _fades(scene: Bells) -> list[str]:
+def _count(scene: Bells) -> str:
+    """How many strokes, where they are counted; a bicycle bell's double strokes are not."""
+    if not scene.strikes or scene.kind == "bicycle":
+        return ""
+    return either(times_word(scene.strikes), "a single time" if scene.strikes == 1 else "")
+
+
+def _fades(scene: Bells) -> str:
     """How a stroke dies away; bells that are rung fast are never heard to."""
     if not scene.strikes and scene.rate_hz > 1.0:
-        return []
+        return ""
     if scene.decay_s > 1.2:
-        return ["and fades slowly", "with a long decay", "and echoes away"]
-    return ["with a short sound", "and dies away quickly"]
+        return "and fades slowly|with a long decay|and echoes away"
+    return "with a short sound|and dies away quickly"
 
 
-def _how(scene: Bells) -> list[str]:
+def _how(scene: Bells) -> str:
+    if scene.kind == "bicycle":
+        return "briskly|with quick double strokes"
     if scene.strikes:
-        return (
-            [times_word(scene.strikes)]
-            if scene.kind != "bicycle"
-            else ["briskly", "with quick double strokes"]
-        )
+        return _count(scene)
     if scene.rate_hz > 9:
-        return ["continuously", "without a break", "rapidly"]
+        return "continuously|without a break|rapidly"
     if scene.rate_hz > 2.5:
-        return ["quickly", "again and again", "repeatedly"]
-    return (
-        ["slowly", "repeatedly", "at intervals"]
-        if scene.rate_hz < 0.6
-        else ["repeatedly", "over and over", "steadily"]
-    )
+        return "quickly|again and again|repeatedly"
+    return "slowly|repeatedly|at intervals" if scene.rate_hz < 0.6 else "repeatedly|over and over"

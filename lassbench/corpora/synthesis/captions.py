@@ -20,6 +20,16 @@ _SLOT = re.compile(r"\{(\w+)(\??)\}")
 # Two phrases may meet in one word ("falls hard hard"); such a sentence is drawn again.
 _DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_DISTANCE = {
+    "near": "nearby|close by|up close",
+    "mid": "",
+    "far": "in the distance|far away|some way off",
+}
+_ROOM = {
+    "outdoors": "outdoors|outside",
+    "room": "indoors|in a room",
+    "hall": "in a large, echoing space",
+}
 # Tries for one more sentence that is not there yet; grammars have hundreds, so running out means
 # too many were asked for.
 _TRIES = 400
@@ -27,12 +37,13 @@ _TRIES = 400
 
 @dataclass(frozen=True)
 class Grammar:
-    """Sentence patterns and the phrases that may fill each slot; a slot without phrases is left
-    out.
+    """Sentence patterns, and for each slot the phrases that may fill it, parted by `|`.
+
+    A slot without phrases stays empty; patterns that cannot do without it are not used.
     """
 
     patterns: Sequence[str]
-    slots: Mapping[str, Sequence[str]]
+    slots: Mapping[str, str]
 
 
 def number_word(count: int) -> str:
@@ -45,19 +56,19 @@ def times_word(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{number_word(count)} times")
 
 
-def place_phrases(space: Space) -> list[str]:
-    """Phrases that say where the sound comes from, true of the recording situation; often none."""
-    phrases = {
-        "near": ["nearby", "close by", "up close"],
-        "mid": [],
-        "far": ["in the distance", "far away", "some way off"],
-    }[space.distance]
-    rooms = {
-        "outdoors": ["outdoors", "outside"],
-        "room": ["indoors", "in a room"],
-        "hall": ["in a large, echoing space"],
-    }
-    return phrases + rooms[space.room]
+def either(*phrases: str) -> str:
+    """Phrases, or lists of phrases, joined to one list; empty ones fall out."""
+    return "|".join(phrase for phrase in phrases if phrase)
+
+
+def prefixed(word: str, phrases: str) -> str:
+    """Every phrase of a list with a word in front; an empty list stays empty."""
+    return either(*(f"{word} {phrase}" for phrase in phrases.split("|") if phrase))
+
+
+def place_phrases(space: Space) -> str:
+    """Phrases that say where the sound comes from, true of the recording situation."""
+    return either(_DISTANCE[space.distance], _ROOM[space.room])
 
 
 def expand(grammar: Grammar, rng: np.random.Generator, pattern: str) -> str:
@@ -69,7 +80,7 @@ def expand(grammar: Grammar, rng: np.random.Generator, pattern: str) -> str:
         phrases = grammar.slots[match[1]]
         if match[2] and (not phrases or chance(rng, 0.5)):
             return ""
-        return pick(rng, phrases)
+        return pick(rng, phrases.split("|"))
 
     sentence = pattern
     while _SLOT.search(sentence):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lassbench.corpora.synthesis.calls import Calls, arch, render_calls
-from lassbench.corpora.synthesis.captions import Grammar, place_phrases, times_word
+from lassbench.corpora.synthesis.captions import Grammar, either, place_phrases, times_word
 from lassbench.corpora.synthesis.signals import (
     Array,
     Grid,
@@ -193,65 +193,58 @@ _PATTERNS_MANY = (
 )
 
 
-def _slots(scene: Dogs) -> dict[str, list[str]]:
+_SIZE_WORDS: Mapping[str, str] = {
+    "large": "a large dog|a big dog",
+    "medium": "a medium-sized dog",
+    "small": "a small dog|a little dog",
+    "yip": "a small dog|a tiny dog|a puppy",
+}
+
+
+def _slots(scene: Dogs) -> dict[str, str]:
     dog, count = scene.dogs[0], len(scene.dogs)
-    yip = dog.size == "yip"
-    size = {
-        "large": ["large", "big"],
-        "medium": ["medium-sized"],
-        "small": ["small", "little"],
-        "yip": ["small", "tiny"],
-    }
-    same = {member.size for member in scene.dogs} <= {"yip", "small"}
-    crowd = "two" if count == 2 else "three" if count == 3 else "several"
-    verb = "yip" if yip else "bark"
-    how, adjectives = _how(dog) if count == 1 else (_how_many(scene), ["noisy"])
+    yip, alone = dog.size == "yip", count == 1
+    small = "small dogs" if {member.size for member in scene.dogs} <= {"yip", "small"} else ""
+    verb, participle = ("yip", "yipping") if yip else ("bark", "barking")
+    crowd = {2: "two dogs|a pair of dogs", 3: "three dogs|multiple dogs|a group of dogs"}
+    large = "gives voice" if dog.size == "large" else ""
+    how, adjectives = _how(dog) if alone else (_how_many(scene), "noisy")
     return {
-        "a_dog": ["a dog", *(f"a {word} dog" for word in size[dog.size])]
-        + (["a puppy"] if yip else []),
-        "barks": [
-            f"{verb}s",
-            *(["yelps shrilly"] if yip else ["gives voice"] if dog.size == "large" else []),
-        ],
-        "bark": [verb, *(["yap"] if same else [])],
-        "barking": [f"{verb}ping" if yip else "barking", *(["yapping"] if same else [])],
-        "sound": [f"the {'yips' if yip else 'barks'}", f"the {'yipping' if yip else 'barking'}"],
+        "a_dog": either("a dog", _SIZE_WORDS[dog.size]),
+        "barks": either(f"{verb}s", "yelps shrilly" if yip else large),
+        "bark": either(verb, "yap" if small else ""),
+        "barking": either(participle, "yapping" if small else ""),
+        "sound": f"the {verb}s|the {participle}",
         "how": how,
         "how_adj": adjectives,
-        "growls": ["and growls", "and growls now and then", "with a growl in between"]
+        "growls": "and growls|and growls now and then|with a growl in between"
         if scene.growls
-        else [],
-        "dogs": [f"{crowd} dogs", "some dogs", "dogs"]
-        + (["a group of dogs", "multiple dogs"] if count > 2 else ["a pair of dogs"])
-        + (["small dogs"] if same else []),
-        "together": ["at the same time", "together", "over each other"],
-        "a_pack": ["a pack of dogs making noise", "a pack of dogs barking"]
+        else "",
+        "dogs": either(
+            crowd.get(count, "several dogs|multiple dogs|a group of dogs"), "some dogs|dogs", small
+        ),
+        "together": "at the same time|together|over each other",
+        "a_pack": "a pack of dogs making noise|a pack of dogs barking"
         if count > 3 and not yip
-        else [],
+        else "",
         "where": place_phrases(scene.space),
     }
 
 
-def _how(dog: Dog) -> tuple[list[str], list[str]]:
+def _how(dog: Dog) -> tuple[str, str]:
     """Adverbs and adjectives of one dog's barking."""
     if dog.barks:
-        only = ["a single time", "just once"] if dog.barks == 1 else []
-        return [times_word(dog.barks), *only], ["brief", "sparse"]
+        only = "a single time|just once" if dog.barks == 1 else ""
+        return either(times_word(dog.barks), only), "brief|sparse"
     if dog.run == 1:
-        return ["now and then", "at intervals", "every so often"], ["slow", "unhurried"]
+        return "now and then|at intervals|every so often", "slow|unhurried"
     if dog.run < 10:
-        return ["in short bursts", "several times in a row", "in groups"], ["repeated"]
-    return ["continuously", "rapidly", "without stopping", "fast and furiously"], [
-        "rapid",
-        "continuous",
-        "excited",
-    ]
+        return "in short bursts|several times in a row|in groups", "repeated"
+    fast = "continuously|rapidly|without stopping|fast and furiously"
+    return fast, "rapid|continuous|excited"
 
 
-def _how_many(scene: Dogs) -> list[str]:
-    busy = sum(dog.rate_hz for dog in scene.dogs) > 5
-    return (
-        ["excitedly", "without stopping", "all at once"]
-        if busy
-        else ["now and then", "in turn", "at intervals"]
-    )
+def _how_many(scene: Dogs) -> str:
+    if sum(dog.rate_hz for dog in scene.dogs) > 5:
+        return "excitedly|without stopping|all at once"
+    return "now and then|in turn|at intervals"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lassbench.corpora.synthesis.calls import Calls, arch, render_calls, resampled
-from lassbench.corpora.synthesis.captions import Grammar, number_word, place_phrases
+from lassbench.corpora.synthesis.captions import Grammar, either, number_word, place_phrases
 from lassbench.corpora.synthesis.signals import (
     Array,
     Grid,
@@ -198,73 +198,75 @@ _PATTERNS_MANY = (
 )
 
 
-def _slots(scene: Ducks) -> dict[str, list[str]]:
+def _slots(scene: Ducks) -> dict[str, str]:
     kinds = {bird.kind for bird in scene.birds}
     bird = scene.birds[0]
-    goose, mixed = bird.kind == "goose", "goose" in kinds and len(kinds) > 1
-    drake = kinds == {"drake"}
-    verb = "honk" if goose else "quack"
-    soft = [f"{verb}s softly", f"{verb}s hoarsely"] if drake else []
+    softer = bird.dwindles and bird.series > 3
     return {
-        "bird": ["a goose", "one goose"]
-        if goose
-        else ["a duck", "one duck", *(["a drake"] if drake else [])],
-        "birds": _birds(scene, mixed=mixed, goose=goose),
-        "calls": [f"{verb}s", *soft, *([] if goose or drake else ["quacks loudly"])],
-        "call": ["honk and quack"]
-        if mixed
-        else [verb, *(["chatter in low quacks"] if drake else [])],
-        "calling": ["honking and quacking"]
-        if mixed
-        else [f"{verb}ing", *(["quacking hoarsely"] if drake else [])],
-        "sounds": ["the honks and quacks"]
-        if mixed
-        else [f"the {verb}s", f"the {verb}ing", f"{verb}ing"],
+        **_calls(kinds),
+        "birds": _birds(kinds, len(scene.birds) + scene.flock),
         "how": _how(bird, scene.pause_s),
-        "how_many": ["all at once", "over each other", "noisily"]
+        "how_many": "all at once|over each other"
         if scene.flock > 4
-        else ["in turn", "back and forth", "now and then"],
-        "course": ["in a series that gets quieter", "strongly at first, then more softly"]
-        if bird.dwindles and bird.series > 3
-        else [],
-        "swims": ["swims on the water", "floats on a pond"] if scene.water else [],
-        "swim": ["swim on the water", "float on a pond"] if scene.water else [],
-        "where": place_phrases(scene.space)
-        + (["by the water", "on a pond"] if scene.water else []),
+        else "in turn|back and forth|now and then",
+        "course": "in a series that gets quieter|strongly at first, then more softly"
+        if softer
+        else "",
+        "swims": "swims on the water|floats on a pond" if scene.water else "",
+        "swim": "swim on the water|float on a pond" if scene.water else "",
+        "where": either(
+            place_phrases(scene.space), "by the water|on a pond" if scene.water else ""
+        ),
     }
 
 
-def _birds(scene: Ducks, *, mixed: bool, goose: bool) -> list[str]:
-    count = len(scene.birds) + scene.flock
-    if mixed:
-        return (
-            ["geese and ducks", "ducks and geese"]
-            if count > 2
-            else ["a goose and a duck", "a duck and a goose"]
-        )
-    plural = "geese" if goose else "ducks"
+def _calls(kinds: set[str]) -> dict[str, str]:
+    """Names of one bird and words for its calls, by the kinds of birds there are."""
+    if kinds == {"goose"}:
+        return {
+            "bird": "a goose|one goose",
+            "calls": "honks",
+            "call": "honk",
+            "calling": "honking",
+            "sounds": "the honks|the honking|honking",
+        }
+    if "goose" in kinds:
+        return {
+            "bird": "",
+            "calls": "",
+            "call": "honk and quack",
+            "calling": "honking and quacking",
+            "sounds": "the honks and quacks|honking and quacking",
+        }
+    hoarse = kinds == {"drake"}
+    return {
+        "bird": either("a duck|one duck", "a drake" if hoarse else ""),
+        "calls": either("quacks", "quacks softly|quacks hoarsely" if hoarse else "quacks loudly"),
+        "call": either("quack", "chatter in low quacks" if hoarse else ""),
+        "calling": either("quacking", "quacking hoarsely" if hoarse else ""),
+        "sounds": "the quacks|the quacking|quacking",
+    }
+
+
+def _birds(kinds: set[str], count: int) -> str:
+    """Names of several birds."""
+    if "goose" in kinds and len(kinds) > 1:
+        few = "a goose and a duck|a duck and a goose"
+        return "geese and ducks|ducks and geese" if count > 2 else few
+    plural = "geese" if "goose" in kinds else "ducks"
     if count > 5:
-        return [
-            f"a flock of {plural}",
-            f"many {plural}",
-            f"lots of {plural}",
-            f"a crowd of {plural}",
-        ]
+        return f"a flock of {plural}|many {plural}|lots of {plural}|a crowd of {plural}"
     if count > 2:
-        return [f"several {plural}", f"a few {plural}", f"a group of {plural}", plural]
-    return [f"{number_word(count)} {plural}", f"a pair of {plural}", plural]
+        return f"several {plural}|a few {plural}|a group of {plural}|{plural}"
+    return f"{number_word(count)} {plural}|a pair of {plural}|{plural}"
 
 
-def _how(bird: Fowl, pause_s: float) -> list[str]:
-    pace = (
-        ["quickly", "in quick succession"]
-        if bird.rate_hz > 3.2
-        else ["slowly"]
-        if bird.rate_hz < 1.3
-        else []
-    )
+def _how(bird: Fowl, pause_s: float) -> str:
+    pace = "slowly" if bird.rate_hz < 1.3 else ""
+    if bird.rate_hz > 3.2:
+        pace = "quickly|in quick succession"
     if bird.series > 5 and pause_s < 0.8:
-        return ["again and again", "without much pause", *pace]
+        return either("again and again|without much pause", pace)
     if pause_s > 1.3 and bird.series < 4:
-        return ["now and then", "every so often", *pace]
-    return ["repeatedly", "several times", *pace]
+        return either("now and then|every so often", pace)
+    return either("repeatedly|several times", pace)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench.corpora.synthesis.captions import Grammar, place_phrases
+from lassbench.corpora.synthesis.captions import Grammar, either, place_phrases, prefixed
 from lassbench.corpora.synthesis.signals import (
     Array,
     Grid,
@@ -168,53 +168,48 @@ _PATTERNS = (
 )
 
 
-def _slots(scene: Typing) -> dict[str, list[str]]:
-    quick, slow = scene.keys_per_s > 7.0, scene.keys_per_s < 3.6
-    if quick:
-        pace, adjectives = (
-            ["fast", "quickly", "rapidly", "at high speed"],
-            ["fast", "rapid", "quick"],
-        )
-    elif slow:
-        pace, adjectives = (
-            ["slowly", "key by key", "without hurry"],
-            ["slow", "hesitant", "unhurried"],
-        )
-    else:
-        pace, adjectives = ["at a steady pace", "steadily"], ["steady", "even"]
-    kind = {
-        "mechanical": "a clicky",
-        "membrane": "a dull-sounding",
-        "laptop": "a soft-sounding",
-        "heavy": "a heavy",
-    }
-    board = [f"{kind[scene.build]} keyboard", "a keyboard"]
-    if scene.named:
-        board += [
-            "a computer keyboard",
-            {"laptop": "a laptop keyboard"}.get(scene.build, "a computer's keyboard"),
-        ]
+# What the keyboard is called and what its keys do, by kind.
+_BOARD: Mapping[str, tuple[str, str]] = {
+    "mechanical": ("a clicky keyboard", "click|clack|clatter"),
+    "membrane": ("a dull-sounding keyboard", "tap|click softly|patter"),
+    "laptop": ("a soft-sounding keyboard", "tap|click softly|patter"),
+    "heavy": ("a heavy keyboard", "click|clack|clatter"),
+}
+
+
+def _slots(scene: Typing) -> dict[str, str]:
+    own, click = _BOARD[scene.build]
+    other = "a laptop keyboard" if scene.build == "laptop" else "a computer's keyboard"
+    board = either(own, "a keyboard", f"a computer keyboard|{other}" if scene.named else "")
+    pace, adjectives = _pace(scene.keys_per_s)
     return {
-        "who": ["someone", "a person", "somebody"],
-        "types": ["types", "taps the keys", "hits the keys"],
-        "on": [f"on {name}" for name in board],
+        "who": "someone|a person|somebody",
+        "types": "types|taps the keys|hits the keys",
+        "on": prefixed("on", board),
         "board": board,
         "pace": pace,
         "pace_adj": adjectives,
         "flow": _flow(scene),
-        "keys": ["keys", "the keys of a keyboard", "keyboard keys"],
-        "click": ["click", "clack", "clatter"]
-        if scene.build in {"mechanical", "heavy"}
-        else ["tap", "click softly", "patter"],
-        "clicks": ["the clicking", "the tapping", "the clatter"],
-        "sound": ["the sound", "the noise"],
+        "keys": "keys|the keys of a keyboard|keyboard keys",
+        "click": click,
+        "clicks": "the clicking|the tapping|the clatter",
+        "sound": "the sound|the noise",
         "where": place_phrases(scene.space),
     }
 
 
-def _flow(scene: Typing) -> list[str]:
+def _pace(keys_per_s: float) -> tuple[str, str]:
+    """Adverbs and adjectives for the pace."""
+    if keys_per_s > 7.0:
+        return "fast|quickly|rapidly|at high speed", "fast|rapid|quick"
+    if keys_per_s < 3.6:
+        return "slowly|key by key|without hurry", "slow|hesitant|unhurried"
+    return "at a steady pace|steadily", "steady|even"
+
+
+def _flow(scene: Typing) -> str:
     if scene.runs > 5 and scene.pause_s < 0.6:
-        return ["without stopping", "continuously", "with hardly a pause"]
+        return "without stopping|continuously|with hardly a pause"
     if scene.runs < 3:
-        return ["in short bursts", "with many pauses", "on and off"]
-    return ["with a few pauses", "with pauses for thought"]
+        return "in short bursts|with many pauses|on and off"
+    return "with a few pauses|with pauses for thought"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lassbench.corpora.synthesis.calls import Calls, arch, render_calls, resampled
-from lassbench.corpora.synthesis.captions import Grammar, place_phrases
+from lassbench.corpora.synthesis.captions import Grammar, either, place_phrases
 from lassbench.corpora.synthesis.signals import (
     Array,
     Grid,
@@ -225,86 +225,95 @@ _PATTERNS_CROWD = (
     "{laughter} from {many} {flow?} {where?}",
 )
 _FLOW = {
-    "constant": ["without stopping", "on and on", "the whole time", "continuously"],
-    "on and off": ["on and off", "in several bursts", "again and again, with pauses"],
-    "brief": ["briefly", "for a moment", "for a short time"],
+    "constant": "without stopping|on and on|the whole time|continuously",
+    "on and off": "on and off|in several bursts|again and again, with pauses",
+    "brief": "briefly|for a moment|for a short time",
+}
+# How one person laughs, by style: verb, participle, adverbs, adjectives, other nouns.
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "giggle": {
+        "laughs": "giggles",
+        "laughing": "giggling",
+        "how": "with quick little laughs|fast",
+        "adjective": "quick|light",
+        "laughter": "giggling",
+    },
+    "chuckle": {
+        "laughs": "chuckles",
+        "laughing": "chuckling",
+        "how": "quietly under the breath|softly",
+        "adjective": "quiet|soft",
+        "laughter": "",
+    },
+    "belly laugh": {
+        "laughs": "",
+        "laughing": "",
+        "how": "heartily|from the belly|deeply",
+        "adjective": "hearty|deep",
+        "laughter": "",
+    },
+    "cackle": {
+        "laughs": "cackles",
+        "laughing": "cackling",
+        "how": "shrilly|in a hoarse voice",
+        "adjective": "shrill|hoarse",
+        "laughter": "",
+    },
 }
 
 
-def _few_slots(scene: Laughter) -> dict[str, list[str]]:
+def _few_slots(scene: Laughter) -> dict[str, str]:
     people = [laugher.person for laugher in scene.laughers]
-    alone = len(people) == 1
-    style = scene.laughers[0].style
-    verbs = {"giggle": "giggl", "chuckle": "chuckl", "cackle": "cackl"} if alone else {}
-    stem = verbs.get(style)
-    adjectives = (
-        {
-            "giggle": ["quick", "light"],
-            "chuckle": ["quiet", "soft"],
-            "belly laugh": ["hearty", "deep"],
-            "cackle": ["shrill", "hoarse"],
-        }[style]
-        if alone
-        else ["joint", "merry"]
-    )
-    how = (
-        {
-            "giggle": ["with quick little laughs", "fast"],
-            "chuckle": ["quietly under the breath", "softly"],
-            "belly laugh": ["heartily", "from the belly", "deeply"],
-            "cackle": ["shrilly", "with a hoarse cackle"],
-        }[style]
-        if alone
-        else ["together", "at the same time"]
-    )
+    shared = {"who": _who(people), "flow": _FLOW[scene.flow], "where": place_phrases(scene.space)}
+    if len(people) > 1:
+        return {
+            **shared,
+            "be": "are",
+            "laughs": "laugh|laugh out loud",
+            "laughing": "laughing",
+            "sound": "the laughter|the sound of the laughter",
+            "how": "together|at the same time",
+            "adjective": "joint|merry",
+            "laughter": "laughter",
+        }
+    words = _WORDS[scene.laughers[0].style]
     return {
-        "who": _who(people),
-        "be": ["is" if alone else "are"],
-        "laughs": ([f"{stem}es" if stem != "giggl" else "giggles"] if stem else [])
-        + (["laughs", "laughs out loud"] if alone else ["laugh", "laugh together"]),
-        "laughing": ["laughing", *([f"{stem}ing"] if stem else [])],
-        "sound": ["the laughter", "the laugh", "the sound of the laughter"]
-        if alone
-        else ["the laughter"],
-        "how": how,
-        "adjective": adjectives,
-        "laughter": ["laughter", *(["giggling"] if stem == "giggl" else [])],
-        "flow": _FLOW[scene.flow],
-        "where": place_phrases(scene.space),
+        **words,
+        **shared,
+        "be": "is",
+        "laughs": either(words["laughs"], "laughs|laughs out loud"),
+        "laughing": either(words["laughing"], "laughing"),
+        "sound": "the laughter|the laugh|the sound of the laughter",
+        "laughter": either(words["laughter"], "laughter"),
     }
 
 
-def _who(people: list[str]) -> list[str]:
+def _who(people: list[str]) -> str:
+    first = people[0]
     if people == ["baby"]:
-        return ["a baby", "an infant", "a little baby", "a small child"]
+        return "a baby|an infant|a little baby|a small child"
     if len(people) == 1:
-        return [
-            f"a {people[0]}",
-            "a person",
-            "someone",
-            f"an adult {'male' if people[0] == 'man' else 'female'}",
-        ]
+        return f"a {first}|a person|someone|an adult {'male' if first == 'man' else 'female'}"
     if "baby" in people:
-        return [f"a baby and a {people[1]}", f"an infant and a {people[1]}", "a baby and an adult"]
-    if people[0] == people[1]:
-        plural = {"man": "men", "woman": "women"}[people[0]]
-        return [f"two {plural}", "two people", f"a pair of {plural}"]
-    return ["a man and a woman", "two people", "a woman and a man"]
+        return f"a baby and a {people[1]}|an infant and a {people[1]}|a baby and an adult"
+    if first == people[1]:
+        plural = {"man": "men", "woman": "women"}[first]
+        return f"two {plural}|two people|a pair of {plural}"
+    return "a man and a woman|two people|a woman and a man"
 
 
-def _crowd_slots(scene: Laughter) -> dict[str, list[str]]:
+def _crowd_slots(scene: Laughter) -> dict[str, str]:
     large = scene.crowd > 6
+    few = "a group of people|a small group|a handful of people"
     return {
-        "group": ["a crowd", "an audience", "a crowd of people"]
-        if large
-        else ["a group of people", "a small group", "a handful of people"],
-        "many": ["many people", "lots of people"] if large else ["several people", "a few people"],
-        "laughs": ["laughs", "laughs together", "laughs out loud"],
-        "laughing": ["laughing", "laughing together"],
-        "laugh_all": ["laugh", "laugh at once", "laugh together"],
-        "burst": ["bursts out laughing", "breaks into laughter"],
-        "laughter": ["laughter", "loud laughter", "the laughter"],
-        "how": ["heartily", "merrily", "out loud"],
+        "group": "a crowd|an audience|a crowd of people" if large else few,
+        "many": "many people|lots of people" if large else "several people|a few people",
+        "laughs": "laughs|laughs together|laughs out loud",
+        "laughing": "laughing|laughing together",
+        "laugh_all": "laugh|laugh at once|laugh together",
+        "burst": "bursts out laughing|breaks into laughter",
+        "laughter": "laughter|loud laughter|the laughter",
+        "how": "heartily|merrily|out loud",
         "flow": _FLOW[scene.flow],
         "where": place_phrases(scene.space),
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lassbench.corpora.synthesis.captions import Grammar, place_phrases
+from lassbench.corpora.synthesis.captions import Grammar, either, place_phrases, prefixed
 from lassbench.corpora.synthesis.signals import (
     Array,
     Grid,
@@ -245,85 +245,86 @@ _PATTERNS_BOTH = (
 )
 
 
-def _slots(scene: Rain) -> dict[str, list[str]]:
-    apparent = scene.drop_level > 1.0
-    names = list(_SURFACES[scene.surface].names) if apparent else []
-    weight = scene.weight
-    claps = scene.claps
+# Phrases by weight of the rain, by its course, by what it falls on, and by how near the thunder is.
+_WEIGHT: Mapping[str, Mapping[str, str]] = {
+    "drizzle": {
+        "falls": "falls|drizzles",
+        "falling": "falling|drizzling",
+        "rains": "rains|drizzles",
+        "how": "lightly|gently|softly",
+        "weight_adj": "light|gentle|soft",
+        "rainfall": "a drizzle|light rainfall",
+    },
+    "steady": {
+        "falls": "falls|comes down",
+        "falling": "falling|coming down",
+        "rains": "rains",
+        "how": "steadily|evenly",
+        "weight_adj": "steady|moderate",
+        "rainfall": "rainfall|a steady rain",
+    },
+    "heavy": {
+        "falls": "pours down|falls hard|falls",
+        "falling": "pouring|falling",
+        "rains": "rains|pours",
+        "how": "heavily|hard",
+        "weight_adj": "heavy|strong|intense",
+        "rainfall": "heavy rainfall|a downpour|pouring rain",
+    },
+}
+_COURSE: Mapping[str, Mapping[str, str]] = {
+    "steady": {"course": "", "course_verb": ""},
+    "grows": {
+        "course": "that gets stronger|growing heavier|getting louder",
+        "course_verb": "harder and harder|and gets stronger",
+    },
+    "eases": {
+        "course": "that eases off|that gets weaker|getting quieter",
+        "course_verb": "less and less|and eases off|and gets weaker",
+    },
+}
+_CLOSE: Mapping[str, str] = {
+    "thunder": "thunder|loud thunder",
+    "rumbles": "cracks|crashes|claps",
+    "rolling": "cracking|crashing",
+    "with_thunder": "with cracks of thunder",
+    "thunder_where": "nearby|overhead|close by",
+    "a_clap": "a clap|a loud crack",
+    "claps": "claps|loud cracks",
+    "lightning": "a lightning strike cracks and rolls",
+}
+_FAR: Mapping[str, str] = {
+    "thunder": "thunder|low thunder|deep thunder",
+    "rumbles": "rumbles|rolls|growls",
+    "rolling": "rumbling|rolling",
+    "with_thunder": "with rumbles of thunder|with thunder in it",
+    "thunder_where": "in the distance|far away|from afar",
+    "a_clap": "a roll|a rumble",
+    "claps": "rolls|rumbles",
+    "lightning": "a thunderstorm rumbles",
+}
+
+
+def _slots(scene: Rain) -> dict[str, str]:
+    names = either(*_SURFACES[scene.surface].names) if scene.drop_level > 1.0 else ""
+    thunder = _CLOSE if scene.close else _FAR
     return {
-        "rain": ["rain", "the rain"],
-        "falls": {
-            "heavy": ["pours down", "falls hard", "falls"],
-            "drizzle": ["falls", "drizzles"],
-        }.get(weight, ["falls", "comes down"]),
-        "falling": {"heavy": ["pouring", "falling"], "drizzle": ["falling", "drizzling"]}.get(
-            weight, ["falling", "coming down"]
-        ),
-        "rains": {"heavy": ["rains", "pours"], "drizzle": ["rains", "drizzles"]}.get(
-            weight, ["rains"]
-        ),
-        "how": {"heavy": ["heavily", "hard"], "drizzle": ["lightly", "gently", "softly"]}.get(
-            weight, ["steadily", "evenly"]
-        ),
-        "weight_adj": {
-            "heavy": ["heavy", "strong", "intense"],
-            "drizzle": ["light", "gentle", "soft"],
-        }.get(weight, ["steady", "moderate"]),
-        "rainfall": {
-            "heavy": ["heavy rainfall", "a downpour", "pouring rain"],
-            "drizzle": ["a drizzle", "light rainfall"],
-        }.get(weight, ["rainfall", "a steady rain"]),
-        "on": [f"on {name}" for name in names] + [f"onto {name}" for name in names],
+        **_WEIGHT.get(scene.weight, {}),
+        **_COURSE[scene.course],
+        **thunder,
+        "rain": "rain|the rain",
+        "on": either(prefixed("on", names), prefixed("onto", names)),
         "surface": names,
-        "drops": [
-            "raindrops",
-            "drops of rain",
-            "single raindrops" if scene.dripping else "many raindrops",
-        ],
-        "hit": [
-            "hit",
-            "patter on",
-            "splash onto" if scene.surface == "puddle" else "tap on",
-            "strike",
-        ],
-        "drip": ["drip", "drop", "plop"] if scene.dripping else [],
-        "slowly": ["one by one", "one after another", "now and again"],
-        "course": {
-            "steady": [],
-            "grows": ["that gets stronger", "growing heavier", "getting louder"],
-            "eases": ["that eases off", "that gets weaker", "getting quieter"],
-        }[scene.course],
-        "course_verb": {
-            "steady": [],
-            "grows": ["harder and harder", "and gets stronger"],
-            "eases": ["less and less", "and eases off", "and gets weaker"],
-        }[scene.course],
-        "thunder": ["thunder", "loud thunder"]
-        if scene.close
-        else ["thunder", "low thunder", "deep thunder"],
-        "rumbles": ["cracks", "crashes", "claps"]
-        if scene.close
-        else ["rumbles", "rolls", "growls"],
-        "rolling": ["cracking", "crashing"] if scene.close else ["rumbling", "rolling"],
-        "with_thunder": ["with cracks of thunder"]
-        if scene.close
-        else ["with rumbles of thunder", "with thunder in it"],
-        "thunder_how": {
-            1: ["once"],
-            2: ["twice", "two times"],
-            3: ["three times", "again and again"],
-        }.get(claps, []),
-        "thunder_where": ["nearby", "overhead", "close by"]
-        if scene.close
-        else ["in the distance", "far away", "from afar"],
-        "a_clap": (["a clap", "a loud crack"] if scene.close else ["a roll", "a rumble"])
-        if claps == 1
-        else (["claps", "loud cracks"] if scene.close else ["rolls", "rumbles"]),
-        "a_storm": ["a thunderstorm", "a storm"],
-        "lightning": ["a lightning strike cracks and rolls"]
-        if scene.close
-        else ["a thunderstorm rumbles"],
-        "and": ["and", "while", "as"],
-        "sound": ["the sound", "the noise"],
+        "drops": either(
+            "raindrops|drops of rain", f"{'single' if scene.dripping else 'many'} raindrops"
+        ),
+        "hit": "hit|patter on|strike|" + ("splash onto" if scene.surface == "puddle" else "tap on"),
+        "drip": "drip|drop|plop" if scene.dripping else "",
+        "slowly": "one by one|one after another|now and again",
+        "thunder_how": ("", "once", "twice|two times", "three times|again and again")[scene.claps],
+        "a_clap": thunder["a_clap" if scene.claps == 1 else "claps"],
+        "a_storm": "a thunderstorm|a storm",
+        "and": "and|while|as",
+        "sound": "the sound|the noise",
         "where": place_phrases(scene.space),
     }

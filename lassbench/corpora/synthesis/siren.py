@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lassbench.corpora.synthesis.captions import Grammar, place_phrases, times_word
+from lassbench.corpora.synthesis.captions import Grammar, either, place_phrases, times_word
 from lassbench.corpora.synthesis.signals import (
     Array,
     Grid,
@@ -223,108 +223,99 @@ _PATTERNS_MANY = (
     "{sirens} {wail} {horn}",
     "{mixture} {where?}",
 )
-_WORDS: Mapping[str, tuple[list[str], list[str], list[str]]] = {
+# What each pattern does: verbs, adverbs, names of the siren.
+_WORDS: Mapping[str, tuple[str, str, str]] = {
     "yelp": (
-        ["yelps fast", "wails rapidly", "whoops quickly"],
-        ["rising and falling quickly"],
-        ["a fast yelping siren", "a rapidly whooping siren"],
+        "yelps fast|wails rapidly|whoops quickly",
+        "rising and falling quickly",
+        "a fast yelping siren|a rapidly whooping siren",
     ),
     "phaser": (
-        ["warbles very fast", "trills"],
-        ["in a very fast warble"],
-        ["a fast trilling siren", "a warbling siren"],
+        "warbles very fast|trills",
+        "in a very fast warble",
+        "a fast trilling siren|a warbling siren",
     ),
     "switch": (
-        ["wails and then yelps", "changes from a wail to a yelp"],
-        ["slowly at first, then fast"],
-        ["a slow siren that turns fast"],
+        "wails and then yelps|changes from a wail to a yelp",
+        "slowly at first, then fast",
+        "a slow siren that turns fast",
     ),
     "hi-lo": (
-        ["alternates between two tones", "goes high and low"],
-        ["in two tones", "with a high and a low tone"],
-        ["a two-tone siren", "a high-low siren"],
+        "alternates between two tones|goes high and low",
+        "in two tones|with a high and a low tone",
+        "a two-tone siren|a high-low siren",
     ),
     "wail": (
-        ["wails slowly", "wails up and down", "rises and falls slowly"],
-        ["in long slow sweeps"],
-        ["a slowly wailing siren", "a long wailing siren"],
+        "wails slowly|wails up and down|rises and falls slowly",
+        "in long slow sweeps",
+        "a slowly wailing siren|a long wailing siren",
     ),
     "mechanical": (
-        ["winds up and down slowly", "howls low and slowly"],
-        ["in long low sweeps"],
-        ["a low mechanical siren", "an old mechanical siren winding up and down"],
+        "winds up and down slowly|howls low and slowly",
+        "in long low sweeps",
+        "a low mechanical siren|an old mechanical siren winding up and down",
     ),
+}
+_MOTION: Mapping[str, Mapping[str, str]] = {
+    "still": {"motion": "", "drives": "stands"},
+    "passing": {
+        "motion": "while driving by|as it passes",
+        "drives": "drives by|passes|rushes past",
+    },
+    "coming": {
+        "motion": "as it comes closer|while drawing near|getting louder",
+        "drives": "approaches|comes closer",
+    },
+    "leaving": {
+        "motion": "as it drives away|fading into the distance|while moving off",
+        "drives": "drives away|drives off",
+    },
+}
+# Names of the siren and of the vehicle.
+_NAMES: Mapping[str, tuple[str, str]] = {
+    "police car": ("a police siren|a police car siren|the siren of a police car", "a police car"),
+    "ambulance": ("an ambulance siren|the siren of an ambulance", "an ambulance"),
+    "fire engine": (
+        "a fire truck siren|a fire engine siren|the siren of a fire truck",
+        "a fire truck|a fire engine",
+    ),
+}
+_UNNAMED = (
+    "an emergency siren|an emergency vehicle siren|the siren of an emergency vehicle",
+    "an emergency vehicle",
+)
+_FIXED: Mapping[str, str] = {
+    "sounds": "sounds|blares|is sounding",
+    "wail": "wail|sound|blare|go off",
+    "sound": "the sound|the noise",
+    "with_siren": "with its siren on|with the siren going|with a blaring siren",
+    "sirens": "several sirens|emergency sirens|sirens of emergency vehicles"
+    "|the sirens of emergency vehicles",
+    "with_sirens": "with their sirens on|sounding their sirens|with blaring sirens",
+    "mixture": "different sirens at once|a mixture of sirens|sirens over one another",
 }
 
 
-def _slots(scene: Sirens) -> dict[str, list[str]]:
+def _slots(scene: Sirens) -> dict[str, str]:
     siren = scene.sirens[0]
-    own = siren.vehicle.replace("fire engine", "fire truck") if scene.named else "emergency"
-    article = "an" if own[0] in "ae" else "a"
-    vehicle = [f"{article} {own}"] if scene.named else ["an emergency vehicle"]
-    if own == "fire truck":
-        vehicle.append("a fire engine")
-    names = {
-        "police car": ["a police siren", "a police car siren"],
-        "ambulance": ["an ambulance siren"],
-        "fire truck": ["a fire truck siren", "a fire engine siren"],
-    }
-    wails, pitch, noun = _WORDS[siren.pattern]
+    name, vehicle = _NAMES[siren.vehicle] if scene.named else _UNNAMED
+    verbs, pitch, noun = _WORDS[siren.pattern]
     be = "is" if len(scene.sirens) == 1 else "are"
+    together = " and ".join(_NAMES[member.vehicle][1].split("|")[0] for member in scene.sirens)
+    horn = f"and an air horn sounds {times_word(scene.blasts)}"
+    busy = "over a rumble of traffic|in traffic" if scene.traffic_db > -22 else ""
     return {
-        "a_siren": [
-            *names.get(own, ["an emergency siren", "an emergency vehicle siren"]),
-            "a siren",
-            f"the siren of {vehicle[0]}",
-        ],
+        **_FIXED,
+        **_MOTION[siren.motion],
+        "a_siren": either(name, "a siren"),
         "vehicle": vehicle,
-        "wails": [*wails, "sounds", "blares"],
-        "sounds": ["sounds", "blares", "is sounding"],
+        "wails": either(verbs, "sounds|blares"),
         "pitch": pitch,
         "pattern_noun": noun,
-        "sounding": [f"{be} sounding", f"{be} going off", f"{be} blaring"],
-        "wail": ["wail", "sound", "blare", "go off"],
-        "sound": ["the sound", "the noise"],
-        "motion": {
-            "still": [],
-            "passing": ["while driving by", "as it passes"],
-            "coming": ["as it comes closer", "while drawing near", "getting louder"],
-            "leaving": ["as it drives away", "fading into the distance", "while moving off"],
-        }[siren.motion],
-        "drives": {
-            "still": ["stands"],
-            "passing": ["drives by", "passes", "rushes past"],
-            "coming": ["approaches", "comes closer"],
-            "leaving": ["drives away", "drives off"],
-        }[siren.motion],
-        "with_siren": ["with its siren on", "with the siren going", "with a blaring siren"],
-        "horn": [
-            f"and an air horn sounds {times_word(scene.blasts)}",
-            "and a deep horn blasts",
-            "and a truck horn honks",
-        ]
+        "sounding": f"{be} sounding|{be} going off|{be} blaring",
+        "horn": either(horn, "and a deep horn blasts|and a truck horn honks")
         if scene.blasts
-        else [],
-        "where": _where(scene),
-        "sirens": [
-            "several sirens",
-            "emergency sirens",
-            "sirens of emergency vehicles",
-            "the sirens of emergency vehicles",
-        ],
-        "vehicles": [
-            " and ".join(_articled(member.vehicle) for member in scene.sirens),
-            "emergency vehicles",
-        ],
-        "with_sirens": ["with their sirens on", "sounding their sirens", "with blaring sirens"],
-        "mixture": ["different sirens at once", "a mixture of sirens", "sirens over one another"],
+        else "",
+        "where": either(place_phrases(scene.space), busy),
+        "vehicles": either(together if scene.named else "", "emergency vehicles"),
     }
-
-
-def _articled(vehicle: str) -> str:
-    return f"{'an' if vehicle[0] == 'a' else 'a'} {vehicle}"
-
-
-def _where(scene: Sirens) -> list[str]:
-    busy = ["over a rumble of traffic", "in traffic"] if scene.traffic_db > -22 else []
-    return place_phrases(scene.space) + busy

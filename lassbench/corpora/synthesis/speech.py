@@ -14,7 +14,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from lassbench.corpora.synthesis.captions import Grammar, place_phrases
+from lassbench.corpora.synthesis.captions import Grammar, either, place_phrases
 from lassbench.corpora.synthesis.signals import (
     Array,
     Grid,
@@ -335,73 +335,63 @@ _PATTERNS_TWO = (
 )
 
 
-def _slots(scene: Speech) -> dict[str, list[str]]:
-    man = scene.speakers[0].gender == "man"
-    adjective = "male" if man else "female"
-    who = (
-        ["a man", "a male voice", "an adult male", "a male speaker"]
-        if man
-        else ["a woman", "a female voice", "an adult female", "a female speaker"]
-    )
+_FIXED: Mapping[str, str] = {
+    "pair": "a man and a woman|a woman and a man|a male and a female speaker",
+    "talk": "talk in turn|take turns speaking|speak one after the other",
+    "talking": "talking|speaking in turn|having a conversation",
+    "turns": "a man speaks and a woman answers|a woman and a man take turns talking"
+    "|two people talk in turn",
+    "talk2": "a conversation|a dialogue|an exchange of words",
+}
+_PAUSES: Mapping[str, str] = {
+    "few": "with hardly a pause|without stopping much",
+    "some": "with short pauses",
+    "long": "with long pauses|pausing between phrases|stopping now and then",
+}
+_MANNERS: Mapping[str, str] = {
+    "flat": "in a flat tone|in a monotone",
+    "calm": "calmly|in an even tone",
+    "lively": "in a lively tone|with a lot of expression",
+}
+
+
+def _slots(scene: Speech) -> dict[str, str]:
+    who = scene.speakers[0].gender
+    sex = "male" if who == "man" else "female"
+    kind = f"a {who} making a remark|talk by a {who}"
+    more, doing = "says something", ""
+    if scene.narration:
+        kind = f"narration by a {who}|a monologue by a {who}|a {who} narrating"
+        more, doing = "narrates|gives a monologue", "narrating|giving a talk"
     return {
-        "who": who,
-        "voice": [f"a {adjective} voice", f"the voice of a {'man' if man else 'woman'}"],
-        "noun": [
-            f"{adjective} speech",
-            f"{'man' if man else 'woman'} talking",
-            f"a {'man' if man else 'woman'}'s voice",
-        ],
-        "kind": _kind(scene, "man" if man else "woman"),
-        "speaks": ["speaks", "talks"]
-        + (["narrates", "gives a monologue"] if scene.narration else ["says something"]),
-        "speaking": ["speaking", "talking"]
-        + (["narrating", "giving a talk"] if scene.narration else []),
-        "how": _how(scene),
+        **_FIXED,
+        "who": f"a {who}|a {sex} voice|an adult {sex}|a {sex} speaker",
+        "voice": f"a {sex} voice|the voice of a {who}",
+        "noun": f"{sex} speech|{who} talking|a {who}'s voice",
+        "kind": kind,
+        "speaks": either("speaks|talks", more),
+        "speaking": either("speaking|talking", doing),
+        "how": either(_manner(scene), _pace(scene.syllables_per_s)),
         "pace": _pace(scene.syllables_per_s),
-        "pause": {
-            "few": ["with hardly a pause", "without stopping much"],
-            "some": ["with short pauses"],
-            "long": ["with long pauses", "pausing between phrases", "stopping now and then"],
-        }[scene.pauses],
+        "pause": _PAUSES[scene.pauses],
         "where": place_phrases(scene.space),
-        "pair": ["a man and a woman", "a woman and a man", "a male and a female speaker"],
-        "talk": ["talk in turn", "take turns speaking", "speak one after the other"],
-        "talking": ["talking", "speaking in turn", "having a conversation"],
-        "turns": [
-            "a man speaks and a woman answers",
-            "a woman and a man take turns talking",
-            "two people talk in turn",
-        ],
-        "talk2": ["a conversation", "a dialogue", "an exchange of words"],
     }
 
 
-def _kind(scene: Speech, who: str) -> list[str]:
-    if scene.narration:
-        return [f"narration by a {who}", f"a monologue by a {who}", f"a {who} narrating"]
-    return [f"a {who} making a remark", f"talk by a {who}"]
-
-
-def _pace(syllables_per_s: float) -> list[str]:
+def _pace(syllables_per_s: float) -> str:
     if syllables_per_s > 5.0:
-        return ["quickly", "fast", "at a fast pace", "rapidly"]
+        return "quickly|fast|at a fast pace|rapidly"
     if syllables_per_s < 3.4:
-        return ["slowly", "at a slow pace", "without hurry"]
-    return ["at a steady pace", "at an ordinary pace"]
+        return "slowly|at a slow pace|without hurry"
+    return "at a steady pace|at an ordinary pace"
 
 
-def _how(scene: Speech) -> list[str]:
-    manner = {
-        "flat": ["in a flat tone", "in a monotone"],
-        "calm": ["calmly", "in an even tone"],
-        "lively": ["in a lively tone", "with a lot of expression"],
-    }[scene.manner]
-    pitch = scene.speakers[0].pitch_hz
-    man = scene.speakers[0].gender == "man"
+def _manner(scene: Speech) -> str:
+    echo = "with an echo" if scene.space.room == "hall" else ""
+    pitch, man = scene.speakers[0].pitch_hz, scene.speakers[0].gender == "man"
+    voice = ""
     if len(scene.speakers) == 1 and pitch < (98 if man else 190):
-        manner = [*manner, "in a deep voice" if man else "in a low voice"]
+        voice = "in a deep voice" if man else "in a low voice"
     elif len(scene.speakers) == 1 and pitch > (128 if man else 230):
-        manner = [*manner, "in a high voice"]
-    if scene.space.room == "hall":
-        manner = [*manner, "with an echo"]
-    return manner + _pace(scene.syllables_per_s)
+        voice = "in a high voice"
+    return either(_MANNERS[scene.manner], voice, echo)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lassbench.corpora.synthesis.captions import Grammar, place_phrases
+from lassbench.corpora.synthesis.captions import Grammar, either, place_phrases
 from lassbench.corpora.synthesis.signals import (
     Array,
     Grid,
@@ -209,88 +209,67 @@ _PATTERNS = (
     "{adjective} {vibration} {rattle} {where?}",
     "the {vibration} of {thing} {how?} {where?}",
 )
-_THINGS: Mapping[str, tuple[list[str], list[str], list[str]]] = {
+# What vibrates, verbs, participles.
+_THINGS: Mapping[str, tuple[str, str, str]] = {
     "hum": (
-        ["something", "a machine", "an object"],
-        ["vibrates", "hums", "drones"],
-        ["vibrating", "humming", "droning"],
+        "something|a machine|an object",
+        "vibrates|hums|drones",
+        "vibrating|humming|droning",
     ),
     "engine": (
-        ["an engine", "a motor", "a running engine"],
-        ["vibrates", "idles", "throbs"],
-        ["vibrating", "idling", "throbbing"],
+        "an engine|a motor|a running engine",
+        "vibrates|idles|throbs",
+        "vibrating|idling|throbbing",
     ),
-    "phone": (
-        ["a phone", "a mobile phone", "a cell phone"],
-        ["vibrates", "buzzes"],
-        ["vibrating", "buzzing"],
-    ),
+    "phone": ("a phone|a mobile phone|a cell phone", "vibrates|buzzes", "vibrating|buzzing"),
     "appliance": (
-        ["an electric motor", "a household appliance", "a machine"],
-        ["vibrates", "whirs", "buzzes"],
-        ["vibrating", "whirring", "buzzing"],
+        "an electric motor|a household appliance|a machine",
+        "vibrates|whirs|buzzes",
+        "vibrating|whirring|buzzing",
     ),
     "rumble": (
-        ["the ground", "something heavy", "something large"],
-        ["vibrates", "rumbles", "shakes"],
-        ["vibrating", "rumbling", "shaking"],
+        "the ground|something heavy|something large",
+        "vibrates|rumbles|shakes",
+        "vibrating|rumbling|shaking",
     ),
+}
+_COURSE: Mapping[str, str] = {
+    "steady": "",
+    "rises": "and speeds up|faster and faster|rising in pitch",
+    "falls": "and slows down|slower and slower|falling in pitch",
+    "pulses": "on and off|in pulses|again and again",
 }
 
 
-def _slots(scene: Vibration) -> dict[str, list[str]]:
+def _slots(scene: Vibration) -> dict[str, str]:
     things, verbs, participles = _THINGS[scene.kind]
-    nouns = [*dict.fromkeys([*participles, "vibration"])]
-    low = scene.rate_hz < 45
+    rattle = "and rattles|with a rattle|while something loose rattles"
     return {
         "thing": things,
         "vibrates": verbs,
         "vibrating": participles,
-        "vibration": [f"{word}" for word in nouns],
-        "adjective": _adjectives(scene, low=low),
+        "vibration": either(participles, "vibration"),
+        "adjective": _adjectives(scene),
         "how": _how(scene),
-        "course": {
-            "steady": [],
-            "rises": ["and speeds up", "faster and faster", "rising in pitch"],
-            "falls": ["and slows down", "slower and slower", "falling in pitch"],
-            "pulses": ["on and off", "in pulses", "again and again"],
-        }[scene.course],
-        "rattle": ["and rattles", "with a rattle", "while something loose rattles"]
-        if scene.rattle > 0.3
-        else [],
-        "sound": ["the sound", "the noise"],
-        "where": place_phrases(scene.space) + (["on a table"] if scene.kind == "phone" else []),
+        "course": _COURSE[scene.course],
+        "rattle": rattle if scene.rattle > 0.3 else "",
+        "sound": "the sound|the noise",
+        "where": either(place_phrases(scene.space), "on a table" if scene.kind == "phone" else ""),
     }
 
 
-def _adjectives(scene: Vibration, *, low: bool) -> list[str]:
-    words = (
-        ["low", "deep"]
-        if low
-        else ["buzzing"]
-        if scene.kind == "phone"
-        else ["low-pitched", "dull"]
-    )
-    return words + (
-        ["repeated", "pulsing"] if scene.course == "pulses" else ["continuous", "steady"]
-    )
+def _adjectives(scene: Vibration) -> str:
+    if scene.kind == "phone":
+        return "repeated|pulsing|low-pitched"
+    return either("low|deep" if scene.rate_hz < 45 else "low-pitched|dull", "continuous|steady")
 
 
-def _how(scene: Vibration) -> list[str]:
+def _how(scene: Vibration) -> str:
     if scene.course == "pulses":
-        return (
-            ["in short bursts"]
-            if scene.on_s < 0.5
-            else ["in long bursts"]
-            if scene.on_s > 1.0
-            else ["in bursts"]
-        )
+        bursts = "in short bursts" if scene.on_s < 0.5 else "in bursts"
+        return "in long bursts" if scene.on_s > 1.0 else bursts
     if scene.beat > 0.5 and scene.beat_hz < 5:
-        return ["with a slow beat", "in waves"]
+        return "with a slow beat|in waves"
     if scene.beat > 0.5 and scene.beat_hz > 8:
-        return ["with a fast flutter", "in a fast throb"]
-    return (
-        ["continuously", "steadily", "without a break"]
-        if scene.course == "steady"
-        else ["continuously"]
-    )
+        return "with a fast flutter|in a fast throb"
+    return "continuously|steadily|without a break" if scene.course == "steady" else "continuously"
