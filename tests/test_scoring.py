@@ -20,6 +20,7 @@ from lassbench import audio, freezing, scores, separators
 from lassbench.cli import root, run
 from lassbench.dataset import Dataset
 from lassbench.errors import FaultsError, LassbenchError, UsageError
+from lassbench.metrics.clap import ClapScore
 from lassbench.predictions import System, write_system
 from lassbench.records import SystemCard
 from lassbench.scoring import Settings, evaluate, score_folders
@@ -371,6 +372,47 @@ def test_scores_by_annotator(frozen: Path) -> None:
 def test_one_voice_has_no_spread(scored: dict[str, scores.Scores]) -> None:
     assert scored["muffled"].file.annotators == {}
     assert "annotator" not in scored["muffled"].file.breakdowns
+
+
+# --- CLAPScore --------------------------------------------------------------
+
+
+class FakeClap:
+    """Scores a sound by its mean square, a text by its length: easy to write out."""
+
+    def __init__(self, name: str, *, device: str | None = None) -> None:
+        self.name = name
+
+    def score(self, *, texts, estimates, mixtures, sample_rate_hz):
+        def one(sound, text):
+            return float(np.mean(np.square(sound, dtype=np.float64))) / len(text)
+
+        return [
+            ClapScore(one(estimate, text), one(mixture, text))
+            for text, estimate, mixture in zip(texts, estimates, mixtures, strict=True)
+        ]
+
+
+def test_clap_scores_are_rows_and_a_summary_with_their_model(
+    made: Path, suite: Suite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("lassbench.metrics.clap.ClapModel", FakeClap)
+    folders = [made / "muffled", made / "oracle"]
+    found = score_folders(folders, suite, workers=1, clap="tiny-clap", settings=FAST)
+    for one, folder in zip(found, folders, strict=True):
+        assert one.rows.schema.equals(scores.rows_schema("separation", clap=True))
+        for row in one.rows.to_pylist():
+            estimate, _ = soundfile.read(folder / f"{row['query_id']}.wav")
+            mixture = suite.mixture_samples(row["mixture_id"]).astype(np.float64)
+            words = len(suite.queries[row["query_id"]].text)
+            assert row["clap"] == pytest.approx(np.mean(estimate**2) / words)
+            assert row["clap_i"] == pytest.approx(row["clap"] - np.mean(mixture**2) / words)
+        assert one.file.summary["clap"].mean == pytest.approx(
+            scores.column(one.rows, "clap").mean(), abs=1e-9
+        )
+        assert "model tiny-clap" in one.file.metrics["clap"].definition
+        scores.write_scores(tmp_path, one)
+    assert scores.read_scores(tmp_path / "muffled.score.json").file == found[0].file
 
 
 # --- what a reader has to know ----------------------------------------------

@@ -111,6 +111,7 @@ def command(
         allow_partial=allow_partial,
         workers=workers,
         scheduler=scheduler,
+        clap=clap,
         settings=Settings(resamples=resamples, seed=seed, device=device),
     )
     console = terminal.console()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
 from lassbench.parallel import map_ordered, open_executor
@@ -17,6 +18,9 @@ from lassbench.scores import Scores, file_stem
 from lassbench.scoring.pieces import Lost, Measured, Piece, check_samples, cut, make_piece, measure
 from lassbench.scoring.result import Settings, make_scores
 from lassbench.suites import Suite
+
+if TYPE_CHECKING:
+    from lassbench.metrics.clap import ClapModel
 
 FIX = (
     "repair or make these files with the system; "
@@ -45,6 +49,7 @@ def score_folders(
     allow_partial: bool = False,
     workers: int | None = None,
     scheduler: str | None = None,
+    clap: str | None = None,
     settings: Settings | None = None,
 ) -> list[Scores]:
     """Score prediction folders against a suite, all in one pass over its mixtures.
@@ -59,6 +64,8 @@ def score_folders(
         Processes (``None``: one a processor); the result does not depend on it.
     scheduler
         Address of a Dask scheduler to use instead.
+    clap
+        Name or folder of a CLAP model: add CLAPScore.
 
     Returns
     -------
@@ -75,6 +82,7 @@ def score_folders(
         If there is nothing to score, or the suite's audio is not what was frozen.
     """
     settings = settings or Settings()
+    model = _clap_model(clap, settings.device) if clap else None
     opened = [_Folder(*check(Path(folder), suite)) for folder in folders]
     _check_names(opened)
     _check_renderable(suite)
@@ -84,16 +92,30 @@ def score_folders(
         _measure_all(opened, suite, executor)
     if not allow_partial and any(one.lost for one in opened):
         raise _faults_error(opened)
-    return [
-        make_scores(
-            one.measured,
-            suite,
-            one.predictions.system,
-            settings=settings,
-            faults=one.all_faults,
-        )
-        for one in opened
-    ]
+    return [_summed_up(one, suite, settings, model) for one in opened]
+
+
+def _summed_up(one: _Folder, suite: Suite, settings: Settings, model: ClapModel | None) -> Scores:
+    columns = None
+    if model is not None:
+        from lassbench.scoring.clapscore import clap_columns
+
+        columns = clap_columns(model, suite, one.predictions, one.measured)
+    return make_scores(
+        one.measured,
+        suite,
+        one.predictions.system,
+        settings=settings,
+        clap=columns,
+        clap_model=model.name if model is not None else "",
+        faults=one.all_faults,
+    )
+
+
+def _clap_model(name: str, device: str) -> ClapModel:
+    from lassbench.metrics.clap import ClapModel
+
+    return ClapModel(name, device=device)
 
 
 def _check_names(opened: Sequence[_Folder]) -> None:

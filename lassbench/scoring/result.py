@@ -12,11 +12,13 @@ from lassbench.metrics import backend
 from lassbench.predictions import System
 from lassbench.records import SystemCard
 from lassbench.scores import (
+    CLAP_METRICS,
     METRICS,
     Bootstrap,
     Contamination,
     Cost,
     Coverage,
+    MetricDefinition,
     ScoreFile,
     Scores,
     SuiteInfo,
@@ -48,6 +50,7 @@ def make_scores(
     *,
     settings: Settings,
     clap: Mapping[str, Mapping[str, float]] | None = None,
+    clap_model: str = "",
     faults: Sequence[Fault] = (),
 ) -> Scores:
     """The score file and rows of one system.
@@ -57,7 +60,7 @@ def make_scores(
     measured
         One for each query that could be scored; the others are missing.
     clap
-        query_id -> CLAP columns, if they were asked for.
+        query_id -> CLAP columns, if they were asked for; ``clap_model`` made them.
     faults
         What was wrong with the predictions and was let pass.
 
@@ -91,7 +94,7 @@ def make_scores(
         suite=_suite_info(suite),
         system=_system_info(system, measured),
         coverage=coverage,
-        metrics={name: METRICS[name] for name in metric_names(suite.kind, clap=clap is not None)},
+        metrics=_definitions(suite, clap_model),
         summary=summary.metrics,
         breakdowns=summary.breakdowns,
         annotators=summary.annotators,
@@ -108,6 +111,16 @@ def make_scores(
         rows_sha256=rows_sha256(rows),
     )
     return Scores(file, rows)
+
+
+def _definitions(suite: Suite, clap_model: str) -> dict[str, MetricDefinition]:
+    found = {name: METRICS[name] for name in metric_names(suite.kind, clap=bool(clap_model))}
+    for name in CLAP_METRICS:
+        if name in found:
+            # Scores by another model are other scores.
+            said = f"{found[name].definition}; model {clap_model}"
+            found[name] = found[name].model_copy(update={"definition": said})
+    return found
 
 
 def _suite_info(suite: Suite) -> SuiteInfo:
