@@ -35,6 +35,9 @@ from lassbench.files import write_bytes
 CLIPS = "clips"
 SOURCES = "sources"
 
+#: Seconds that transfers have to end when the run does.
+GRACE_S = 3.0
+
 #: Seconds between two calls of a run's checkpoint.
 CHECKPOINT_EVERY_S = 600.0
 
@@ -138,8 +141,8 @@ class Loop:
         for future in self._flying:
             future.cancel()
         running = [future for future in self._flying if not future.cancelled()]
-        wait(running)
-        for future in running:
+        ended, _ = wait(running, timeout=GRACE_S)
+        for future in ended:
             outcome = self._outcome(future)
             if outcome.kind == "done" and outcome.flac:
                 self._keep(self._flying[future], outcome)

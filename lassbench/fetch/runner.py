@@ -12,12 +12,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lassbench import __version__, parallel
+from lassbench.fetch.crew import Crew
 from lassbench.fetch.ledger import Ledger
 from lassbench.fetch.loop import CLIPS, SOURCES, Loop, most_at_once
 from lassbench.fetch.options import FetchOptions
@@ -104,8 +105,10 @@ def fetch(
             samples=round(options.seconds * options.sample_rate_hz),
             version=__version__,
         )
-        settled = _run(ledger, mine, out, options, checkpoint)
-        _clear(out)
+        try:
+            settled = _run(ledger, mine, out, options, checkpoint)
+        finally:
+            _clear(out)
         return _summary(ledger, mine, settled, time.monotonic() - start)
 
 
@@ -193,5 +196,5 @@ def _executor(options: FetchOptions) -> Iterator[Executor]:
         return
     # Threads: a transfer waits for the network, and decoding, resampling and
     # encoding run outside Python's lock.
-    with ThreadPoolExecutor(most_at_once(options), thread_name_prefix="fetch") as pool:
-        yield pool
+    with Crew(most_at_once(options)) as crew:
+        yield crew
