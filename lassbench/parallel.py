@@ -12,11 +12,12 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lassbench.errors import LassbenchError, UsageError
 
@@ -43,6 +44,20 @@ def one_thread() -> None:
     for name in _THREAD_VARIABLES:
         os.environ[name] = "1"
     threadpool_limits(1)
+
+
+def _begin_worker() -> None:
+    one_thread()
+    # A worker waits for its next task on a pipe whose other end its siblings hold
+    # too, so it would outlive a parent that was killed (kill -9, out of memory).
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: Any) -> None:
+    parent.join()
+    os._exit(1)
 
 
 @contextlib.contextmanager
@@ -80,7 +95,7 @@ def open_executor(
     with _one_thread_environment():
         # Spawned, not forked: a forked child inherits held locks of threads.
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(count, mp_context=context, initializer=one_thread)
+        pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin_worker)
         try:
             yield pool
         except BaseException:
