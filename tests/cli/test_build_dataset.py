@@ -1,0 +1,135 @@
+"""``lassbench build-dataset`` and ``lassbench verify`` as a user runs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lassbench.cli import run
+from lassbench.dataset import open_dataset
+from tests.dataset.made import add, recordings
+
+HOW = ["--rate", "8000", "--seconds", "0.5", "--workers", "1"]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    recordings(tmp_path / "source", 8)
+    return tmp_path / "source"
+
+
+def build(source: Path, out: Path, *more: str) -> int:
+    return run(
+        ["build-dataset", str(out), "--corpus", "folder", "--source", str(source), *HOW, *more]
+    )
+
+
+def test_the_summary_counts_what_was_kept(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build(source, tmp_path / "out") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{tmp_path / 'out'}: 8 clips, 0 left out"
+    assert lines[1].split() == ["concept", "train", "validation", "test"]
+    assert lines[5].split() == ["all", "4", "2", "2"]
+    assert lines[6] == f"fingerprint {open_dataset(tmp_path / 'out').fingerprint}"
+
+
+def test_a_second_run_says_what_was_there(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(source, tmp_path / "out")
+    assert build(source, tmp_path / "out") == 0
+    assert "8 clips (8 were there already), 0 left out" in capsys.readouterr().out
+
+
+def test_clips_left_out_are_listed_and_strict_makes_them_fatal(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source / "text.wav").write_text("no sound")
+    add(source, "text.wav")
+    assert build(source, tmp_path / "out") == 0
+    shown = capsys.readouterr().out
+    assert "8 clips, 1 left out" in shown
+    assert "  not-audio: 1\n    text: cannot be decoded" in shown
+    assert build(source, tmp_path / "out", "--strict") == 1
+
+
+def test_a_faulty_table_stops_before_anything_is_written(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(source, "gone.wav")
+    add(source, "../up.wav")
+    assert build(source, tmp_path / "out") == 1
+    message = capsys.readouterr().err
+    assert "metadata.csv:10: no such file: gone.wav" in message
+    assert "metadata.csv:11: the file '../up.wav' leads out of the source folder" in message
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--corpus", "esc5"], "no such corpus 'esc5' (did you mean 'esc50'?)"),
+        (["--corpus", "esc50"], "this corpus needs --source"),
+        (["--corpus", "synthetic", "--only-esc10"], "does not take --only-esc10"),
+        (["--corpus", "synthetic", "--rate", "5"], "the sample rate is out of range"),
+        (["--corpus", "synthetic", "--workers", "-1"], "workers cannot be negative"),
+        (["--corpus", "synthetic", "--clips-per-concept", "1,2"], "three whole numbers"),
+        (["--corpus", "synthetic", "--sead", "1"], "--seed"),
+    ],
+)
+def test_a_wrong_command_is_a_usage_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert run(["build-dataset", str(tmp_path / "out"), *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_verify_says_that_all_is_well_or_what_is_not(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    build(source, out)
+    verify = ["verify", str(out), "--workers", "1"]
+    assert run(verify) == 0
+    assert "8 clips checked, 0 faults" in capsys.readouterr().out
+    path = out / "data" / "test-00000-of-00001.parquet"
+    data = bytearray(path.read_bytes())
+    data[data.find(b"fLaC") + 3000] ^= 0x10
+    path.write_bytes(data)
+    assert run(verify) == 1
+    shown = capsys.readouterr().out
+    assert "data/test-00000-of-00001.parquet: SHA-256 is not the one noted" in shown
+    assert "clip003" in shown
+
+
+def test_verify_counts_missing_clips_unless_told_not_to(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source / "empty.wav").touch()
+    add(source, "empty.wav")
+    out = tmp_path / "out"
+    build(source, out)
+    assert run(["verify", str(out), "--workers", "1"]) == 1
+    assert "empty: the file has no bytes" in capsys.readouterr().out
+    assert run(["verify", str(out), "--workers", "1", "--allow-missing"]) == 0
+
+
+def test_verify_of_something_else_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["verify", str(tmp_path)]) == 1
+    assert "not a dataset folder" in capsys.readouterr().err
+
+
+def test_a_terminal_is_not_rewritten_by_a_file_name(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(source, "\x1b[2Jgone.wav")
+    assert build(source, tmp_path / "out") == 1
+    assert "\x1b" not in capsys.readouterr().err

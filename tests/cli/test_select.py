@@ -1,0 +1,131 @@
+"""``lassbench select`` and ``verify-manifests`` as a user meets them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lassbench import files
+from lassbench.cli import run
+from tests.small_metadata import CONCEPTS, SmallMetadata, small_source, video
+
+Capsys = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> list[str]:
+    concepts = tmp_path / "concepts.yaml"
+    concepts.write_text(CONCEPTS)
+    place = small_source(tmp_path / "metadata").place
+    return ["--concepts", str(concepts), "--metadata-dir", place, "--unverified-metadata"]
+
+
+def test_a_benchmark_is_made_checked_and_caught_when_edited(
+    options: list[str], tmp_path: Path, capsys: Capsys
+) -> None:
+    out = tmp_path / "mine"
+    assert run(["select", str(out), *options]) == 0
+    assert "benchmark small, 10 files" in capsys.readouterr().out
+    check = ["verify-manifests", "--manifest", str(out)]
+    assert run([*check, *options[2:]]) == 0
+    assert run([*check, "--sums-only"]) == 0
+    capsys.readouterr()
+    path = out / "test.csv"
+    lines = path.read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, start=1) if ",dog," in text)
+    path.write_text(path.read_text().replace(",dog,", ",rain,", 1))
+    assert run([*check, *options[2:]]) == 1
+    message = capsys.readouterr().err
+    assert f"{path}: was changed" in message and f"{path}:{line}: is '" in message
+    assert run([*check, "--sums-only"]) == 1
+
+
+def test_the_shipped_lists_are_as_frozen(capsys: Capsys) -> None:
+    assert run(["verify-manifests", "--sums-only"]) == 0
+    assert "all files are as frozen" in capsys.readouterr().out
+
+
+def test_counts_write_nothing(options: list[str], tmp_path: Path, capsys: Capsys) -> None:
+    assert run(["select", str(tmp_path / "mine"), "--counts", *options]) == 0
+    assert not (tmp_path / "mine").exists()
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["all", "3", "18", "9", "3", "6"]
+
+
+def test_an_id_that_begins_with_a_dash_is_explained(options: list[str], capsys: Capsys) -> None:
+    assert video("dog", 2).startswith("-")
+    assert run(["select", "--explain", video("dog", 2), *options]) == 0
+    assert "concept   dog" in capsys.readouterr().out
+
+
+def test_every_rejected_clip_is_listed(options: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "rejected.csv"
+    assert run(["select", "--rejected", str(path), *options]) == 0
+    lines = path.read_text().splitlines()
+    assert lines[0] == "youtube_id,kind,reason" and len(lines) == 4
+
+
+def test_options_make_another_benchmark(options: list[str], tmp_path: Path, capsys: Capsys) -> None:
+    out = tmp_path / "other"
+    assert run(["select", str(out), "--seed", "4", *options]) == 2
+    assert "--name" in capsys.readouterr().err and not out.exists()
+    more = ["--name", "other", "--seed", "4", "--seconds", "5", "--train-per-concept", "1"]
+    assert run(["select", str(out), *more, *options]) == 0
+    assert len((out / "train.csv").read_text().splitlines()) == 4
+    assert "clip_seconds: 5.0" in (out / "card.yaml").read_text()
+
+
+def test_sources_are_listed_without_reading_any(capsys: Capsys) -> None:
+    assert run(["select", "--sources"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("SHA-256") >= 11 and "not known" in out and "CC BY-SA 4.0" in out
+
+
+def test_published_hashes_are_insisted_on(options: list[str], capsys: Capsys) -> None:
+    assert run(["select", *options[:-1]]) == 1
+    message = capsys.readouterr().err
+    assert "is not the published" in message
+    assert "expected: SHA-256" in message and "got:      SHA-256" in message
+    assert "--unverified-metadata" in message
+
+
+def spoil(place: str, name: str, old: str, new: str) -> None:
+    path = Path(place) / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "words"),
+    [
+        ("audiocaps/val.csv", "start_time", "start", "val.csv:1: the table lacks the column"),
+        ("audiocaps/train.csv", "101,", "111,", "audiocap_id 111 stands at"),
+        ("audioset/unbalanced_train_segments.csv", "/m/siren", "/m/x", ".csv:17: /m/x is not a"),
+        ("audioset/unbalanced_train_segments.csv", "30.000, 40", "31.000, 41", "train.csv:3:"),
+        ("audioset/ontology.json", '"/m/bark"\n', '"/m/animal"\n', "the ontology has a cycle"),
+        ("audioset/class_labels_indices.csv", "/m/duck", "/m/dack", "/m/dack is no category"),
+    ],
+)
+def test_bad_metadata_are_one_message_with_file_and_line(
+    options: list[str], capsys: Capsys, name: str, old: str, new: str, words: str
+) -> None:
+    spoil(options[3], name, old, new)
+    assert run(["select", *options]) == 1
+    message = capsys.readouterr().err
+    assert words in message and "Traceback" not in message, message
+
+
+def test_clips_without_labels_are_noted_for_version_2(
+    options: list[str], tmp_path: Path, capsys: Capsys
+) -> None:
+    place = Path(options[3])
+    (place / "audiocaps").rename(place / "audiocaps2")
+    world = SmallMetadata()
+    spoil(str(place), "audioset/unbalanced_train_segments.csv", world.clips[0].youtube_id, "x" * 11)
+    more = ["--audiocaps-version", "2", "--name", "second", "--test-per-concept", "1"]
+    assert run(["select", str(tmp_path / "second"), *more, *options]) == 0
+    captured = capsys.readouterr()
+    assert "1 clips have no row in the segment list" in captured.err
+    assert "audiocaps_version: 2" in (tmp_path / "second" / "concepts.yaml").read_text()
+    assert not files.remove_leavings(tmp_path)
