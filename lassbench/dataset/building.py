@@ -88,11 +88,14 @@ def build(corpus: Corpus, out: str | Path, *, executor: Executor | None = None) 
     if not clips:
         raise UsageError("the corpus lists no clips", fix="check its options")
     check_clips(clips)
-    with files.folder_lock(out, what="the dataset folder"):
-        files.remove_leavings(out)
-        files.write_json(layout.settings_path(out), settings)
-        outcomes = _make_clips(corpus, clips, out, executor)
-        return _pack(corpus.card, clips, outcomes, out)
+    try:
+        with files.folder_lock(out, what="the dataset folder"):
+            files.remove_leavings(out)
+            files.write_json(layout.settings_path(out), settings)
+            outcomes = _make_clips(corpus, clips, out, executor)
+            return _pack(corpus.card, clips, outcomes, out)
+    except OSError as error:
+        raise files.explain_os_error(error, out) from error
 
 
 def _settings(corpus: Corpus) -> dict[str, Any]:
@@ -109,7 +112,7 @@ def _settings(corpus: Corpus) -> dict[str, Any]:
 def _check_same_build(out: Path, settings: Mapping[str, Any]) -> None:
     path = layout.settings_path(out)
     if not path.is_file():
-        strangers = sorted(p.name for p in out.iterdir()) if out.is_dir() else []
+        strangers = _inhabitants(out)
         if layout.ledger_path(out).is_file():
             # A fetch began here, and its clips are what is to be built.
             strangers = [name for name in strangers if name not in layout.FETCHED]
@@ -134,6 +137,13 @@ def _check_same_build(out: Path, settings: Mapping[str, Any]) -> None:
             got=", ".join(f"{key} {settings.get(key)}" for key in different),
             fix="name a new folder, or build with the same settings",
         )
+
+
+def _inhabitants(folder: Path) -> list[str]:
+    """What is in ``folder``; empty folders, which a build that broke off leaves, do not count."""
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if not p.is_dir() or any(p.iterdir()))
 
 
 def _make_clips(
@@ -224,7 +234,9 @@ def _rejected(clips: Sequence[Clip], outcomes: Mapping[str, Outcome]) -> tuple[F
 def _tidy(out: Path, built: Mapping[str, Built]) -> None:
     """Leave in ``clips/`` what this dataset is made of, noted in the order of the ids."""
     wanted = {layout.clip_path(out, clip_id).name for clip_id in built}
-    for path in (out / "clips").glob("*.flac"):
+    # What was fetched belongs to the ledger of the fetch: it was paid for.
+    fetched = layout.ledger_path(out).is_file()
+    for path in [] if fetched else (out / "clips").glob("*.flac"):
         if path.name not in wanted:
             path.unlink()
     lines = "".join(built[clip_id].to_line() for clip_id in sorted(built))

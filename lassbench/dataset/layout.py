@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from lassbench.corpora.base import CorpusCard
+from lassbench.corpora.base import CorpusCard, inner_path
 from lassbench.errors import LassbenchError
 from lassbench.files import read_json, sha256_bytes
 from lassbench.records import SPLITS, Clip, Split
@@ -109,27 +109,45 @@ def read_description(folder: Path) -> dict[str, Any]:
             got=f"{got}",
             fix="build the dataset again with this version of lassbench",
         )
-    missing = [key for key in _REQUIRED if key not in value]
-    if missing:
+    wrong = [*_wrong_values(value, _KINDS)]
+    for key, kinds in (("shards", _SHARD_KINDS), ("missing", _MISSING_KINDS)):
+        for number, entry in enumerate(value[key] if not wrong else []):
+            wrong += [f"{key}[{number}].{name}" for name in _wrong_values(entry, kinds)]
+    wrong += [
+        f"{shard['path']} (is not a file of this folder)"
+        for shard in (value["shards"] if not wrong else [])
+        if inner_path(shard["path"]) is not None
+    ]
+    if wrong:
         raise LassbenchError(
-            "the dataset description is incomplete",
+            f"the dataset description lacks, or has otherwise than expected: {', '.join(wrong)}",
             where=path,
-            expected=", ".join(missing),
             fix="restore the file, or build the dataset again",
         )
     return value
 
 
-_REQUIRED = (
-    "name",
-    "title",
-    "corpus",
-    "sample_rate_hz",
-    "clip_samples",
-    "fingerprint",
-    "missing",
-    "shards",
-)
+_KINDS: dict[str, type] = {
+    "name": str,
+    "title": str,
+    "corpus": dict,
+    "sample_rate_hz": int,
+    "clip_samples": int,
+    "fingerprint": str,
+    "missing": list,
+    "shards": list,
+}
+_SHARD_KINDS: dict[str, type] = {"path": str, "clips": int, "sha256": str}
+_MISSING_KINDS: dict[str, type] = {
+    **{"clip_id": str, "concept": str, "split": str, "kind": str, "reason": str},
+    **{"captions": list, "tags": list},
+}
+
+
+def _wrong_values(value: Any, kinds: Mapping[str, type]) -> list[str]:
+    if not isinstance(value, dict):
+        return ["(not a mapping)"]
+    return [key for key, kind in kinds.items() if not isinstance(value.get(key), kind)]
 
 
 def _not_a_dataset(folder: Path) -> LassbenchError:

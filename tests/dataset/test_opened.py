@@ -1,0 +1,259 @@
+"""An open dataset: clips, samples, what is missing, what `datasets` makes of the folder."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile as sf
+
+from lassbench import audio
+from lassbench.corpora.folder import FolderCorpus
+from lassbench.dataset import Dataset, build, layout, open_dataset, packing
+from lassbench.dataset.clips import Built
+from lassbench.dataset.shards import ShardReader
+from lassbench.errors import LassbenchError
+from lassbench.files import sha256_file
+from lassbench.records import SPLITS, Clip
+from tests.dataset.made import RATE, SECONDS, add, recordings
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    source = tmp_path_factory.mktemp("source")
+    recordings(source, 12)
+    (source / "empty.wav").touch()
+    add(source, "empty.wav")
+    folder = tmp_path_factory.mktemp("built") / "dataset"
+    build(FolderCorpus(source, source / "metadata.csv", RATE, SECONDS), folder)
+    return open_dataset(folder)
+
+
+def test_clips_are_in_the_order_of_splits_and_ids(dataset: Dataset) -> None:
+    clips = list(dataset.clips.values())
+    assert len(clips) == 12
+    assert clips == sorted(clips, key=lambda clip: (SPLITS.index(clip.split), clip.clip_id))
+    assert dataset.split("test") == [clip for clip in clips if clip.split == "test"]
+    assert dataset.clips["clip001"] == Clip(
+        clip_id="clip001",
+        concept="rain",
+        split="train",
+        captions=("a rain", "sound 1"),
+        tags=("rain", "x"),
+        root="R",
+        attribution="Jo",
+    )
+
+
+def test_what_it_says_of_itself(dataset: Dataset) -> None:
+    assert dataset.sample_rate_hz == RATE
+    assert dataset.clip_samples == RATE * SECONDS
+    assert not dataset.synthetic
+    assert not dataset.audio_may_be_published
+    assert dataset.fingerprint == layout.fingerprint(dataset.pcm_sha256)
+    assert "12 clips" in repr(dataset)
+
+
+def test_samples_have_the_hash_they_are_listed_with(dataset: Dataset) -> None:
+    for clip_id, sha in dataset.pcm_sha256.items():
+        x = dataset.samples_int16(clip_id)
+        assert x.shape == (dataset.clip_samples,)
+        assert x.dtype == np.int16
+        assert audio.pcm_sha256(x) == sha
+    floats = dataset.samples("clip000")
+    assert floats.dtype == np.float32
+    assert np.array_equal(floats, dataset.samples_int16("clip000") / np.float32(32768))
+
+
+def test_it_pickles_as_its_path(dataset: Dataset) -> None:
+    dataset.samples("clip000")
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert len(pickle.dumps(dataset)) < 1000
+    assert copy.fingerprint == dataset.fingerprint
+    assert np.array_equal(copy.samples("clip003"), dataset.samples("clip003"))
+
+
+def test_clips_that_are_not_here_are_known_with_their_reason(dataset: Dataset) -> None:
+    assert set(dataset.missing) == {"empty"}
+    assert dataset.missing["empty"].kind == "empty-file"
+    assert dataset.corpus_clips["empty"].concept == "odd"
+    assert "empty" not in dataset.clips
+    with pytest.raises(LassbenchError, match=r"the clip empty is not in this dataset") as caught:
+        dataset.samples("empty")
+    assert "empty-file: the file has no bytes" in str(caught.value)
+
+
+def test_an_unknown_clip_is_met_with_the_nearest(dataset: Dataset) -> None:
+    with pytest.raises(LassbenchError, match="did you mean 'clip001'"):
+        dataset.samples("clipp001")
+
+
+def test_load_dataset_opens_the_folder(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    loaded = datasets.load_dataset(str(dataset.path), cache_dir=str(tmp_path))
+    assert {split: len(rows) for split, rows in loaded.items()} == {
+        "train": 6,
+        "validation": 3,
+        "test": 3,
+    }
+    rows = loaded["test"]
+    assert tuple(rows.column_names) == layout.COLUMNS
+    assert rows.features["audio"] == datasets.Audio(sampling_rate=RATE)
+    assert rows.features["captions"] == datasets.List(datasets.Value("string"))
+    row = rows.cast_column("audio", datasets.Audio(decode=False))[0]
+    assert row["clip_id"] == "clip003"
+    assert row["captions"] == ["a dog", "sound 3"]
+    assert row["audio"]["path"] == "clip003.flac"
+    x, rate = audio.decode_int16(row["audio"]["bytes"])
+    assert rate == RATE
+    assert np.array_equal(x, dataset.samples_int16("clip003"))
+
+
+def test_clips_may_be_deleted_after_the_build(dataset: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(dataset.path, tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy" / "clips")
+    copy = open_dataset(tmp_path / "copy")
+    assert np.array_equal(copy.samples("clip005"), dataset.samples("clip005"))
+
+
+# Shards -----------------------------------------------------------------------
+
+
+def test_shards_hold_what_the_hub_asks_for(dataset: Dataset) -> None:
+    path = dataset.path / "data" / "train-00000-of-00001.parquet"
+    meta = pq.ParquetFile(path).metadata
+    group = meta.row_group(0)
+    columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    assert columns["audio.bytes"].compression == "UNCOMPRESSED"
+    assert columns["captions.list.element"].compression == "ZSTD"
+    assert all(column.has_offset_index for column in columns.values())
+    assert b"huggingface" in pq.read_schema(path).metadata
+
+
+def test_shards_are_cut_by_size_and_numbered(tmp_path: Path) -> None:
+    clips = [Clip(f"c{n}", "dog", split, ("a",)) for split in ("train", "test") for n in range(5)]
+    sizes = {f"c{n}": 40 for n in range(5)}
+    shards = packing.plan_shards(clips, sizes, limit=100)
+    assert [(shard.name, len(shard.clips)) for shard in shards] == [
+        ("data/train-00000-of-00003.parquet", 2),
+        ("data/train-00001-of-00003.parquet", 2),
+        ("data/train-00002-of-00003.parquet", 1),
+        ("data/test-00000-of-00003.parquet", 2),
+        ("data/test-00001-of-00003.parquet", 2),
+        ("data/test-00002-of-00003.parquet", 1),
+    ]
+    # A clip above the limit gets a shard of its own.
+    assert len(packing.plan_shards(clips[:2], {"c0": 500, "c1": 1}, limit=100)) == 2
+
+
+def test_rows_are_read_from_any_group_in_any_order(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "ROW_GROUP", 2)
+    clips = tuple(dataset.split("train"))
+    built = {
+        line["clip_id"]: Built(**line)
+        for line in map(json.loads, layout.built_path(dataset.path).read_text().splitlines())
+    }
+    shutil.copytree(dataset.path / "clips", tmp_path / "clips")
+    shard = packing.Shard("data/train-00000-of-00001.parquet", "train", clips)
+    (tmp_path / "data").mkdir()
+    assert list(packing.write_shards(tmp_path, [shard], built, RATE)) == [2, 4, 6]
+    reader = ShardReader(tmp_path / shard.name)
+    assert [list(rows) for rows in reader.groups] == [[0, 1], [2, 3], [4, 5]]
+    assert [row["clip_id"] for row in reader.labels(1)] == [clip.clip_id for clip in clips[2:4]]
+    for row in (5, 0, 3, 3, 1, 4, 2):
+        assert reader.audio_bytes(row) == dataset.flac(clips[row].clip_id)
+
+
+def test_shards_that_another_tool_compressed_are_read_too(dataset: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(dataset.path, tmp_path / "copy")
+    for path in (tmp_path / "copy" / "data").glob("*.parquet"):
+        pq.write_table(pq.read_table(path), path, compression="zstd", row_group_size=4)
+    copy = open_dataset(tmp_path / "copy")
+    for clip_id in dataset.clips:
+        assert copy.flac(clip_id) == dataset.flac(clip_id)
+
+
+# What is no dataset -----------------------------------------------------------
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    for path, got in ((tmp_path, "without dataset.json"), (tmp_path / "gone", "no such folder")):
+        with pytest.raises(LassbenchError, match=got):
+            open_dataset(path)
+    (tmp_path / "file").touch()
+    with pytest.raises(LassbenchError, match="a file"):
+        open_dataset(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema_version": 99}, "not a dataset description of this version"),
+        ({"corpus": {"name": "x", "mood": "y"}}, "the corpus card cannot be read"),
+        ({"shards": None}, "otherwise than expected: shards"),
+        ({"clip_samples": "many"}, "otherwise than expected: clip_samples"),
+        ({"shards": [{"path": "data/train-0.parquet"}]}, r"shards\[0\].clips, shards\[0\].sha256"),
+        (
+            {"shards": [{"path": "../test-0.parquet", "clips": 1, "sha256": ""}]},
+            "is not a file of this folder",
+        ),
+        ({"missing": ["a"]}, r"missing\[0\].\(not a mapping\)"),
+    ],
+)
+def test_a_description_edited_by_hand_is_refused(
+    dataset: Dataset, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    said = json.loads((dataset.path / "dataset.json").read_text())
+    (tmp_path / "dataset.json").write_text(json.dumps({**said, **change}))
+    with pytest.raises(LassbenchError, match=message):
+        open_dataset(tmp_path)
+
+
+def test_a_damaged_shard_names_itself(dataset: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(dataset.path, tmp_path / "copy")
+    path = tmp_path / "copy" / "data" / "test-00000-of-00001.parquet"
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(LassbenchError, match=r"test-00000-of-00001.parquet: the shard is damaged"):
+        _ = open_dataset(tmp_path / "copy").clips
+    path.unlink()
+    with pytest.raises(LassbenchError, match="no such file"):
+        _ = open_dataset(tmp_path / "copy").clips
+
+
+def test_a_damaged_clip_names_itself(dataset: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(dataset.path, tmp_path / "copy")
+    path = tmp_path / "copy" / "data" / "test-00000-of-00001.parquet"
+    data = bytearray(path.read_bytes())
+    at = data.find(b"fLaC")
+    data[at + 2000 : at + 2100] = bytes(100)
+    path.write_bytes(data)
+    before = sha256_file(path)
+    with pytest.raises(LassbenchError, match="the clip clip003 is damaged"):
+        open_dataset(tmp_path / "copy").samples("clip003")
+    assert sha256_file(path) == before
+
+
+def test_a_parquet_file_of_something_else_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(dataset.path, tmp_path / "copy")
+    path = tmp_path / "copy" / "data" / "test-00000-of-00001.parquet"
+    pq.write_table(pa.table({"a": [1]}), path)
+    with pytest.raises(LassbenchError, match="the shard lacks the column clip_id"):
+        _ = open_dataset(tmp_path / "copy").clips
+
+
+def test_flac_bytes_are_playable_files(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "a.flac").write_bytes(dataset.flac("clip000"))
+    info = sf.info(tmp_path / "a.flac")
+    assert (info.format, info.subtype, info.channels) == ("FLAC", "PCM_16", 1)
