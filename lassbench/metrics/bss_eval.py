@@ -64,10 +64,11 @@ estimate orthogonal to the target's delays
 no interference reference
     SIR is plus infinity, SDR = SAR.
 the ceiling
-    Values beyond 200 dB either way are infinite
+    A part that lies 200 dB below the estimate counts as nothing, so values
+    beyond 200 dB either way are infinite
     (:data:`~lassbench.metrics.ratios.CEILING_DB`).  For numerically perfect
-    estimates other libraries print their rounding error, 60 to 330 dB.
-    Nothing is ever nan.
+    estimates other libraries print their rounding error, 60 to 330 dB.  Nothing
+    over nothing is minus infinity, so nothing is ever nan.
 equal or dependent references
     What the target explains counts as target; the interference keeps what it
     adds, which is nothing where the references are equal: SIR = plus infinity.
@@ -93,12 +94,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.signal
 from numpy.typing import ArrayLike, NDArray
 
 from lassbench.errors import LassbenchError
 from lassbench.metrics import backend
-from lassbench.metrics.correlations import Source, correlate, cross_correlation
+from lassbench.metrics.correlations import Source, convolve, correlate, cross_correlation
 from lassbench.metrics.projection import (
     SMALLEST_PIVOT,
     Basis,
@@ -116,6 +116,8 @@ Floats = NDArray[np.float64]
 TAPS = 512
 #: Identifier of the definition of SDR, SIR and SAR, carried by every result.
 BSS_EVAL_ID = "bsseval-v3-sources-512"
+#: Parts below this share of the estimate's energy count as nothing.
+NOTHING = 10.0 ** (-CEILING_DB / 10)
 #: A difference of energies smaller than this share of them is computed anew.
 _TOO_CLOSE = 1e-6
 #: Condition numbers from which rounding of the correlations is looked for.
@@ -163,11 +165,13 @@ class Energies:
         return min(self.distortion, self.artifacts) > _TOO_CLOSE * self.total
 
     def scores(self) -> BssEval:
-        """The three ratios."""
+        """The three ratios, of what exceeds the rounding of E."""
+        parts = (self.target, self.interference, self.distortion, self.artifacts)
+        e1, e2, distortion, artifacts = (
+            part if part > NOTHING * self.total else 0.0 for part in parts
+        )
         return BssEval(
-            sdr=decibels(self.target, self.distortion),
-            sir=decibels(self.target, self.interference),
-            sar=decibels(self.target + self.interference, self.artifacts),
+            sdr=decibels(e1, distortion), sir=decibels(e1, e2), sar=decibels(e1 + e2, artifacts)
         )
 
     def after_subtracting(
@@ -193,7 +197,7 @@ class Energies:
             distortion,
             artifacts,
         )
-        nothing = self.total * 10.0 ** (-CEILING_DB / 10)
+        nothing = NOTHING * self.total
         found = zip((distortion, artifacts), left, strict=True)
         return parts, all(rest > _TOO_CLOSE * before or before < nothing for rest, before in found)
 
@@ -404,8 +408,10 @@ class References:
         """e minus the references filtered by ``filters``: (n + taps of the filters - 1,)."""
         rest = np.concatenate([e, np.zeros(filters[0].size - 1)], dtype=np.float64)
         for source, taps in zip(self._sources, filters, strict=False):
-            if taps.any():
-                rest -= scipy.signal.oaconvolve(source.samples.astype(np.float64), taps)
+            if taps.size == 1:
+                rest -= taps[0] * source.samples.astype(np.float64)
+            elif taps.any():
+                rest -= convolve(source.samples, taps)
         return rest
 
 

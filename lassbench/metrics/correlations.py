@@ -211,6 +211,15 @@ def correlate(sources: Sequence[Source], signal: Samples) -> Floats:
     return lags
 
 
+def convolve(signal: Samples, taps: Floats) -> Floats:
+    """``signal`` filtered by ``taps``, in float64: (n + taps - 1,)."""
+    size = signal.size + taps.size - 1
+    points = scipy.fft.next_fast_len(size, real=True)
+    spectrum = scipy.fft.rfft(signal.astype(np.float64), points) * scipy.fft.rfft(taps, points)
+    filtered: Floats = scipy.fft.irfft(spectrum, points)[:size]
+    return filtered
+
+
 def _lags(a: Spectra, b: Spectra) -> Floats:
     """Circular correlation at lags 0, 1, ..., summed over all pairs of blocks: (size,)."""
     total = np.zeros(a.shape[1], dtype=np.complex128)

@@ -219,10 +219,10 @@ class LeastSquares:
     def __init__(self, gram: Gram) -> None:
         self._taps = gram.taps
         first, across, second = gram.blocks()
-        self._first = _whitening(first, _strongest(first))
+        self._first = _whitening(first, first)
         self._removed = self._first.T @ across
         complement = second - self._removed.T @ self._removed
-        self._second = _whitening(complement, _strongest(second))
+        self._second = _whitening(complement, second)
 
     def coordinates(self, rhs: Floats) -> Floats:
         """z1 = W1' d1 and z2 = W2' (d2 - T(r12)' W1 z1); zeros for what was dropped."""
@@ -240,19 +240,13 @@ class LeastSquares:
         return np.concatenate([h1, h2])
 
 
-def _strongest(matrix: Floats) -> float:
-    """The largest eigenvalue of a symmetric matrix (0 of an empty one)."""
-    if not matrix.size:
-        return 0.0
-    last = matrix.shape[0] - 1
-    return float(scipy.linalg.eigh(matrix, eigvals_only=True, subset_by_index=(last, last))[0])
-
-
-def _whitening(matrix: Floats, strongest: float) -> Floats:
-    """W with W'MW = I over the directions of M stronger than the tolerance: (n, rank)."""
+def _whitening(matrix: Floats, whole: Floats) -> Floats:
+    """W with W'MW = I over the directions of M that are not weak in ``whole``: (n, rank)."""
     if not matrix.size:
         return matrix
-    strength, directions = scipy.linalg.eigh(matrix)
+    # Not LAPACK's default driver, which fails on some matrices of low rank.
+    strength, directions = scipy.linalg.eigh(matrix, driver="evd")
+    strongest = scipy.linalg.eigh(whole, eigvals_only=True, driver="evd")[-1]
     kept = strength > RANK_TOLERANCE * strongest
     whitening: Floats = directions[:, kept] / np.sqrt(strength[kept])
     return whitening

@@ -49,7 +49,7 @@ def measured(samples: ArrayLike, *, where: str) -> tuple[Samples, float]:
         raise LassbenchError(
             "the signal has samples that no metric is defined for",
             where=where,
-            expected="finite numbers",
+            expected="finite numbers whose squares can be summed",
             got=f"{signal[bad[0]]} at sample {bad[0]}, {bad.size} such samples in all"
             if bad.size
             else f"samples up to {np.abs(signal).max():.3g}",
