@@ -238,10 +238,19 @@ def _line(node: Any, location: tuple[str | int, ...]) -> int:
     return line
 
 
-def _doubled_keys(node: Any, path: Path) -> list[Fault]:
+def _doubled_keys(root: Any, path: Path) -> list[Fault]:
     """YAML lets a key stand twice and keeps the last; here that is a fault."""
     faults: list[Fault] = []
-    if isinstance(node, yaml.MappingNode):
+    waiting, visited = [root], set()
+    while waiting:
+        node = waiting.pop()
+        # An alias can make a node its own child.
+        if id(node) in visited or not isinstance(node, yaml.CollectionNode):
+            continue
+        visited.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+            continue
         seen: dict[str, int] = {}
         for key, value in node.value:
             line = int(key.start_mark.line) + 1
@@ -249,11 +258,8 @@ def _doubled_keys(node: Any, path: Path) -> list[Fault]:
                 reason = f"{key.value} stands on line {seen[key.value]} too"
                 faults.append(Fault("duplicated key", f"{path}:{line}", reason))
             seen[key.value] = line
-            faults += _doubled_keys(value, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for child in node.value:
-            faults += _doubled_keys(child, path)
-    return faults
+            waiting.append(value)
+    return sorted(faults)
 
 
 def write_definition(definition: Definition) -> str:

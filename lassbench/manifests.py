@@ -155,12 +155,17 @@ def find_benchmark(name: str | Path) -> Path:
     for folder in (Path(name), files.data_folder("manifests") / name):
         if (folder / DEFINITION).is_file():
             return folder
-    shipped = sorted(p.parent.name for p in files.data_folder("manifests").glob(f"*/{DEFINITION}"))
+    known = shipped()
     raise UsageError(
-        f"no such benchmark {str(name)!r}{did_you_mean(str(name), shipped)}",
-        expected=f"one of {', '.join(shipped)}, or a folder with {DEFINITION}",
+        f"no such benchmark {str(name)!r}{did_you_mean(str(name), known)}",
+        expected=f"one of {', '.join(known)}, or a folder with {DEFINITION}",
         fix="make one with `lassbench select`",
     )
+
+
+def shipped() -> list[str]:
+    """The names of the benchmarks that came with this installation."""
+    return sorted(p.parent.name for p in files.data_folder("manifests").glob(f"*/{DEFINITION}"))
 
 
 def open_benchmark(name: str | Path = LASS_2022) -> Benchmark:

@@ -261,12 +261,8 @@ class MetadataSource:
     def _fetched(self, file: MetadataFile) -> Path:
         base = self.place.rstrip("/")
         url = f"{base}/{file.name}" if base else file.url
-        if self.verified and not file.sha256:
-            raise UsageError(
-                f"the SHA-256 of {file.name} is not known to this version of lassbench",
-                where=url,
-                fix="give --unverified-metadata to use it all the same; the card then says so",
-            )
+        if self.verified and not file.accepted:
+            raise _unknown_hash(file, url)
         return _fetch(file, url, retries=self.retries, verified=self.verified)
 
 
@@ -299,12 +295,7 @@ def verify(path: Path, file: MetadataFile) -> None:
         If they are not, with both hashes.
     """
     if not file.accepted:
-        raise UsageError(
-            f"the SHA-256 of {file.name} is not known to this version of lassbench",
-            where=path,
-            got=f"SHA-256 {content_sha256(path)}",
-            fix="give --unverified-metadata to use it all the same; the card then says so",
-        )
+        raise _unknown_hash(file, path, got=f"SHA-256 {content_sha256(path)}")
     found = used(path, file)
     if found.verified:
         return
@@ -314,6 +305,15 @@ def verify(path: Path, file: MetadataFile) -> None:
         expected=f"SHA-256 {file.sha256}",
         got=f"SHA-256 {found.sha256}",
         fix=f"get it again from {file.url}, or give --unverified-metadata to use it as it is",
+    )
+
+
+def _unknown_hash(file: MetadataFile, where: object, got: str = "") -> UsageError:
+    return UsageError(
+        f"the SHA-256 of {file.name} is not known to this version of lassbench",
+        where=where,
+        got=got,
+        fix="give --unverified-metadata to use it all the same; the card then says so",
     )
 
 

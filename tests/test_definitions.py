@@ -66,6 +66,8 @@ def test_mistakes_are_named_with_their_line(
         ("- 1\n- 2\n", "is not a concept file"),
         ("", "is not a concept file"),
         ("a: \tb: c\n", "is not YAML"),
+        ("concepts: &a [*a]\n", "concepts.yaml:1: name is missing"),
+        ("? [a, b]\n: c\n", "is not YAML"),
     ],
 )
 def test_what_is_no_concept_file_is_refused(tmp_path: Path, text: str, words: str) -> None:

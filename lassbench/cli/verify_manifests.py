@@ -13,7 +13,7 @@ from lassbench.cli.metadata_options import metadata_options, source
     "names",
     multiple=True,
     metavar="NAME|DIR",
-    help="A shipped benchmark or a manifest folder; may be given again.  Default: lass-2022.",
+    help="A shipped benchmark or a manifest folder; may be given again.  Default: all shipped.",
 )
 @click.option(
     "--sums-only",
@@ -33,7 +33,7 @@ def command(
     from lassbench.errors import Fault, FaultsError
 
     faults: list[Fault] = []
-    for name in names or (manifests.LASS_2022,):
+    for name in names or manifests.shipped():
         folder = manifests.find_benchmark(name)
         changed = manifests.check_sums(folder)
         state = f"{len(changed)} files are not as frozen" if changed else "all files are as frozen"
