@@ -201,9 +201,9 @@ def test_concepts_can_be_told_apart_but_not_by_their_spectrum_alone() -> None:
         sums, _ = np.histogram(frequency, edges, weights=power / power.sum())
         return 10 * np.log10(sums + 1e-7)
 
-    table = np.array([[bands(x) for x in many(concept, 16, seconds=3.0)] for concept in CONCEPTS])
-    means = table[:, :8].mean(axis=1)
-    distance = ((table[:, 8:, None] - means) ** 2).sum(axis=-1)
+    table = np.array([[bands(x) for x in many(concept, 12, seconds=3.0)] for concept in CONCEPTS])
+    means = table[:, :6].mean(axis=1)
+    distance = ((table[:, 6:, None] - means) ** 2).sum(axis=-1)
     right = distance.argmin(axis=-1) == np.arange(len(CONCEPTS))[:, None]
     assert 0.35 < right.mean() < 0.9
 
@@ -395,8 +395,7 @@ def test_captions_are_distinct_well_formed_and_many(concept: str) -> None:
         assert re.fullmatch(r"[A-Z][A-Za-z,' -]*[a-z]", sentence), sentence
         assert "  " not in sentence and ",," not in sentence and " ," not in sentence
         assert re.search(WORDS[concept], sentence.lower()), sentence
-        words = sentence.lower().split()
-        assert not any(a == b for a, b in itertools.pairwise(words)), sentence
+        assert not re.search(r"\b(\w+( \w+)*) \1\b", sentence.lower()), sentence
 
 
 def test_more_captions_than_the_grammar_holds_is_a_usage_error() -> None:

@@ -18,7 +18,7 @@ from lassbench.corpora.synthesis.space import Space
 
 _SLOT = re.compile(r"\{(\w+)(\??)\}")
 # Two phrases may meet in one word ("falls hard hard"); such a sentence is drawn again.
-_DOUBLED = re.compile(r"\b(\w+) \1\b", re.IGNORECASE)
+_DOUBLED = re.compile(r"\b(\w+(?: \w+)*) \1\b", re.IGNORECASE)
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _DISTANCE = {
     "near": "nearby|close by|up close",

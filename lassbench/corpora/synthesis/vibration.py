@@ -206,7 +206,7 @@ _PATTERNS = (
     "{thing} {vibrates} {course} {where?}",
     "{thing} {vibrates} {rattle} {where?}",
     "{sound} of {thing} {vibrating} {where?}",
-    "{adjective} {vibration} {rattle} {where?}",
+    "{adjective} {vibration} {rattling} {where?}",
     "the {vibration} of {thing} {how?} {where?}",
 )
 # What vibrates, verbs, participles.
@@ -253,6 +253,7 @@ def _slots(scene: Vibration) -> dict[str, str]:
         "how": _how(scene),
         "course": _COURSE[scene.course],
         "rattle": rattle if scene.rattle > 0.3 else "",
+        "rattling": "with a rattle|and rattling" if scene.rattle > 0.3 else "",
         "sound": "the sound|the noise",
         "where": either(place_phrases(scene.space), "on a table" if scene.kind == "phone" else ""),
     }
