@@ -172,8 +172,7 @@ class ClapModel:
                     is_longer=longer,
                 )
             )
-        mean: NDArray[np.float64] = vectors.mean(axis=0)
-        return mean / np.linalg.norm(mean)
+        return _normalised(vectors.mean(axis=0, keepdims=True))[0]
 
 
 def _load(name: str) -> tuple[Any, Any, Any]:
@@ -198,6 +197,12 @@ def _load(name: str) -> tuple[Any, Any, Any]:
 
 def _unit(output: Any) -> NDArray[np.float64]:
     """Rows of unit length, from the tensor that transformers 4 returns or the record of 5."""
-    vectors = getattr(output, "pooler_output", output).double().cpu().numpy()
-    unit: NDArray[np.float64] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return _normalised(getattr(output, "pooler_output", output).double().cpu().numpy())
+
+
+def _normalised(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of unit length; a row of zeros, which agrees with nothing, stays one."""
+    unit: NDArray[np.float64] = vectors / np.maximum(
+        np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12
+    )
     return unit
