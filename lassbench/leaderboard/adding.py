@@ -77,6 +77,8 @@ def add_scores(
             check_rows(score, rows)
         except Refused as refused:
             faults.append(Fault(refused.kind, str(json_path), refused.reason))
+        except UsageError:
+            raise
         except LassbenchError as error:
             detail = f": {error.got}" if error.got else ""
             faults.append(Fault("unreadable", str(json_path), f"{error.what}{detail}"))

@@ -102,7 +102,7 @@ def inspect_leaderboard(root: Path, *, mapper: Mapper = map) -> tuple[Leaderboar
         )
     suites, faults = _read_all(root, "suites", SuiteCard, _card_fault)
     reported, more = _read_all(root, "reported", Reported, _reported_fault)
-    faults += more + list(_layout_faults(root, {card.name for card in suites}))
+    faults += more + list(_layout_faults(root))
     cards = {card.name: card for card in sorted(suites, key=lambda card: (card.order, card.name))}
     entries: dict[str, list[Loaded]] = {name: [] for name in cards}
     paths = [path for name in cards for path in _entry_files(root, name)]
@@ -163,8 +163,10 @@ def _texts_fault(record: object, *, multiline: Sequence[str] = ()) -> str:
     return ""
 
 
-def _layout_faults(root: Path, cards: set[str]) -> Iterator[Fault]:
+def _layout_faults(root: Path) -> Iterator[Fault]:
     base = root / "entries"
+    # Cards that were refused count: they have a fault of their own already.
+    cards = {path.stem for path in (root / "suites").glob("*.json")}
     for path in sorted(base.rglob("*")) if base.is_dir() else []:
         reason = _misplaced(base, path, cards)
         if reason:

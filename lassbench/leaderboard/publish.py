@@ -181,7 +181,7 @@ def _to_hub(target: Target, folder: Path, message: str) -> str:
         raise LassbenchError(
             "the Hub wants to know who you are", where=target, fix="log in with `hf auth login`"
         ) from error
-    except (HfHubHTTPError, OSError) as error:
+    except (HfHubHTTPError, OSError, ValueError) as error:
         raise LassbenchError(
             "the Hub did not take it",
             where=target,

@@ -160,6 +160,11 @@ document.addEventListener("DOMContentLoaded", function () {
 
   function points(a, b, queries, info) {
     var both = common(a.values[metric.value], b.values[metric.value], queries);
+    ["scatter", "best-first", "best-second"].forEach(function (id) { document.getElementById(id).textContent = ""; });
+    if (!both.points.length) {
+      caption.textContent = "No query is defined for both.";
+      return;
+    }
     var unit = info.unit ? " (" + info.unit + ")" : "";
     var plot = charts.scatter(document.getElementById("scatter"), both.points, { x: a.name, y: b.name, label: info.title + unit + " of each query: " + a.name + " across, " + b.name + " up. " + both.points.length + " queries." });
     function tell(point) {

@@ -29,7 +29,7 @@ document.addEventListener("DOMContentLoaded", function () {
     });
     var text = row.querySelector(".name").textContent;
     return {
-      row: row, slug: row.dataset.slug, name: text, lower: row.dataset.text,
+      row: row, slug: row.dataset.slug, name: text, lower: text.toLowerCase(), words: row.dataset.text,
       type: row.dataset.type, standing: row.dataset.standing, seen: row.dataset.seen === "1",
       parameters: row.dataset.parameters === "" ? null : Number(row.dataset.parameters),
       cells: cells, rank: row.querySelector(".rank"), plot: row.querySelector("td.plot"),
@@ -75,7 +75,7 @@ document.addEventListener("DOMContentLoaded", function () {
   function matches(fact) {
     var wanted = search.value.trim().toLowerCase();
     var type = types.some(function (box) { return box.checked && box.value === fact.type; });
-    return type && (!wanted || fact.lower.indexOf(wanted) >= 0) &&
+    return type && (!wanted || fact.words.indexOf(wanted) >= 0) &&
       (!standing.value || fact.standing === standing.value) && !(seen && seen.checked && fact.seen);
   }
 
@@ -178,8 +178,8 @@ document.addEventListener("DOMContentLoaded", function () {
     var order = facts.slice().sort(function (a, b) { return a.cells[metric.value].order - b.cells[metric.value].order; });
     var ranked = order.filter(function (f) { return f.cells[metric.value].order !== Infinity && f.type !== "none"; });
     var references = order.filter(function (f) { return f.type === "oracle" || f.type === "none"; });
-    return ranked.slice(0, references.length ? 3 : 4).concat(references.slice(-1))
-      .map(function (f) { return f.slug; }).filter(function (slug) { return slug in data.systems; }).slice(0, 4);
+    return ranked.slice(0, references.length ? 2 : 3).concat(references.slice(-1))
+      .map(function (f) { return f.slug; }).filter(function (slug) { return slug in data.systems; });
   }
   function menu(data) {
     chooser.textContent = "";

@@ -1,0 +1,434 @@
+"""The built site in a real browser: from disk, by keyboard, on a phone, in the dark."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lassbench.leaderboard.building import build
+from lassbench.leaderboard.checks import read_leaderboard
+from lassbench.scores import column
+from lassbench.statistics import paired_difference
+from tests.leaderboard import sounds
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def root(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("browser")
+    root = Path(shutil.copytree(filled, place / "leaderboard"))
+    sounds.export(root)
+    build(root, site=place / "site")
+    return root
+
+
+@pytest.fixture(scope="module")
+def site(root: Path) -> str:
+    return (root.parent / "site").as_uri()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=str(CHROMIUM),
+            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+        )
+        yield browser
+        browser.close()
+
+
+class Opened:
+    """A page with everything that it complained of or asked for."""
+
+    def __init__(self, browser: Any, **options: Any) -> None:
+        self.context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 900}, **options}
+        )
+        self.page = self.context.new_page()
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+
+    def open(self, address: str) -> Any:
+        self.page.goto(address)
+        return self.page
+
+    def finish(self) -> None:
+        self.context.close()
+        assert self.said == []
+        assert [url for url in self.asked if not url.startswith(("file:", "data:"))] == []
+
+
+@pytest.fixture
+def opened(chromium: Any) -> Iterator[Opened]:
+    found = Opened(chromium)
+    yield found
+    found.finish()
+
+
+@pytest.fixture
+def suite(opened: Opened, site: str) -> Any:
+    page = opened.open(f"{site}/suites/made-test/index.html")
+    page.wait_for_selector("html.ready")
+    return page
+
+
+def names(page: Any) -> list[str]:
+    return [
+        one.inner_text()
+        for one in page.query_selector_all("#standings tbody .name")
+        if one.is_visible()
+    ]
+
+
+def values(page: Any, metric: str) -> list[float | None]:
+    cells = page.query_selector_all(f"#standings tbody tr:not([hidden]) td[data-m={metric}]")
+    return [float(v) if (v := cell.get_attribute("data-v")) else None for cell in cells]
+
+
+def until(page: Any, condition: str) -> None:
+    """Wait for ``condition``; the page's policy forbids Playwright's own way of waiting."""
+    for _ in range(200):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never came true: {condition}")
+
+
+PAGES = [
+    "index.html",
+    "reported.html",
+    "about.html",
+    "suites/made-test/index.html",
+    "suites/made-test/compare.html",
+    "suites/made-test/listen.html",
+    "suites/made-test/systems/lass-net.html",
+    "suites/made-test/systems/mixture.html",
+    "suites/made-asked/index.html",
+    "suites/made-absent/index.html",
+]
+MAIN = [PAGES[0], *PAGES[3:7]]
+
+
+@pytest.mark.parametrize(
+    ("width", "theme", "names"),
+    [(1280, "light", PAGES), (360, "light", MAIN), (1280, "dark", MAIN)],
+    ids=["wide", "phone", "dark"],
+)
+def test_no_page_has_a_barrier(
+    chromium: Any, site: str, width: int, theme: str, names: list[str]
+) -> None:
+    """axe-core: on every kind of page all its rules, in the dark its rule on contrast."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = Opened(chromium, viewport={"width": width, "height": 800}, color_scheme=theme)
+    options: dict[str, Any] = {"preload": False, "resultTypes": ["violations"]}
+    if theme == "dark":
+        options["runOnly"] = {"type": "rule", "values": ["color-contrast"]}
+    barriers = []
+    for name in names:
+        page = found.open(f"{site}/{name}")
+        page.wait_for_timeout(50)
+        for one in axe.run(page, options=options).response["violations"]:
+            where = [node["target"] for node in one["nodes"]][:3]
+            barriers.append(f"{name}: {one['impact']} {one['id']} {where}")
+    found.finish()
+    assert barriers == []
+
+
+def test_no_page_is_wider_than_a_narrow_screen(opened: Opened, site: str) -> None:
+    for name in PAGES:
+        page = opened.open(f"{site}/{name}")
+        for width in (320, 375, 768):
+            page.set_viewport_size({"width": width, "height": 700})
+            page.wait_for_timeout(50)
+            over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert over <= 0, f"{name} is {over} px too wide at {width}"
+
+
+def test_the_table_starts_best_first_and_sorts_by_every_column(suite: Any) -> None:
+    start = values(suite, "si_sdr_i")
+    assert start == sorted(start, key=lambda v: -(v or 0))
+    suite.click("#standings th[data-key=sdr_i] button")
+    first = values(suite, "sdr_i")
+    assert first == sorted(first, key=lambda v: -(v or 0))
+    assert suite.get_attribute("th[data-key=sdr_i]", "aria-sort") == "descending"
+    assert suite.get_attribute("th[data-key=si_sdr_i]", "aria-sort") is None
+    suite.click("#standings th[data-key=sdr_i] button")
+    assert values(suite, "sdr_i") == first[::-1]
+    suite.click("#standings th[data-key=name] button")
+    assert names(suite) == sorted(names(suite), key=str.lower)
+    suite.click("#standings th[data-key=rank] button")
+    ranks = [one.inner_text() for one in suite.query_selector_all("#standings td.rank span")]
+    assert ranks[0] == "1"
+    assert ranks[-1] == "\u2013"
+
+
+def test_undefined_values_stand_last_both_ways(suite: Any) -> None:
+    suite.click("#standings th[data-key=sar] button")
+    assert values(suite, "sar")[-1] is None
+    suite.click("#standings th[data-key=sar] button")
+    assert values(suite, "sar")[-1] is None
+
+
+def test_the_filters_leave_what_matches(suite: Any) -> None:
+    everything = names(suite)
+    suite.fill("#search", "unet")
+    assert names(suite) == ["UNet (tags)"]
+    assert suite.inner_text("#status").startswith("1 of 6 systems")
+    suite.fill("#search", "nothing like it")
+    assert names(suite) == []
+    assert suite.is_visible("#none-left")
+    suite.fill("#search", "")
+    suite.uncheck("input[name=type][value=oracle]")
+    assert "Oracle mask" not in names(suite)
+    suite.check("input[name=type][value=oracle]")
+    suite.select_option("#standing", "partial")
+    assert names(suite) == ["Half done"]
+    suite.select_option("#standing", "")
+    assert names(suite) == everything
+
+
+def test_another_metric_ranks_and_draws_again(suite: Any) -> None:
+    before = suite.inner_html("#standings tbody tr[data-slug=lass-net] td.plot")
+    suite.select_option("#metric", "sir_i")
+    found = values(suite, "sir_i")
+    assert found == sorted(found, key=lambda v: -(v or 0))
+    assert suite.inner_html("#standings tbody tr[data-slug=lass-net] td.plot") != before
+    expected = suite.get_attribute("tr[data-slug=lass-net] td[data-m=sir_i]", "data-r")
+    assert suite.inner_text("tr[data-slug=lass-net] td.rank span") == expected
+
+
+def test_the_drawn_intervals_stand_where_the_numbers_are(suite: Any) -> None:
+    """Means to pixels is one straight line through all rows."""
+    points = suite.evaluate(
+        """() => [...document.querySelectorAll('#standings tbody tr[data-slug]')].map(row => {
+          const dot = row.querySelector('.dot'), reach = row.querySelector('.reach');
+          const d = row.querySelector('td[data-m=si_sdr_i]').dataset;
+          const x = [dot.getAttribute('x1'), reach.getAttribute('x1'), reach.getAttribute('x2')];
+          return [d.v, x[0], d.lo, x[1], d.hi, x[2]].map(Number);
+        })"""
+    )
+    table = np.array(points).reshape(-1, 2)
+    slope, offset = np.polyfit(table[:, 0], table[:, 1], 1)
+    assert np.allclose(slope * table[:, 0] + offset, table[:, 1], atol=1e-6)
+    assert slope > 0
+
+
+def test_bars_show_the_breakdown_and_its_numbers(suite: Any, root: Path) -> None:
+    figure = suite.locator("figure[data-by=concept]")
+    figure.locator("summary").click()
+    head = figure.locator("thead th").all_inner_texts()
+    assert head[0] == "concept"
+    cells = dict(
+        zip(
+            figure.locator("tbody th").all_inner_texts(),
+            figure.locator("tbody tr td:nth-of-type(1)").all_inner_texts(),
+            strict=True,
+        )
+    )
+    entries = {e.name: e for e in read_leaderboard(root).entries["made-test"]}
+    breakdown = entries[head[1]].entry.score.breakdowns["concept"]
+    for concept, text in cells.items():
+        mean = breakdown[concept]["si_sdr_i"].mean
+        assert text.startswith(f"{mean:.2f}".replace("-", "\u2212"))
+    bars = figure.locator("rect.bar").count()
+    assert bars == len(cells) * (len(head) - 1)
+    suite.click("#bar-chosen button >> nth=0")
+    assert figure.locator("rect.bar").count() == bars - len(cells)
+    suite.select_option("#bar-systems", label="Half done")
+    assert "Half done" in figure.locator("thead").inner_text()
+
+
+def test_two_ticked_systems_lead_to_their_comparison(suite: Any) -> None:
+    suite.check("tr[data-slug=lass-net] input.pick")
+    assert not suite.is_visible("#compare a")
+    suite.check("tr[data-slug=lass-net-small] input.pick")
+    suite.click("#compare a")
+    suite.wait_for_selector("html.ready")
+    assert suite.input_value("#first") == "lass-net"
+    assert suite.input_value("#second") == "lass-net-small"
+
+
+@pytest.mark.parametrize("metric", ["si_sdr_i", "sir_i"])
+def test_the_comparison_agrees_with_the_statistics(
+    opened: Opened, site: str, root: Path, metric: str
+) -> None:
+    entries = {e.slug: e for e in read_leaderboard(root).entries["made-test"]}
+    a, b = entries["lass-net"], entries["half-done"]
+    ids = b.query_ids
+    chosen = [a.query_ids.index(one) for one in ids]
+    targets = b.rows.column("target_id").to_pylist()
+    expected = paired_difference(column(a.rows, metric)[chosen], column(b.rows, metric), targets)
+    page = opened.open(f"{site}/suites/made-test/compare.html#a=lass-net&b=half-done&m={metric}")
+    page.wait_for_selector("html.ready")
+
+    def numbers(selector: str) -> list[float]:
+        text = page.inner_text(selector).replace("\u2212", "-").replace("+", "")
+        return [float(one) for one in re.findall(r"-?\d+\.?\d*", text)]
+
+    assert numbers("#difference")[0] == pytest.approx(expected.diff, abs=0.006)
+    low, high = numbers("#interval")
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.08)
+    shown = page.inner_text("#p-value")
+    if shown.startswith("<"):
+        assert expected.p_value < 0.002
+    else:
+        assert float(shown) == pytest.approx(expected.p_value, abs=0.02)
+    assert numbers("#wins")[:2] == [expected.wins, expected.losses]
+    assert numbers("#counted") == [expected.n, len(set(targets))]
+
+
+def test_few_targets_are_tested_exactly(opened: Opened, site: str, root: Path) -> None:
+    """Twelve targets: the page lists all sign patterns, as the package does."""
+    entries = {e.slug: e for e in read_leaderboard(root).entries["made-test"]}
+    a, b = entries["lass-net-small"], entries["unet-tags"]
+    targets = a.rows.column("target_id").to_pylist()
+    assert len(set(targets)) == 12
+    expected = paired_difference(column(a.rows, "sdr_i"), column(b.rows, "sdr_i"), targets)
+    page = opened.open(f"{site}/suites/made-test/compare.html#a=lass-net-small&b=unet-tags&m=sdr_i")
+    page.wait_for_selector("html.ready")
+    assert float(page.inner_text("#p-value")) == pytest.approx(expected.p_value, abs=0.0006)
+
+
+def test_the_comparison_follows_what_is_chosen(opened: Opened, site: str) -> None:
+    page = opened.open(f"{site}/suites/made-test/compare.html")
+    page.wait_for_selector("html.ready")
+    first = page.inner_text("#difference")
+    page.click("#swap")
+    swapped = page.inner_text("#difference")
+    assert {first[0], swapped[0]} == {"+", "\u2212"}
+    assert first[1:] == swapped[1:]
+    page.select_option("#second", page.input_value("#first"))
+    assert "two different" in page.inner_text("#verdict")
+    page.select_option("#first", "mixture")
+    page.select_option("#second", "lass-net")
+    page.select_option("#metric", "sar")
+    assert "No query is defined for both" in page.inner_text("#verdict")
+    assert "a=mixture&b=lass-net&m=sar" in page.url
+
+
+def test_dots_tell_their_query(opened: Opened, site: str) -> None:
+    page = opened.open(f"{site}/suites/made-test/compare.html")
+    page.wait_for_selector("html.ready")
+    page.click("#best-first button >> nth=0")
+    assert "a sound of" in page.inner_text("#point")
+    ring = page.locator("#scatter .ring").bounding_box()
+    page.click("#best-second button >> nth=0")
+    before = page.inner_text("#point")
+    page.mouse.move(ring["x"] + ring["width"] / 2, ring["y"] + ring["height"] / 2)
+    assert page.inner_text("#point") != before
+
+
+def test_everything_works_by_keyboard(opened: Opened, site: str) -> None:
+    page = opened.open(f"{site}/suites/made-test/index.html")
+    page.wait_for_selector("html.ready")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#content")
+    page.focus("#standings th[data-key=snr_i] button")
+    page.keyboard.press("Enter")
+    assert page.get_attribute("th[data-key=snr_i]", "aria-sort") == "descending"
+    page.keyboard.press("Space")
+    assert page.get_attribute("th[data-key=snr_i]", "aria-sort") == "ascending"
+    page.focus("tr[data-slug=lass-net] input.pick")
+    page.keyboard.press("Space")
+    assert page.is_checked("tr[data-slug=lass-net] input.pick")
+    page.keyboard.press("Tab")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    reached = set()
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate(
+                "(e => e.id || e.dataset.key || e.className || e.tagName)(document.activeElement)"
+            )
+        )
+    assert {"metric", "search", "standing", "theme", "bar-systems", "pick", "drop"} <= reached
+
+
+def test_light_and_dark_follow_the_system_and_the_button(chromium: Any, site: str) -> None:
+    def paper(page: Any) -> float:
+        text = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        return float(np.mean([int(one) for one in re.findall(r"\d+", text)[:3]]))
+
+    for theme, dark in (("light", False), ("dark", True)):
+        found = Opened(chromium, color_scheme=theme)
+        page = found.open(f"{site}/index.html")
+        assert (paper(page) < 128) is dark
+        page.click("#theme")
+        assert (paper(page) < 128) is not dark
+        page = found.open(f"{site}/about.html")
+        assert (paper(page) < 128) is not dark, "the choice is kept from page to page"
+        found.finish()
+
+
+def test_paper_shows_the_table_and_no_controls(suite: Any) -> None:
+    suite.emulate_media(media="print")
+    assert not suite.is_visible(".controls")
+    assert not suite.is_visible("#theme")
+    assert suite.is_visible("#standings")
+    assert len(suite.pdf()) > 10_000
+
+
+def test_listening_switches_tracks_at_the_same_moment(opened: Opened, site: str) -> None:
+    page = opened.open(f"{site}/suites/made-test/listen.html")
+    page.wait_for_selector("html.ready")
+    state = """() => [...document.querySelectorAll('.player')].map(p =>
+      [...p.querySelectorAll('audio')].map(a => [a.paused, a.currentTime]))"""
+    page.click(".player >> nth=0 >> button.play")
+    until(page, "document.querySelector('audio').currentTime > 0.3")
+    page.click(".player >> nth=0 >> .track:nth-child(3) button.hear")
+    until(page, "!document.querySelectorAll('audio')[2].paused")
+    first = page.evaluate(state)[0]
+    assert [paused for paused, _ in first] == [True, True, False, True]
+    assert abs(first[2][1] - first[0][1]) < 0.35
+    assert page.get_attribute(".track:nth-child(3) button.hear", "aria-pressed") == "true"
+    page.click(".player >> nth=1 >> button.play")
+    until(page, "!document.querySelectorAll('.player')[1].querySelector('audio').paused")
+    assert all(paused for paused, _ in page.evaluate(state)[0]), "one query sounds at a time"
+    page.focus(".player >> nth=1 >> input[type=range]")
+    page.keyboard.press("Home")
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    assert "0:00." in page.inner_text(".player >> nth=1 >> output")
+    until(page, "document.querySelectorAll('.player')[1].querySelector('audio').ended")
+    assert page.inner_text(".player >> nth=1 >> button.play") == "Play"
+
+
+def test_without_scripts_every_number_is_there(chromium: Any, site: str) -> None:
+    found = Opened(chromium, java_script_enabled=False)
+    page = found.open(f"{site}/suites/made-test/index.html")
+    text = page.inner_text("#standings")
+    assert "LASS-Net small" in text
+    assert len(re.findall(r"-?\d+\.\d\d to", text.replace("\u2212", "-"))) > 20
+    found.finish()
+
+
+def test_a_system_page_draws_its_spread(opened: Opened, site: str) -> None:
+    page = opened.open(f"{site}/suites/made-test/systems/lass-net.html")
+    page.wait_for_selector("#spread svg")
+    assert "Median" in page.inner_text("#spread-facts")
+    page.select_option("#metric", "sar")
+    assert "SAR" in page.get_attribute("#spread svg", "aria-label")
+    page = opened.open(f"{site}/suites/made-test/systems/mixture.html")
+    page.wait_for_selector("#spread svg")
+    page.select_option("#metric", "sar")
+    assert "Undefined" in page.inner_text("#spread-facts")

@@ -1,0 +1,424 @@
+"""Hostile and broken entries: each refused with one clear message, none gets through."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lassbench.errors import FaultsError, LassbenchError, UsageError
+from lassbench.leaderboard.adding import add_scores
+from lassbench.leaderboard.building import build
+from lassbench.leaderboard.checks import inspect_leaderboard, read_leaderboard
+from lassbench.leaderboard.entries import SuiteCard, entry_schema, read_model, write_model
+from lassbench.scores import rows_sha256
+from tests.leaderboard import made
+from tests.leaderboard.conftest import DATE
+
+NAME = "lass-net-small"
+
+
+def entry(board: Path) -> Path:
+    return board / "entries" / "made-test" / f"{NAME}.json"
+
+
+def change(path: Path, act: Callable[[dict[str, Any]], None]) -> None:
+    content = json.loads(path.read_text())
+    act(content)
+    path.write_text(json.dumps(content))
+
+
+def faults(board: Path) -> list[str]:
+    found, wrong = inspect_leaderboard(board)
+    bad = {Path(fault.where).name for fault in wrong}
+    left = {loaded.path.name for loaded in found.entries["made-test"]}
+    assert not bad & left, "a faulty entry was kept"
+    return [str(fault) for fault in wrong]
+
+
+def one_fault(board: Path, words: str, file: str = f"{NAME}.json") -> None:
+    """Exactly one fault, about ``file``, with ``words`` in it; and nothing is built."""
+    found = faults(board)
+    assert len(found) == 1, found
+    assert words in found[0], found[0]
+    assert file in found[0]
+    assert found[0].isprintable()
+    with pytest.raises(FaultsError):
+        build(board, site=board.parent / "site")
+    assert not (board.parent / "site").exists()
+    assert not (board / "tables").exists()
+
+
+def test_a_good_leaderboard_has_no_fault(filled: Path) -> None:
+    board = read_leaderboard(filled)
+    assert [len(board.entries[name]) for name in board.suites] == [1, 2, 6]
+
+
+def test_the_schema_is_published_beside_the_entries(filled: Path) -> None:
+    published = json.loads((filled / "entry.schema.json").read_text())
+    assert published == json.loads(json.dumps(entry_schema()))
+    assert published["additionalProperties"] is False
+
+
+NAMES = {
+    "markup": ("<img src=x onerror=alert(1)>", "markup"),
+    "formula": ('=HYPERLINK("http://x.example","y")', "formula"),
+    "long": ("x" * 10_000, "string_too_long|at most 200|10000 characters"),
+    "control": ("a\x07b", "U+0007"),
+    "direction": ("abc\u202ed", "U+202E"),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_hostile_names(board: Path, case: str) -> None:
+    name, words = NAMES[case]
+    change(entry(board), lambda e: e["score"]["system"].update(name=name))
+    found = faults(board)
+    assert len(found) == 1
+    assert any(word in found[0] for word in words.split("|")), found[0]
+    assert len(found[0]) < 800
+
+
+def test_hostile_text_elsewhere(board: Path) -> None:
+    change(entry(board), lambda e: e["score"]["system"].update(description="<script>x</script>"))
+    one_fault(board, "markup")
+
+
+def test_hostile_links(board: Path) -> None:
+    change(entry(board), lambda e: e.update(links={"paper": "javascript:alert(1)"}))
+    one_fault(board, "not an http or https address")
+
+
+def test_hostile_labels_of_links(board: Path) -> None:
+    change(entry(board), lambda e: e.update(links={"=1+1": "https://example.org"}))
+    one_fault(board, "formula")
+
+
+def test_hostile_breakdowns(board: Path) -> None:
+    def act(e: dict[str, Any]) -> None:
+        groups = e["score"]["breakdowns"]["concept"]
+        groups["<b>dog</b>"] = groups.pop("dog")
+
+    change(entry(board), act)
+    one_fault(board, "markup")
+
+
+def test_breakdowns_by_something_unknown(board: Path) -> None:
+    change(entry(board), lambda e: e["score"]["breakdowns"].update(weather={}))
+    assert faults(board) == []
+    change(
+        entry(board),
+        lambda e: e["score"]["breakdowns"].update(
+            weather={"rain": {"sdr": e["score"]["breakdowns"]["concept"]["dog"]["sdr"]}}
+        ),
+    )
+    one_fault(board, "unknown breakdown")
+
+
+def replace_text(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_not_a_number(board: Path) -> None:
+    replace_text(entry(board), '"wrong_source_share": ', '"wrong_source_share": NaN, "x": ')
+    one_fault(board, "holds NaN")
+
+
+def test_a_number_beyond_all_numbers(board: Path) -> None:
+    replace_text(entry(board), '"wrong_source_share": ', '"wrong_source_share": 1e999, "x": ')
+    one_fault(board, "1e999")
+
+
+def test_a_key_twice(board: Path) -> None:
+    replace_text(entry(board), '"standing":', '"standing": "verified", "standing":')
+    one_fault(board, "'standing' twice")
+
+
+def test_cut_in_half(board: Path) -> None:
+    data = entry(board).read_bytes()
+    entry(board).write_bytes(data[: len(data) // 2])
+    one_fault(board, "not valid JSON")
+
+
+def test_nested_without_end(board: Path) -> None:
+    entry(board).write_text("[" * 100_000)
+    one_fault(board, "nested too deeply")
+
+
+def test_not_text(board: Path) -> None:
+    entry(board).write_bytes(b"\xff\xfe\x00")
+    one_fault(board, "not UTF-8")
+
+
+def test_an_unknown_field(board: Path) -> None:
+    change(entry(board), lambda e: e.update(surprise=1))
+    one_fault(board, "surprise")
+
+
+@pytest.mark.parametrize("damage", ["half", "empty", "gone", "text"])
+def test_damaged_rows(board: Path, damage: str) -> None:
+    rows = entry(board).with_suffix(".parquet")
+    data = rows.read_bytes()
+    match damage:
+        case "half":
+            rows.write_bytes(data[: len(data) // 2])
+        case "empty":
+            rows.write_bytes(b"")
+        case "gone":
+            rows.unlink()
+        case "text":
+            rows.write_text("query_id,sdr\n")
+    one_fault(board, "not beside it" if damage == "gone" else "not a whole Parquet file")
+
+
+def rewrite(board: Path, act: Callable[[pa.Table], pa.Table], *, rehash: bool = True) -> None:
+    """Change the rows, and make the JSON's hash follow: as a forger would."""
+    path = entry(board).with_suffix(".parquet")
+    rows = act(pq.read_table(path))
+    pq.write_table(rows, path)
+    if rehash:
+        change(entry(board), lambda e: e["score"].update(rows_sha256=rows_sha256(rows)))
+
+
+def shifted(rows: pa.Table, name: str, by: float) -> pa.Table:
+    values = np.asarray(rows.column(name).to_pylist(), dtype=np.float64) + by
+    return rows.set_column(rows.column_names.index(name), rows.schema.field(name), pa.array(values))
+
+
+def test_rows_of_another_entry(board: Path) -> None:
+    other = entry(board).with_name("lass-net.parquet")
+    shutil.copy(other, entry(board).with_suffix(".parquet"))
+    one_fault(board, "does not match its JSON")
+
+
+def test_rows_with_another_count(board: Path) -> None:
+    rewrite(board, lambda rows: rows.slice(0, 50), rehash=False)
+    one_fault(board, "has 50 rows")
+
+
+def test_rows_with_other_columns(board: Path) -> None:
+    rewrite(board, lambda rows: rows.append_column("bonus", pa.array([1.0] * 60)))
+    one_fault(board, "other columns")
+
+
+def test_a_mean_that_its_rows_do_not_give(board: Path) -> None:
+    def act(e: dict[str, Any]) -> None:
+        e["score"]["summary"]["si_sdr_i"]["mean"] += 0.01
+
+    change(entry(board), act)
+    one_fault(board, "si_sdr_i: mean is")
+
+
+def test_an_interval_that_its_rows_do_not_give(board: Path) -> None:
+    def act(e: dict[str, Any]) -> None:
+        e["score"]["summary"]["si_sdr_i"]["ci_low"] += 0.3
+
+    change(entry(board), act)
+    one_fault(board, "the interval's low end")
+
+
+def test_a_breakdown_that_its_rows_do_not_give(board: Path) -> None:
+    def act(e: dict[str, Any]) -> None:
+        e["score"]["breakdowns"]["concept"]["dog"]["sdr"]["mean"] += 1
+
+    change(entry(board), act)
+    one_fault(board, "concept dog, sdr: mean")
+
+
+def test_sdr_above_sir(board: Path) -> None:
+    def act(rows: pa.Table) -> pa.Table:
+        return shifted(shifted(rows, "sdr", 30.0), "sdr_i", 30.0)
+
+    rewrite(board, act)
+    one_fault(board, "is above sir, which cannot be")
+
+
+def test_snr_above_what_si_sdr_allows(board: Path) -> None:
+    rewrite(board, lambda rows: shifted(shifted(rows, "snr", 20.0), "snr_i", 20.0))
+    one_fault(board, "which cannot be")
+
+
+def test_an_improvement_that_is_no_difference(board: Path) -> None:
+    rewrite(board, lambda rows: shifted(rows, "si_sdr_i", 3.0))
+    one_fault(board, "is not si_sdr minus si_sdr_mixture")
+
+
+def test_numbers_beyond_all_ratios(board: Path) -> None:
+    rewrite(board, lambda rows: shifted(rows, "sir", 1000.0))
+    one_fault(board, "beyond 400 dB")
+
+
+def test_mixture_metrics_that_differ_between_systems(board: Path) -> None:
+    """A system cannot change what the unprocessed mixture scores: other audio, or forged."""
+    scores = made.make_scores(
+        "Forger", suite=made.suite_info("made-test", queries=60), quality_db=5, seed=77
+    )
+    rows = scores.rows
+    for name, by in (("si_sdr_mixture", -4.0), ("si_sdr_i", 4.0)):
+        rows = shifted(rows, name, by)
+    forged = made.summarise(rows, scores.file.suite, scores.file.system)
+    path = made.write(board.parent / "forged", type(scores)(forged, rows))
+    with pytest.raises(FaultsError, match=r"other audio.*si_sdr_mixture"):
+        add_scores(board, [path], date=DATE)
+    assert not (entry(board).with_name("forger.json")).exists()
+
+
+def test_another_question_for_the_same_query(board: Path) -> None:
+    scores = made.make_scores(
+        "Asker", suite=made.suite_info("made-test", queries=60), quality_db=5, seed=78
+    )
+    texts = ["something else", *scores.rows.column("text").to_pylist()[1:]]
+    index = scores.rows.column_names.index("text")
+    rows = scores.rows.set_column(index, scores.rows.schema.field("text"), pa.array(texts))
+    changed = made.summarise(rows, scores.file.suite, scores.file.system)
+    path = made.write(board.parent / "asked", type(scores)(changed, rows))
+    with pytest.raises(FaultsError, match="another text for the same query"):
+        add_scores(board, [path], date=DATE)
+
+
+def test_another_list_of_queries(board: Path) -> None:
+    suite = made.suite_info("made-test", queries=60, list_fingerprint=made.digest("other"))
+    path = made.write(board.parent / "s", made.make_scores("New", suite=suite))
+    with pytest.raises(FaultsError, match="another list of queries"):
+        add_scores(board, [path], date=DATE)
+
+
+def test_other_audio(board: Path) -> None:
+    suite = made.suite_info("made-test", queries=60, fingerprint=made.digest("other audio"))
+    path = made.write(board.parent / "s", made.make_scores("New", suite=suite))
+    with pytest.raises(FaultsError, match="suite fingerprints"):
+        add_scores(board, [path], date=DATE)
+
+
+def test_a_suite_that_says_it_is_real(board: Path) -> None:
+    suite = made.suite_info("made-test", queries=60, synthetic=False)
+    path = made.write(board.parent / "s", made.make_scores("New", suite=suite))
+    with pytest.raises(FaultsError, match="the suite's card says"):
+        add_scores(board, [path], date=DATE)
+
+
+def test_two_entries_that_claim_one_name(board: Path) -> None:
+    for suffix in (".json", ".parquet"):
+        shutil.copy(entry(board).with_suffix(suffix), entry(board).with_name(f"mine{suffix}"))
+    one_fault(board, f"claims the name of {NAME}.json", file="mine.json")
+
+
+def test_a_name_that_only_looks_different(board: Path) -> None:
+    scores = made.make_scores("LASS Net", suite=made.suite_info("made-test", queries=60), seed=5)
+    path = made.write(board.parent / "s", scores)
+    with pytest.raises(UsageError, match="already has an entry"):
+        add_scores(board, [path], date=DATE)
+
+
+def test_the_same_predictions_under_two_names(board: Path) -> None:
+    scores = made.make_scores(
+        "Copy",
+        suite=made.suite_info("made-test", queries=60),
+        quality_db=6.2,
+        seed=1,
+        system={"predictions_sha256": made.digest("LASS-Net")},
+    )
+    path = made.write(board.parent / "s", scores)
+    with pytest.raises(FaultsError, match="the same predictions"):
+        add_scores(board, [path], date=DATE)
+
+
+def test_a_standing_that_was_not_earned(board: Path) -> None:
+    change(entry(board), lambda e: e.update(standing="verified"))
+    one_fault(board, "verification record")
+
+
+def test_a_partial_entry_that_calls_itself_whole(board: Path) -> None:
+    half = entry(board).with_name("half-done.json")
+    change(half, lambda e: e.update(standing="submitted"))
+    one_fault(board, "partial", file="half-done.json")
+
+
+def test_coverage_that_its_rows_do_not_have(board: Path) -> None:
+    change(entry(board), lambda e: e["score"]["coverage"].update(scored_sha256="ab" * 32))
+    one_fault(board, "scored_sha256")
+
+
+def test_a_metric_by_another_definition(board: Path) -> None:
+    change(entry(board), lambda e: e["score"]["metrics"]["sdr"].update(id="snr"))
+    one_fault(board, "metric 'sdr' is not defined")
+
+
+def test_a_metric_left_out(board: Path) -> None:
+    def act(e: dict[str, Any]) -> None:
+        e["score"]["metrics"].pop("sir")
+        e["score"]["summary"].pop("sir")
+
+    change(entry(board), act)
+    one_fault(board, "lacks the metric(s) sir")
+
+
+def test_resamples_that_would_never_end(board: Path) -> None:
+    change(entry(board), lambda e: e["score"]["bootstrap"].update(resamples=10**12))
+    one_fault(board, "1000000000000")
+
+
+def test_a_link_out_of_the_folder(board: Path) -> None:
+    secret = board.parent / "secret.json"
+    secret.write_text("{}")
+    link = entry(board).with_name("link.json")
+    link.symlink_to(secret)
+    one_fault(board, "is a link", file="link.json")
+
+
+@pytest.mark.parametrize(
+    "name", ["entries/made-test/run.sh", "entries/made-test/deep/x.json", "entries/x.json"]
+)
+def test_files_that_do_not_belong(board: Path, name: str) -> None:
+    path = board / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{}")
+    assert any("does not belong here" in fault for fault in faults(board))
+
+
+def test_rows_without_an_entry(board: Path) -> None:
+    entry(board).unlink()
+    one_fault(board, "no entry beside it", file=f"{NAME}.parquet")
+
+
+def test_an_entry_in_another_suite(board: Path) -> None:
+    for suffix in (".json", ".parquet"):
+        source = entry(board).with_suffix(suffix)
+        shutil.copy(source, board / "entries" / "made-asked" / f"stray{suffix}")
+    one_fault(board, "is an entry for suite 'made-test'", file="stray.json")
+
+
+def test_an_impossible_date(board: Path) -> None:
+    change(entry(board), lambda e: e.update(date="2026-02-31"))
+    one_fault(board, "day")
+
+
+def test_all_faults_are_told_in_one_pass(board: Path) -> None:
+    entry(board).write_text("{")
+    change(entry(board).with_name("mixture.json"), lambda e: e.update(surprise=1))
+    change(entry(board).with_name("lass-net.json"), lambda e: e.update(date="soon"))
+    assert len(faults(board)) == 3
+
+
+def test_a_leaderboard_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(LassbenchError, match="no leaderboard here"):
+        read_leaderboard(tmp_path / "none")
+
+
+def test_a_hostile_suite_card(board: Path) -> None:
+    path = board / "suites" / "made-test.json"
+    card = read_model(path, SuiteCard)
+    write_model(path, card.model_copy(update={"title": "<b>x</b>"}))
+    left, wrong = inspect_leaderboard(board)
+    assert [fault.where for fault in wrong] == [str(path)]
+    assert "markup" in wrong[0].reason
+    assert "made-test" not in left.suites

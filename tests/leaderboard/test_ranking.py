@@ -1,0 +1,152 @@
+"""Ranks: on shared queries only, shared where nothing tells systems apart."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lassbench.errors import UsageError
+from lassbench.leaderboard.adding import add_scores
+from lassbench.leaderboard.checks import read_leaderboard
+from lassbench.leaderboard.entries import SeenNote
+from lassbench.leaderboard.ranking import Standings, seen_notes, standings
+from lassbench.scores import column
+from lassbench.statistics import cluster_bootstrap
+from tests.leaderboard import made
+from tests.leaderboard.conftest import DATE
+
+
+def table(root: Path, suite: str, metric: str = "") -> Standings:
+    board = read_leaderboard(root)
+    return standings(board.suites[suite], board.entries[suite], metric=metric)
+
+
+def place(root: Path, *scores: object) -> Path:
+    paths = [
+        made.write(root.parent / f"score{n}", one)  # type: ignore[arg-type]
+        for n, one in enumerate(scores)
+    ]
+    add_scores(root, paths, date=DATE)
+    return root
+
+
+def test_best_first_with_references_and_partial_entries_unranked(filled: Path) -> None:
+    found = table(filled, "made-test")
+    order = [row.name for row in found.rows]
+    means = [row.figures["si_sdr_i"].mean for row in found.rows]
+    assert means == sorted(means, reverse=True)
+    ranked = {row.name for row in found.rows if row.figures["si_sdr_i"].rank is not None}
+    assert ranked == {"LASS-Net", "LASS-Net small", "UNet (tags)", "Mixture"}
+    because = {row.name: row.unranked_because for row in found.rows}
+    assert "upper bound" in because["Oracle mask"]
+    assert "partial" in because["Half done"]
+    assert order[0] == "Oracle mask"
+
+
+def test_partial_entries_do_not_shrink_what_others_are_compared_on(filled: Path) -> None:
+    found = table(filled, "made-test")
+    assert found.shared["si_sdr_i"] == 60
+    half = next(row for row in found.rows if row.name == "Half done")
+    assert (half.figures["si_sdr_i"].n, half.figures["si_sdr_i"].shared) == (40, False)
+
+
+def test_systems_that_cannot_be_told_apart_share_a_rank(tmp_path: Path) -> None:
+    suite = made.suite_info("s", queries=60)
+    root = place(
+        tmp_path / "b",
+        made.make_scores("A", suite=suite, quality_db=8, seed=1),
+        made.make_scores("B", suite=suite, quality_db=5, seed=2),
+        made.make_scores("C", suite=suite, quality_db=5, seed=3),
+        made.make_scores("D", suite=suite, quality_db=1, seed=4),
+    )
+    figures = {row.name: row.figures["si_sdr_i"] for row in table(root, "s").rows}
+    assert figures["A"].rank == 1
+    assert not figures["A"].tied
+    assert figures["B"].rank == figures["C"].rank == 2
+    assert figures["B"].tied
+    assert figures["D"].rank == 4
+    assert (figures["B"].rank_low, figures["B"].rank_high) == (2, 3)
+
+
+def test_ranks_stand_on_the_intersection_of_coverage(tmp_path: Path) -> None:
+    """Clips vanish: A lacks some queries, B others; both are compared on the rest."""
+    suite = made.suite_info("s", queries=60)
+    root = place(
+        tmp_path / "b",
+        made.make_scores("A", suite=suite, seed=1, keep=range(5, 60), renderable=55),
+        made.make_scores("B", suite=suite, seed=2, keep=range(50), renderable=50),
+    )
+    found = table(root, "s")
+    assert found.shared["si_sdr_i"] == 45
+    for row in found.rows:
+        values = column(row.loaded.rows, "si_sdr_i")
+        ids = row.loaded.query_ids
+        chosen = [n for n, one in enumerate(ids) if 5 <= int(one[1:]) < 50]
+        figure = row.figures["si_sdr_i"]
+        assert figure.mean == pytest.approx(np.mean(values[chosen]), abs=1e-12)
+        targets = [f"t{int(ids[n][1:]) // 5:04d}" for n in chosen]
+        expected = cluster_bootstrap(values[chosen], targets)
+        assert (figure.low, figure.high) == pytest.approx((expected.low, expected.high))
+        assert figure.rank is not None
+
+
+def test_an_entry_that_covers_too_little_is_not_ranked(tmp_path: Path) -> None:
+    suite = made.suite_info("s", queries=60)
+    root = place(
+        tmp_path / "b",
+        made.make_scores("A", suite=suite, seed=1),
+        made.make_scores("B", suite=suite, seed=2, keep=range(29), renderable=29),
+    )
+    found = table(root, "s")
+    assert found.shared["si_sdr_i"] == 60
+    assert "less than 50%" in next(r for r in found.rows if r.name == "B").unranked_because
+
+
+def test_an_undefined_metric_is_not_ranked(filled: Path) -> None:
+    found = table(filled, "made-test", metric="sar")
+    mixture = next(row for row in found.rows if row.name == "Mixture")
+    assert mixture.figures["sar"].mean is None
+    assert mixture.figures["sar"].rank is None
+    assert mixture is found.rows[-1]
+    assert found.shared["sar"] == 60
+
+
+def test_an_unknown_metric_names_the_nearest(filled: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean 'si_sdr_i'"):
+        table(filled, "made-test", metric="sisdr_i")
+
+
+def test_training_data_that_holds_test_clips_is_told(filled: Path) -> None:
+    board = read_leaderboard(filled)
+    loaded = next(e for e in board.entries["made-test"] if e.name == "LASS-Net")
+    note = SeenNote(training_set="AudioCaps", unless=("LASS-2022",), note="It has heard them.")
+    card = board.suites["made-test"].model_copy(update={"seen_notes": (note,)})
+
+    def told(trained_on: str, **seen: object) -> tuple[str, ...]:
+        score = loaded.entry.score
+        system = score.system.model_copy(update={"trained_on": (trained_on,)})
+        contamination = score.contamination.model_copy(update=seen)
+        score = score.model_copy(update={"system": system, "contamination": contamination})
+        entry = loaded.entry.model_copy(update={"score": score})
+        return seen_notes(type(loaded)(loaded.path, loaded.suite, entry, loaded.rows), card)
+
+    assert told("audiocaps train split") == ("It has heard them.",)
+    assert told("AudioCaps clips of LASS-2022 train") == ()
+    assert told("ESC-50") == ()
+    assert told("AudioCaps", declared=6044) == ()
+    assert "3 of its training clips" in told("x", declared=9, clips=("a", "b", "c"))[0]
+
+
+def test_the_order_of_files_does_not_matter(filled: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(filled, tmp_path / "copy"))
+    names = [row.name for row in table(filled, "made-test").rows]
+    assert [row.name for row in table(copy, "made-test").rows] == names
+
+
+def test_a_suite_without_entries_has_an_empty_table(board: Path) -> None:
+    shutil.rmtree(board / "entries" / "made-absent")
+    found = table(board, "made-absent")
+    assert (list(found.rows), found.ranked) == ([], 0)

@@ -1,0 +1,230 @@
+"""The site as files: what is in it, what never is, and what it is replaced over."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from lassbench.errors import FaultsError, UsageError
+from lassbench.leaderboard.adding import add_scores
+from lassbench.leaderboard.building import build
+from lassbench.leaderboard.website.data import script
+from lassbench.leaderboard.website.format import interval, number
+from tests.leaderboard import made, sounds
+from tests.leaderboard.conftest import DATE
+
+
+class Links(HTMLParser):
+    """Every address a page names, and every element that runs or styles something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[tuple[str, str, str]] = []
+        self.inline: list[str] = []
+        self.policy = ""
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attributes}
+        for name in ("href", "src"):
+            if name in found:
+                self.addresses.append((tag, name, found[name]))
+        self.inline += [f"{tag} {name}" for name in found if name.startswith("on")]
+        self.inline += [f"{tag} style"] if "style" in found or tag == "style" else []
+        self.inline += ["script"] if tag == "script" and "src" not in found else []
+        if found.get("http-equiv") == "Content-Security-Policy":
+            self.policy = found["content"]
+
+
+@pytest.fixture(scope="module")
+def site(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import shutil
+
+    place = tmp_path_factory.mktemp("site")
+    root = Path(shutil.copytree(filled, place / "leaderboard"))
+    sounds.export(root)
+    build(root, site=place / "site")
+    return place / "site"
+
+
+def pages(site: Path) -> list[Path]:
+    return sorted(site.rglob("*.html"))
+
+
+def test_every_local_link_leads_somewhere(site: Path) -> None:
+    for page in pages(site):
+        parser = Links()
+        parser.feed(page.read_text())
+        for tag, _, address in parser.addresses:
+            parts = urlsplit(address)
+            if parts.scheme:
+                assert tag == "a", f"{page}: {address}"
+                continue
+            if parts.path:
+                target = (page.parent / unquote(parts.path)).resolve()
+                assert target.is_file(), f"{page}: {address}"
+                assert site.resolve() in target.parents
+
+
+def test_no_page_holds_inline_code_and_all_have_a_policy(site: Path) -> None:
+    for page in pages(site):
+        parser = Links()
+        parser.feed(page.read_text())
+        assert parser.inline == [], page
+        assert "default-src 'none'" in parser.policy
+        assert "unsafe" not in parser.policy
+
+
+def test_scripts_and_styles_name_no_other_host(site: Path) -> None:
+    for path in (site / "assets").iterdir():
+        text = path.read_text()
+        found = set(re.findall(r"https?://[^\s\"']+", text)) - {"http://www.w3.org/2000/svg"}
+        assert not found, f"{path}: {found}"
+        assert "@import" not in text
+        assert "eval(" not in text
+        assert "innerHTML" not in text
+
+
+def test_data_files_are_valid_calls(site: Path) -> None:
+    for path in site.rglob("data/*.js"):
+        found = re.fullmatch(r'lassbench\.take\(("[^"]+"),(.*)\);\n', path.read_text(), re.DOTALL)
+        assert found, path
+        json.loads(found[1])
+        json.loads(found[2])
+
+
+def test_data_cannot_end_a_script() -> None:
+    text = script("x", {"a": "</script><!-- & \u2028"})
+    assert "</" not in text
+    assert "<!--" not in text
+    assert text.isascii()
+
+
+def test_synthetic_and_templated_suites_are_labelled_on_every_page(site: Path) -> None:
+    for page in pages(site / "suites" / "made-test"):
+        text = page.read_text()
+        assert '<span class="badge warn">synthetic</span>' in text, page
+        assert "templated queries" in text, page
+    real = (site / "suites" / "made-asked" / "index.html").read_text()
+    assert "real recordings" in real
+    assert "badge warn" not in real
+
+
+def test_hostile_entries_reach_no_page(board: Path, tmp_path: Path) -> None:
+    name = "<img src=x onerror=zzinjected>"
+    scores = made.make_scores("Innocent", suite=made.suite_info("made-test", queries=60), seed=60)
+    path = made.write(tmp_path / "s", scores)
+    path.write_text(path.read_text().replace("Innocent", name))
+    with pytest.raises(FaultsError):
+        add_scores(board, [path], date=DATE)
+    build(board, site=tmp_path / "site")
+    for page in (tmp_path / "site").rglob("*"):
+        if page.is_file():
+            assert b"zzinjected" not in page.read_bytes()
+
+
+def test_even_text_that_slipped_through_is_escaped(filled: Path, tmp_path: Path) -> None:
+    """The second lock: checks left aside, templates escape what they are given."""
+    from lassbench.leaderboard.checks import read_leaderboard
+    from lassbench.leaderboard.entries import Leaderboard, Loaded
+    from lassbench.leaderboard.ranking import standings
+    from lassbench.leaderboard.website import build_site
+
+    board = read_leaderboard(filled)
+    first = board.entries["made-test"][0]
+    nasty = "<script>alert(1)</script>\"'><img src=x>"
+    system = first.entry.score.system.model_copy(update={"name": nasty, "description": nasty})
+    score = first.entry.score.model_copy(update={"system": system})
+    changed = Loaded(
+        first.path, first.suite, first.entry.model_copy(update={"score": score}), first.rows
+    )
+    entries = {"made-test": [changed, *board.entries["made-test"][1:]]}
+    card = board.suites["made-test"]
+    bad = Leaderboard(filled, {"made-test": card}, entries, [])
+    table = standings(card, entries["made-test"])
+    build_site(bad, [table], tmp_path / "site")
+    for page in (tmp_path / "site").rglob("*.html"):
+        parser = Links()
+        parser.feed(page.read_text())
+        assert parser.inline == []
+        assert not any(address == "x" for _, _, address in parser.addresses)
+    for data in (tmp_path / "site").rglob("data/*.js"):
+        assert "<" not in data.read_text()
+
+
+def test_an_empty_suite_says_how_to_fill_it(board: Path, tmp_path: Path) -> None:
+    card = json.loads((board / "suites" / "made-test.json").read_text())
+    card |= {"name": "waiting", "title": "Waiting", "how_to_fill": "Fetch the audio first."}
+    card |= {"list_fingerprint": "", "queries": 0}
+    (board / "suites" / "waiting.json").write_text(json.dumps(card))
+    build(board, site=tmp_path / "site")
+    text = (tmp_path / "site" / "suites" / "waiting" / "index.html").read_text()
+    assert "Fetch the audio first." in text
+    assert "No entry yet" in text
+    assert not (tmp_path / "site" / "suites" / "waiting" / "compare.html").exists()
+
+
+def test_a_site_replaces_a_site_and_nothing_else(board: Path, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    build(board, site=place)
+    (place / "stale.html").write_text("old")
+    build(board, site=place)
+    assert not (place / "stale.html").exists()
+    other = tmp_path / "thesis"
+    other.mkdir()
+    (other / "chapter.tex").write_text("precious")
+    with pytest.raises(UsageError, match="holds no lassbench site"):
+        build(board, site=other)
+    assert (other / "chapter.tex").read_text() == "precious"
+
+
+def test_audio_that_may_not_be_published_needs_a_flag(board: Path, tmp_path: Path) -> None:
+    sounds.export(board, audio_may_be_published=False)
+    build(board, site=tmp_path / "site")
+    assert not list((tmp_path / "site").rglob("*.wav"))
+    assert not list((tmp_path / "site").rglob("listen.html"))
+    build(board, site=tmp_path / "site", unpublished_audio=True)
+    assert len(list((tmp_path / "site").rglob("*.wav"))) == 8
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("outside", "is not <query>/<file>"),
+        ("gone", "is not there"),
+        ("disguised", "is not a wav file"),
+        ("stranger", "has no entry"),
+        ("list", "another list of queries"),
+    ],
+)
+def test_faulty_examples_stop_the_build(board: Path, damage: str, words: str) -> None:
+    changes = {"list_fingerprint": "ab" * 32} if damage == "list" else {}
+    path = sounds.export(board, **changes)
+    audio = path.parent / "q00000" / "mixture.wav"
+    if damage == "gone":
+        audio.unlink()
+    elif damage == "disguised":
+        audio.write_text("<html>")
+    elif damage == "outside":
+        path.write_text(path.read_text().replace("q00000/mixture.wav", "../../../secret.wav"))
+    elif damage == "stranger":
+        path.write_text(path.read_text().replace('"system": "lass-net"', '"system": "nobody"'))
+    with pytest.raises(FaultsError, match="examples") as caught:
+        build(board, site=board.parent / "site")
+    assert words in str(caught.value)
+    assert not (board.parent / "site").exists()
+
+
+def test_numbers_read_well() -> None:
+    assert [number(x) for x in (1.005, -0.5, -0.0001, None)] == [
+        "1.00",
+        "\u22120.50",
+        "0.00",
+        "\u2013",
+    ]
+    assert interval(-1, 2.5) == "\u22121.00 to 2.50"
+    assert interval(None, None) == ""

@@ -1,0 +1,162 @@
+"""Tables in four formats: the same bytes, escaped for each, numbers as they are."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lassbench.leaderboard.building import build
+from lassbench.leaderboard.ranking import Figure
+from lassbench.leaderboard.tables import (
+    Size,
+    Table,
+    Value,
+    count_text,
+    rank_text,
+    to_csv,
+    to_latex,
+    to_markdown,
+)
+
+NASTY = Table(
+    title="A & B_c | <d>",
+    columns=["Rank", "System", "SDR (dB)", "Parameters"],
+    rows=[
+        [
+            "1",
+            "x|y_z*[a](b) & 50% #1 {c} ~ ^ \\d $e$",
+            Value(1.005, -0.5, 2.25, best=True),
+            Size(12),
+        ],
+        ["-", '=HYPERLINK("x")', Value(None), Size(None)],
+    ],
+    notes=["one\ntwo & three_four"],
+)
+
+
+def test_markdown_cells_cannot_break_out() -> None:
+    lines = to_markdown(NASTY).splitlines()
+    row = next(line for line in lines if "x\\|y" in line)
+    assert len(re.findall(r"(?<!\\)\|", row)) == 5
+    assert "\\[a\\](b)" in row
+    assert "**1.00 \\[-0.50, 2.25\\]**" in row
+    assert "<d>" not in to_markdown(NASTY).replace("\\<d\\>", "")
+
+
+def test_csv_reads_back_and_holds_no_formula() -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(NASTY))))
+    assert rows[0]["System"] == NASTY.rows[0][1]
+    assert float(rows[0]["SDR (dB)"]) == 1.005
+    assert float(rows[0]["SDR (dB) low"]) == -0.5
+    assert rows[0]["Parameters"] == "12"
+    assert rows[1]["SDR (dB)"] == ""
+    assert rows[1]["System"].startswith("'=")
+
+
+def test_latex_escapes_and_marks_the_best() -> None:
+    text = to_latex(NASTY)
+    assert "\\textbf{1.00}" in text
+    assert (
+        "50\\% \\#1 \\{c\\} \\textasciitilde{} \\textasciicircum{} \\textbackslash{}d \\$e\\$"
+        in text
+    )
+    assert "x|y\\_z" in text
+    assert text.count("\\begin{tabular}{llrr}") == 1
+    outside = [line for line in text.splitlines() if not line.startswith("%")]
+    assert not any(re.search(r"(?<!\\)[%#_]", line.replace("\\_", "")) for line in outside)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(tmp_path: Path) -> None:
+    head = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
+    document = f"{head}{to_latex(NASTY)}\\end{{document}}"
+    (tmp_path / "t.tex").write_text(document)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0
+
+
+def test_ranks_and_sizes_in_words() -> None:
+    def figure(rank: int | None, low: int, high: int, tied: bool = False) -> Figure:
+        return Figure(0.0, None, None, 1, True, rank, tied, low, high)
+
+    assert rank_text(figure(1, 1, 1)) == "1"
+    assert rank_text(figure(2, 1, 3, tied=True)) == "2= (1-3)"
+    assert rank_text(Figure(0.0, None, None, 1, True)) == "-"
+    assert [count_text(n) for n in (None, 0, 9_999, 850_400, 63_398_883)] == [
+        "-", "0", "9999", "850 k", "63.4 M",
+    ]  # fmt: skip
+
+
+def test_the_same_entries_give_the_same_bytes(filled: Path, tmp_path: Path) -> None:
+    contents = []
+    for name in ("one", "two"):
+        root = Path(shutil.copytree(filled, tmp_path / name))
+        build(root, site=tmp_path / f"site-{name}")
+        found = {}
+        for base in (root / "tables", tmp_path / f"site-{name}"):
+            for path in sorted(p for p in base.rglob("*") if p.is_file()):
+                found[f"{base.name[:4]}/{path.relative_to(base)}"] = path.read_bytes()
+        contents.append(found)
+    assert contents[0] == contents[1]
+    assert len(contents[0]) > 50
+
+
+def test_every_suite_has_every_view(board: Path) -> None:
+    build(board)
+    names = {path.name for path in (board / "tables").iterdir()}
+    expected = {
+        f"made-test{view}.{kind}" for view in ("", ".by-concept") for kind in ("md", "csv", "tex")
+    }
+    assert expected | {"made-test.json", "made-asked.by-annotator.csv", "README.md"} <= names
+    assert "made-test.by-annotator.md" not in names
+    overview = (board / "tables" / "README.md").read_text()
+    assert "Synthetic suite" in overview
+    assert "templated" in overview
+
+
+def test_json_says_what_the_entries_say(board: Path) -> None:
+    build(board)
+    found = json.loads((board / "tables" / "made-test.json").read_text())
+    for system in found["systems"]:
+        entry = json.loads((board / "entries" / "made-test" / f"{system['slug']}.json").read_text())
+        if system["metrics"]["sdr_i"]["n"] == entry["score"]["summary"]["sdr_i"]["n"]:
+            assert system["metrics"]["sdr_i"]["mean"] == entry["score"]["summary"]["sdr_i"]["mean"]
+        assert system["standing"] == entry["standing"]
+
+
+def test_the_table_of_a_suite_that_is_gone_goes_too(board: Path) -> None:
+    build(board)
+    shutil.rmtree(board / "entries" / "made-asked")
+    (board / "suites" / "made-asked.json").unlink()
+    build(board)
+    assert not list((board / "tables").glob("made-asked*"))
+
+
+def test_reported_figures_are_shown_with_source_and_never_ranked(board: Path) -> None:
+    (board / "reported").mkdir()
+    content = {
+        "title": "Somebody's README", "source_title": "the README",
+        "metrics": {"SDRi": "their SNRi, dB"},
+        "source_url": "https://example.org/readme",
+        "rows": [{"system": "Theirs", "test_set": "Their set", "figures": {"SDRi": 99.0}}],
+    }  # fmt: skip
+    (board / "reported" / "x.json").write_text(json.dumps(content))
+    build(board, site=board.parent / "site")
+    page = (board.parent / "site" / "reported.html").read_text()
+    assert "Theirs" in page
+    assert "https://example.org/readme" in page
+    for path in (board.parent / "site" / "suites").rglob("*.html"):
+        assert "Theirs" not in path.read_text()
+    assert "Theirs" not in (board / "tables" / "made-test.md").read_text()

@@ -1,0 +1,127 @@
+"""Text from strangers: what is let through, what is refused, and why."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lassbench.leaderboard.text import identity, name_fault, slug, strings, text_fault, url_fault
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LASS-Net",
+        "UNet (tags)",
+        "AudioSep 1.0, fine-tuned",
+        "Système à requêtes",
+        "声音 Net",
+        "3rd",
+    ],
+)
+def test_ordinary_names_pass(name: str) -> None:
+    assert name_fault(name) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("<img src=x onerror=alert(1)>", "markup"),
+        ("a <b> c", "markup"),
+        ("x & y > z", "holds >"),
+        ('=HYPERLINK("http://x.example","y")', "formula"),
+        ("+1", "formula"),
+        ("-1+1", "formula"),
+        ("@SUM(A1)", "formula"),
+        ("＝1+1", "formula"),
+        (" =1+1", "formula"),
+        ("\t=1+1", "control"),
+        ("x" * 10_000, "10000 characters"),
+        ("x" * 81, "81 characters"),
+        ("a\x00b", "U+0000"),
+        ("a\x1b[31mb", "U+001B"),
+        ("a\nb", "U+000A"),
+        ("abc\u202edcba", "U+202E"),
+        ("a\u200bb", "U+200B"),
+        ("a\ufeffb", "U+FEFF"),
+        ("e" + "\u0301" * 10, "combining"),
+        ("L\u0410SS-Net", "Cyrillic"),
+        ("two  spaces", "space"),
+        (" leading", "space"),
+        ("...", "file name"),
+        ("", "file name"),
+        ("声音分离", "file name"),
+        ("NUL", "reserved"),
+        ("a|b", "holds |"),
+        ("`rm -rf`", "holds `"),
+        ("\\input{x}", "holds"),
+        ("$x$", "holds $"),
+        ("[x](javascript:alert(1))", "script"),
+    ],
+)
+def test_hostile_names_are_refused(name: str, why: str) -> None:
+    assert why in name_fault(name)
+
+
+def test_descriptions_may_have_lines_and_comparisons() -> None:
+    text = "Trained for 3 days.\nTraining data: AudioCaps; loss < 0.1 & rising."
+    assert text_fault(text, lines=True) == ""
+    assert "U+000A" in text_fault(text)
+    assert "markup" in text_fault("see <a href=x>", lines=True)
+    assert "markup" in text_fault("a </td> b")
+    assert "markup" in text_fault("<!-- -->")
+
+
+@pytest.mark.parametrize("url", ["https://example.org/a?b=c#d", "http://localhost:8000/x"])
+def test_web_addresses_pass(url: str) -> None:
+    assert url_fault(url) == ""
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "ftp://example.org/x",
+        "//example.org",
+        "example.org",
+        "https://",
+        "https://user:pass@example.org",
+        'https://example.org/"onmouseover="x',
+        "https://example.org/<b>",
+        "https://example.org/a b",
+        "https://example.org/\n",
+        "https://[::1",
+        "https://example.org:port/",
+        "https://example.org/" + "x" * 3000,
+    ],
+)
+def test_other_addresses_are_refused(url: str) -> None:
+    assert url_fault(url)
+
+
+def test_slugs_and_identities_fold_what_looks_alike() -> None:
+    assert slug("LASS-Net (large)") == "lass-net-large"
+    assert slug("Système à requêtes") == "systeme-a-requetes"
+    assert identity("ＬＡＳＳ-Net") == identity("lass-net")
+    assert slug("LASS Net") == slug("lass_net").replace("_", "-")
+
+
+@given(st.text(max_size=200))
+def test_whatever_passes_is_safe_in_every_format(text: str) -> None:
+    if name_fault(text):
+        return
+    assert text.isprintable()
+    assert not set('<>"`|\\{}$^~\t\r\n') & set(text)
+    assert text[0] not in "=+-@"
+    assert slug(text).isascii()
+    assert "/" not in slug(text)
+    assert not slug(text).startswith((".", "-"))
+
+
+def test_every_string_of_a_record_is_found() -> None:
+    found = list(strings({"a": ["x", {"b": "y"}], "c": 3}))
+    assert ("a.0", "x") in found
+    assert ("a.1.b", "y") in found
+    assert {text for _, text in found} == {"x", "y", "a", "b", "c"}
