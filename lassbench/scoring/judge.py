@@ -30,7 +30,9 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from lassbench.metrics import backend
 from lassbench.metrics.bss_eval import BssEval, References
+from lassbench.metrics.correlations import Source
 from lassbench.metrics.ratios import decibels, si_sdr, snr
 from lassbench.metrics.signals import SMALLEST_ENERGY, energy, product
 from lassbench.mixtures import Rendered
@@ -42,6 +44,8 @@ Samples = NDArray[np.float32]
 _TOO_CLOSE = 1e-6
 #: Estimates that are correlated and projected together.
 _AT_ONCE = 8
+#: Partial sums of a product: many for the processor's vectors, few for its cache.
+_LANES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +73,14 @@ class Judge:
     """
 
     def __init__(self, rendered: Rendered, kind: SuiteKind) -> None:
-        self._mixture_energy = energy(rendered.mixture)
         self._references: References | None = None
         self._of_mixture: dict[str, float] = {}
+        self._mixture_energy = products(rendered.mixture, rendered.target, rendered.interference)[0]
         if kind == "separation":
-            self._references = References(
-                target=rendered.target, interference=rendered.interference
-            )
+            target, interference = Source(rendered.target), Source(rendered.interference)
+            self._references = References(target=target, interference=interference)
             self._target, self._interference = rendered.target, rendered.interference
-            self._energies = energy(self._target), energy(self._interference)
+            self._energies = target.energy, interference.energy
             of_mixture = self._verdict(rendered.mixture, self._references.mixture()).values
             # SAR is left out: the mixture has none (FACTS section 3).
             self._of_mixture = {
@@ -89,13 +92,12 @@ class Judge:
         remaining = iter(estimates)
         while batch := list(islice(remaining, _AT_ONCE)):
             if self._references is None:
-                yield from (Verdict({}, self._level_db(one), False) for one in batch)
+                yield from (Verdict({}, self._level_db(energy(one)), False) for one in batch)
                 continue
             for one, bss in zip(batch, self._references.score_many(batch), strict=True):
                 yield self._verdict(one, bss)
 
-    def _level_db(self, estimate: Samples) -> float:
-        power = energy(estimate)
+    def _level_db(self, power: float) -> float:
         if power < SMALLEST_ENERGY:
             return -math.inf
         if self._mixture_energy < SMALLEST_ENERGY:
@@ -105,7 +107,7 @@ class Judge:
     def _verdict(self, e: Samples, bss: BssEval) -> Verdict:
         s, n = self._target, self._interference
         target, interference = self._energies
-        power, with_target, with_interference = energy(e), product(e, s), product(e, n)
+        power, with_target, with_interference = products(e, s, n)
         # |<e,s>| / |s| against |<e,n>| / |n|, without dividing.
         nearness = abs(with_target) * math.sqrt(interference)
         nearer_target = nearness > abs(with_interference) * math.sqrt(target)
@@ -117,7 +119,19 @@ class Judge:
             "snr": _snr(s, target, e, power, with_target),
             **self._of_mixture,
         }
-        return Verdict(values, self._level_db(e), not nearer_target)
+        return Verdict(values, self._level_db(power), not nearer_target)
+
+
+def products(e: Samples, s: Samples, n: Samples) -> tuple[float, float, float]:
+    """``<e,e>, <e,s>, <e,n>`` of float32 signals, in float64 and one pass over memory."""
+    if backend.kernels() is None:
+        return energy(e), product(e, s), product(e, n)
+    from lassbench.scoring import loops
+
+    sums = np.zeros((3, _LANES))
+    loops.products(e, s, n, sums)
+    one, two, three = sums.sum(axis=1).tolist()
+    return one, two, three
 
 
 def _snr(s: Samples, target: float, e: Samples, power: float, inner: float) -> float:
