@@ -32,7 +32,7 @@ FLAC_COMPRESSION = 0.625
 
 #: Decoded past the wanted end, so that the resampling filter (64 zero crossings
 #: either side: 9 ms at 8 kHz) sees the sound that follows and not a cut.
-_MARGIN_S = 0.05
+MARGIN_S = 0.05
 
 
 class AudioFault(LassbenchError):
@@ -397,7 +397,7 @@ def read_file(source: FileSource, *, sample_rate_hz: int, seconds: float) -> NDA
     wanted = seconds if source.end_s is None else min(seconds, source.end_s - start)
     # What follows the cut is real sound, so let the filter see it.  Decoding no
     # more than that keeps a clip of an hour's recording cheap.
-    x, rate = decode(source.path, start_s=source.start_s, end_s=start + wanted + _MARGIN_S)
+    x, rate = decode(source.path, start_s=source.start_s, end_s=start + wanted + MARGIN_S)
     x = resample(x, rate, sample_rate_hz)[: math.ceil(wanted * sample_rate_hz)]
     return conform(x, round(seconds * sample_rate_hz), seconds)
 

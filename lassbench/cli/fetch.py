@@ -81,8 +81,8 @@ def command(
     from lassbench.fetch.remote import staged
     from lassbench.fetch.runner import fetch
 
-    clips = _clips(manifest, list_path)
-    options = _options(given)
+    clips, form = _clips(manifest, list_path)
+    options = _options(given, form)
     with staged(out, work) as (folder, carry):
         summary = fetch(clips, folder, options, checkpoint=carry)
     from lassbench.cli.fetch_options import say
@@ -102,7 +102,7 @@ def _report(out: str, status: bool, export: Path | None) -> None:
         click.echo(f"{export}: {count} clips")
 
 
-def _options(given: dict[str, Any]) -> Any:
+def _options(given: dict[str, Any], form: dict[str, Any]) -> Any:
     from lassbench.cli.fetch_options import options_from, take
     from lassbench.fetch.shards import Shard
 
@@ -113,15 +113,15 @@ def _options(given: dict[str, Any]) -> Any:
         limit=given["limit"],
         scheduler=given["scheduler"],
         shard=Shard.parse(given["shard"]) if given["shard"] else None,
+        **form,
     )
 
 
-def _clips(manifest: str, list_path: Path | None) -> list[Clip]:
+def _clips(manifest: str, list_path: Path | None) -> tuple[list[Clip], dict[str, Any]]:
+    """What to fetch, and the rate and length that it is to have."""
+    from lassbench.fetch.lists import benchmark_clips, read_list
+
     if list_path is not None:
-        from lassbench.fetch.lists import read_list
-
-        return read_list(list_path)
-    from lassbench.corpora.audiocaps import AudioCapsCorpus
-
-    # Captions play no part here, and AudioCaps's files need not be here.
-    return AudioCapsCorpus(manifest=manifest, captions="templated").clips()
+        return read_list(list_path), {}
+    clips, rate, seconds = benchmark_clips(manifest)
+    return clips, {"sample_rate_hz": rate, "seconds": seconds}

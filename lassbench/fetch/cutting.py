@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from io import RawIOBase
 from pathlib import Path
@@ -92,7 +93,8 @@ def decode(
         If it cannot be decoded, with the class that follows from the fault.
     """
     start = clip.start_s if cut else 0.0
-    end = start + (min(seconds, clip.end_s - start) if cut and clip.end_s > start else seconds)
+    # What follows the cut is real sound, so the resampling filter is shown some of it.
+    end = start + _wanted_s(clip, seconds) + audio.MARGIN_S
     try:
         if isinstance(medium, Path):
             return audio.decode(medium, start_s=start, end_s=end)
@@ -101,6 +103,11 @@ def decode(
         return audio_ffmpeg.decode_stream(medium, name, start, end)
     except AudioFault as fault:
         raise failure_of(fault, clip) from fault
+
+
+def _wanted_s(clip: Clip, seconds: float) -> float:
+    """How much of a clip of ``seconds`` its window fills."""
+    return min(seconds, clip.end_s - clip.start_s) if clip.end_s > clip.start_s else seconds
 
 
 def failure_of(fault: AudioFault, clip: Clip) -> SourceFailure:
@@ -123,10 +130,10 @@ def finish(sound: Sound, clip: Clip, *, sample_rate_hz: int, seconds: float) -> 
     SourceFailure
         If it is silent.
     """
-    samples = round(seconds * sample_rate_hz)
-    x = resample(sound.samples, sound.rate, sample_rate_hz)
+    wanted = math.ceil(_wanted_s(clip, seconds) * sample_rate_hz)
+    x = resample(sound.samples, sound.rate, sample_rate_hz)[:wanted]
     try:
-        x = audio.conform(x, samples, seconds)
+        x = audio.conform(x, round(seconds * sample_rate_hz), seconds)
     except AudioFault as fault:
         raise failure_of(fault, clip) from fault
     pcm = audio.to_int16(x)
@@ -139,8 +146,8 @@ def finish(sound: Sound, clip: Clip, *, sample_rate_hz: int, seconds: float) -> 
 
 def _odd(sound: Sound, clip: Clip, seconds: float) -> tuple[str, ...]:
     """What a listener ought to know: a window that the video does not fill."""
-    has_s = sound.samples.size / sound.rate
-    wanted = min(seconds, clip.end_s - clip.start_s) if clip.end_s > clip.start_s else seconds
+    wanted = _wanted_s(clip, seconds)
+    has_s = min(wanted, sound.samples.size / sound.rate)
     flags = []
     allowed = wanted
     if sound.told_s is not None:

@@ -1,4 +1,4 @@
-"""Any list of clips as something to fetch: a CSV of video ids and starts."""
+"""What to fetch: the clips of a benchmark, or any CSV of video ids and starts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from lassbench import manifests
 from lassbench.corpora.base import Row, in_order, read_table
 from lassbench.errors import Fault, FaultsError
 from lassbench.records import CLIP_SECONDS, SPLITS, Clip, Split
@@ -15,6 +16,36 @@ _ID = re.compile(r"[A-Za-z0-9_-]{11}")
 #: Names that lists in use give to these columns.
 _STARTS = ("start_s", "start_time", "start_seconds", "start")
 _ENDS = ("end_s", "end_time", "end_seconds", "end")
+
+
+def benchmark_clips(manifest: str) -> tuple[list[Clip], int, float]:
+    """The clips of a frozen benchmark, and their rate in Hz and length in seconds.
+
+    Without captions, which play no part in fetching and would have to be
+    downloaded.
+
+    Raises
+    ------
+    UsageError
+        If there is no such benchmark.
+    FaultsError
+        If its lists were changed.
+    """
+    benchmark = manifests.open_benchmark(manifest)
+    clips = in_order(
+        Clip(
+            clip_id=row.clip_id,
+            concept=row.concept,
+            split=split,
+            captions=(),
+            tags=row.tags,
+            youtube_id=row.youtube_id,
+            start_s=row.start_s,
+            end_s=row.end_s,
+        )
+        for split, row in benchmark.clips.values()
+    )
+    return clips, benchmark.definition.sample_rate_hz, benchmark.definition.clip_seconds
 
 
 def read_list(path: Path, *, seconds: float = CLIP_SECONDS) -> list[Clip]:

@@ -1,0 +1,114 @@
+"""``build-dataset --corpus audiocaps`` fetches, packs, and says what is gone and why."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from lassbench.benchmarks import building
+from lassbench.benchmarks.sources import load_metadata
+from lassbench.cli import run
+from lassbench.dataset import open_dataset
+from lassbench.definitions import read_definition
+from tests.fetch.site import Site
+from tests.small_metadata import CONCEPTS, SmallMetadata, small_source
+
+
+@pytest.fixture
+def world(site: Site, tmp_path: Path) -> tuple[Site, list[str]]:
+    """A small benchmark whose videos are on the site, and the options that name it."""
+    (tmp_path / "concepts.yaml").write_text(CONCEPTS + "sample_rate_hz: 8000\nclip_seconds: 1.0\n")
+    definition = read_definition(tmp_path / "concepts.yaml")
+    source = small_source(tmp_path / "metadata")
+    building.write(
+        building.build(definition, load_metadata(source, definition)), tmp_path / "small"
+    )
+    for clip in SmallMetadata().clips[:18]:
+        site.add(clip.youtube_id, seconds=42.0)
+    options = ["--corpus", "audiocaps", "--manifest", str(tmp_path / "small")]
+    options += ["--metadata-dir", source.place, "--unverified-metadata"]
+    return site, options
+
+
+def test_fetch_and_pack_in_one_command(
+    world: tuple[Site, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site, options = world
+    names = sorted(site.videos)
+    site.add(names[0], "private")
+    site.add(names[1], "removed")
+    out = tmp_path / "out"
+    command = ["build-dataset", str(out), *options, "--workers", "1", "--clips-per-hour", "0"]
+    assert run(command) == 0
+    told = capsys.readouterr().out
+    assert "16 done, 2 gone" in told
+    assert "16 clips" in told
+    rows = {row["clip_id"]: row for row in csv.DictReader((out / "clips.csv").open())}
+    assert rows[f"Y{names[0]}"]["state"] == "private"
+    assert "Private video" in rows[f"Y{names[0]}"]["reason"]
+    assert rows[f"Y{names[1]}"]["state"] == "removed"
+    census = {row["clip_id"]: row for row in csv.DictReader((out / "census.csv").open())}
+    assert census[f"Y{names[0]}"]["last_attempt"].endswith("Z")
+    dataset = open_dataset(out)
+    assert len(dataset.clips) == 16
+    assert dataset.missing[f"Y{names[1]}"].kind == "removed"
+    before = {path.name: path.read_bytes() for path in (out / "data").iterdir()}
+    description = (out / "dataset.json").read_bytes()
+    # Again: nothing is asked for, nothing changes.
+    site.log.clear()
+    assert run(command) == 0
+    assert not site.log
+    assert {path.name: path.read_bytes() for path in (out / "data").iterdir()} == before
+    assert (out / "dataset.json").read_bytes() == description
+    # The videos as files in a folder give the same samples.
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name in names[2:]:
+        (folder / f"{name}.webm").write_bytes(site.videos[name].data)
+    other = tmp_path / "other"
+    assert run(["build-dataset", str(other), *options, "--audio-dir", str(folder)]) == 0
+    assert open_dataset(other).pcm_sha256 == dataset.pcm_sha256
+    assert not site.log
+
+
+def test_a_fetch_that_was_stopped_packs_nothing(
+    world: tuple[Site, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site, options = world
+    site.mood = lambda _: "bot"
+    out = tmp_path / "out"
+    command = ["build-dataset", str(out), *options, "--workers", "1", "--clips-per-hour", "0"]
+    assert run(command) == 3
+    assert "--cookies" in capsys.readouterr().err
+    assert not (out / "dataset.json").exists()
+    site.mood = lambda _: None
+    assert run(command) == 0
+    assert len(open_dataset(out).clips) == 18
+
+
+def test_fetching_first_and_building_later_is_the_same(
+    world: tuple[Site, list[str]], tmp_path: Path
+) -> None:
+    site, options = world
+    out = tmp_path / "out"
+    listed = [*options[2:4], "--rate", "0"]
+    assert run(["fetch", str(out), *listed]) == 0
+    fetched = {path.name: path.read_bytes() for path in (out / "clips").glob("*.flac")}
+    assert len(fetched) == 18
+    asked = len(site.log)
+    command = ["build-dataset", str(out), *options, "--workers", "1", "--clips-per-hour", "0"]
+    assert run(command) == 0
+    assert len(open_dataset(out).clips) == 18
+    assert len(site.log) == asked
+    # What was fetched is what is packed, byte for byte.
+    assert {path.name: path.read_bytes() for path in (out / "clips").glob("*.flac")} == fetched
+
+
+def test_options_that_fetch_nothing_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["build-dataset", str(tmp_path / "out"), "--proxy", "http://x"]) == 2
+    assert "nothing is fetched" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
