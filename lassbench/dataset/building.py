@@ -130,6 +130,8 @@ def _check_same_build(out: Path, settings: Mapping[str, Any]) -> None:
         different = sorted(
             key for key in {*before, *settings} if before.get(key) != settings.get(key)
         )
+        if "corpus" in different:
+            different = ["corpus"]
         raise UsageError(
             "the folder holds a dataset that was built with other settings",
             where=out,

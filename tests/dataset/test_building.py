@@ -19,6 +19,7 @@ import soundfile as sf
 
 from lassbench import audio, files
 from lassbench.corpora.folder import FolderCorpus
+from lassbench.corpora.synthetic import SyntheticCorpus
 from lassbench.dataset import build, building, open_dataset, packing
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.files import folder_lock
@@ -51,6 +52,21 @@ def test_two_processes_give_the_bytes_of_one(
     corpus: FolderCorpus, built: Path, tmp_path: Path
 ) -> None:
     with open_executor(2) as executor:
+        build(corpus, tmp_path / "out", executor=executor)
+    assert tree(tmp_path / "out") == tree(built)
+
+
+def test_a_dask_cluster_gives_the_same_bytes(
+    corpus: FolderCorpus, built: Path, tmp_path: Path
+) -> None:
+    from dask.distributed import LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+        ) as cluster,
+        open_executor(scheduler=cluster.scheduler_address) as executor,
+    ):
         build(corpus, tmp_path / "out", executor=executor)
     assert tree(tmp_path / "out") == tree(built)
 
@@ -229,6 +245,14 @@ def test_other_settings_are_refused_and_change_nothing(corpus: FolderCorpus, bui
     assert "expected: clip_seconds 0.5" in str(caught.value)
     assert "got:      clip_seconds 1.0" in str(caught.value)
     assert tree(built) == before
+
+
+def test_another_corpus_is_refused_in_one_word(built: Path) -> None:
+    other = SyntheticCorpus(clips_per_concept=(1, 0, 0), sample_rate_hz=RATE, seconds=SECONDS)
+    with pytest.raises(
+        UsageError, match=r"expected: corpus source0\n  got:      corpus synthetic\n"
+    ):
+        build(other, built)
 
 
 def test_a_folder_with_other_things_in_it_is_refused(corpus: FolderCorpus, tmp_path: Path) -> None:
