@@ -167,10 +167,10 @@ _PATTERNS_CROWD = (
     "{group} {applauds} {how?} {where?}",
     "{group} {applauds} {course}",
     "{group} {clapping} {how?} {where?}",
-    "{group} is {clapping} {course?} {where?}",
+    "{group} is {clapping} {where?} {course?}",
     "{applause} {that?} {where?}",
     "{applause} from {group} {where?}",
-    "{hands} {clap} {course?} {where?}",
+    "{hands} {clap} {where?} {course?}",
     "{applause} {that}",
     "{group} {gives} {where?}",
 )
