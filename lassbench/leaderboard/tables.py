@@ -48,12 +48,16 @@ Content = str | int | Size | Value
 
 @dataclass(frozen=True)
 class Table:
-    """Cells of a table: text, whole numbers, sizes or values; notes stand beneath it."""
+    """Cells of a table: text, whole numbers, sizes or values; notes stand beneath it.
+
+    ``digits`` are the decimals of values where people read them.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Content]]
     notes: Sequence[str]
+    digits: int = 2
 
 
 def rank_text(figure: Figure) -> str:
@@ -180,7 +184,7 @@ def reported_table(reported: Reported) -> Table:
     ]
     notes = [f"{name}: {meaning}" for name, meaning in reported.metrics.items()]
     notes += [f"Source: {reported.source_title}, {reported.source_url}", reported.notes]
-    return Table(reported.title, columns, rows, [note for note in notes if note])
+    return Table(reported.title, columns, rows, [note for note in notes if note], digits=3)
 
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
@@ -194,7 +198,7 @@ _LATEX = {
 }
 
 
-def _plain(value: Value, digits: int = 2) -> str:
+def _plain(value: Value, digits: int) -> str:
     if value.mean is None:
         return DASH
     mean = f"{value.mean:.{digits}f}"
@@ -213,7 +217,7 @@ def to_markdown(table: Table) -> str:
         if isinstance(cell, Size):
             return count_text(cell.parameters)
         if isinstance(cell, Value):
-            text = escape(_plain(cell))
+            text = escape(_plain(cell, table.digits))
             return f"**{text}**" if cell.best and cell.mean is not None else text
         return escape(str(cell))
 
@@ -224,7 +228,8 @@ def to_markdown(table: Table) -> str:
         lines.append("| " + " | ".join("---:" if right else "---" for right in numeric) + " |")
         lines += ["| " + " | ".join(shown(cell) for cell in row) + " |" for row in table.rows]
         lines.append("")
-    return "\n".join([*lines, *(f"{escape(note)}  " for note in table.notes)]) + "\n"
+    notes = (f"{line}  " for note in table.notes for line in escape(note).split("\n"))
+    return "\n".join([*lines, *notes]) + "\n"
 
 
 def _numeric(table: Table, index: int) -> bool:
@@ -243,10 +248,12 @@ def to_latex(table: Table) -> str:
             return escape(text) if text != DASH else "--"
         if cell.mean is None:
             return "--"
-        mean = f"\\textbf{{{cell.mean:.2f}}}" if cell.best else f"{cell.mean:.2f}"
+        mean = f"{cell.mean:.{table.digits}f}"
+        mean = f"\\textbf{{{mean}}}" if cell.best else mean
         if cell.low is None or cell.high is None:
             return mean
-        return f"{mean} {{\\scriptsize [{cell.low:.2f}, {cell.high:.2f}]}}"
+        low, high = f"{cell.low:.{table.digits}f}", f"{cell.high:.{table.digits}f}"
+        return f"{mean} {{\\scriptsize [{low}, {high}]}}"
 
     numeric = [_numeric(table, index) for index in range(len(table.columns))]
     lines = ["% needs \\usepackage{booktabs}", f"% {' '.join(table.title.split())}"]
