@@ -213,21 +213,43 @@ def _scratch_shape(config: ScratchConfig, vocabulary: int, max_tokens: int) -> d
 
 
 def learn_wordpiece(captions: Iterable[str], vocabulary: int) -> Any:
-    """A lower-casing WordPiece tokenizer of at most ``vocabulary`` pieces.
+    """A lower-casing WordPiece tokenizer of about ``vocabulary`` pieces.
 
-    The same captions give the same tokenizer: they are counted sorted and in
-    one thread.
+    The same captions give the same tokenizer in every process.  Left to itself
+    the trainer numbers the single characters in the order of a hash table and
+    breaks ties between equally frequent pairs by those numbers; so it is given
+    the characters, sorted, as if they were special, and the result is rebuilt
+    with only the special tokens special.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, models, trainers
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    lines = sorted(captions)
+    learner = _uncased(Tokenizer(models.WordPiece(unk_token="[UNK]")))
+    words = (
+        word
+        for line in lines
+        for word, _ in learner.pre_tokenizer.pre_tokenize_str(
+            learner.normalizer.normalize_str(line)
+        )
+    )
+    letters = sorted({letter for word in words for letter in word})
+    alphabet = [*letters, *(f"##{letter}" for letter in letters)]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=max(vocabulary, len(_SPECIAL) + len(alphabet)),
+        special_tokens=[*_SPECIAL, *alphabet],
+        show_progress=False,
+    )
+    learner.train_from_iterator(lines, trainer)
+    pieces = learner.get_vocab(with_added_tokens=True)
+    return _uncased(Tokenizer(models.WordPiece(vocab=pieces, unk_token="[UNK]")))
+
+
+def _uncased(tokenizer: Any) -> Any:
+    from tokenizers import normalizers, pre_tokenizers
+
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=vocabulary, special_tokens=list(_SPECIAL), show_progress=False
-    )
-    tokenizer.train_from_iterator(sorted(captions), trainer)
     return tokenizer
 
 
