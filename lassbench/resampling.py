@@ -12,7 +12,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import fft, special
 
@@ -38,7 +37,9 @@ class _Plan:
     """How a signal is cut for one ratio: in units of ``orig`` samples in, ``new`` out.
 
     Blocks of ``size_in`` samples give ``size_out`` each, of which ``hop_out``
-    beginning at ``valid`` are not touched by the cut (overlap-save).
+    beginning at ``valid`` are not touched by the cut (overlap-save).  ``gains``
+    has the filter's gain of bins 0 ... B, twice each, for real and imaginary part;
+    ``gains_below`` that of bins -B ... -1.
     """
 
     orig: int
@@ -48,7 +49,8 @@ class _Plan:
     hop_in: int
     hop_out: int
     valid: int
-    response: NDArray[np.float64]
+    gains: NDArray[np.float64]
+    gains_below: NDArray[np.float64]
 
 
 def resample(x: NDArray[np.floating], from_hz: int, to_hz: int) -> NDArray[np.float32]:
@@ -79,18 +81,29 @@ def resample(x: NDArray[np.floating], from_hz: int, to_hz: int) -> NDArray[np.fl
     first = lead * plan.new - plan.valid
     length = -(-x.size * plan.new // plan.orig)
     blocks = -(-(first + length) // plan.hop_out)
-    padded = np.zeros((blocks - 1) * plan.hop_in + plan.size_in)
-    at = lead * plan.orig
-    taken = min(x.size, padded.size - at)
-    padded[at : at + taken] = x[:taken]
     y = np.empty((blocks, plan.hop_out), dtype=np.float32)
-    cut = sliding_window_view(padded, plan.size_in)[:: plan.hop_in]
     for start in range(0, blocks, _BLOCKS_AT_ONCE):
-        rows = slice(start, start + _BLOCKS_AT_ONCE)
-        pairs = _filter(cut[rows], plan)[:, plan.valid : plan.valid + plan.hop_out]
-        y[rows][0::2] = pairs.real
-        y[rows][1::2] = pairs.imag[: len(y[rows]) // 2]
+        rows = y[start : start + _BLOCKS_AT_ONCE]
+        pairs = np.empty((-(-len(rows) // 2), plan.size_in), dtype=np.complex128)
+        for number in range(2 * len(pairs)):
+            part = pairs.imag if number % 2 else pairs.real
+            begin = (start + number) * plan.hop_in - lead * plan.orig
+            _take(x, begin, part[number // 2])
+        filtered = _filter(pairs, plan)[:, plan.valid : plan.valid + plan.hop_out]
+        rows[0::2] = filtered.real
+        rows[1::2] = filtered.imag[: len(rows) // 2]
     return y.reshape(-1)[first : first + length]
+
+
+def _take(x: NDArray[np.floating], begin: int, block: NDArray[np.float64]) -> None:
+    """Fill ``block`` with ``x`` from ``begin`` on; before and after ``x`` there is silence."""
+    start, stop = max(begin, 0), min(begin + block.size, x.size)
+    if stop <= start:
+        block[:] = 0.0
+        return
+    block[: start - begin] = 0.0
+    block[start - begin : stop - begin] = x[start:stop]
+    block[stop - begin :] = 0.0
 
 
 @functools.lru_cache(maxsize=16)
@@ -99,6 +112,7 @@ def _plan(orig: int, new: int) -> _Plan:
     overlap = -(-(2 * reach + 1) // orig)
     least = max(_LEAST_BLOCK, 6 * overlap * orig)
     units = int(fft.next_fast_len(-(-least // orig), real=True))
+    gains = np.repeat(_response(orig, new, units * orig), 2)
     return _Plan(
         orig=orig,
         new=new,
@@ -107,29 +121,33 @@ def _plan(orig: int, new: int) -> _Plan:
         hop_in=(units - overlap) * orig,
         hop_out=(units - overlap) * new,
         valid=-(-reach * new // orig),
-        response=_response(orig, new, units * orig),
+        gains=gains,
+        gains_below=np.ascontiguousarray(gains[:1:-1]),
     )
 
 
-def _filter(blocks: NDArray[np.float64], plan: _Plan) -> NDArray[np.complex128]:
-    """Each row of ``(n, size_in)`` filtered and at the new rate: ``(ceil(n / 2), size_out)``.
+def _filter(pairs: NDArray[np.complex128], plan: _Plan) -> NDArray[np.complex128]:
+    """Each row of ``(n, size_in)`` filtered and at the new rate: ``(n, size_out)``.
 
-    Two rows go through one complex transform, the second as the imaginary part:
-    the filter is real and even, so it keeps them apart, and the sizes that 44.1
-    kHz asks for hold a factor 49, which complex transforms are quicker at.
+    A row is two blocks of the signal, the second as the imaginary part: the
+    filter is real and even, so it keeps them apart, and the sizes that 44.1 kHz
+    asks for hold a factor 49, which complex transforms are quicker at.
+    Overwrites ``pairs``.
     """
-    pairs = np.zeros((-(-len(blocks) // 2), plan.size_in), dtype=np.complex128)
-    pairs.real = blocks[0::2]
-    pairs.imag[: len(blocks) // 2] = blocks[1::2]
     spectra = fft.fft(pairs, axis=-1, overwrite_x=True)
     # Bins -B ... B at both rates: beyond half the old rate the spectrum repeats
-    # itself, beyond half the new one it is aliased back, as sampling does.
-    gain = plan.response
-    beyond = len(gain) - 1
-    resampled = np.zeros((len(pairs), plan.size_out), dtype=np.complex128)
-    np.multiply(spectra[:, : beyond + 1], gain, out=resampled[:, : beyond + 1])
-    resampled[:, -beyond:] += spectra[:, -beyond:] * gain[:0:-1]
-    return np.asarray(fft.ifft(resampled, axis=-1, overwrite_x=True))
+    # itself, beyond half the new one it is aliased back, as sampling does.  The
+    # gains are real, so they multiply real and imaginary parts as they lie.
+    gains = plan.gains
+    beyond = gains.size - 2
+    parts = spectra.view(np.float64)
+    resampled = np.zeros((len(parts), 2 * plan.size_out))
+    np.multiply(parts[:, : gains.size], gains, out=resampled[:, : gains.size])
+    below = parts[:, -beyond:]
+    below *= plan.gains_below
+    resampled[:, -beyond:] += below
+    both = resampled.view(np.complex128)
+    return np.asarray(fft.ifft(both, axis=-1, overwrite_x=True))
 
 
 def _reach(orig: int, new: int) -> int:
