@@ -106,10 +106,13 @@ def _export_one(
         _track(folder, suite, query, name="target", samples=rendered.target, top=top),
     ]
     for prediction in predictions:
-        if query.query_id in prediction.paths:
+        # A system that reads nothing hands back the mixture, which is there already.
+        if prediction.system.card.query_type != "none" and query.query_id in prediction.paths:
             slug = entry_path(root, suite.name, prediction.system.card.name).stem
             samples = prediction.load(query.query_id)
-            tracks.append(_track(folder, suite, query, name=slug, samples=samples, top=top))
+            tracks.append(
+                _track(folder, suite, query, name=slug, samples=samples, top=top, estimate=True)
+            )
     meta = suite.query_meta(query.query_id)
     clips = suite.dataset.clips if suite.dataset is not None else {}
     attributions = (clips[c].attribution for c in (meta.target_id, meta.noise_id) if c in clips)
@@ -124,19 +127,28 @@ def _export_one(
 
 
 def _track(
-    folder: Path, suite: Suite, query: Query, *, name: str, samples: Samples, top: float
+    folder: Path,
+    suite: Suite,
+    query: Query,
+    *,
+    name: str,
+    samples: Samples,
+    top: float,
+    estimate: bool = False,
 ) -> Track:
     # Estimates may exceed full scale, and clipping them would be heard as theirs.
     peak = float(np.abs(samples).max(initial=0.0))
     playable = samples / np.float32(peak) if peak > 1.0 else samples
     place = folder / query.query_id
-    files.write_bytes(place / f"{name}.flac", audio.encode_flac(playable, suite.sample_rate_hz))
-    _draw(place / f"{name}.png", samples, top)
+    # A system may be called "target": its files must not take the target's place.
+    stem = f"estimate-{name}" if estimate else name
+    files.write_bytes(place / f"{stem}.flac", audio.encode_flac(playable, suite.sample_rate_hz))
+    _draw(place / f"{stem}.png", samples, top)
     return Track(
-        role=name if name in ("mixture", "target") else "estimate",  # type: ignore[arg-type]
-        system="" if name in ("mixture", "target") else name,
-        audio=f"{query.query_id}/{name}.flac",
-        spectrogram=f"{query.query_id}/{name}.png",
+        role="estimate" if estimate else name,  # type: ignore[arg-type]  # mixture or target
+        system=name if estimate else "",
+        audio=f"{query.query_id}/{stem}.flac",
+        spectrogram=f"{query.query_id}/{stem}.png",
     )
 
 

@@ -36,7 +36,7 @@ _NAME_REFUSED = set('<>"`|\\{}$^~')
 _COMBINING_RUN = 3
 # Device names that Windows does not allow as a file name, and names of the
 # site's own pages.
-_RESERVED = {"con", "prn", "aux", "nul", "index", "mixture-reference"} | {
+_RESERVED = {"con", "prn", "aux", "nul", "index"} | {
     f"{port}{digit}" for port in ("com", "lpt") for digit in range(1, 10)
 }
 
