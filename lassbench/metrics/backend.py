@@ -41,6 +41,26 @@ def name() -> str:
     return "scipy" if kernels() is None else "numba"
 
 
+def pack(
+    signal: NDArray[np.floating[Any]], starts: range, width: int, out: NDArray[np.complex128]
+) -> None:
+    """Windows 2k and 2k+1 of the signal as real and imaginary parts of row k of ``out``.
+
+    ``starts`` says where the windows of ``width`` samples begin; what lies
+    behind the signal's end, and the rest of each row, is zero.
+    """
+    compiled: Any = kernels()
+    if compiled is not None:
+        size = (starts.start, starts.step, width, len(starts))
+        compiled.pack(signal, *size, out.view(np.float64))
+        return
+    out[...] = 0.0
+    for number, start in enumerate(starts):
+        window = signal[start : start + width]
+        half = out.imag if number % 2 else out.real
+        half[number // 2, : window.size] = window
+
+
 def accumulate(
     a: NDArray[np.complex128], b: NDArray[np.complex128], total: NDArray[np.complex128]
 ) -> None:

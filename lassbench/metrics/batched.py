@@ -28,7 +28,7 @@ from lassbench.metrics.bss_eval import ILL_CONDITIONED, TAPS, BssEval, Energies
 from lassbench.metrics.bss_eval import bss_eval as score_one
 from lassbench.metrics.correlations import FFT_SIZE
 from lassbench.metrics.projection import SMALLEST_PIVOT, Gram
-from lassbench.metrics.signals import LARGEST_ENERGY, SMALLEST_ENERGY
+from lassbench.metrics.signals import LARGEST, SMALLEST
 
 #: Queries at a time: about 3 GB of GPU memory for 10 s at 32 kHz.
 BATCH = 64
@@ -98,9 +98,9 @@ def _batch(
     usable, (s1, s2, e) = _stacked(signals, device)
     total = (e * e).sum(1)
     r11, r12, r22, d = _correlations(s1, s2, e, taps)
-    audible = (r11[:, 0] >= SMALLEST_ENERGY) & (r22[:, 0] >= SMALLEST_ENERGY)
-    finite = torch.isfinite(total) & (total >= SMALLEST_ENERGY) & (total <= LARGEST_ENERGY)
-    usable &= (audible & finite & torch.isfinite(d).all(1)).cpu().numpy()
+    for signal in (s1, s2, e):
+        peak = signal.abs().amax(1)
+        usable &= ((peak >= SMALLEST) & (peak <= LARGEST)).cpu().numpy()
     rows = torch.from_numpy(np.flatnonzero(usable)).to(device)
     z, pivots = _coordinates(r11[rows], r12[rows], r22[rows], d[rows])
     squares = z * z

@@ -108,7 +108,7 @@ from lassbench.metrics.projection import (
     coordinates,
 )
 from lassbench.metrics.ratios import CEILING_DB, decibels
-from lassbench.metrics.signals import SMALLEST_ENERGY, Samples, check_length, energy, measured
+from lassbench.metrics.signals import Samples, check_length, checked, energy, is_silent
 
 Floats = NDArray[np.float64]
 
@@ -282,18 +282,15 @@ class References:
 
     def score_many(self, estimates: Iterable[ArrayLike]) -> list[BssEval]:
         """Scores of several estimates (of several systems, say), cheaper than one by one."""
-        signals, totals = [], []
-        for estimate in estimates:
-            signal, total = measured(estimate, where="estimate")
+        signals = [checked(estimate, where="estimate") for estimate in estimates]
+        for signal in signals:
             check_length(signal, self.samples, where="estimate")
-            signals.append(signal)
-            totals.append(total)
-        audible = [index for index, total in enumerate(totals) if total >= SMALLEST_ENERGY]
         scores = [_SILENT] * len(signals)
+        audible = [index for index, signal in enumerate(signals) if not is_silent(signal)]
         if audible:
             rhs = np.stack([self._correlate(signals[index]) for index in audible])
             for index, d, z in zip(audible, rhs, self._coordinates(rhs), strict=True):
-                scores[index] = self._energies(signals[index], totals[index], d, z).scores()
+                scores[index] = self._energies(signals[index], d, z).scores()
         return scores
 
     def mixture(self, *, gains: tuple[float, float] = (1.0, 1.0)) -> BssEval:
@@ -350,10 +347,9 @@ class References:
         taps = self._gram.taps
         return energy(z[:taps]), energy(z[taps:])
 
-    def _energies(self, e: Samples, total: float, d: Floats, z: Floats) -> Energies:
-        """The parts of e with |e|^2 = ``total``, V'e = d and coordinates z."""
-        target, interference = self._split(z)
-        parts = Energies.of(total, target, interference)
+    def _energies(self, e: Samples, d: Floats, z: Floats) -> Energies:
+        """The parts of e, whose correlations are d and whose coordinates are z."""
+        parts = Energies.of(energy(e), *self._split(z))
         if self._is_unsettled(parts, d):
             return self._by_filters(e, parts, d)
         if parts.precise:

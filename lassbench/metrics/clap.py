@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassbench.errors import LassbenchError
-from lassbench.metrics.signals import SMALLEST_ENERGY, measured
+from lassbench.metrics.signals import checked, is_silent
 from lassbench.resampling import resample
 
 #: Identifier of the definition; a result also carries the model's name.
@@ -147,7 +147,7 @@ class ClapModel:
         for word, estimate, mixture in zip(words, estimates, mixtures, strict=True):
             if id(mixture) not in heard:
                 heard[id(mixture)] = self._embed(mixture, sample_rate_hz)
-            silent = measured(estimate, where="estimate")[1] < SMALLEST_ENERGY
+            silent = is_silent(checked(estimate, where="estimate"))
             cosine = SILENT if silent else float(self._embed(estimate, sample_rate_hz) @ word)
             scores.append(ClapScore(cosine, float(heard[id(mixture)] @ word)))
         return scores
@@ -156,7 +156,7 @@ class ClapModel:
         """The unit vector of one sound: the direction of the mean over its windows."""
         import torch
 
-        signal, _ = measured(sound, where="sound for CLAP")
+        signal = checked(sound, where="sound for CLAP")
         signal = resample(signal, sample_rate_hz, self.sample_rate_hz)
         windows = np.array_split(signal, math.ceil(signal.size / self._extractor.nb_max_samples))
         features = [
@@ -172,7 +172,8 @@ class ClapModel:
                     is_longer=longer,
                 )
             )
-        return _normalised(vectors.mean(axis=0, keepdims=True))[0]
+        mean: NDArray[np.float64] = _normalised(vectors.mean(axis=0, keepdims=True))[0]
+        return mean
 
 
 def _load(name: str) -> tuple[Any, Any, Any]:

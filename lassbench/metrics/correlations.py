@@ -35,12 +35,11 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from lassbench.errors import LassbenchError
 from lassbench.metrics import backend
-from lassbench.metrics.signals import Samples, measured_reference
+from lassbench.metrics.signals import Samples, checked_reference
 
 Floats = NDArray[np.float64]
 Spectra = NDArray[np.complex128]
@@ -59,26 +58,30 @@ class _Buffers:
     FFT takes to fill it, so a source's arrays pass on to the next source.
     """
 
-    #: Arrays of one shape, and shapes, that are kept.
-    PER_SHAPE, SHAPES = 4, 6
+    #: Bytes of unused arrays that are kept.
+    LIMIT = 64 << 20
 
     def __init__(self) -> None:
         self._free: dict[tuple[int, ...], list[Spectra]] = {}
+        self._bytes = 0
 
     def take(self, *shape: int) -> Spectra:
         """An array of this shape with anything in it."""
         try:
-            return self._free[shape].pop()
+            array = self._free[shape].pop()
         except (KeyError, IndexError):
             return np.empty(shape, dtype=np.complex128)
+        self._bytes -= array.nbytes
+        return array
 
     def give(self, array: Spectra) -> None:
         """``array`` may be used by others from now on."""
-        if array.shape not in self._free and len(self._free) >= self.SHAPES:
+        if self._bytes + array.nbytes > self.LIMIT:
             self._free.clear()
-        free = self._free.setdefault(array.shape, [])
-        if len(free) < self.PER_SHAPE:
-            free.append(array)
+            self._bytes = 0
+        if array.nbytes <= self.LIMIT:
+            self._free.setdefault(array.shape, []).append(array)
+            self._bytes += array.nbytes
 
 
 _buffers = _Buffers()
@@ -104,43 +107,35 @@ class Source:
     ------
     LassbenchError
         If the signal is silent or no signal
-        (:func:`~lassbench.metrics.signals.measured_reference`).
+        (:func:`~lassbench.metrics.signals.checked_reference`).
     """
 
     def __init__(self, samples: ArrayLike, *, taps: int = 512, where: str = "reference") -> None:
         if taps < 1:
             raise LassbenchError("there must be at least one tap", where="taps", got=f"{taps}")
-        self.samples, self.energy = measured_reference(samples, where=where)
+        self.samples = checked_reference(samples, where=where)
         self.taps = taps
-        self._clear()
+        self._prepare()
 
-    def _clear(self) -> None:
+    def _prepare(self) -> None:
+        reach = self.taps - 1
+        whole = _power_of_two(self.samples.size + reach)
+        #: FFT points: ``FFT_SIZE``, less for a short signal, more for very many taps.
+        self.size = min(whole, max(FFT_SIZE, _power_of_two(8 * reach)))
+        #: Samples of the signal in one block.
+        self.block = self.size - reach
+        #: Blocks of the signal, the last one zero-padded.
+        self.count = -(-self.samples.size // self.block)
         self._blocks: Spectra | None = None
         self._borders: tuple[Spectra, Spectra] | None = None
         self._autocorrelation: Floats | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"samples": self.samples, "energy": self.energy, "taps": self.taps}
+        return {"samples": self.samples, "taps": self.taps}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._clear()
-
-    @property
-    def size(self) -> int:
-        """FFT points: ``FFT_SIZE``, less for a short signal, more for very many taps."""
-        reach = self.taps - 1
-        return min(_power_of_two(self.samples.size + reach), _power_of_two(8 * reach, FFT_SIZE))
-
-    @property
-    def block(self) -> int:
-        """Samples of the signal in one block."""
-        return self.size - (self.taps - 1)
-
-    @property
-    def count(self) -> int:
-        """Blocks of the signal, the last one zero-padded."""
-        return -(-self.samples.size // self.block)
+        self._prepare()
 
     def blocks(self) -> Spectra:
         """Spectra of the zero-padded blocks, two a row: (pairs, size).
@@ -229,28 +224,12 @@ def _lags(a: Spectra, b: Spectra) -> Floats:
 
 
 def _transform(signal: Samples, starts: range, width: int, out: Spectra) -> Spectra:
-    """Spectra of zero-padded windows of the signal, windows 2k and 2k+1 in row k as u + i v.
-
-    ``starts`` says where the windows of ``width`` samples begin; what lies
-    behind the signal's end is zero.  ``out``, (pairs, size), is overwritten.
-    """
-    out[:, width:] = 0.0
-    halves = out.real[:, :width], out.imag[:, :width]
-    if len(starts) % 2:
-        halves[1][-1] = 0.0
-    inside = [start for start in starts if start + width <= signal.size]
-    if inside:
-        windows = sliding_window_view(signal[starts[0] :], width)[:: starts.step][: len(inside)]
-        halves[0][: -(-len(inside) // 2)] = windows[0::2]
-        halves[1][: len(inside) // 2] = windows[1::2]
-    for number in range(len(inside), len(starts)):
-        rest = signal[starts[number] : starts[number] + width]
-        row = halves[number % 2][number // 2]
-        row[: rest.size], row[rest.size :] = rest, 0.0
+    """Spectra of the signal's windows (:func:`backend.pack`), written over ``out``."""
+    backend.pack(signal, starts, width, out)
     spectra: Spectra = scipy.fft.fft(out, overwrite_x=True)
     return spectra
 
 
-def _power_of_two(at_least: int, minimum: int = 1) -> int:
-    """The smallest power of two that is neither less than ``at_least`` nor than ``minimum``."""
-    return max(minimum, 1 << max(0, at_least - 1).bit_length())
+def _power_of_two(at_least: int) -> int:
+    """The smallest power of two that is not less than ``at_least``."""
+    return 1 << max(0, at_least - 1).bit_length()

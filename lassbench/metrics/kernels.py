@@ -1,6 +1,7 @@
 """The inner loops of BSS Eval, compiled by numba.
 
-``accumulate`` sums products of block spectra (:mod:`lassbench.metrics.correlations`).
+``pack`` cuts a signal into windows and ``accumulate`` sums products of their
+spectra, for :mod:`lassbench.metrics.correlations`.
 ``target_columns`` and ``interference_columns`` are the Schur recursion that
 :mod:`lassbench.metrics.projection` explains; the names here are the names there.
 
@@ -34,6 +35,31 @@ def _compiled(function: F) -> F:
     except RuntimeError:
         # "cannot cache function: no locator available for file ..."
         return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
+
+
+@_compiled
+def pack(  # noqa: PLR0917 - numba compiles positional arguments
+    signal: NDArray[np.floating[Any]], first: int, step: int, width: int, count: int, out: Floats
+) -> None:
+    """Windows 2k and 2k+1 of the signal as real and imaginary parts of row k.
+
+    Window j holds ``width`` samples from ``first + j * step`` on, zeros where
+    the signal has ended; ``out`` (rows, 2 * bins), bins >= width, is overwritten.
+    """
+    for row in range(out.shape[0]):
+        even = first + 2 * row * step
+        odd = even + step
+        here = min(max(signal.size - even, 0), width)
+        both = min(max(signal.size - odd, 0), width) if 2 * row + 1 < count else 0
+        into = out[row]
+        u, v = signal[even : even + both], signal[odd : odd + both]
+        for i in range(both):
+            into[2 * i] = u[i]
+            into[2 * i + 1] = v[i]
+        for i in range(both, here):
+            into[2 * i] = signal[even + i]
+            into[2 * i + 1] = 0.0
+        into[2 * here :] = 0.0
 
 
 @_compiled
@@ -72,7 +98,7 @@ def _rotate(b: Floats, f: Floats, kappa: float) -> None:
 
 
 @_compiled
-def target_columns(  # noqa: PLR0917 - numba compiles positional arguments
+def target_columns(  # noqa: PLR0917 - as above
     b1: Floats, f1: Floats, b2: Floats, f2: Floats, schur: Floats, rhs: Floats
 ) -> float:
     """Columns 0 to taps-1 of L, each used for the elimination as soon as it is known.

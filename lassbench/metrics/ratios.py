@@ -25,12 +25,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lassbench.metrics.signals import (
-    SMALLEST_ENERGY,
     Samples,
     check_length,
+    checked,
+    checked_reference,
     energy,
-    measured,
-    measured_reference,
+    is_silent,
     product,
 )
 
@@ -69,10 +69,10 @@ def snr(*, reference: ArrayLike, estimate: ArrayLike) -> float:
     LassbenchError
         For a silent reference, unequal lengths, NaN or infinity.
     """
-    s, power, e, audible = _pair(reference, estimate)
-    if not audible:
+    s, e = _pair(reference, estimate)
+    if is_silent(e):
         return -math.inf
-    return decibels(power, energy(np.subtract(s, e, dtype=np.float64)))
+    return decibels(energy(s), energy(np.subtract(s, e, dtype=np.float64)))
 
 
 def si_sdr(*, reference: ArrayLike, estimate: ArrayLike) -> float:
@@ -87,8 +87,8 @@ def si_sdr(*, reference: ArrayLike, estimate: ArrayLike) -> float:
     LassbenchError
         For a silent reference, unequal lengths, NaN or infinity.
     """
-    s, power, e, _ = _pair(reference, estimate)
-    scaled = np.multiply(product(e, s) / power, s, dtype=np.float64)
+    s, e = _pair(reference, estimate)
+    scaled = np.multiply(product(e, s) / energy(s), s, dtype=np.float64)
     return decibels(energy(scaled), energy(e - scaled))
 
 
@@ -103,13 +103,13 @@ def level_db(samples: ArrayLike) -> float:
     LassbenchError
         For no samples, NaN or infinity.
     """
-    x, power = measured(samples, where="signal")
-    return 10.0 * math.log10(power / x.size) if power >= SMALLEST_ENERGY else -math.inf
+    x = checked(samples, where="signal")
+    return -math.inf if is_silent(x) else 10.0 * math.log10(energy(x) / x.size)
 
 
-def _pair(reference: ArrayLike, estimate: ArrayLike) -> tuple[Samples, float, Samples, bool]:
-    """The reference, its energy, the estimate, and whether the estimate is audible."""
-    s, power = measured_reference(reference, where="reference")
-    e, heard = measured(estimate, where="estimate")
+def _pair(reference: ArrayLike, estimate: ArrayLike) -> tuple[Samples, Samples]:
+    """Both as signals of one length; the reference is not silent."""
+    s = checked_reference(reference, where="reference")
+    e = checked(estimate, where="estimate")
     check_length(e, s.size, where="estimate")
-    return s, power, e, heard >= SMALLEST_ENERGY
+    return s, e

@@ -12,15 +12,17 @@ from lassbench.errors import LassbenchError
 #: float32 or float64, shape (n,).
 Samples = NDArray[np.floating[Any]]
 
-#: Energies outside this range are lost to float64's own: below it a signal
+#: Peaks outside this range leave float64's own when squared: below it a signal
 #: counts as silent, above it the signal is refused.
-SMALLEST_ENERGY, LARGEST_ENERGY = 1e-250, 1e250
+SMALLEST, LARGEST = 1e-120, 1e120
+#: The energy of a signal that counts as silent is below this.
+SMALLEST_ENERGY = SMALLEST**2
 #: Samples whose squares are summed before the sums are summed.
 _ROW = 1024
 
 
-def measured(samples: ArrayLike, *, where: str) -> tuple[Samples, float]:
-    """``samples`` as a contiguous array of shape (n,), n >= 1, and its energy.
+def checked(samples: ArrayLike, *, where: str) -> Samples:
+    """``samples`` as a contiguous array of shape (n,), n >= 1, of finite numbers.
 
     float32 stays float32, which saves memory and loses nothing (every sum over
     samples here is one of float64); anything else becomes float64.  The
@@ -29,8 +31,8 @@ def measured(samples: ArrayLike, *, where: str) -> tuple[Samples, float]:
     Raises
     ------
     LassbenchError
-        For another shape or type, no samples, NaN, infinity, or values whose
-        energy leaves float64's range.
+        For another shape or type, no samples, NaN, infinity, or numbers beyond
+        :data:`LARGEST`.
     """
     given = np.asarray(samples)
     if given.ndim != 1 or given.size == 0 or given.dtype.kind not in "fiub":
@@ -43,31 +45,28 @@ def measured(samples: ArrayLike, *, where: str) -> tuple[Samples, float]:
         )
     kept = np.float32 if given.dtype == np.float32 else np.float64
     signal: Samples = np.ascontiguousarray(given, dtype=kept)
-    power = energy(signal)
-    if not power <= LARGEST_ENERGY:
-        bad = np.flatnonzero(~np.isfinite(signal))
+    if not peak(signal) <= LARGEST:
+        bad = np.flatnonzero(~(np.abs(signal) <= LARGEST))
         raise LassbenchError(
             "the signal has samples that no metric is defined for",
             where=where,
             expected="finite numbers whose squares can be summed",
-            got=f"{signal[bad[0]]} at sample {bad[0]}, {bad.size} such samples in all"
-            if bad.size
-            else f"samples up to {np.abs(signal).max():.3g}",
+            got=f"{signal[bad[0]]} at sample {bad[0]}, {bad.size} such samples in all",
             fix="look for a division by zero or an overflow in the system",
         )
-    return signal, power
+    return signal
 
 
-def measured_reference(samples: ArrayLike, *, where: str) -> tuple[Samples, float]:
-    """As :func:`measured`, of a signal that must not be silent.
+def checked_reference(samples: ArrayLike, *, where: str) -> Samples:
+    """As :func:`checked`, of a signal that must not be silent.
 
     Raises
     ------
     LassbenchError
-        As :func:`measured`, and for silence.
+        As :func:`checked`, and for silence.
     """
-    signal, power = measured(samples, where=where)
-    if power < SMALLEST_ENERGY:
+    signal = checked(samples, where=where)
+    if is_silent(signal):
         raise LassbenchError(
             "the reference is silent, so nothing can be measured against it",
             where=where,
@@ -75,7 +74,17 @@ def measured_reference(samples: ArrayLike, *, where: str) -> tuple[Samples, floa
             got=f"{signal.size} samples of silence",
             fix="repair the reference, or leave its queries out",
         )
-    return signal, power
+    return signal
+
+
+def peak(signal: Samples) -> float:
+    """The largest absolute sample; nan where there is one."""
+    return max(float(signal.max()), -float(signal.min()))
+
+
+def is_silent(signal: Samples) -> bool:
+    """Whether no sample differs from zero (by more than float64 can square)."""
+    return peak(signal) < SMALLEST
 
 
 def check_length(signal: Samples, samples: int, *, where: str) -> None:
@@ -103,6 +112,5 @@ def product(x: Samples, y: Samples) -> float:
     """
     whole = x.size // _ROW * _ROW
     rows, rest = (x[:whole].reshape(-1, _ROW), y[:whole].reshape(-1, _ROW)), (x[whole:], y[whole:])
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        sums = np.einsum("ij,ij->i", *rows, dtype=np.float64)
-        return float(sums.sum() + np.einsum("i,i->", *rest, dtype=np.float64))
+    sums = np.einsum("ij,ij->i", *rows, dtype=np.float64)
+    return float(sums.sum() + np.einsum("i,i->", *rest, dtype=np.float64))

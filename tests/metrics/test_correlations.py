@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lassbench.metrics import backend
+from lassbench.metrics import backend, correlations
 from lassbench.metrics.correlations import FFT_SIZE, Source, convolve, correlate, cross_correlation
 
 Floats = NDArray[np.float64]
@@ -59,6 +59,16 @@ def test_buffers_pass_on_only_when_their_source_is_gone() -> None:
         del other
         gc.collect()
     np.testing.assert_array_equal(cross_correlation(first, Source(y)), kept)
+
+
+def test_buffers_that_nobody_uses_are_bounded() -> None:
+    before = correlations._buffers
+    for size in (20000, 200_000, 1_500_000, 30000, 800_000):
+        Source(np.random.default_rng(size).standard_normal(size)).autocorrelation  # noqa: B018
+        gc.collect()
+        assert 0 <= before._bytes <= before.LIMIT
+        kept = sum(array.nbytes for free in before._free.values() for array in free)
+        assert kept == before._bytes
 
 
 def test_float32_is_kept_and_means_the_same() -> None:
