@@ -27,6 +27,7 @@ import sys
 import tempfile
 import threading
 import time
+import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -221,6 +222,9 @@ def mir_eval(references: np.ndarray, estimates: np.ndarray) -> Scores:
 
 
 def museval(references: np.ndarray, estimates: np.ndarray) -> Scores:
+    # museval imports musdb, which refuses to be imported without an ffmpeg program;
+    # the metric needs neither.
+    sys.modules.setdefault("musdb", types.ModuleType("musdb"))
     from museval.metrics import bss_eval
 
     sdr, _, sir, sar, _ = bss_eval(
@@ -237,10 +241,17 @@ def museval(references: np.ndarray, estimates: np.ndarray) -> Scores:
 def fast_bss_eval(references: np.ndarray, estimates: np.ndarray) -> Scores:
     from fast_bss_eval import bss_eval_sources
 
-    return tuple(
-        float(one[0])
-        for one in bss_eval_sources(references, estimates, compute_permutation=False)[:3]
+    # fast_bss_eval 0.1.4 was written for NumPy 1, where solve(a, b) took a stack
+    # of vectors b; that is put back for the length of the call.
+    solve = np.linalg.solve
+    np.linalg.solve = lambda a, b: (
+        solve(a, b[..., None])[..., 0] if b.ndim == a.ndim - 1 else solve(a, b)
     )
+    try:
+        found = bss_eval_sources(references, estimates, compute_permutation=False)
+    finally:
+        np.linalg.solve = solve
+    return tuple(float(one[0]) for one in found[:3])
 
 
 def fast_bss_eval_torch(references: np.ndarray, estimates: np.ndarray) -> Scores:
