@@ -24,7 +24,7 @@ import numpy as np
 import soundfile as sf
 from threadpoolctl import threadpool_limits
 
-from lassbench import audio
+from lassbench import audio, resampling
 from lassbench.records import FileSource
 from tests.bench._table import compare, machine, print_table
 
@@ -35,8 +35,11 @@ RATE, SECONDS = 32000, 5.0
 def main(arguments: list[str]) -> None:
     """Measure and print."""
     options = parse(arguments)
+    import torch
+
+    torch.set_num_threads(1)
     threadpool_limits(1)
-    print(machine("librosa", "soundfile", "numpy", "scipy"))
+    print(machine("librosa", "soundfile", "soxr", "torchaudio", "numpy", "scipy"))
     ogg = sorted(options.source.glob("*.ogg"))[:: max(1, 400 // options.clips)][: options.clips]
     with tempfile.TemporaryDirectory() as folder:
         for kind, paths in containers(ogg, Path(folder)).items():
@@ -79,6 +82,25 @@ def obvious(paths: Sequence[Path], **how: str) -> None:
         sf.write(io.BytesIO(), x, rate, format="FLAC", subtype="PCM_16")
 
 
+def same_filter(paths: Sequence[Path]) -> None:
+    """The obvious loop with torchaudio's resampler and this package's filter."""
+    import torch
+    from torchaudio.functional import resample
+
+    for path in paths:
+        x, rate = sf.read(path, dtype="float64")
+        y = resample(
+            torch.from_numpy(x),
+            rate,
+            RATE,
+            lowpass_filter_width=resampling.LOWPASS_FILTER_WIDTH,
+            rolloff=resampling.ROLLOFF,
+            resampling_method="sinc_interp_kaiser",
+            beta=resampling.KAISER_BETA,
+        )
+        sf.write(io.BytesIO(), y.numpy(), RATE, format="FLAC", subtype="PCM_16")
+
+
 def ours(paths: Sequence[Path]) -> None:
     """What build-dataset does with a clip, without the disk."""
     for path in paths:
@@ -91,15 +113,10 @@ def ours(paths: Sequence[Path]) -> None:
 def both(kind: str, paths: Sequence[Path], repeats: int) -> None:
     things = {
         "librosa.load (soxr_hq) + soundfile.write": partial(obvious, paths),
-        "librosa.load (kaiser_best) + soundfile.write": partial(
-            obvious, paths, res_type="kaiser_best"
-        ),
+        "librosa.load (soxr_vhq) + soundfile.write": partial(obvious, paths, res_type="soxr_vhq"),
+        "soundfile + torchaudio, the same filter": partial(same_filter, paths),
         "lassbench": partial(ours, paths),
     }
-    try:
-        import resampy  # noqa: F401
-    except ImportError:
-        del things["librosa.load (kaiser_best) + soundfile.write"]
     times = compare(things, repeats=repeats)
     best = times["lassbench"].median
     rows = [
