@@ -75,6 +75,14 @@ def test_a_written_score_is_read_back_equal(written: Path) -> None:
     assert math.isnan(scores.column(rows, "sar")[0])
 
 
+def test_a_score_says_in_one_line_what_it_is_and_saves_itself(tmp_path: Path) -> None:
+    rows = make_rows()
+    found = scores.Scores(make_file(rows), rows)
+    assert repr(found).startswith("<My system (v2) on tiny, 3 of 3 queries: sdr 1.00, sir 1.00,")
+    json_path, _ = found.save(tmp_path)
+    assert scores.read_scores(json_path).file == found.file
+
+
 def test_the_same_score_has_the_same_bytes(written: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     rows = make_rows()

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 import lassbench
 from lassbench import audio, freezing, scores, separators
 from lassbench.cli import root, run
-from lassbench.dataset import Dataset
+from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.metrics.clap import ClapScore
 from lassbench.predictions import System, write_system
@@ -220,6 +220,18 @@ def test_streaming_gives_the_rows_of_the_files(
         info, of_files = found.file.system, scored["muffled"].file.system
         assert info.predictions_sha256 == of_files.predictions_sha256
     assert lassbench.evaluate is evaluate
+
+
+def test_an_exported_suite_is_scored_without_its_dataset(
+    made: Path, tiny_dataset: Dataset, scored: dict[str, scores.Scores], tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(tiny_dataset.path, tmp_path / "data"))
+    plan = freezing.plan_separation(tiny_dataset, name="sep", noises=2)
+    place = tmp_path / "exported"
+    freezing.freeze(plan, open_dataset(data), place, export_references=True)
+    shutil.rmtree(data)
+    found = score_folders([made / "oracle"], load_suite(place), workers=1, settings=FAST)[0]
+    assert found.rows.equals(scored["oracle"].rows)
 
 
 def test_flac_predictions_are_scored_as_what_they_hold(

@@ -24,6 +24,7 @@ from lassbench.scores.definitions import (
     SCHEMA_VERSION,
     SEPARATION_METRICS,
     Kind,
+    in_order,
 )
 from lassbench.scores.schema import ScoreFile
 
@@ -32,10 +33,27 @@ PARQUET_SUFFIX = ".score.parquet"
 
 
 class Scores(NamedTuple):
-    """A score file with its per-query rows."""
+    """A score file with its per-query rows: what scoring returns.
+
+    ``scores.file.summary["si_sdr_i"].mean`` is a mean, ``scores.rows.to_pandas()``
+    the table of queries, ``scores.save(folder)`` writes both.
+    """
 
     file: ScoreFile
     rows: pa.Table
+
+    def save(self, folder: str | Path) -> tuple[Path, Path]:
+        """Write the two files into ``folder``; their paths (see :func:`write_scores`)."""
+        return write_scores(Path(folder), self)
+
+    def __repr__(self) -> str:
+        means = ", ".join(
+            f"{name} {one.mean:.2f}"
+            for name, one in in_order(self.file.summary).items()
+            if one.mean is not None
+        )
+        covered = f"{self.file.coverage.queries_scored} of {self.file.coverage.queries_total}"
+        return f"<{self.file.system.name} on {self.file.suite.name}, {covered} queries: {means}>"
 
 
 _TEXT_COLUMNS = (
