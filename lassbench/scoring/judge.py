@@ -32,7 +32,6 @@ from numpy.typing import NDArray
 
 from lassbench.metrics import backend
 from lassbench.metrics.bss_eval import BssEval, References
-from lassbench.metrics.correlations import Source
 from lassbench.metrics.ratios import decibels, si_sdr, snr
 from lassbench.metrics.signals import SMALLEST_ENERGY, energy, product
 from lassbench.mixtures import Rendered
@@ -77,10 +76,9 @@ class Judge:
         self._of_mixture: dict[str, float] = {}
         self._mixture_energy = products(rendered.mixture, rendered.target, rendered.interference)[0]
         if kind == "separation":
-            target, interference = Source(rendered.target), Source(rendered.interference)
-            self._references = References(target=target, interference=interference)
-            self._target, self._interference = rendered.target, rendered.interference
-            self._energies = target.energy, interference.energy
+            s, n = self._target, self._interference = rendered.target, rendered.interference
+            self._references = References(target=s, interference=n)
+            self._energies = products(s, s, n)[0], products(n, n, s)[0]
             of_mixture = self._verdict(rendered.mixture, self._references.mixture()).values
             # SAR is left out: the mixture has none (FACTS section 3).
             self._of_mixture = {
