@@ -51,6 +51,9 @@ STATES: tuple[State, ...] = (
 )
 
 FILE_NAME = "ledger.sqlite"
+
+#: UTC to the second: text order is the order of time.
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 SCHEMA_VERSION = 1
 
 _SCHEMA = """
@@ -154,8 +157,8 @@ class Attempt:
 
 
 def now() -> str:
-    """The time in UTC, to the second, so that text order is the order of time."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """The time, in :data:`TIME_FORMAT`."""
+    return datetime.now(UTC).strftime(TIME_FORMAT)
 
 
 class Ledger:

@@ -14,7 +14,7 @@ from pathlib import Path
 from lassbench import parallel
 from lassbench.errors import LassbenchError
 from lassbench.fetch.display import Display
-from lassbench.fetch.failures import ABSENT, CLASSES, TRIES, WORKER_DIED, is_offline
+from lassbench.fetch.failures import ABSENT, BREAKING, CLASSES, TRIES, WORKER_DIED, is_offline
 from lassbench.fetch.ledger import Attempt, Ledger, State
 from lassbench.fetch.options import FetchOptions
 from lassbench.fetch.pacing import (
@@ -245,6 +245,8 @@ class Loop:
         if job.source.paced:
             offline = action == "back-off" and is_offline(outcome.message)
             kind = OFFLINE if offline else outcome.kind
+            if not self.breaker.row and (kind == OFFLINE or kind in BREAKING):
+                self.display.say(f"{kind}: {outcome.message}")
             if kind in self._pauses:
                 self._pause(kind)
             self.breaker.failure(kind, outcome.message)

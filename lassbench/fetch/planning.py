@@ -85,8 +85,10 @@ class _History:
         if entry.state == "done":
             return False
         if self.retry:
-            failed = entry.state != "pending" and entry.kind in RETRY[self.retry]
-            return failed or self.retry == "all"
+            if self.retry == "all":
+                return True
+            in_passing = entry.state == "failed" and self.retry == "transient"
+            return in_passing or (entry.state != "pending" and entry.kind in RETRY[self.retry])
         if entry.state in {"pending", "failed", "unconfirmed"}:
             return True
         if entry.state == "waiting" and not source.paced:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lassbench.errors import one_line
 from lassbench.fetch.failures import CLASSES
-from lassbench.fetch.ledger import STATES, Entry, Ledger
+from lassbench.fetch.ledger import STATES, TIME_FORMAT, Entry, Ledger
 from lassbench.fetch.pacing import clock
 from lassbench.files import write_text
 
@@ -127,10 +127,12 @@ def _table(ledger: Ledger, by: str) -> dict[str, dict[str, int]]:
 def _rate(ledger: Ledger, last: str) -> float:
     """Clips that came to rest an hour, over the last hour before the last attempt."""
     end = datetime.fromisoformat(last)
-    start = (end - timedelta(hours=RATE_OVER_H)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    first, settled = ledger.db.execute(
-        "SELECT min(at), count(DISTINCT clip_id) FROM attempts WHERE at >= ?", (start,)
-    ).fetchone()
+    start = (end - timedelta(hours=RATE_OVER_H)).astimezone(UTC).strftime(TIME_FORMAT)
+    first = ledger.db.execute("SELECT min(at) FROM attempts WHERE at >= ?", (start,)).fetchone()[0]
+    settled = ledger.db.execute(
+        "SELECT count(*) FROM clips WHERE changed_at >= ? AND state NOT IN ('pending', 'landing')",
+        (first,),
+    ).fetchone()[0]
     took_s = (end - datetime.fromisoformat(first)).total_seconds()
     return float(3600.0 * settled / max(took_s, 1.0))
 
@@ -254,7 +256,8 @@ def census(ledger: Ledger) -> Iterator[list[object]]:
             entry.concept,
             entry.state,
             entry.kind,
-            entry.source,
+            # The kind of source: the census is for publishing, this machine's paths are not.
+            entry.source.partition(":")[0],
             "; ".join(flags_of(entry, same)),
             " ".join(entry.message.split()),
             entry.changed_at,

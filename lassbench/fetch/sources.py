@@ -209,8 +209,8 @@ class TemplateSource:
 
     @property
     def name(self) -> str:
-        """``url:TEMPLATE``."""
-        return f"url:{self.template}"
+        """``url:TEMPLATE``, without what in it may be a password."""
+        return f"url:{shown(self.template)}"
 
     def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
         """What is at the clip's address, decoded."""
@@ -230,6 +230,14 @@ class TemplateSource:
         )
 
 
+def shown(url: str) -> str:
+    """``url`` for ledgers and messages: without user, password and query, which may be secrets."""
+    head, mark, rest = url.partition("://")
+    place, _, query = rest.partition("?")
+    host, slash, path = place.partition("/")
+    return f"{head}{mark}{host.rpartition('@')[2]}{slash}{path}{'?...' if query else ''}"
+
+
 def _download(url: str, folder: Path, clip: Clip) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{clip.clip_id}{Path(url.partition('?')[0]).suffix[:8]}"
@@ -239,17 +247,19 @@ def _download(url: str, folder: Path, clip: Clip) -> Path:
                 local.write(block)
             expected = getattr(remote, "length_told", None)
     except FileNotFoundError as error:
-        raise SourceFailure(ABSENT, f"nothing at {url}") from error
+        raise SourceFailure(ABSENT, f"nothing at {shown(url)}") from error
     except Exception as error:
         status = getattr(error, "code", None)
         if status in {404, 410}:
-            raise SourceFailure(ABSENT, f"nothing at {url} (HTTP {status})") from error
+            raise SourceFailure(ABSENT, f"nothing at {shown(url)} (HTTP {status})") from error
         raise web_failure(error, url) from error
     size = path.stat().st_size
     if expected is not None and size != expected:
-        raise SourceFailure(TRANSIENT, f"{size} bytes, expected {expected} ({url})", received=size)
+        raise SourceFailure(
+            TRANSIENT, f"{size} bytes, expected {expected} ({shown(url)})", received=size
+        )
     if size == 0:
-        raise SourceFailure(REFUSED, f"the file is empty ({url})")
+        raise SourceFailure(REFUSED, f"the file is empty ({shown(url)})")
     return path
 
 
@@ -273,7 +283,8 @@ def web_failure(error: Exception, url: str) -> SourceFailure:
     """The class of what a web client raised."""
     status = getattr(error, "status", None) or getattr(error, "code", None)
     told = f"HTTP Error {status}: " if isinstance(status, int) else ""
-    message = f"{told}{type(error).__name__}: {error} ({url})"
+    text = str(error).replace(url, shown(url))
+    message = f"{told}{type(error).__name__}: {text} ({shown(url)})"
     kind = classify(message, {base.__name__ for base in type(error).__mro__})
     if kind.name == "unknown" and isinstance(error, OSError):
         kind = TRANSIENT

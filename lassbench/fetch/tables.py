@@ -16,7 +16,7 @@ from typing import Any
 
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
 from lassbench.fetch.failures import ABSENT, SourceFailure
-from lassbench.fetch.sources import Shop, read_medium, web_failure
+from lassbench.fetch.sources import Shop, read_medium, shown, web_failure
 from lassbench.records import Clip
 
 #: Row groups kept in memory.
@@ -59,8 +59,8 @@ class TableSource:
 
     @property
     def name(self) -> str:
-        """``table:SPEC``."""
-        return f"table:{self.spec}"
+        """``table:SPEC``, without what in it may be a password."""
+        return f"table:{shown(self.spec)}"
 
     def order(self, clips: Iterable[Clip], shop: Shop) -> list[Clip]:
         """``clips`` in the order of the tables, those that are not there last."""
@@ -72,11 +72,11 @@ class TableSource:
         """The clip's row, decoded."""
         place = self._place(self._index(shop), clip)
         if place is None:
-            raise SourceFailure(ABSENT, f"no row of this clip in {self.spec}")
+            raise SourceFailure(ABSENT, f"no row of this clip in {self.name}")
         groups = shop.share((self, "groups"), lambda: _Groups(self))
         data, named = groups.audio(place)
         if not data:
-            raise SourceFailure(ABSENT, f"the row of this clip in {self.spec} holds no audio")
+            raise SourceFailure(ABSENT, f"the row of this clip in {self.name} holds no audio")
         shop.media.mkdir(parents=True, exist_ok=True)
         path = shop.media / f"{clip.clip_id}{Path(named).suffix[:8]}"
         path.write_bytes(data)

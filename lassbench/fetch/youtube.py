@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -205,6 +206,7 @@ class Session:
     def _read_pieces(
         self, info: dict[str, Any], clip: Clip, told_s: float | None, seconds: float
     ) -> Sound:
+        self._wait_for(info)
         remote = RangeFile(self._requester(info))
         try:
             samples, rate = cutting.decode(
@@ -215,6 +217,13 @@ class Session:
         finally:
             self._received = remote.received
         return Sound(samples, rate, told_s, remote.received)
+
+    def _wait_for(self, info: dict[str, Any]) -> None:
+        # YouTube serves a stream only after the time that its advertisements
+        # would have taken; yt-dlp's own transfers wait for it too.
+        wait_s = (info.get("available_at") or 0) - int(time.time())
+        if wait_s > 0 and self.cancel.wait(wait_s):
+            raise DownloadCancelled
 
     def _requester(self, info: dict[str, Any]) -> Any:
         def request(first: int, last: int) -> tuple[bytes, int]:
@@ -239,6 +248,8 @@ class Session:
     def failure(self, error: BaseException) -> SourceFailure:
         """``error`` with its class, and with what yt-dlp warned of before it."""
         message = str(error).removeprefix("ERROR: ")
+        if password := urlsplit(self.settings.proxy).password:
+            message = message.replace(password, "***")
         kind = classify(message, _type_names(error))
         if self._log.warnings:
             message += " [warned: " + "; ".join(self._log.warnings[-3:]) + "]"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.fetch import media
 
@@ -79,6 +80,14 @@ class Hit:
     range: str
     cookie: str
     status: int
+    by_proxy: bool
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Clients that are killed break connections off; that is what they are here for."""
 
 
 class Site:
@@ -116,8 +125,7 @@ class Site:
     def up(self) -> None:
         """Answer, at the same address as before."""
         handler = type("Handler", (_Handler,), {"site": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", self._port), handler)
         self._port = self._server.server_address[1]
         serve = self._server.serve_forever
         threading.Thread(target=serve, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -221,7 +229,8 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        what, _, name = self.path.split("?")[0].lstrip("/").partition("/")
+        # A client that takes us for its proxy sends whole addresses.
+        what, _, name = urlsplit(self.path).path.lstrip("/").partition("/")
         video_id = name.split(".")[0]
         if self.site.delay_s:
             time.sleep(self.site.delay_s)
@@ -291,7 +300,9 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         asked = self.headers.get("Range", "")
         cookie = self.headers.get("Cookie", "")
-        self.site.log.append(Hit(time.time(), what, video_id, asked, cookie, status))
+        self.site.log.append(
+            Hit(time.time(), what, video_id, asked, cookie, status, self.path.startswith("http"))
+        )
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))

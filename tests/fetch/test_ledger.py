@@ -134,6 +134,10 @@ def test_the_time_left_follows_from_the_rate(make_clip: Make, tmp_path: Path) ->
             ledger.db.execute(
                 "UPDATE attempts SET at = ? WHERE clip_id = ?", (f"2026-01-01T{at}Z", clip.clip_id)
             )
+            ledger.db.execute(
+                "UPDATE clips SET changed_at = ? WHERE clip_id = ?",
+                (f"2026-01-01T{at}Z", clip.clip_id),
+            )
     found = report.status(tmp_path)
     # Two clips in half an hour: four an hour, so the two that are left take half an hour.
     assert found.per_hour == pytest.approx(4.0)

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from lassbench.fetch.display import Display
 from lassbench.fetch.pacing import OFFLINE, Breaker, Limiter, Pause, RunStopped, clock
 
 
@@ -51,6 +52,26 @@ def test_the_breaker_wants_ten_in_a_row() -> None:
         breaker.failure(OFFLINE, "Failed to resolve")
     assert "lassbench doctor" in stopped.value.fix
     assert stopped.value.got == "Failed to resolve"
+
+
+def test_a_terminal_sees_one_line_and_a_log_sees_few(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(5):
+        Display(10).tick()
+    assert capsys.readouterr().err == "", "a log line every half minute, not sooner"
+    log = Display(10)
+    log.settle("done")
+    log.tick("YouTube limits the rate", 75.0)
+    log.tick("YouTube limits the rate", 74.0)
+    assert capsys.readouterr().err.count("\n") == 1
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    shown = Display(10)
+    shown.tick("YouTube limits the rate", 75.0)
+    shown.say("blocked: \x1b[2J not a bot")
+    err = capsys.readouterr().err
+    assert "\r\x1b[Kfetch: 0/10; YouTube limits the rate; going on in 1:15" in err
+    assert "\x1b[2J" not in err
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,21 @@ def test_a_login_is_asked_for_once_and_tried_with_cookies(
     assert not list(out.rglob("cookies*"))
 
 
+def test_what_a_country_blocks_is_tried_once_through_each_address(
+    site: Site, make_clip: Make, options: Options, tmp_path: Path
+) -> None:
+    site.add(video_id(0), "country")
+    out, clips = tmp_path / "out", [make_clip(0)]
+    elsewhere = options(settings={"proxy": site.url.replace("http://", "http://me:secret@")})
+    for run, asked in ((options(), 1), (options(), 1), (elsewhere, 2), (elsewhere, 2)):
+        fetch(clips, out, run)
+        assert site.requests("player") == {video_id(0): asked}
+    assert [hit.by_proxy for hit in site.log] == [False, True]
+    assert states(out) == {video_id(0): ("waiting", "geo-blocked")}
+    # The proxy's password is nobody's business.
+    assert b"secret" not in (out / "ledger.sqlite").read_bytes()
+
+
 def test_retry_takes_one_group_and_nothing_else(
     site: Site, make_clip: Make, options: Options, tmp_path: Path
 ) -> None:

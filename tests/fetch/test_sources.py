@@ -209,6 +209,19 @@ def test_an_address_names_every_field(make_clip: Make) -> None:
     )
 
 
+def test_secrets_in_addresses_stay_out_of_the_ledger(
+    site: Site, make_clip: Make, options: Options, tmp_path: Path
+) -> None:
+    site.add(video_id(0), "server-error")
+    host = site.url.removeprefix("http://")
+    template = f"http://{host}/media/{{youtube_id}}.webm?token=hunter2"
+    out = tmp_path / "out"
+    fetch([make_clip(0)], out, options(sources=parse(template)))
+    assert b"hunter2" not in (out / "ledger.sqlite").read_bytes()
+    assert sources.shown("s3://me:pw@h/a?k=v") == "s3://h/a?..."
+    assert sources.shown("/a/folder") == "/a/folder"
+
+
 @pytest.mark.parametrize(
     "spec",
     [
