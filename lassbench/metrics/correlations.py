@@ -164,6 +164,11 @@ class Source:
         )
 
     @property
+    def energy(self) -> float:
+        """Sum of squares: c_xx at lag 0."""
+        return float(self.autocorrelation[0])
+
+    @property
     def autocorrelation(self) -> Floats:
         """c_xx at lags 0 to taps - 1, shape (taps,)."""
         if self._autocorrelation is None:

@@ -64,7 +64,7 @@ def test_buffers_pass_on_only_when_their_source_is_gone() -> None:
 def test_buffers_that_nobody_uses_are_bounded() -> None:
     before = correlations._buffers
     for size in (20000, 200_000, 1_500_000, 30000, 800_000):
-        Source(np.random.default_rng(size).standard_normal(size)).autocorrelation  # noqa: B018
+        Source(np.random.default_rng(size).standard_normal(size)).autocorrelation
         gc.collect()
         assert 0 <= before._bytes <= before.LIMIT
         kept = sum(array.nbytes for free in before._free.values() for array in free)
@@ -75,6 +75,7 @@ def test_float32_is_kept_and_means_the_same() -> None:
     x = np.random.default_rng(0).standard_normal(9000).astype(np.float32)
     source = Source(x)
     assert source.samples is x
+    assert source.energy == pytest.approx(float(x.astype(np.float64) @ x), rel=1e-13)
     np.testing.assert_array_equal(
         source.autocorrelation, Source(x.astype(np.float64)).autocorrelation
     )
