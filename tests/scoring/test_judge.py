@@ -1,0 +1,136 @@
+"""One mixture judged: inner products, ratios and levels against plain formulas."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lassbench.dataset import Dataset
+from lassbench.metrics.backend import NO_NUMBA
+from lassbench.metrics.ratios import si_sdr, snr
+from lassbench.mixtures import Rendered, render
+from lassbench.scoring import pieces
+from lassbench.scoring.judge import Judge, products
+
+LENGTH = 9001  # not a whole number of lanes
+
+
+@pytest.fixture(scope="module")
+def rendered() -> Rendered:
+    generator = np.random.default_rng(0)
+    shaped = np.convolve(generator.normal(size=LENGTH), np.hanning(31), mode="same")
+    return render(shaped, generator.normal(size=LENGTH), snr_db=3.0)
+
+
+@pytest.fixture(params=["numba", "numpy"], autouse=True)
+def _engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NO_NUMBA, "1" if request.param == "numpy" else "")
+
+
+@pytest.mark.parametrize("size", [1, 5, 1023, 1024, 1025, LENGTH])
+def test_inner_products_are_exact_sums(size: int) -> None:
+    generator = np.random.default_rng(size)
+    e, s, n = (generator.normal(size=size).astype(np.float32) for _ in range(3))
+    for found, other in zip(products(e, s, n), (e, s, n), strict=True):
+        exact = math.fsum((e.astype(np.float64) * other.astype(np.float64)).tolist())
+        assert found == pytest.approx(exact, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("gain_db", [-60, 0, 60])
+@pytest.mark.parametrize("error_db", [-20, 0, 30, 59, 61, 90, 120])
+def test_ratios_are_those_of_the_signals(
+    rendered: Rendered, gain_db: float, error_db: float
+) -> None:
+    """Estimates at known distances from the target, at gains that SNR must notice."""
+    noise = np.random.default_rng(3).normal(size=LENGTH)
+    target = rendered.target.astype(np.float64)
+    noise *= math.sqrt(np.sum(target**2) / np.sum(noise**2)) * 10 ** (-error_db / 20)
+    estimate = (10 ** (gain_db / 20) * (target + noise)).astype(np.float32)
+    verdict = next(Judge(rendered, "separation").verdicts([estimate]))
+    assert verdict.values["si_sdr"] == pytest.approx(
+        si_sdr(reference=rendered.target, estimate=estimate), abs=1e-7
+    )
+    assert verdict.values["snr"] == pytest.approx(
+        snr(reference=rendered.target, estimate=estimate), abs=1e-7
+    )
+    assert verdict.values["si_sdr"] == pytest.approx(error_db, abs=0.6)
+
+
+def test_levels_and_nearness(rendered: Rendered) -> None:
+    estimates = {
+        "target": (rendered.target, False),
+        "minus target": (-rendered.target, False),
+        "interference": (rendered.interference, True),
+        "silence": (np.zeros_like(rendered.target), True),
+    }
+    judge = Judge(rendered, "separation")
+    verdicts = judge.verdicts([estimate for estimate, _ in estimates.values()])
+    for (name, (estimate, wrong)), verdict in zip(estimates.items(), verdicts, strict=True):
+        assert verdict.wrong_source == wrong, name
+        power = float(np.sum(estimate.astype(np.float64) ** 2))
+        if power:
+            of_mixture = float(np.sum(rendered.mixture.astype(np.float64) ** 2))
+            assert verdict.level_db == pytest.approx(10 * math.log10(power / of_mixture))
+        else:
+            assert verdict.level_db == -math.inf
+
+
+def test_many_estimates_are_judged_as_one_by_one(rendered: Rendered) -> None:
+    generator = np.random.default_rng(4)
+    estimates = [
+        (rendered.target + level * generator.normal(size=LENGTH)).astype(np.float32)
+        for level in np.linspace(0.001, 1, 19)
+    ]
+    judge = Judge(rendered, "separation")
+    together = list(judge.verdicts(estimates))
+    for estimate, verdict in zip(estimates, together, strict=True):
+        alone = next(judge.verdicts([estimate]))
+        assert alone.values == pytest.approx(verdict.values, abs=1e-9)
+
+
+def test_absent_sounds_need_no_references(rendered: Rendered) -> None:
+    half = (rendered.mixture / 2).astype(np.float32)
+    verdict = next(Judge(rendered, "absent").verdicts([half]))
+    assert verdict.values == {}
+    assert verdict.level_db == pytest.approx(-20 * math.log10(2), abs=1e-6)
+
+
+def test_remembered_clips_are_the_clips_within_their_memory(
+    tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = tiny_dataset.clip_samples * 2
+    monkeypatch.setattr(pieces, "CLIP_MEMORY", 3 * one)
+    remembering = pieces.RememberingDataset(tiny_dataset.path, tiny_dataset.description)
+    read: list[str] = []
+    flac = Dataset.flac
+
+    def counted(self: Dataset, clip_id: str) -> bytes:
+        if self is remembering:
+            read.append(clip_id)
+        return flac(self, clip_id)
+
+    monkeypatch.setattr(Dataset, "flac", counted)
+    a, b, c, d = list(tiny_dataset.clips)[:4]
+    for clip_id in (a, b, a, c, a, d, a, b):  # b was asked for longest ago when d came
+        np.testing.assert_array_equal(
+            remembering.samples(clip_id), Dataset.samples(tiny_dataset, clip_id)
+        )
+    assert read == [a, b, c, d, b]
+
+
+def test_pieces_keep_a_targets_queries_together(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    from lassbench import freezing
+
+    plan = freezing.plan_separation(tiny_dataset, name="cut", noises=3)
+    suite = freezing.freeze(plan, tiny_dataset, tmp_path / "cut", export_audio=False)
+    cut = list(pieces.cut(suite, suite.renderable_queries))
+    assert [query for piece in cut for query in piece] == suite.renderable_queries
+    where: dict[str, set[int]] = {}
+    for number, piece in enumerate(cut):
+        for query in piece:
+            where.setdefault(suite.target_id(query.query_id), set()).add(number)
+    assert all(len(numbers) == 1 for numbers in where.values())
+    assert all(len(piece) >= pieces.QUERIES_PER_PIECE for piece in cut[:-1])
