@@ -19,7 +19,7 @@ _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.ite
 
 
 @click.command(name="build-dataset")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT")
 @click.option("--corpus", default="synthetic", show_default=True, help=f"{_CORPUS_HELP}.")
 @click.option("--source", type=click.Path(path_type=Path), help="The corpus's folder.")
 @click.option(
@@ -68,18 +68,24 @@ _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.ite
 @metadata_options
 @click.option("--rate", type=int, help="Sample rate in Hz.  Default: the corpus's (32000).")
 @click.option("--seconds", type=float, help="Length of a clip.  Default: the corpus's (10; ESC 5).")
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="When OUT is an address such as s3://...: the local folder to work in.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 if any clip had to be left out.")
 @click.option("--workers", type=int, help="Processes.  Default: one per processor.")
 @click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler whose workers do the work.")
 def command(
-    out: Path,
+    out: str,
     corpus: str,
+    work: Path | None,
     strict: bool,
     workers: int | None,
     scheduler: str | None,
     **options: Any,
 ) -> None:
-    """Build a dataset folder OUT from a corpus.
+    """Build a dataset folder OUT from a corpus; OUT may be an address that fsspec writes.
 
     Every clip is decoded to mono, resampled, cut or zero-padded to one length,
     and packed as 16-bit FLAC into Parquet shards that datasets.load_dataset(OUT)
@@ -96,14 +102,16 @@ def command(
     """
     from lassbench.cli.fetch_options import take
     from lassbench.dataset import build
+    from lassbench.fetch.remote import staged
     from lassbench.parallel import open_executor
 
     how = take(options)
     # An option that was not given is no option of the corpus.
     given = {name: value for name, value in options.items() if value not in ((), "")}
-    opened = _open(corpus, given, out, how, scheduler)
-    with open_executor(workers, scheduler) as executor:
-        report = build(opened, out, executor=executor)
+    with staged(out, work) as (folder, _):
+        opened = _open(corpus, given, folder, how, scheduler)
+        with open_executor(workers, scheduler) as executor:
+            report = build(opened, folder, executor=executor)
     _print(report)
     if strict and report.rejected:
         click.get_current_context().exit(1)

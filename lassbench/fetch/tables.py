@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,12 +93,27 @@ class TableSource:
 
     def _read_index(self) -> dict[tuple[str, float | None], Place]:
         index: dict[tuple[str, float | None], Place] = {}
-        for file in self._files():
-            with _open_table(file) as table:
-                self._check_columns(table.schema_arrow.names, file)
-                for group in range(table.num_row_groups):
-                    self._add_group(index, table, file, group)
+        with self._explained():
+            for file in self._files():
+                with _open_table(file) as table:
+                    self._check_columns(table.schema_arrow.names, file)
+                    for group in range(table.num_row_groups):
+                        self._add_group(index, table, file, group)
         return index
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except LassbenchError:
+            raise
+        except Exception as error:
+            raise LassbenchError(
+                "the tables cannot be read",
+                where=shown(self.spec),
+                got=web_failure(error, self.spec).message,
+                fix="check the address, the network and your access (`hf auth login`)",
+            ) from error
 
     def _add_group(
         self, index: dict[tuple[str, float | None], Place], table: Any, file: str, group: int
@@ -127,21 +143,14 @@ class TableSource:
     def _files(self) -> list[str]:
         import fsspec
 
-        try:
-            system, path = fsspec.core.url_to_fs(self.spec)
-            if path.endswith(".parquet"):
-                found = [path]
-            else:
-                found = sorted(system.glob(f"{path.rstrip('/')}/**/*.parquet"))
-        except Exception as error:
-            raise LassbenchError(
-                "the tables cannot be listed",
-                where=self.spec,
-                got=web_failure(error, self.spec).message,
-                fix="check the address, the network and your access (`hf auth login`)",
-            ) from error
+        system, path = fsspec.core.url_to_fs(self.spec)
+        found = [path]
+        if not path.endswith(".parquet"):
+            found = sorted(system.glob(f"{path.rstrip('/')}/**/*.parquet"))
         if not found:
-            raise UsageError("no Parquet file there", where=self.spec, fix="check the address")
+            raise UsageError(
+                "no Parquet file there", where=shown(self.spec), fix="check the address"
+            )
         return [system.unstrip_protocol(path) for path in found]
 
 

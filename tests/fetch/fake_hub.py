@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
+import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
@@ -62,12 +65,19 @@ class FakeHub:
             "siblings": [{"rfilename": path} for path in repository["files"]],
         }
 
-    def tree(self, name: str) -> tuple[int, Any]:
+    def tree(self, name: str, wanted: list[str] | None = None) -> tuple[int, Any]:
+        """Every file with its folders, or the ``wanted`` ones."""
         files = self.repositories[name]["files"]
-        return 200, [
-            {"type": "file", "path": path, "size": len(data), "oid": "2" * 40}
+        found = {
+            path: {"type": "file", "path": path, "size": len(data), "oid": "2" * 40}
             for path, data in files.items()
-        ]
+        }
+        for path in files:
+            for folder in PurePosixPath(path).parents:
+                if str(folder) != ".":
+                    entry = {"type": "directory", "path": str(folder), "size": 0, "oid": "3" * 40}
+                    found[str(folder)] = entry
+        return 200, [found[path] for path in sorted(found) if wanted is None or path in wanted]
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -91,7 +101,9 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = 401, {"error": "Invalid credentials"}
         else:
             status, answer = self._route(path, body)
-        data = json.dumps(answer).encode()
+        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        if asked := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", "")):
+            status, data = 206, data[int(asked[1]) : int(asked[2]) + 1]
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
@@ -104,6 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/validate-yaml":
             yaml.safe_load(json.loads(body)["content"].split("---")[1])
             return 200, {"errors": [], "warnings": []}
+        if path.startswith("/datasets/"):
+            _, _, user, short, _, _, *inside = path.split("/")
+            return 200, self.hub.repositories[f"{user}/{short}"]["files"]["/".join(inside)]
         parts = path.removeprefix("/api/datasets/").split("/")
         name = "/".join(parts[:2])
         what = parts[2] if len(parts) > 2 else ""
@@ -117,6 +132,10 @@ class _Handler(BaseHTTPRequestHandler):
             }
         if what == "commit":
             return self.hub.commit(name, [json.loads(line) for line in body.splitlines()])
+        if what == "paths-info":
+            wanted = urllib.parse.parse_qs(body.decode()).get("paths")
+            wanted = wanted or json.loads(body)["paths"]
+            return self.hub.tree(name, wanted)
         if what == "tree":
             return self.hub.tree(name)
         return self.hub.info(name)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from pyarrow import parquet
 
+from lassbench import audio
 from lassbench.cli import run
 from lassbench.errors import LassbenchError, UsageError
+from lassbench.fetch import sources
+from lassbench.fetch.options import FetchOptions
 from lassbench.fetch.push import push
+from lassbench.fetch.runner import fetch
+from lassbench.fetch.youtube import Settings
 from tests.fetch.fake_hub import FakeHub
 
 if TYPE_CHECKING:
@@ -26,6 +32,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     # The client reads its environment when it is imported, so its constants are set.
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", fake.url)
     monkeypatch.setattr("huggingface_hub.hf_api.constants.ENDPOINT", fake.url)
+    template = fake.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setenv("HF_TOKEN", fake.token)
     monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     yield fake
@@ -68,6 +76,25 @@ def test_with_include_audio_the_shards_go_up_as_they_are(
     # Then again without: what is left is what this push has.
     push(tiny_dataset.path, "me/lass")
     assert b"fLaC" not in b"".join(files(hub).values())
+
+
+def test_a_dataset_on_the_hub_is_a_source(
+    hub: FakeHub, tiny_dataset: Dataset, tmp_path: Path, options: Callable[..., FetchOptions]
+) -> None:
+    push(tiny_dataset.path, "me/lass", include_audio=True)
+    columns = {"id_column": "clip_id"}
+    chain = sources.parse(["hf://datasets/me/lass"], settings=Settings(), columns=columns)
+    clips = [
+        dataclasses.replace(clip, youtube_id=f"{number:011d}", start_s=0.0, end_s=1.0)
+        for number, clip in enumerate(tiny_dataset.clips.values())
+    ][:7]
+    summary = fetch(clips, tmp_path / "out", options(sources=chain, seconds=1.0))
+    assert summary.states == {"done": 7}
+    for clip in clips:
+        data = (tmp_path / "out/clips" / f"{clip.clip_id}.flac").read_bytes()
+        assert (
+            audio.pcm_sha256(audio.decode_int16(data)[0]) == tiny_dataset.pcm_sha256[clip.clip_id]
+        )
 
 
 def test_a_public_repository_is_not_taken_for_a_private_one(
