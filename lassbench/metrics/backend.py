@@ -67,7 +67,8 @@ def accumulate(
     """``total += sum over rows of conj(a) * b``: (rows, bins) twice, (bins,)."""
     compiled: Any = kernels()
     if compiled is None:
-        total += np.einsum("rk,rk->k", a.conj(), b)
+        for x, y in zip(a, b, strict=True):  # row by row, which stays in the cache
+            total += x.conj() * y
     else:
         compiled.accumulate(a.view(np.float64), b.view(np.float64), total.view(np.float64))
 

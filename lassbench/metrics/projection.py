@@ -71,6 +71,7 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.fft
 import scipy.linalg
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from lassbench.metrics import backend
@@ -148,17 +149,30 @@ class Gram:
 
     def blocks(self) -> tuple[Floats, Floats, Floats]:
         """T(r11), T(r12), T(r22), each (taps, taps), or the last two without columns."""
-        first = scipy.linalg.toeplitz(self.r11)
+        first = _toeplitz(np.concatenate([self.r11[:0:-1], self.r11]))
         if not self.r22.size:
             return first, np.zeros((self.taps, 0)), np.zeros((0, 0))
-        zero = self.taps - 1
-        across = scipy.linalg.toeplitz(self.r12[zero:], self.r12[zero::-1])
-        return first, across, scipy.linalg.toeplitz(self.r22)
+        second = _toeplitz(np.concatenate([self.r22[:0:-1], self.r22]))
+        return first, _toeplitz(self.r12), second
 
     def matrix(self) -> Floats:
-        """G, (taps, taps) or (2 * taps, 2 * taps)."""
+        """G, (taps, taps) or (2 * taps, 2 * taps), column after column as LAPACK has it."""
         first, across, second = self.blocks()
-        return np.block([[first, across], [across.T, second]])
+        taps, size = self.taps, self.taps + self.r22.size
+        matrix = np.empty((size, size), order="F")
+        matrix[:taps, :taps], matrix[:taps, taps:] = first, across
+        matrix[taps:, :taps], matrix[taps:, taps:] = across.T, second
+        return matrix
+
+
+def _toeplitz(lags: Floats) -> Floats:
+    """The matrix whose entry [a, b] is the value at lag a - b, as a view.
+
+    ``lags`` holds lags -(taps - 1) to taps - 1.
+    """
+    taps = lags.size // 2 + 1
+    view: Floats = sliding_window_view(lags, taps)[:, ::-1]
+    return view
 
 
 @lru_cache(maxsize=4)
@@ -186,14 +200,9 @@ class Cholesky:
     def __init__(self, gram: Gram) -> None:
         matrix = gram.matrix()
         power = matrix.diagonal().copy()
-        self.pivot = 0.0
-        try:
-            self._lower = scipy.linalg.cholesky(
-                matrix, lower=True, overwrite_a=True, check_finite=False
-            )
-        except np.linalg.LinAlgError:
-            return
-        self.pivot = float(np.min(self._lower.diagonal() ** 2 / power))
+        # LAPACK itself: scipy.linalg.cholesky would clear the upper triangle.
+        self._lower, failed = scipy.linalg.lapack.dpotrf(matrix, lower=1, clean=0, overwrite_a=1)
+        self.pivot = 0.0 if failed else float(np.min(self._lower.diagonal() ** 2 / power))
 
     def coordinates(self, rhs: Floats) -> Floats:
         """z = L^-1 d, for each row of ``rhs``."""
