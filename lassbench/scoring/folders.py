@@ -82,6 +82,10 @@ def score_folders(
         If there is nothing to score, or the suite's audio is not what was frozen.
     """
     settings = settings or Settings()
+    if settings.device != "cpu":
+        from lassbench.scoring.on_device import check_device
+
+        check_device(settings.device)
     model = _clap_model(clap, settings.device) if clap else None
     opened = [_Folder(*check(Path(folder), suite)) for folder in folders]
     _check_names(opened)
@@ -89,7 +93,7 @@ def score_folders(
     with open_executor(workers, scheduler) as executor:
         if not allow_partial and any(one.faults for one in opened):
             _refuse(opened, suite, executor)
-        _measure_all(opened, suite, executor)
+        _measure_all(opened, suite, executor, settings.device)
     if not allow_partial and any(one.lost for one in opened):
         raise _faults_error(opened)
     return [_summed_up(one, suite, settings, model) for one in opened]
@@ -142,10 +146,17 @@ def _check_renderable(suite: Suite) -> None:
         )
 
 
-def _measure_all(opened: Sequence[_Folder], suite: Suite, executor: Executor | None) -> None:
+def _measure_all(
+    opened: Sequence[_Folder], suite: Suite, executor: Executor | None, device: str
+) -> None:
     pieces = list(cut(suite, suite.renderable_queries))
     made = (_piece(suite, queries, opened) for queries in pieces)
-    outcomes = map_ordered(executor, measure, made, ahead=32)
+    if device == "cpu" or suite.kind == "absent":
+        outcomes = map_ordered(executor, measure, made, ahead=32)
+    else:
+        from lassbench.scoring.on_device import measure_on_device
+
+        outcomes = measure_on_device(made, device)
     for outcome in track(outcomes, "scoring", total=len(pieces)):
         for one, (measured, lost) in zip(opened, outcome, strict=True):
             one.measured += measured

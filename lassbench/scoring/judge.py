@@ -69,17 +69,24 @@ class Judge:
         Mixture, target and interference, float32 of shape (samples,).
     kind
         ``separation``, or ``absent``, where only levels matter.
+    mixture
+        BSS Eval of the mixture as an estimate where it has been computed already
+        (on a GPU, with the estimates'): then only :meth:`verdict` is of use.
     """
 
-    def __init__(self, rendered: Rendered, kind: SuiteKind) -> None:
+    def __init__(
+        self, rendered: Rendered, kind: SuiteKind, *, mixture: BssEval | None = None
+    ) -> None:
+        s, n = self._target, self._interference = rendered.target, rendered.interference
+        self._mixture_energy = products(rendered.mixture, s, n)[0]
         self._references: References | None = None
         self._of_mixture: dict[str, float] = {}
-        self._mixture_energy = products(rendered.mixture, rendered.target, rendered.interference)[0]
         if kind == "separation":
-            s, n = self._target, self._interference = rendered.target, rendered.interference
-            self._references = References(target=s, interference=n)
             self._energies = products(s, s, n)[0], products(n, n, s)[0]
-            of_mixture = self._verdict(rendered.mixture, self._references.mixture()).values
+            if mixture is None:
+                self._references = References(target=s, interference=n)
+                mixture = self._references.mixture()
+            of_mixture = self.verdict(rendered.mixture, mixture).values
             # SAR is left out: the mixture has none (FACTS section 3).
             self._of_mixture = {
                 f"{name}_mixture": of_mixture[name] for name in ("sdr", "sir", "si_sdr", "snr")
@@ -90,10 +97,14 @@ class Judge:
         remaining = iter(estimates)
         while batch := list(islice(remaining, _AT_ONCE)):
             if self._references is None:
-                yield from (Verdict({}, self._level_db(energy(one)), False) for one in batch)
+                yield from map(self.absent_verdict, batch)
                 continue
             for one, bss in zip(batch, self._references.score_many(batch), strict=True):
-                yield self._verdict(one, bss)
+                yield self.verdict(one, bss)
+
+    def absent_verdict(self, e: Samples) -> Verdict:
+        """The verdict on an answer to a query for an absent sound: its level alone."""
+        return Verdict({}, self._level_db(energy(e)), False)
 
     def _level_db(self, power: float) -> float:
         if power < SMALLEST_ENERGY:
@@ -102,7 +113,8 @@ class Judge:
             return math.inf
         return 10.0 * math.log10(power / self._mixture_energy)
 
-    def _verdict(self, e: Samples, bss: BssEval) -> Verdict:
+    def verdict(self, e: Samples, bss: BssEval) -> Verdict:
+        """The verdict on an estimate whose BSS Eval is ``bss``."""
         s, n = self._target, self._interference
         target, interference = self._energies
         power, with_target, with_interference = products(e, s, n)

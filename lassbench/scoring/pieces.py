@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -26,7 +27,7 @@ from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import Fault, LassbenchError
 from lassbench.mixtures import Rendered
 from lassbench.records import Query
-from lassbench.scoring.judge import Judge
+from lassbench.scoring.judge import Judge, Verdict
 from lassbench.suites import Suite
 
 #: Queries a piece has at least, so that handing it over costs next to nothing.
@@ -146,6 +147,26 @@ def make_piece(suite: Suite, queries: Sequence[Query], systems: Iterable[Estimat
     return Piece(part, suite.dataset.path if suite.dataset else None, tuple(systems))
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a system answered to a query."""
+
+    system: int
+    query_id: str
+    samples: Samples
+    samples_sha256: str
+
+    def measured(self, verdict: Verdict) -> Measured:
+        """The answer with the verdict on it."""
+        return Measured(
+            self.query_id,
+            verdict.values,
+            verdict.level_db,
+            verdict.wrong_source,
+            self.samples_sha256,
+        )
+
+
 def measure(piece: Piece) -> Outcome:
     """Judge every answer of a piece.
 
@@ -154,27 +175,33 @@ def measure(piece: Piece) -> Outcome:
     LassbenchError
         If the audio of a mixture is not what was frozen.
     """
-    suite = open_suite(piece)
     outcome: Outcome = [([], []) for _ in piece.systems]
+    for rendered, answers in gather(piece, outcome):
+        judge = Judge(rendered, piece.suite.kind)
+        verdicts = judge.verdicts([answer.samples for answer in answers])
+        for answer, verdict in zip(answers, verdicts, strict=True):
+            outcome[answer.system][0].append(answer.measured(verdict))
+    return outcome
+
+
+def gather(piece: Piece, outcome: Outcome) -> Iterator[tuple[Rendered, list[Answer]]]:
+    """Each mixture of a piece that was answered, with the answers.
+
+    Answers that cannot be read are entered into ``outcome`` as lost.
+
+    Raises
+    ------
+    LassbenchError
+        If the audio of a mixture is not what was frozen.
+    """
+    suite = open_suite(piece)
     by_mixture: dict[str, list[Query]] = {}
     for query in suite.queries.values():
         by_mixture.setdefault(query.mixture_id, []).append(query)
     for mixture_id, queries in by_mixture.items():
         answers = list(_answers(piece.systems, queries, outcome))
         if answers:
-            judge = Judge(render_checked(suite, mixture_id), suite.kind)
-            verdicts = judge.verdicts([samples for _, _, samples, _ in answers])
-            for (system, query_id, _, digest), verdict in zip(answers, verdicts, strict=True):
-                outcome[system][0].append(
-                    Measured(
-                        query_id,
-                        verdict.values,
-                        verdict.level_db,
-                        verdict.wrong_source,
-                        digest,
-                    )
-                )
-    return outcome
+            yield render_checked(suite, mixture_id), answers
 
 
 def open_suite(piece: Piece) -> Suite:
@@ -186,8 +213,8 @@ def open_suite(piece: Piece) -> Suite:
 
 def _answers(
     systems: Sequence[Estimates], queries: Sequence[Query], outcome: Outcome
-) -> Iterator[tuple[int, str, Samples, str]]:
-    """(system, query id, samples, hash) of every usable answer; the others are lost."""
+) -> Iterator[Answer]:
+    """Every usable answer; the others are lost."""
     for query in queries:
         for system, estimates in enumerate(systems):
             if query.query_id not in estimates.paths:
@@ -198,7 +225,7 @@ def _answers(
                 fault = error.fault(str(estimates.paths[query.query_id]))
                 outcome[system][1].append(Lost(query.query_id, fault))
             else:
-                yield system, query.query_id, samples, digest
+                yield Answer(system, query.query_id, samples, digest)
 
 
 def render_checked(suite: Suite, mixture_id: str) -> Rendered:
@@ -231,14 +258,19 @@ class RememberingDataset(Dataset):
 
     def samples_int16(self, clip_id: str) -> NDArray[np.int16]:
         """As :meth:`Dataset.samples_int16`, from memory where it was asked for lately."""
-        decoded: dict[str, NDArray[np.int16]] = self.__dict__.setdefault("_decoded", {})
-        samples = decoded.pop(clip_id, None)
-        if samples is None:
-            samples = super().samples_int16(clip_id)
-            while decoded and (len(decoded) + 1) * samples.nbytes > CLIP_MEMORY:
-                del decoded[next(iter(decoded))]
-        decoded[clip_id] = samples  # the last asked for stands last
-        return samples
+        with _one_at_a_time:
+            decoded: dict[str, NDArray[np.int16]] = self.__dict__.setdefault("_decoded", {})
+            samples = decoded.pop(clip_id, None)
+            if samples is None:
+                samples = super().samples_int16(clip_id)
+                while decoded and (len(decoded) + 1) * samples.nbytes > CLIP_MEMORY:
+                    del decoded[next(iter(decoded))]
+            decoded[clip_id] = samples  # the last asked for stands last
+            return samples
+
+
+# Threads that read for a GPU share a dataset.
+_one_at_a_time = threading.Lock()
 
 
 @lru_cache(maxsize=4)
