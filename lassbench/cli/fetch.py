@@ -94,12 +94,13 @@ def command(
 
 def _report(out: str, status: bool, export: Path | None) -> None:
     from lassbench.fetch import report
+    from lassbench.fetch.remote import ledger_of
 
-    if status:
-        click.echo(report.describe(report.status(Path(out))))
-    if export:
-        count = report.export(Path(out), export)
-        click.echo(f"{export}: {count} clips")
+    with ledger_of(out) as folder:
+        if status:
+            click.echo(report.describe(report.status(folder)))
+        if export:
+            click.echo(f"{export}: {report.export(folder, export)} clips")
 
 
 def _options(given: dict[str, Any], form: dict[str, Any]) -> Any:

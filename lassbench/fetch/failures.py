@@ -76,7 +76,10 @@ RATE_LIMITED = FailureClass(
 NEEDS_LOGIN = FailureClass(
     "needs-login",
     "login",
-    texts=("confirm your age", "age-restricted", "inappropriate", "members-only"),
+    texts=(
+        *("confirm your age", "age-restricted", "inappropriate"),
+        *("members-only", "premium members", "requires payment"),
+    ),
     advice="run again with --cookies of an account that may see it",
 )
 GEO_BLOCKED = FailureClass(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -184,6 +185,25 @@ def _push_ledger(work: Path, store: Store) -> None:
         source.backup(target)
     store.put(copy, FILE_NAME)
     copy.unlink()
+
+
+@contextmanager
+def ledger_of(out: str) -> Iterator[Path]:
+    """A folder with the ledger of ``out``, for looking at it.
+
+    Raises
+    ------
+    LassbenchError
+        If ``out`` cannot be reached, or has no ledger.
+    """
+    if not is_remote(out):
+        yield Path(out)
+        return
+    store = Store.open(out)
+    with tempfile.TemporaryDirectory() as folder:
+        if FILE_NAME in store.sizes():
+            store.get(FILE_NAME, Path(folder) / FILE_NAME)
+        yield Path(folder)
 
 
 @contextmanager

@@ -47,6 +47,10 @@ SOCKET_TIMEOUT_S = 20.0
 _TRANSFER_RETRIES = 3
 
 
+#: yt-dlp loads its plugins when its first object is made, which threads must not do together.
+_MAKING = threading.Lock()
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What every session of a run is made with.
@@ -118,7 +122,7 @@ class Session:
         self._log = _Log()
         self._received = 0
         home.mkdir(parents=True, exist_ok=True)
-        with _as_failures(self):
+        with _MAKING, _as_failures(self):
             self._ydl = yt_dlp.YoutubeDL(self._parameters())
 
     def _parameters(self) -> dict[str, Any]:

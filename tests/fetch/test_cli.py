@@ -64,11 +64,14 @@ def test_shards_and_merge(listed: Path, tmp_path: Path, capsys: Capture) -> None
     assert "3 of 3 clips" in capsys.readouterr().out
 
 
-def test_an_address_as_output(site: Site, listed: Path, tmp_path: Path) -> None:
+def test_an_address_as_output(site: Site, listed: Path, tmp_path: Path, capsys: Capture) -> None:
     out = f"file://{tmp_path}/bucket"
     fetch = ["fetch", out, "--list", str(listed), "--rate", "0", "--work", str(tmp_path / "here")]
     assert run(fetch) == 0
     assert len(list((tmp_path / "bucket/clips").glob("*.flac"))) == 3
+    assert run(["fetch", "--status", out]) == 0
+    assert "3 of 3 clips" in capsys.readouterr().out
+    assert run(["fetch", "--status", f"file://{tmp_path}/none"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,10 @@ MESSAGES = [
         "this video, and other exclusive perks.",
     ),
     (
+        "needs-login",
+        "[youtube] abcdefghijk: This video is only available to Music Premium members",
+    ),
+    (
         "geo-blocked",
         "[youtube] abcdefghijk: Video unavailable. The uploader has not made this video "
         "available in your country\nThis video is available in Germany, France.",
