@@ -38,6 +38,16 @@ def _compiled(function: F) -> F:
 
 
 @_compiled
+def add_products(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]], sums: Floats) -> None:
+    """Add x[i] y[i] to ``sums[i mod lanes]``: lanes vectorise without reordering a sum."""
+    lanes = sums.size
+    for start in range(0, x.size, lanes):
+        u, v = x[start : start + lanes], y[start : start + lanes]
+        for i in range(u.size):
+            sums[i] += np.float64(u[i]) * np.float64(v[i])
+
+
+@_compiled
 def pack(  # noqa: PLR0917 - numba compiles positional arguments
     signal: NDArray[np.floating[Any]], first: int, step: int, width: int, count: int, out: Floats
 ) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassbench.errors import LassbenchError
+from lassbench.metrics.backend import product as product
 
 #: float32 or float64, shape (n,).
 Samples = NDArray[np.floating[Any]]
@@ -17,8 +18,6 @@ Samples = NDArray[np.floating[Any]]
 SMALLEST, LARGEST = 1e-120, 1e120
 #: The energy of a signal that counts as silent is below this.
 SMALLEST_ENERGY = SMALLEST**2
-#: Samples whose squares are summed before the sums are summed.
-_ROW = 1024
 
 
 def checked(samples: ArrayLike, *, where: str) -> Samples:
@@ -102,15 +101,3 @@ def check_length(signal: Samples, samples: int, *, where: str) -> None:
 def energy(signal: Samples) -> float:
     """Sum of squares, in float64."""
     return product(signal, signal)
-
-
-def product(x: Samples, y: Samples) -> float:
-    """Sum of ``x * y`` in float64, shapes (n,).
-
-    Summed by rows, which keeps rounding near 1e-16, and without BLAS, whose
-    digits depend on its number of threads.
-    """
-    whole = x.size // _ROW * _ROW
-    rows, rest = (x[:whole].reshape(-1, _ROW), y[:whole].reshape(-1, _ROW)), (x[whole:], y[whole:])
-    sums = np.einsum("ij,ij->i", *rows, dtype=np.float64)
-    return float(sums.sum() + np.einsum("i,i->", *rest, dtype=np.float64))
