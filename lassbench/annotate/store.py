@@ -212,6 +212,20 @@ class Store:
         """The annotators whose lists are closed."""
         return {row["annotator"] for row in self.db.read("SELECT annotator FROM locks")}
 
+    def forget(self, annotator: str) -> Future[int]:
+        """Delete everything that an annotator wrote, history and consent too; how many drafts.
+
+        Done on the annotator's request: the pages of the file are overwritten.
+        """
+
+        def work(connection: sqlite3.Connection) -> int:
+            gone = connection.execute("DELETE FROM history WHERE annotator = ?", (annotator,))
+            for table in ("answers", "flags", "consents"):
+                connection.execute(f"DELETE FROM {table} WHERE annotator = ?", (annotator,))
+            return gone.rowcount
+
+        return self.db.write(work)
+
     def consent(self, annotator: str) -> Future[None]:
         """Note that an annotator agreed to the campaign's consent text."""
         values = (annotator, self.campaign.consent_version, self.campaign.guidelines_version)
@@ -248,16 +262,20 @@ def _save(connection: sqlite3.Connection, change: Change, now: float) -> Saved:
         "SELECT * FROM answers WHERE annotator = ? AND clip_id = ?", key
     ).fetchone()
     old = _answer(row) if row else Answer(*key, first_at=now)
-    same = (old.text, old.state, old.reason) == (change.text, change.state, change.reason)
+    text, state, reason = change.text, change.state, change.reason
+    if state == "draft" and old.state != "draft" and text.split() == old.text.split():
+        # A page's last word that says what is finished already, sent once more.
+        text, state, reason = old.text, old.state, old.reason
+    same = (old.text, old.state, old.reason) == (text, state, reason)
     # A browser that lost the reply to its own last save is not another writer.
     overtaken = (
         change.base is not None and old.revision > change.base and old.writer != change.writer
     )
     new = Answer(
         *key,
-        text=change.text,
-        state=change.state,
-        reason=change.reason,
+        text=text,
+        state=state,
+        reason=reason,
         source=change.source,
         revision=old.revision if same and row else old.revision + 1,
         writer=change.writer,

@@ -1,0 +1,171 @@
+"""What all pages share: the store, the sounds, the templates, and who is asking."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from lassbench.annotate import access
+from lassbench.annotate.access import Identity, Role
+from lassbench.annotate.language import Detector
+from lassbench.annotate.security import RateLimiter, read_body
+from lassbench.annotate.sounds import Sounds
+from lassbench.annotate.store import Store
+
+if TYPE_CHECKING:
+    from lassbench.dataset import Dataset
+
+FOLDER = Path(__file__).parent
+LANGUAGE_NAMES = {
+    "de": "German",
+    "en": "English",
+    "es": "Spanish",
+    "fr": "French",
+    "it": "Italian",
+    "nl": "Dutch",
+    "pt": "Portuguese",
+}
+
+
+def _saves() -> RateLimiter:
+    # Pauses in typing are never this frequent for long.
+    return RateLimiter(rate=5.0, burst=60.0)
+
+
+def _plays() -> RateLimiter:
+    return RateLimiter(rate=10.0, burst=120.0)
+
+
+def _tries() -> RateLimiter:
+    # Wrong links that one address may try.  256 bits cannot be guessed at any rate.
+    return RateLimiter(rate=0.5, burst=20.0)
+
+
+@lru_cache(maxsize=1)
+def templates() -> Environment:
+    """The pages' templates: everything is escaped, an unknown name is an error."""
+    return Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@dataclass
+class Desk:
+    """One campaign that is being served.
+
+    Attributes
+    ----------
+    secure
+        Whether browsers reach it by TLS; cookies then never go without.
+    """
+
+    store: Store
+    dataset: Dataset
+    secure: bool = False
+    detector: Detector = field(init=False)
+    sounds: Sounds = field(init=False)
+    orders: dict[str, list[str]] = field(init=False)
+    saves: RateLimiter = field(default_factory=_saves)
+    plays: RateLimiter = field(default_factory=_plays)
+    tries: RateLimiter = field(default_factory=_tries)
+
+    def __post_init__(self) -> None:
+        campaign = self.store.campaign
+        self.detector = Detector(campaign.language)
+        self.sounds = Sounds(self.dataset)
+        self.orders = {who: campaign.order(who) for who in campaign.annotators}
+
+    def cookie(self, role: Role) -> str:
+        """The name of the session cookie; over TLS browsers bind ``__Host-`` to this host."""
+        return f"{'__Host-' if self.secure else ''}lassbench-{role}"
+
+    def identity(self, request: Request, role: Role) -> Identity | None:
+        """Who is asking in this role, or ``None`` without a valid session."""
+        secret = request.cookies.get(self.cookie(role))
+        found = access.of_session(self.store, secret) if secret else None
+        return found if found is not None and found.role == role else None
+
+    def page(self, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """The page of that name."""
+        campaign = self.store.campaign
+        values.setdefault("who", "")
+        html = (
+            templates()
+            .get_template(name)
+            .render(campaign=campaign, language=LANGUAGE_NAMES[campaign.language], **values)
+        )
+        return HTMLResponse(html, status_code=status)
+
+    def message(self, title: str, text: str, *, status: int) -> HTMLResponse:
+        """A page that only says something."""
+        return self.page("message.html", status=status, title=title, text=text)
+
+
+def desk_of(request: Request) -> Desk:
+    """The desk that a request is for."""
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+KnownHandler = Callable[[Request, Desk, Identity], Awaitable[Response]]
+
+NO_SESSION = (
+    "Open your personal link",
+    "This page needs the link that the coordinator sent you. If you had it open before, "
+    "it may have expired or been replaced: ask the coordinator for a new one.",
+)
+
+
+def known(role: Role) -> Callable[[KnownHandler], Handler]:
+    """Let only those through who have a valid session in this role."""
+
+    def wrap(handler: KnownHandler) -> Handler:
+        async def wrapped(request: Request) -> Response:
+            desk = desk_of(request)
+            identity = desk.identity(request, role)
+            if identity is not None:
+                return await handler(request, desk, identity)
+            if request.method == "PUT":
+                return JSONResponse({"error": NO_SESSION[1]}, status_code=401)
+            return desk.message(*NO_SESSION, status=401)
+
+        return wrapped
+
+    return wrap
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form; of a field that stands twice, the last."""
+    text = (await read_body(request)).decode("utf-8", "replace")
+    return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=50))
+
+
+def ranged(request: Request, data: bytes, media_type: str) -> Response:
+    """``data``, or the one range of it that was asked for (RFC 9110, section 14)."""
+    headers = {"accept-ranges": "bytes", "cache-control": "private, max-age=3600"}
+    asked = request.headers.get("range")
+    matched = re.fullmatch(r"bytes=(\d{0,15})-(\d{0,15})", asked.strip()) if asked else None
+    if matched is None or matched.group(0) == "bytes=-":
+        return Response(data, media_type=media_type, headers=headers)
+    first, last = matched.groups()
+    start = int(first) if first else max(0, len(data) - int(last))
+    stop = min(int(last) + 1, len(data)) if first and last else len(data)
+    if start >= stop:
+        headers["content-range"] = f"bytes */{len(data)}"
+        return Response(status_code=416, headers=headers)
+    headers["content-range"] = f"bytes {start}-{stop - 1}/{len(data)}"
+    return Response(data[start:stop], status_code=206, media_type=media_type, headers=headers)

@@ -1,0 +1,303 @@
+"""Descriptions out of a store and into one: CSV for tables, JSON with every draft."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lassbench import files, tables
+from lassbench.annotate import checks
+from lassbench.annotate.campaign import SOURCES, Campaign
+from lassbench.annotate.checks import Finding
+from lassbench.annotate.language import Detector
+from lassbench.annotate.store import Answer, Change, Store
+from lassbench.errors import Fault, FaultsError, UsageError
+
+if TYPE_CHECKING:
+    from lassbench.dataset import Dataset
+
+COLUMNS = (
+    *("annotator", "clip_id", "concept", "state", "reason", "description"),
+    *("description_source", "seconds", "plays", "revision", "first_saved", "last_saved", "checks"),
+)
+#: What spreadsheets would take for a formula when a cell begins with it.
+_FORMULA = ("=", "+", "-", "@")
+
+
+def findings(
+    store: Store, dataset: Dataset, detector: Detector | None = None
+) -> dict[tuple[str, str], list[Finding]]:
+    """What the checks find in everything that is written, drafts too."""
+    texts = {key: answer.text for key, answer in store.answers().items() if answer.text.strip()}
+    captions = {clip_id: dataset.clips[clip_id].captions for clip_id in store.campaign.clips}
+    return checks.check_collection(texts, captions, detector)
+
+
+def iso(at: float) -> str:
+    """A time as ISO 8601 in UTC, to the second; ``""`` for never."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else ""
+
+
+def to_csv(store: Store, dataset: Dataset) -> str:
+    """One row an answer, by annotator and then in the list's order; :func:`read_csv` reads it.
+
+    A text that a spreadsheet would take for a formula gets a leading ``'``.
+    """
+    found = findings(store, dataset)
+    rows = []
+    for answer in _ordered(store):
+        kinds = [one.kind for one in found.get((answer.annotator, answer.clip_id), ())]
+        rows.append(
+            (
+                *(answer.annotator, answer.clip_id, dataset.clips[answer.clip_id].concept),
+                *(answer.state, answer.reason, _plain(answer.text), answer.source),
+                *(f"{answer.seconds:.0f}", answer.plays, answer.revision),
+                *(iso(answer.first_at), iso(answer.last_at), tables.join(kinds)),
+            )
+        )
+    return tables.write_table(COLUMNS, rows)
+
+
+def _plain(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def to_json(store: Store, dataset: Dataset) -> str:
+    """Campaign, answers, findings and the history of every draft, as JSON text."""
+    campaign, found = store.campaign, findings(store, dataset)
+    answers = [
+        {
+            "annotator": answer.annotator,
+            "clip_id": answer.clip_id,
+            "concept": dataset.clips[answer.clip_id].concept,
+            "state": answer.state,
+            "reason": answer.reason,
+            "description": answer.text,
+            "description_source": answer.source,
+            "seconds": round(answer.seconds),
+            "plays": answer.plays,
+            "revision": answer.revision,
+            "first_saved": iso(answer.first_at),
+            "last_saved": iso(answer.last_at),
+            "checks": [one.kind for one in found.get((answer.annotator, answer.clip_id), ())],
+        }
+        for answer in _ordered(store)
+    ]
+    history = [
+        {
+            "annotator": draft.annotator,
+            "clip_id": draft.clip_id,
+            "description": draft.text,
+            "state": draft.state,
+            "reason": draft.reason,
+            "description_source": draft.source,
+            "revision": draft.revision,
+            "accepted": draft.accepted,
+            "saved": iso(draft.saved_at),
+        }
+        for draft in store.history()
+    ]
+    return files.to_json({"campaign": describe(campaign), "answers": answers, "history": history})
+
+
+def describe(campaign: Campaign) -> dict[str, Any]:
+    """A campaign for people: names, numbers, versions of its texts."""
+    return {
+        "name": campaign.name,
+        "dataset": {"name": campaign.dataset_name, "fingerprint": campaign.dataset_fingerprint},
+        "clips": len(campaign.clips),
+        "clips_absent_here": len(campaign.absent),
+        "annotators": list(campaign.annotators),
+        "language": campaign.language,
+        "order_seed": campaign.seed,
+        "guidelines_version": campaign.guidelines_version,
+        "consent_version": campaign.consent_version,
+    }
+
+
+def _ordered(store: Store) -> list[Answer]:
+    answers = store.answers()
+    return [
+        answers[who, clip_id]
+        for who in store.campaign.annotators
+        for clip_id in store.campaign.clips
+        if (who, clip_id) in answers
+    ]
+
+
+# Import -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did: answers written, and those that said the same already."""
+
+    written: int
+    unchanged: int
+
+
+def read_csv(path: Path, campaign: Campaign, *, source: str = "") -> list[Change]:
+    """The answers in a table.
+
+    Columns: ``annotator`` and ``description``; ``clip_id``, or ``query_id`` of the
+    campaign's list (a clip's rows must then agree); ``description_source`` unless
+    ``source`` says it for all rows.  ``state``, ``reason`` and ``seconds`` are read
+    where they are there, so that an export can be imported.
+
+    Raises
+    ------
+    UsageError
+        If a column is missing, or nobody says how the descriptions were made.
+    FaultsError
+        With every faulty row, as ``file:line``.
+    """
+    reader = csv.DictReader(io.StringIO(tables.read_text(path)), strict=True)
+    columns = [name.strip() for name in reader.fieldnames or ()]
+    reader.fieldnames = columns
+    _check_columns(path, columns, source)
+    faults: list[Fault] = []
+    rows = _Rows(campaign, source, _clips_by_query(campaign), faults)
+    changes: dict[tuple[str, str], Change] = {}
+    try:
+        for row in reader:
+            where = f"{path}:{reader.line_num}"
+            change = rows.read(row, where)
+            if change is None:
+                continue
+            before = changes.setdefault((change.annotator, change.clip_id), change)
+            if before != change:
+                reason = f"{change.annotator} has another description of {change.clip_id} above"
+                faults.append(Fault("contradiction", where, reason))
+    except csv.Error as error:
+        faults.append(Fault("bad row", f"{path}:{reader.line_num}", str(error)))
+    if faults:
+        raise FaultsError("cannot import the descriptions", faults, fix="nothing was imported")
+    return list(changes.values())
+
+
+def _check_columns(path: Path, columns: Sequence[str], source: str) -> None:
+    missing = {"annotator", "description"} - set(columns)
+    if missing or not {"clip_id", "query_id"} & set(columns):
+        raise UsageError(
+            "the table lacks columns",
+            where=f"{path}:1",
+            expected="annotator, description, and clip_id or query_id",
+            got=", ".join(columns),
+        )
+    if not source and "description_source" not in columns:
+        raise UsageError(
+            "nobody says who or what wrote these descriptions",
+            where=f"{path}:1",
+            expected=f"a column description_source ({', '.join(SOURCES)})",
+            fix="add it, or say it for all rows with --source",
+        )
+
+
+def _clips_by_query(campaign: Campaign) -> dict[str, tuple[str, str]]:
+    """query_id -> (annotator, clip_id)."""
+    target = {mixture.mixture_id: mixture.target_id for mixture in campaign.mixtures}
+    return {
+        query_id: (annotator, target[mixture_id])
+        for (mixture_id, annotator), query_id in campaign.query_ids().items()
+    }
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Reads the rows of one table; what is wrong with them goes to ``faults``."""
+
+    campaign: Campaign
+    source: str
+    clip_of: Mapping[str, tuple[str, str]]
+    faults: list[Fault]
+
+    def read(self, row: Mapping[Any, Any], where: str) -> Change | None:
+        """The answer in one row; ``None`` for an empty, unfinished or faulty one."""
+        cells = {name: (row[name] or "").strip() for name in row if isinstance(name, str)}
+        who, state = cells["annotator"], cells.get("state", "done") or "done"
+        text = checks.finished(_unescaped(cells["description"]))
+        if state == "draft" or (state == "done" and not text):
+            return None
+        clip_id = cells.get("clip_id", "")
+        if not clip_id:
+            owner, clip_id = self.clip_of.get(cells.get("query_id", ""), (who, ""))
+            if owner != who:
+                reason = f"the query is {owner}'s, not {who}'s"
+                self.faults.append(Fault("contradiction", where, reason))
+                return None
+        seconds = cells.get("seconds", "")
+        change = Change(
+            who,
+            clip_id,
+            text,
+            state=state,  # type: ignore[arg-type]  # checked below
+            reason=cells.get("reason", ""),
+            source=cells.get("description_source") or self.source,  # type: ignore[arg-type]
+            seconds=float(seconds) if seconds.isdecimal() else 0.0,
+        )
+        wrong = self._wrong(change)
+        if wrong:
+            self.faults.append(Fault(wrong[0], where, wrong[1]))
+            return None
+        return change
+
+    def _wrong(self, change: Change) -> tuple[str, str] | None:
+        """Kind and reason of what is wrong with an answer, if anything is."""
+        campaign, clip_id = self.campaign, change.clip_id
+        if change.annotator not in campaign.annotators:
+            known = ", ".join(campaign.annotators)
+            return "unknown annotator", f"{change.annotator!r} is none of {known}"
+        if clip_id in campaign.absent:
+            return "absent clip", f"{clip_id} is in the list, but its audio is not in this dataset"
+        if clip_id not in campaign.clips:
+            return "unknown clip", f"{clip_id!r} is not among the clips to describe"
+        if change.source not in SOURCES:
+            known = ", ".join(SOURCES)
+            return "unknown source", f"description_source {change.source!r} is none of {known}"
+        if change.state not in {"done", "cannot"}:
+            return "unknown state", f"{change.state!r} is none of done, cannot, draft"
+        errors = [one for one in checks.check(change.text) if one.level == "error"]
+        if change.state == "done" and errors:
+            return errors[0].kind, errors[0].message
+        return None
+
+
+def _unescaped(text: str) -> str:
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
+
+def import_changes(store: Store, changes: Sequence[Change], *, replace: bool = False) -> Imported:
+    """Write the answers of a table into the store, all or none.
+
+    Raises
+    ------
+    FaultsError
+        If a list is closed, or, unless ``replace``, an answer says something else.
+    """
+    present, locked = store.answers(), store.locked()
+    faults, new = [], []
+    for change in changes:
+        old = present.get((change.annotator, change.clip_id))
+        if old is not None and (old.text, old.state) == (change.text, change.state):
+            continue
+        if old is not None and old.text and not replace:
+            where = f"{change.annotator}, {change.clip_id}"
+            faults.append(Fault("already written", where, "says something else in the store"))
+        if change.annotator in locked:
+            reason = "the coordinator has closed this list"
+            faults.append(Fault("locked", change.annotator, reason))
+        new.append(change)
+    if faults:
+        raise FaultsError(
+            "cannot write these descriptions into the store",
+            faults,
+            fix="to write over what is there add --replace; it stays in the history",
+        )
+    for future in [store.save(change) for change in new]:
+        future.result()
+    return Imported(len(new), len(changes) - len(new))

@@ -1,0 +1,71 @@
+"""``lassbench freeze-sub-test``: collected descriptions become a suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="freeze-sub-test")
+@click.argument("dataset", type=click.Path(path_type=Path))
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="The store of descriptions.  Default: DATASET/annotations/descriptions.sqlite.",
+)
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Default: DATASET/suites/<name>."
+)
+@click.option(
+    "--allow-missing",
+    is_flag=True,
+    help="Leave out queries that nobody has written or that somebody cannot tell.",
+)
+@click.option(
+    "--allow-warnings",
+    is_flag=True,
+    help="Freeze although checks have warnings; the card has them.",
+)
+@click.option("--references", is_flag=True, help="Export target and interference too.")
+@click.option("--no-audio", is_flag=True, help="Freeze the lists only.")
+@click.option("--workers", type=int, help="Processes.  Default: one per processor.")
+def command(
+    dataset: Path,
+    store: Path | None,
+    out: Path | None,
+    allow_missing: bool,
+    allow_warnings: bool,
+    references: bool,
+    no_audio: bool,
+    workers: int | None,
+) -> None:
+    """Freeze the collected descriptions of DATASET: one query an annotator and mixture.
+
+    Every check runs once more.  The suite's sub-test.json says who (pseudonyms),
+    when, with which guidelines and consent text, and how each description was
+    made.
+    """
+    from lassbench import files
+    from lassbench.annotate import sub_test
+    from lassbench.cli.annotate import opened
+
+    with opened(dataset, store) as (found, data):
+        plan = sub_test.plan_sub_test(
+            found, data, allow_missing=allow_missing, allow_warnings=allow_warnings
+        )
+    folder = out or dataset / "suites" / plan.suite.name
+    files.check_output_folder(folder, what="the suite folder")
+    suite = sub_test.freeze_sub_test(
+        plan,
+        data,
+        folder,
+        export_audio=not no_audio,
+        export_references=references,
+        workers=workers,
+    )
+    click.echo(f"{folder}: {len(suite.mixtures)} mixtures, {len(suite.queries)} queries")
+    left_out = plan.card["queries"]["left_out"]
+    if left_out:
+        click.echo(f"{left_out} queries of the list were left out; sub-test.json says which")
+    click.echo(f"fingerprint {suite.fingerprint}")
