@@ -375,8 +375,9 @@ def rank_intervals(
         # So few targets say nothing about others: nobody can be told apart.
         return [RankInterval(1, 1, systems)] * systems
     tail = expanded_tail(len(sizes), level)
-    ranks, ahead = _rank_resamples(sums, sizes, resamples, seed)
-    better = ahead >= (1 - tail) * resamples
+    means = np.concatenate(list(_resampled_means(sums, sizes, resamples, seed)))
+    better = _better_beyond(means, (1 - tail) * resamples)
+    ranks = _ranks(means)
     low = np.quantile(ranks, tail, axis=0, method="inverted_cdf")
     high = np.quantile(ranks, 1 - tail, axis=0, method="inverted_cdf")
     return [
@@ -385,26 +386,34 @@ def rank_intervals(
     ]
 
 
-def _rank_resamples(
-    sums: Floats, sizes: Floats, resamples: int, seed: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Ranks ``(resamples, systems)``, and how often i beat j ``(systems, systems)``."""
-    systems = sums.shape[1]
-    ahead = np.zeros((systems, systems), dtype=np.int64)
-    ranks = []
-    for means in _resampled_means(sums, sizes, resamples, seed):
-        # Sorted rows for the ranks, contiguous columns for the pairs: both stay
-        # in the cache, so that 200 systems take a third of a second.
-        ordered = np.sort(means, axis=1)
-        rank = np.empty(means.shape, dtype=np.int32)
-        for own, row, there in zip(means, ordered, rank, strict=True):
-            there[:] = systems + 1 - np.searchsorted(row, own + TIE, side="right")
-        ranks.append(rank)
-        columns = np.ascontiguousarray(means.T)
-        for one, own in enumerate(columns - TIE):
-            for other in range(systems):
-                ahead[one, other] += np.count_nonzero(own > columns[other])
-    return np.concatenate(ranks), ahead
+def _ranks(means: Floats) -> NDArray[np.int32]:
+    """Rank of each system in each resample, shape of ``means``: (resamples, systems)."""
+    ranks = np.empty(means.shape, dtype=np.int32)
+    for own, row, there in zip(means, np.sort(means, axis=1), ranks, strict=True):
+        there[:] = len(own) + 1 - np.searchsorted(row, own + TIE, side="right")
+    return ranks
+
+
+def _better_beyond(means: Floats, wanted: float) -> NDArray[np.bool_]:
+    """Whether i is ahead of j in at least ``wanted`` resamples, shape (systems, systems).
+
+    ``wanted`` is more than half of them, so that of two systems one at most can be.
+    """
+    # Contiguous columns, so that a pair stays in the cache, and each pair once:
+    # 200 systems take a fifth of a second.
+    columns = np.ascontiguousarray(means.T)
+    better = np.zeros((len(columns), len(columns)), dtype=np.bool_)
+    order = np.argsort(-columns.mean(axis=1), kind="stable")
+    for place, one in enumerate(order):
+        clearly = columns[one] - TIE
+        for other in order[place + 1 :]:
+            ahead = np.count_nonzero(clearly > columns[other])
+            if ahead >= wanted:
+                better[one, other] = True
+            elif len(clearly) - ahead >= wanted:
+                behind = np.count_nonzero(columns[other] - TIE > columns[one])
+                better[other, one] = behind >= wanted
+    return better
 
 
 @dataclass(frozen=True, slots=True)

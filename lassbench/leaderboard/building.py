@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lassbench import files
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.entries import Leaderboard, entry_schema
 from lassbench.leaderboard.examples import read_examples
 from lassbench.leaderboard.ranking import Standings
-from lassbench.leaderboard.tables import all_standings, write_tables
+from lassbench.leaderboard.tables import all_standings, table_files, write_tables
 from lassbench.leaderboard.website import build_site
 from lassbench.parallel import map_ordered, open_executor
 
@@ -57,12 +58,16 @@ def build(
     FaultsError
         If any entry, suite, reported figure or example is faulty; nothing is written.
     """
-    board = read(root, workers=workers)
-    listening = read_examples(board, unpublished=unpublished_audio) if site is not None else {}
-    found = all_standings(board, metric=metric)
+    with _mapper(root, workers) as mapper:
+        board = read_leaderboard(root, mapper=mapper)
+        listening = read_examples(board, unpublished=unpublished_audio) if site is not None else {}
+        found = all_standings(board, metric=metric, mapper=mapper)
+    texts = table_files(board, found)
     files.write_json(root / "entry.schema.json", entry_schema())
-    tables = write_tables(board, found, root / "tables")
-    page = build_site(board, found, site, listening=listening) if site is not None else None
+    tables = write_tables(texts, root / "tables")
+    page = None
+    if site is not None:
+        page = build_site(board, found, site, texts=texts, listening=listening)
     return Built(board, found, tables, page)
 
 
@@ -74,7 +79,15 @@ def read(root: Path, *, workers: int | None = None) -> Leaderboard:
     FaultsError
         If anything is wrong, listing all of it.
     """
-    many = sum(1 for _ in root.glob("entries/*/*.json")) >= POOL_FROM
-    pool: AbstractContextManager[object] = open_executor(workers) if many else nullcontext()
-    with pool as executor:
-        return read_leaderboard(root, mapper=partial(map_ordered, executor))  # type: ignore[arg-type]
+    with _mapper(root, workers) as mapper:
+        return read_leaderboard(root, mapper=mapper)
+
+
+@contextmanager
+def _mapper(root: Path, workers: int | None) -> Iterator[Callable[..., Iterable[Any]]]:
+    """``map``, or that of a pool of processes for a leaderboard with many entries."""
+    if sum(1 for _ in root.glob("entries/*/*.json")) < POOL_FROM:
+        yield map
+        return
+    with open_executor(workers) as executor:
+        yield partial(map_ordered, executor)

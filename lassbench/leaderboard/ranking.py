@@ -11,9 +11,10 @@ everybody else is compared on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,9 @@ Floats = NDArray[np.float64]
 
 #: Least share of a suite's queries that an entry must cover to be ranked.
 MIN_COVERAGE = 0.5
+
+#: Maps a function over contests: ``map``, or a pool's.
+Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 #: Metrics of the tables, in their order; the first is what a table is sorted by.
 TABLE_METRICS: Mapping[Kind, tuple[str, ...]] = {
@@ -101,8 +105,12 @@ class Standings:
         return "templated" in self.query_types
 
 
-def standings(card: SuiteCard, entries: Sequence[Loaded], *, metric: str = "") -> Standings:
+def standings(
+    card: SuiteCard, entries: Sequence[Loaded], *, metric: str = "", mapper: Mapper = map
+) -> Standings:
     """The table of one suite, best first by ``metric`` (the kind's first by default).
+
+    ``mapper`` maps the ranking of each metric, the only work that takes long.
 
     Raises
     ------
@@ -118,7 +126,10 @@ def standings(card: SuiteCard, entries: Sequence[Loaded], *, metric: str = "") -
             expected=", ".join(metrics),
         )
     grid = _Grid(card, entries)
-    by_metric = {name: grid.figures(name) for name in metrics}
+    ranks = mapper(_rank, [grid.contest(name) for name in metrics])
+    by_metric = {
+        name: grid.figures(name, found) for name, found in zip(metrics, ranks, strict=True)
+    }
     figures = {
         loaded.slug: {name: by_metric[name][0][loaded.slug] for name in metrics}
         for loaded in entries
@@ -177,6 +188,27 @@ def seen_notes(loaded: Loaded, card: SuiteCard) -> tuple[str, ...]:
     )
 
 
+@dataclass(frozen=True)
+class _Contest:
+    """One metric's ranked systems on the queries that they share; picklable.
+
+    ``values`` has shape (systems, queries), higher is better; ``common`` marks
+    the shared queries among all of the grid's.
+    """
+
+    slugs: tuple[str, ...]
+    values: Floats
+    targets: NDArray[np.object_]
+    common: NDArray[np.bool_]
+
+
+def _rank(contest: _Contest) -> tuple[_Contest, Mapping[str, RankInterval]]:
+    if not contest.common.any():
+        return contest, {}
+    ranks = rank_intervals(contest.values, contest.targets)
+    return contest, dict(zip(contest.slugs, ranks, strict=True))
+
+
 class _Grid:
     """All entries' values on one list of queries: the union of what they cover."""
 
@@ -200,23 +232,24 @@ class _Grid:
         values[np.searchsorted(self.ids, loaded.query_ids)] = own
         return values
 
-    def figures(self, metric: str) -> tuple[dict[str, Figure], int]:
-        """Every entry's figure of ``metric``, and how many queries the ranks stand on."""
-        values = {loaded.slug: self.values(loaded, metric) for loaded in self.entries}
+    def contest(self, metric: str) -> _Contest:
+        """Who is ranked by ``metric``, on which queries."""
         least = MIN_COVERAGE * self.card.queries
-        ranked = [e.slug for e in self.rankable if np.sum(~np.isnan(values[e.slug])) >= least]
+        values = {loaded.slug: self.values(loaded, metric) for loaded in self.rankable}
+        ranked = [one for one, found in values.items() if np.sum(~np.isnan(found)) >= least]
         common = np.full(len(self.ids), bool(ranked))
         for one in ranked:
             common &= ~np.isnan(values[one])
-        ranks: dict[str, RankInterval] = {}
-        if common.any():
-            sign = 1.0 if METRICS[metric].better == "higher" else -1.0
-            matrix = np.stack([sign * values[one][common] for one in ranked])
-            ranks = dict(zip(ranked, rank_intervals(matrix, self.targets[common]), strict=True))
-        found = {
-            loaded.slug: self._figure(loaded, metric, values[loaded.slug], common)
-            for loaded in self.entries
-        }
+        sign = 1.0 if METRICS[metric].better == "higher" else -1.0
+        matrix = np.array([sign * values[one][common] for one in ranked])
+        return _Contest(tuple(ranked), matrix, self.targets[common], common)
+
+    def figures(
+        self, metric: str, ranked: tuple[_Contest, Mapping[str, RankInterval]]
+    ) -> tuple[dict[str, Figure], int]:
+        """Every entry's figure of ``metric``, and how many queries the ranks stand on."""
+        contest, ranks = ranked
+        found = {loaded.slug: self._figure(loaded, metric, contest) for loaded in self.entries}
         holders = Counter(rank.rank for rank in ranks.values())
         for one, rank in ranks.items():
             found[one] = replace(
@@ -226,11 +259,10 @@ class _Grid:
                 rank_low=rank.low,
                 rank_high=rank.high,
             )
-        return found, int(common.sum())
+        return found, int(contest.common.sum())
 
-    def _figure(
-        self, loaded: Loaded, metric: str, values: Floats, common: NDArray[np.bool_]
-    ) -> Figure:
+    def _figure(self, loaded: Loaded, metric: str, contest: _Contest) -> Figure:
+        values, common = self.values(loaded, metric), contest.common
         defined = ~np.isnan(values)
         shared = bool(common.any() and defined[common].all())
         chosen = common if shared else defined

@@ -17,7 +17,7 @@ from typing import Any
 
 from lassbench import files
 from lassbench.leaderboard.entries import Leaderboard, Reported, SuiteCard
-from lassbench.leaderboard.ranking import Figure, Row, Standings, standings
+from lassbench.leaderboard.ranking import Figure, Mapper, Row, Standings, standings
 from lassbench.scores import METRICS, Cell
 
 #: What a dash in a table means: not defined, or not measured.
@@ -349,18 +349,23 @@ WRITERS: Mapping[str, Callable[[Table], str]] = {
 }
 
 
-def write_tables(board: Leaderboard, tables: Sequence[Standings], out: Path) -> list[Path]:
-    """Write every view of every suite into ``out``; the paths, the overview first."""
-    overview = out / "README.md"
+def table_files(board: Leaderboard, tables: Sequence[Standings]) -> dict[str, str]:
+    """File name -> text of every view of every suite, the overview first."""
     parts = [to_markdown(overall_table(table)) for table in tables]
     parts += [to_markdown(reported_table(one)) for one in board.reported]
     head = "<!-- Made by `lassbench leaderboard build` from the entries: edit those. -->\n\n"
-    wanted = {overview: head + "\n".join(parts)}
+    texts = {"README.md": head + "\n".join(parts)}
     for table in tables:
         for view, content in _views(table):
             stem = table.card.name if view == "overall" else f"{table.card.name}.by-{view}"
-            wanted |= {out / f"{stem}.{kind}": write(content) for kind, write in WRITERS.items()}
-        wanted[out / f"{table.card.name}.json"] = files.to_json(standings_json(table))
+            texts |= {f"{stem}.{kind}": write(content) for kind, write in WRITERS.items()}
+        texts[f"{table.card.name}.json"] = files.to_json(standings_json(table))
+    return texts
+
+
+def write_tables(texts: Mapping[str, str], out: Path) -> list[Path]:
+    """Write :func:`table_files` into ``out``, in place of what was there; their paths."""
+    wanted = {out / name: text for name, text in texts.items()}
     for path in sorted(set(_made_before(out)) - set(wanted)):
         path.unlink()
     for path, text in wanted.items():
@@ -382,10 +387,10 @@ def _made_before(out: Path) -> list[Path]:
     return [p for kind in ("md", "csv", "tex", "json") for p in out.glob(f"*.{kind}")]
 
 
-def all_standings(board: Leaderboard, *, metric: str = "") -> list[Standings]:
+def all_standings(board: Leaderboard, *, metric: str = "", mapper: Mapper = map) -> list[Standings]:
     """The standings of every suite, in the order of their cards."""
     return [
-        standings(card, board.entries[name], metric=_metric_for(card, metric))
+        standings(card, board.entries[name], metric=_metric_for(card, metric), mapper=mapper)
         for name, card in board.suites.items()
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import re
@@ -113,11 +114,16 @@ def _column_bytes(values: pa.ChunkedArray) -> bytes:
     # nothing is null, with the same bytes as value by value.
     items = values.to_pylist()
     if not pa.types.is_floating(values.type):
-        distinct = {value: _value_bytes(value) for value in set(items)}
-        return b"".join(map(distinct.__getitem__, items))
+        # Texts are the suite's, the same for each of its systems.
+        return b"".join(map(_known_bytes, items))
     if values.null_count == 0:
         return np.asarray(items, dtype="<f8").tobytes()
     return b"".join(map(_value_bytes, items))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _known_bytes(value: str | bool | None) -> bytes:
+    return _value_bytes(value)
 
 
 def _value_bytes(value: Any) -> bytes:

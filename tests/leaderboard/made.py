@@ -168,6 +168,7 @@ def summarise(
     kind: str = "separation",
     resamples: int = 10_000,
     renderable: int | None = None,
+    breakdown_intervals: bool = True,
     **changes: Any,
 ) -> ScoreFile:
     """A score file of ``rows``: what `lassbench score` would say of them."""
@@ -186,7 +187,7 @@ def summarise(
         labels = rows.column(by).to_pylist()
         for value in sorted(set(labels) - {""}):
             part = rows.filter(pa.array([one == value for one in labels]))
-            cells = _cells(part, names, resamples)
+            cells = _cells(part, names, resamples if breakdown_intervals else 0)
             breakdowns.setdefault(by, {})[value] = {
                 name: Cell(**{k: v for k, v in cell.items() if k != "median"})
                 for name, cell in cells.items()
@@ -243,6 +244,7 @@ def make_scores(
     renderable: int | None = None,
     resamples: int = 10_000,
     undefined_sar: bool = False,
+    breakdown_intervals: bool = True,
     system: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Scores:
@@ -265,6 +267,7 @@ def make_scores(
         kind=kind,
         resamples=resamples,
         renderable=renderable,
+        breakdown_intervals=breakdown_intervals,
         **changes,
     )
     return Scores(file, rows)

@@ -14,7 +14,7 @@ from lassbench.errors import UsageError
 from lassbench.leaderboard.entries import Leaderboard
 from lassbench.leaderboard.examples import Listening, Track
 from lassbench.leaderboard.ranking import MIN_COVERAGE, TABLE_METRICS, Row, Standings
-from lassbench.leaderboard.tables import BREAKDOWN_VIEWS, write_tables
+from lassbench.leaderboard.tables import BREAKDOWN_VIEWS, table_files
 from lassbench.leaderboard.website import data, format
 from lassbench.scores import LIMIT_DB, METRICS, Cell
 
@@ -29,9 +29,13 @@ def build_site(
     tables: Sequence[Standings],
     out: Path,
     *,
+    texts: Mapping[str, str] | None = None,
     listening: Mapping[str, Listening] | None = None,
 ) -> Path:
     """Write the whole site into ``out``, replacing an earlier one; the path of its first page.
+
+    ``texts`` are the tables as files (:func:`lassbench.leaderboard.tables.table_files`,
+    made here if they are not given), ``listening`` the examples to listen to.
 
     Raises
     ------
@@ -47,7 +51,10 @@ def build_site(
             where=out,
             fix="name an empty folder, or remove what is in it",
         )
-    files.replace_folder(out, lambda folder: _Site(board, tables, folder, listening or {}).write())
+    found = table_files(board, tables) if texts is None else texts
+    files.replace_folder(
+        out, lambda folder: _Site(board, tables, folder, found, listening or {}).write()
+    )
     return out / "index.html"
 
 
@@ -59,9 +66,11 @@ class _Site:
         board: Leaderboard,
         tables: Sequence[Standings],
         folder: Path,
+        texts: Mapping[str, str],
         listening: Mapping[str, Listening],
     ) -> None:
-        self.board, self.tables, self.folder, self.listening = board, tables, folder, listening
+        self.board, self.tables, self.folder = board, tables, folder
+        self.texts, self.listening = texts, listening
         self.templates = _environment(board)
 
     def write(self) -> None:
@@ -72,7 +81,8 @@ class _Site:
         self._page("index.html", "index.html", here="index", tables=self.tables)
         self._page("reported.html", "reported.html", here="reported", reported=self.board.reported)
         self._page("about.html", "about.html", here="about", **_about(self.tables))
-        write_tables(self.board, self.tables, self.folder / "tables")
+        for name, text in self.texts.items():
+            self._put(f"tables/{name}", text)
         for table in self.tables:
             self._suite(table)
 
