@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lassbench import audio, files
 from lassbench.errors import LassbenchError, UsageError
+from lassbench.resampling import resample
 
 #: Length of a block and of the cross-fade between two, in seconds.
 BLOCK_S, OVERLAP_S = 20.0, 1.0
@@ -113,11 +114,11 @@ def _separate_block(
 ) -> Frames:
     channels = []
     for channel in frames.T:
-        mono = np.ascontiguousarray(audio.resample(channel, from_hz, rate_hz), dtype=np.float32)
+        mono = np.ascontiguousarray(resample(channel, from_hz, rate_hz), dtype=np.float32)
         answer = np.asarray(separator.separate(mono, query, rate_hz), dtype=np.float32)
         if answer.shape != mono.shape or not np.isfinite(answer).all():
             raise LassbenchError(
                 "the system returned something that is no estimate", got=f"shape {answer.shape}"
             )
-        channels.append(audio.fit(audio.resample(answer, rate_hz, from_hz), frames.shape[0]))
+        channels.append(audio.fit(resample(answer, rate_hz, from_hz), frames.shape[0]))
     return np.stack(channels, axis=1).astype(np.float32)
