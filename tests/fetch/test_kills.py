@@ -37,9 +37,9 @@ def listed(tmp_path: Path, count: int) -> Path:
 def test_a_run_killed_again_and_again_ends_as_if_it_had_not_been(
     site: Site, tmp_path: Path
 ) -> None:
-    count = 24
+    count = 18
     for n in range(count):
-        site.add(video_id(n), number=n % 6)
+        site.add(video_id(n), number=n % 3)
     site.delay_s = 0.02
     path = listed(tmp_path, count)
     killing.run_through(tmp_path / "quiet", path, jobs=2)

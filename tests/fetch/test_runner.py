@@ -99,7 +99,7 @@ def test_every_class_that_concerns_a_clip_happens_and_is_known(
     site.add(video_id(90), number=90, seconds=5.0)
     clips.append(make_clip(90, start_s=6.0))
     out = tmp_path / "out"
-    fetch(clips, out, options(timeout_s=0.5, jobs=4))
+    fetch(clips, out, options(timeout_s=0.3, jobs=4))
     found = states(out)
     wanted = {video_id(n): expected[behaviour] for n, behaviour in enumerate(expected)}
     wanted[video_id(90)] = ("gone", "out-of-range")
