@@ -71,7 +71,8 @@ def _separate_file(
     separator = separators.find_separator(system, device=device)
     if not hasattr(separator, "separate"):
         raise click.UsageError(f"{system} needs the true sources, which a file does not come with")
-    rate_hz = int(rate or getattr(separator, "sample_rate_hz", SAMPLE_RATE_HZ))
+    own_rate: int = getattr(separator, "sample_rate_hz", SAMPLE_RATE_HZ)
+    rate_hz = rate or own_rate
     target = out or file.with_name(f"{file.stem}.separated.wav")
     userfiles.separate_file(separator, file, target, query=query, sample_rate_hz=rate_hz)
     click.echo(str(target))
