@@ -58,67 +58,37 @@ def bss_eval(
     batch
         Queries computed at a time.
 
-    Returns
-    -------
-    list of BssEval
-        In the order given.
-
     Raises
     ------
     LassbenchError
         For what :mod:`lassbench.metrics.bss_eval` refuses, and for sequences
         that differ in length.
     """
-    if not len(targets) == len(interferences) == len(estimates):
+    _check_counts(targets, interferences, estimates)
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    scores: list[BssEval] = []
+    for first in range(0, len(targets), batch):
+        some = slice(first, first + batch)
+        signals = (targets[some], interferences[some], estimates[some])
+        found = _batch(signals, taps, where)
+        for query, plain in zip(zip(*signals, strict=True), found, strict=True):
+            s1, s2, e = query
+            scores.append(plain or score_one(target=s1, interference=s2, estimate=e, taps=taps))
+    return scores
+
+
+def _check_counts(
+    targets: Sequence[ArrayLike],
+    interferences: Sequence[ArrayLike],
+    estimates: Sequence[ArrayLike],
+) -> None:
+    counts = (len(targets), len(interferences), len(estimates))
+    if len(set(counts)) > 1:
         raise LassbenchError(
             "every query needs a target, an interference and an estimate",
             where="batched.bss_eval",
-            got=f"{len(targets)} targets, {len(interferences)} interferences, "
-            f"{len(estimates)} estimates",
+            got="{} targets, {} interferences, {} estimates".format(*counts),
         )
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    scores: list[BssEval] = []
-    for first in range(0, len(targets), batch):
-        queries = slice(first, first + batch)
-        signals = (targets[queries], interferences[queries], estimates[queries])
-        for query, found in zip(
-            zip(*signals, strict=True), _batch(signals, taps, where), strict=True
-        ):
-            if found is None:
-                s1, s2, e = query
-                found = score_one(target=s1, interference=s2, estimate=e, taps=taps)
-            scores.append(found)
-    return scores
-
-
-def mixtures(
-    *,
-    targets: Sequence[ArrayLike],
-    interferences: Sequence[ArrayLike],
-    taps: int = TAPS,
-    device: str | None = None,
-    batch: int = BATCH,
-) -> list[BssEval]:
-    """What :meth:`~lassbench.metrics.bss_eval.References.mixture` gives, for many pairs.
-
-    Parameters, order and errors as :func:`bss_eval`'s.
-    """
-    if len(targets) != len(interferences):
-        raise LassbenchError(
-            "every mixture needs a target and an interference",
-            where="batched.mixtures",
-            got=f"{len(targets)} targets, {len(interferences)} interferences",
-        )
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    scores: list[BssEval] = []
-    for first in range(0, len(targets), batch):
-        pairs = (targets[first : first + batch], interferences[first : first + batch])
-        for s1, s2, ratio in zip(*pairs, _mixture_ratios(pairs, taps, where), strict=True):
-            if ratio is None:
-                scores.append(References(target=s1, interference=s2, taps=taps).mixture())
-            else:
-                scores.append(BssEval(sdr=ratio, sir=ratio, sar=math.inf))
-    return scores
 
 
 @torch.no_grad()

@@ -133,17 +133,10 @@ class ClapModel:
         LassbenchError
             For NaN, infinity, another shape, or sequences that differ in length.
         """
-        if not len(texts) == len(estimates) == len(mixtures):
-            raise LassbenchError(
-                "every query needs a text, an estimate and a mixture",
-                where="CLAPScore",
-                got=f"{len(texts)} texts, {len(estimates)} estimates, {len(mixtures)} mixtures",
-            )
-        if not len(texts):
-            return []
-        words = self.embed_texts(texts)
+        _check_counts(texts, estimates, mixtures)
         heard: dict[int, NDArray[np.float64]] = {}
         scores = []
+        words = self.embed_texts(texts) if len(texts) else np.empty((0, 0))
         for word, estimate, mixture in zip(words, estimates, mixtures, strict=True):
             if id(mixture) not in heard:
                 heard[id(mixture)] = self._embed(mixture, sample_rate_hz)
@@ -174,6 +167,17 @@ class ClapModel:
             )
         mean: NDArray[np.float64] = _normalised(vectors.mean(axis=0, keepdims=True))[0]
         return mean
+
+
+def _check_counts(
+    texts: Sequence[str], estimates: Sequence[ArrayLike], mixtures: Sequence[ArrayLike]
+) -> None:
+    if not len(texts) == len(estimates) == len(mixtures):
+        raise LassbenchError(
+            "every query needs a text, an estimate and a mixture",
+            where="CLAPScore",
+            got=f"{len(texts)} texts, {len(estimates)} estimates, {len(mixtures)} mixtures",
+        )
 
 
 def _load(name: str) -> tuple[Any, Any, Any]:

@@ -113,23 +113,13 @@ def target_columns(  # noqa: PLR0917 - as above
 ) -> float:
     """Columns 0 to taps-1 of L, each used for the elimination as soon as it is known.
 
-    Parameters
-    ----------
-    b1, f1 : (taps,)
-        b and f on the target's rows, both r11 / sqrt(r11[0]) at first.
-    b2, f2 : (2 * taps - 1,) or empty
-        b and f on the interference's rows, lags -(taps-1) to taps-1.  What is
-        left of them afterwards generates the Schur complement.
-    schur : (taps,) or empty
-        r22 at first, the Schur complement's first column afterwards.
-    rhs : (rows, taps + schur.size)
-        Each row d becomes z in its first ``taps`` entries, and what is left to
-        eliminate in the others.
+    b1, f1 (taps,) and b2, f2 (2 * taps - 1,) are b and f on the target's and on
+    the interference's rows, the latter at lags -(taps-1) to taps-1; ``schur`` is
+    r22 at first and the complement's first column afterwards.  b2, f2 and
+    ``schur`` are empty without an interference.  Each row d of ``rhs`` becomes z
+    in its first ``taps`` entries and what is left to eliminate in the others.
 
-    Returns
-    -------
-    float
-        The smallest pivot L[k,k]^2 / r11[0]; 0 where one is not positive.
+    Returns the smallest pivot L[k,k]^2 / r11[0], 0 where one is not positive.
     """
     taps = b1.size
     pivot = 1.0

@@ -8,7 +8,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassbench.errors import LassbenchError
-from lassbench.metrics.backend import product as product
+from lassbench.metrics.backend import product
+
+__all__ = [
+    "LARGEST",
+    "SMALLEST",
+    "SMALLEST_ENERGY",
+    "Samples",
+    "check_length",
+    "checked",
+    "checked_reference",
+    "energy",
+    "is_silent",
+    "peak",
+    "product",
+]
 
 #: float32 or float64, shape (n,).
 Samples = NDArray[np.floating[Any]]
