@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     "list_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Fetch these clips instead: a CSV with youtube_id and start_s (or start_time).",
+    help="Fetch these clips instead: a CSV with youtube_id, start_s (or start_time) and, if they "
+    "are not of 10 s, end_s.  Clips are as long as the longest window; shorter ones end in zeros.",
 )
 @click.option(
     "--audio",
@@ -123,6 +124,7 @@ def _clips(manifest: str, list_path: Path | None) -> tuple[list[Clip], dict[str,
     from lassbench.fetch.lists import benchmark_clips, read_list
 
     if list_path is not None:
-        return read_list(list_path), {}
+        clips = read_list(list_path)
+        return clips, {"seconds": max(clip.end_s - clip.start_s for clip in clips)}
     clips, rate, seconds = benchmark_clips(manifest)
     return clips, {"sample_rate_hz": rate, "seconds": seconds}

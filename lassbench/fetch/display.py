@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections import Counter
@@ -76,6 +77,8 @@ class Display:
 
     def _write(self, text: str) -> None:
         if self._tty:
+            # A line that wraps could not be written over.
+            text = text[: shutil.get_terminal_size().columns - 1]
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)  # noqa: T201
         else:
             print(text, file=sys.stderr, flush=True)  # noqa: T201

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lassbench import manifests
 from lassbench.corpora.base import Row, in_order, read_table
-from lassbench.errors import Fault, FaultsError
+from lassbench.errors import Fault, FaultsError, UsageError
 from lassbench.records import CLIP_SECONDS, SPLITS, Clip, Split
 
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
@@ -60,7 +60,7 @@ def read_list(path: Path, *, seconds: float = CLIP_SECONDS) -> list[Clip]:
     Raises
     ------
     UsageError
-        If the file is missing.
+        If the file is missing or lists nothing.
     FaultsError
         Listing every bad row.
     """
@@ -73,6 +73,8 @@ def read_list(path: Path, *, seconds: float = CLIP_SECONDS) -> list[Clip]:
             windows.setdefault(window[:2], (window[2], row))
     if faults:
         raise FaultsError("rows that name no clip", faults, where=path, fix="correct these lines")
+    if not windows:
+        raise UsageError("the list names no clip", where=path, fix="name another --list")
     windows_of = Counter(name for name, _ in windows)
     return in_order(
         _clip(name, start, end, row, alone=windows_of[name] == 1)

@@ -292,10 +292,11 @@ class Loop:
 
     def _leave_pending(self, job: Job, outcome: Outcome | None) -> None:
         kind, message = (outcome.kind, outcome.message) if outcome else ("", "")
-        self.ledger.set_state(
-            job.clip.clip_id, "pending", kind=kind, message=message, source=job.source.name
-        )
-        self.display.settle("pending")
+        if job.before == "pending":
+            self.ledger.set_state(
+                job.clip.clip_id, "pending", kind=kind, message=message, source=job.source.name
+            )
+        self.display.settle(job.before)
 
     def _try_again(self, job: Job, outcome: Outcome, action: str) -> None:
         job.tries += 1
@@ -316,9 +317,13 @@ class Loop:
             self._enqueue(job)
             return
         telling = [found for found in job.findings if found[0] != ABSENT.name]
+        if not telling and job.before != "pending":
+            # That other places lack it takes nothing from what is known of it.
+            self.display.settle(job.before)
+            return
         kind, message, source = (telling or job.findings)[-1]
         state = _STATES.get(CLASSES[kind].action, "failed")
-        if state == "unconfirmed" and job.unconfirmed:
+        if state == "unconfirmed" and job.before == "unconfirmed":
             state = "gone"
         self.ledger.set_state(job.clip.clip_id, state, kind=kind, message=message, source=source)
         self.display.settle(state)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lassbench.fetch.failures import GEO_BLOCKED, NEEDS_LOGIN, RETRY
-from lassbench.fetch.ledger import Attempt, Entry, Ledger
+from lassbench.fetch.ledger import Attempt, Entry, Ledger, State
 from lassbench.fetch.sources import Source
 from lassbench.records import Clip
 
@@ -26,8 +26,8 @@ class Job:
         Times it was put back without a finding.
     held
         Whether a finding was put off because the address was under suspicion.
-    unconfirmed
-        Whether an earlier run was told that the video is unavailable.
+    before
+        The clip's state before this run.
     findings
         (class, message, source) of the sources that are behind it.
     """
@@ -37,7 +37,7 @@ class Job:
     tries: int = 0
     bounces: int = 0
     held: bool = False
-    unconfirmed: bool = False
+    before: State = "pending"
     findings: list[tuple[str, str, str]] = field(default_factory=list)
 
     @property
@@ -69,7 +69,7 @@ def plan(
         entry = entries[clip.clip_id]
         chosen = [source for source in sources if history.allows(entry, source)]
         if chosen:
-            jobs.append(Job(clip, chosen, unconfirmed=entry.state == "unconfirmed"))
+            jobs.append(Job(clip, chosen, before=entry.state))
     return jobs
 
 

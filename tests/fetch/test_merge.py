@@ -175,6 +175,9 @@ def test_any_list_of_clips_can_be_fetched(tmp_path: Path) -> None:
         ("YAAAAAAAAAAA_10000", 10.0, 20.0),
         ("YAAAAAAAAAAA_40500", 40.5, 50.5),
     ]
+    path.write_text("youtube_id,start\n")
+    with pytest.raises(UsageError, match="no clip"):
+        read_list(path)
     path.write_text(LIST + "5,short,10,x\n6,BBBBBBBBBBB,soon,x\n7,CCCCCCCCCCC,-1,x\n")
     with pytest.raises(FaultsError) as error:
         read_list(path)

@@ -153,6 +153,10 @@ def test_what_one_source_lacks_is_sought_when_another_is_named(
     assert told(out)[video_id(0)][:2] == ("waiting", "absent")
     fetch(clips, out, options())
     assert told(out)[video_id(0)][:2] == ("gone", "private")
+    # That another folder lacks it too takes nothing from what is known.
+    (tmp_path / "second").mkdir()
+    fetch(clips, out, options(sources=parse(str(tmp_path / "second"))))
+    assert told(out)[video_id(0)][:2] == ("gone", "private")
     # Gone from YouTube, which is not asked again; a mirror that has it is.
     fsspec.filesystem("memory").pipe(f"/found/{video_id(0)}.wav", wav(0, 2.0))
     chain = (*parse("youtube"), *parse("memory://found/{youtube_id}.wav"))
