@@ -26,25 +26,25 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench.metrics import backend
 from lassbench.metrics.bss_eval import BssEval, References
+from lassbench.metrics.correlations import Source
 from lassbench.metrics.ratios import decibels, si_sdr, snr
 from lassbench.metrics.signals import SMALLEST_ENERGY, energy, product
 from lassbench.mixtures import Rendered
 from lassbench.suites import SuiteKind
 
 Samples = NDArray[np.float32]
+Signal = NDArray[np.floating[Any]]
 
 #: A difference smaller than this share of its terms is computed anew.
 _TOO_CLOSE = 1e-6
 #: Estimates that are correlated and projected together.
 _AT_ONCE = 8
-#: Partial sums of a product: many for the processor's vectors, few for its cache.
-_LANES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +69,34 @@ class Judge:
         Mixture, target and interference, float32 of shape (samples,).
     kind
         ``separation``, or ``absent``, where only levels matter.
+    sources
+        Target and interference at any other gain, prepared for BSS Eval, which
+        does not depend on it: so a target's part is computed once for all its
+        mixtures.  By default the rendered ones.
     mixture
         BSS Eval of the mixture as an estimate where it has been computed already
         (on a GPU, with the estimates'): then only :meth:`verdict` is of use.
     """
 
     def __init__(
-        self, rendered: Rendered, kind: SuiteKind, *, mixture: BssEval | None = None
+        self,
+        rendered: Rendered,
+        kind: SuiteKind,
+        *,
+        sources: tuple[Source, Source] | None = None,
+        mixture: BssEval | None = None,
     ) -> None:
         s, n = self._target, self._interference = rendered.target, rendered.interference
-        self._mixture_energy = products(rendered.mixture, s, n)[0]
+        self._mixture_energy = energy(rendered.mixture)
         self._references: References | None = None
         self._of_mixture: dict[str, float] = {}
         if kind == "separation":
-            self._energies = products(s, s, n)[0], products(n, n, s)[0]
+            self._energies = energy(s), energy(n)
             if mixture is None:
-                self._references = References(target=s, interference=n)
-                mixture = self._references.mixture()
+                target, interference = sources or (Source(s), Source(n))
+                self._references = References(target=target, interference=interference)
+                gains = _gain(s, target.samples), _gain(n, interference.samples)
+                mixture = self._references.mixture(gains=gains)
             of_mixture = self.verdict(rendered.mixture, mixture).values
             # SAR is left out: the mixture has none (FACTS section 3).
             self._of_mixture = {
@@ -117,7 +128,7 @@ class Judge:
         """The verdict on an estimate whose BSS Eval is ``bss``."""
         s, n = self._target, self._interference
         target, interference = self._energies
-        power, with_target, with_interference = products(e, s, n)
+        power, with_target, with_interference = energy(e), product(e, s), product(e, n)
         # |<e,s>| / |s| against |<e,n>| / |n|, without dividing.
         nearness = abs(with_target) * math.sqrt(interference)
         nearer_target = nearness > abs(with_interference) * math.sqrt(target)
@@ -132,16 +143,11 @@ class Judge:
         return Verdict(values, self._level_db(power), not nearer_target)
 
 
-def products(e: Samples, s: Samples, n: Samples) -> tuple[float, float, float]:
-    """``<e,e>, <e,s>, <e,n>`` of float32 signals, in float64 and one pass over memory."""
-    if backend.kernels() is None:
-        return energy(e), product(e, s), product(e, n)
-    from lassbench.scoring import loops
-
-    sums = np.zeros((3, _LANES))
-    loops.products(e, s, n, sums)
-    one, two, three = sums.sum(axis=1).tolist()
-    return one, two, three
+def _gain(of: Samples, relative_to: Signal) -> float:
+    """a in ``of = a * relative_to``."""
+    if of is relative_to:
+        return 1.0
+    return product(of, relative_to) / energy(relative_to)
 
 
 def _snr(s: Samples, target: float, e: Samples, power: float, inner: float) -> float:

@@ -57,7 +57,8 @@ def measure_on_device(pieces: Iterable[Piece], device: str) -> Iterator[Outcome]
 
 def _gathered(piece: Piece) -> Gathered:
     outcome: Outcome = [([], []) for _ in piece.systems]
-    return piece, outcome, list(gather(piece, outcome))
+    found = [(rendered, answers) for _, rendered, answers in gather(piece, outcome)]
+    return piece, outcome, found
 
 
 def _judged(waiting: list[Gathered], device: str) -> Iterator[Outcome]:

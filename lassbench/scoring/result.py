@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from lassbench import __version__
 from lassbench.errors import Fault, LassbenchError
 from lassbench.files import sha256_bytes
@@ -28,7 +30,7 @@ from lassbench.scores import (
 )
 from lassbench.scoring.pieces import Measured
 from lassbench.scoring.rows import table
-from lassbench.scoring.summary import metric_names, summarise
+from lassbench.scoring.summary import Summary, metric_names, summarise
 from lassbench.statistics import LEVEL, RESAMPLES
 from lassbench.suites import Suite
 
@@ -41,6 +43,11 @@ class Settings:
     seed: int = 0
     level: float = LEVEL
     device: str = "cpu"
+
+    @property
+    def bootstrap(self) -> Bootstrap:
+        """The part that a score file records."""
+        return Bootstrap(resamples=self.resamples, seed=self.seed, level=self.level)
 
 
 def make_scores(
@@ -77,15 +84,7 @@ def make_scores(
             got="none that is usable",
         )
     rows = table(measured, suite, clap=clap)
-    tags = {query_id: suite.query_meta(query_id).tags for query_id in suite.queries}
-    summary = summarise(
-        rows,
-        suite.kind,
-        tags,
-        resamples=settings.resamples,
-        seed=settings.seed,
-        level=settings.level,
-    )
+    summary = _summarised(rows, suite, settings)
     coverage = _coverage(suite, rows.column("query_id").to_pylist())
     contamination = find_contamination(suite, system.card)
     file = ScoreFile(
@@ -111,6 +110,18 @@ def make_scores(
         rows_sha256=rows_sha256(rows),
     )
     return Scores(file, rows)
+
+
+def _summarised(rows: pa.Table, suite: Suite, settings: Settings) -> Summary:
+    tags = {query_id: suite.query_meta(query_id).tags for query_id in suite.queries}
+    return summarise(
+        rows,
+        suite.kind,
+        tags,
+        resamples=settings.resamples,
+        seed=settings.seed,
+        level=settings.level,
+    )
 
 
 def _definitions(suite: Suite, clap_model: str) -> dict[str, MetricDefinition]:

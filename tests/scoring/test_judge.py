@@ -13,9 +13,9 @@ from lassbench.metrics.backend import NO_NUMBA
 from lassbench.metrics.ratios import si_sdr, snr
 from lassbench.mixtures import Rendered, render
 from lassbench.scoring import pieces
-from lassbench.scoring.judge import Judge, products
+from lassbench.scoring.judge import Judge
 
-LENGTH = 9001  # not a whole number of lanes
+LENGTH = 9001  # no round number
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +28,6 @@ def rendered() -> Rendered:
 @pytest.fixture(params=["numba", "numpy"], autouse=True)
 def _engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NO_NUMBA, "1" if request.param == "numpy" else "")
-
-
-@pytest.mark.parametrize("size", [1, 5, 1023, 1024, 1025, LENGTH])
-def test_inner_products_are_exact_sums(size: int) -> None:
-    generator = np.random.default_rng(size)
-    e, s, n = (generator.normal(size=size).astype(np.float32) for _ in range(3))
-    for found, other in zip(products(e, s, n), (e, s, n), strict=True):
-        exact = math.fsum((e.astype(np.float64) * other.astype(np.float64)).tolist())
-        assert found == pytest.approx(exact, rel=1e-12, abs=1e-12)
 
 
 @pytest.mark.parametrize("gain_db", [-60, 0, 60])
