@@ -77,6 +77,36 @@ def bss_eval(
     return scores
 
 
+def mixtures(
+    *,
+    targets: Sequence[ArrayLike],
+    interferences: Sequence[ArrayLike],
+    taps: int = TAPS,
+    device: str | None = None,
+    batch: int = BATCH,
+) -> list[BssEval]:
+    """What :meth:`~lassbench.metrics.bss_eval.References.mixture` gives, for many pairs.
+
+    Parameters, order and errors as :func:`bss_eval`'s.
+    """
+    if len(targets) != len(interferences):
+        raise LassbenchError(
+            "every mixture needs a target and an interference",
+            where="batched.mixtures",
+            got=f"{len(targets)} targets, {len(interferences)} interferences",
+        )
+    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    scores: list[BssEval] = []
+    for first in range(0, len(targets), batch):
+        pairs = (targets[first : first + batch], interferences[first : first + batch])
+        for s1, s2, ratio in zip(*pairs, _mixture_ratios(pairs, taps, where), strict=True):
+            if ratio is None:
+                scores.append(References(target=s1, interference=s2, taps=taps).mixture())
+            else:
+                scores.append(BssEval(sdr=ratio, sir=ratio, sar=math.inf))
+    return scores
+
+
 def _check_counts(
     targets: Sequence[ArrayLike],
     interferences: Sequence[ArrayLike],

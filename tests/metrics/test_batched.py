@@ -10,7 +10,7 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from lassbench.errors import LassbenchError
-from lassbench.metrics.bss_eval import BssEval, bss_eval
+from lassbench.metrics.bss_eval import BssEval, References, bss_eval
 from tests.metrics.oracles import ORACLE_DB, mir_eval_scores
 
 torch = pytest.importorskip("torch")
@@ -98,3 +98,19 @@ def test_errors_are_those_of_the_other_path() -> None:
     with pytest.raises(LassbenchError, match="2 targets, 2 interferences, 1 estimates"):
         batched.bss_eval(**{**good, "estimates": [e]}, device="cpu")
     assert batched.bss_eval(targets=[], interferences=[], estimates=[]) == []
+
+
+def test_mixtures_score_as_each_pairs_own(device: str) -> None:
+    pairs = [query(size, size)[:2] for size in (2000, 9000, 700)]
+    pairs += [(pairs[0][0], -2.0 * pairs[0][0]), (pairs[2][0][:20], pairs[2][1][:20])]
+    found = batched.mixtures(
+        targets=[s for s, _ in pairs], interferences=[n for _, n in pairs], batch=2, device=device
+    )
+    for (s, n), scores in zip(pairs, found, strict=True):
+        assert scores.is_close(References(target=s, interference=n).mixture(), 1e-8)
+        assert scores.sar == INF
+    for (s, n), scores in zip(pairs[:3], found, strict=False):
+        oracle = mir_eval_scores(s, n, s + n)
+        assert [scores.sdr, scores.sir] == pytest.approx([oracle.sdr, oracle.sir], abs=ORACLE_DB)
+    with pytest.raises(LassbenchError, match="1 targets, 2 interferences"):
+        batched.mixtures(targets=[pairs[0][0]], interferences=[pairs[0][1]] * 2)
