@@ -70,10 +70,9 @@ def picture(samples: NDArray[np.float32], rate: int) -> bytes:
 
 def _wave_picture(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
     """(WAVE_HEIGHT, WIDTH, 4): each column spans the least and greatest sample of its time."""
-    columns = np.array_split(samples.astype(np.float64), WIDTH)
-    scale = max(float(np.max(np.abs(samples), initial=0.0)), 1e-9)
-    low = np.array([column.min(initial=0.0) for column in columns]) / scale
-    high = np.array([column.max(initial=0.0) for column in columns]) / scale
+    starts = np.arange(WIDTH) * len(samples) // WIDTH
+    x = samples / max(float(np.max(np.abs(samples))), 1e-9)
+    low, high = np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)
     middle = (WAVE_HEIGHT - 1) / 2.0
     y = (middle - np.arange(WAVE_HEIGHT))[:, None] / middle
     half = 0.5 / middle
