@@ -103,8 +103,8 @@ def plan_separation(
     phrasings
         Queries a mixture: the first ``phrasings`` captions of its target.
     query_type
-        How the captions were made; by default ``templated`` for a synthetic
-        dataset and ``caption`` for any other.
+        How the captions were made; by default ``templated`` where the corpus
+        says that they come from templates, and ``caption`` otherwise.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def plan_separation(
     clips = dataset.split(split)
     _check_captions(clips, phrasings, dataset, split)
     mixtures = plan(clips, name=name, noises=noises, seed=seed, snr_range_db=snr_range_db)
-    how: QueryType = query_type or ("templated" if dataset.synthetic else "caption")
+    how: QueryType = query_type or ("templated" if dataset.card.templated_captions else "caption")
     queries = [
         Query(
             query_id=mixture.mixture_id if phrasings == 1 else f"{mixture.mixture_id}-p{number}",

@@ -45,7 +45,7 @@ import click
 @click.option(
     "--query-type",
     type=click.Choice(["caption", "templated"]),
-    help="How the captions were made.  Default: templated for synthetic datasets.",
+    help="How the captions were made.  Default: as the corpus says.",
 )
 @click.option("--absent", is_flag=True, help="Query each mixture for a sound that is not in it.")
 @click.option("--references", is_flag=True, help="Export target and interference too.")
