@@ -57,8 +57,7 @@ def measure_on_device(pieces: Iterable[Piece], device: str) -> Iterator[Outcome]
 
 def _gathered(piece: Piece) -> Gathered:
     outcome: Outcome = [([], []) for _ in piece.systems]
-    found = [(rendered, answers) for _, rendered, answers in gather(piece, outcome)]
-    return piece, outcome, found
+    return piece, outcome, list(gather(piece, outcome))
 
 
 def _judged(waiting: list[Gathered], device: str) -> Iterator[Outcome]:

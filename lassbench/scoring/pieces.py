@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 from lassbench.audio import AudioFault, pcm_sha256
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import Fault, LassbenchError
-from lassbench.metrics.correlations import Source
 from lassbench.mixtures import Rendered
 from lassbench.records import Query
 from lassbench.scoring.judge import Judge, Verdict
@@ -177,34 +176,16 @@ def measure(piece: Piece) -> Outcome:
         If the audio of a mixture is not what was frozen.
     """
     outcome: Outcome = [([], []) for _ in piece.systems]
-    suite = open_suite(piece)
-    targets: dict[str, Source] = {}
-    for mixture_id, rendered, answers in gather(piece, outcome):
-        judge = Judge(rendered, suite.kind, sources=_sources(suite, mixture_id, targets))
+    for rendered, answers in gather(piece, outcome):
+        judge = Judge(rendered, piece.suite.kind)
         verdicts = judge.verdicts([answer.samples for answer in answers])
         for answer, verdict in zip(answers, verdicts, strict=True):
             outcome[answer.system][0].append(answer.measured(verdict))
     return outcome
 
 
-def _sources(
-    suite: Suite, mixture_id: str, targets: dict[str, Source]
-) -> tuple[Source, Source] | None:
-    """The mixture's clips, prepared for BSS Eval; ``targets`` keeps those of the piece.
-
-    ``None`` where there are no clips (an exported suite) or nothing to prepare.
-    """
-    if suite.dataset is None or suite.kind != "separation":
-        return None
-    mixture = suite.mixtures[mixture_id]
-    if mixture.target_id not in targets:
-        targets.clear()
-        targets[mixture.target_id] = Source(suite.dataset.samples(mixture.target_id))
-    return targets[mixture.target_id], Source(suite.dataset.samples(mixture.noise_id))
-
-
-def gather(piece: Piece, outcome: Outcome) -> Iterator[tuple[str, Rendered, list[Answer]]]:
-    """Each mixture of a piece that was answered: its id, its audio, and the answers.
+def gather(piece: Piece, outcome: Outcome) -> Iterator[tuple[Rendered, list[Answer]]]:
+    """Each mixture of a piece that was answered, with the answers.
 
     Answers that cannot be read are entered into ``outcome`` as lost.
 
@@ -220,7 +201,7 @@ def gather(piece: Piece, outcome: Outcome) -> Iterator[tuple[str, Rendered, list
     for mixture_id, queries in by_mixture.items():
         answers = list(_answers(piece.systems, queries, outcome))
         if answers:
-            yield mixture_id, render_checked(suite, mixture_id), answers
+            yield render_checked(suite, mixture_id), answers
 
 
 def open_suite(piece: Piece) -> Suite:
