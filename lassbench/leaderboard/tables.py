@@ -16,8 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from lassbench import files
-from lassbench.leaderboard.entries import Leaderboard, Reported, SuiteCard
-from lassbench.leaderboard.ranking import Figure, Mapper, Row, Standings, standings
+from lassbench.errors import UsageError, did_you_mean
+from lassbench.leaderboard.entries import Leaderboard, Reported
+from lassbench.leaderboard.ranking import (
+    TABLE_METRICS,
+    Figure,
+    Mapper,
+    Row,
+    Standings,
+    standings,
+)
 from lassbench.scores import METRICS, Cell
 
 #: What a dash in a table means: not defined, or not measured.
@@ -388,16 +396,26 @@ def _made_before(out: Path) -> list[Path]:
 
 
 def all_standings(board: Leaderboard, *, metric: str = "", mapper: Mapper = map) -> list[Standings]:
-    """The standings of every suite, in the order of their cards."""
+    """The standings of every suite, in the order of their cards.
+
+    Raises
+    ------
+    UsageError
+        If no kind of suite has a column called ``metric``.
+    """
+    known = {name: None for names in TABLE_METRICS.values() for name in names}
+    if metric and metric not in known:
+        raise UsageError(
+            f"no table has a column {metric!r}{did_you_mean(metric, known)}",
+            expected=", ".join(known),
+        )
     return [
-        standings(card, board.entries[name], metric=_metric_for(card, metric), mapper=mapper)
+        # A metric of the separation suites does not exist in the others.
+        standings(
+            card,
+            board.entries[name],
+            metric=metric if metric in TABLE_METRICS[card.kind] else "",
+            mapper=mapper,
+        )
         for name, card in board.suites.items()
     ]
-
-
-def _metric_for(card: SuiteCard, metric: str) -> str:
-    from lassbench.leaderboard.ranking import TABLE_METRICS
-
-    # A metric named for the separation suites does not exist in the others.
-    known = {name for names in TABLE_METRICS.values() for name in names}
-    return "" if metric in known and metric not in TABLE_METRICS[card.kind] else metric

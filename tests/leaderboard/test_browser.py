@@ -380,12 +380,22 @@ def test_light_and_dark_follow_the_system_and_the_button(chromium: Any, site: st
         found.finish()
 
 
-def test_paper_shows_the_table_and_no_controls(suite: Any) -> None:
-    suite.emulate_media(media="print")
-    assert not suite.is_visible(".controls")
-    assert not suite.is_visible("#theme")
-    assert suite.is_visible("#standings")
-    assert len(suite.pdf()) > 10_000
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_paper_shows_every_metric_in_black_on_white(chromium: Any, site: str, theme: str) -> None:
+    found = Opened(chromium, viewport={"width": 700, "height": 900}, color_scheme=theme)
+    page = found.open(f"{site}/suites/made-test/index.html")
+    page.wait_for_selector("html.ready")
+    assert not page.is_visible("th.m-sir_i")
+    page.emulate_media(media="print", color_scheme=theme)
+    assert not page.is_visible(".controls")
+    assert not page.is_visible("#theme")
+    assert page.is_visible("#standings th.m-sir_i")
+    colours = (
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    )
+    assert page.evaluate(colours) == ["rgb(255, 255, 255)", "rgb(0, 0, 0)"]
+    assert len(page.pdf()) > 10_000
+    found.finish()
 
 
 def test_listening_switches_tracks_at_the_same_moment(opened: Opened, site: str) -> None:

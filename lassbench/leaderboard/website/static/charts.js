@@ -67,21 +67,31 @@
     return [low < 0 ? low - air : 0, high > 0 ? high + air : 0 + (low < 0 ? 0 : 1)];
   }
 
-  /* A point with its interval in a table cell, on the axis of the whole column. */
+  /* A point with its interval in a table cell, on the axis of the whole column.
+     A second call moves what the first one drew: hundreds of rows change at once. */
   function mark(parent, cell, range, kind) {
     var width = 240;
     var x = scale(range[0], range[1], 4, width - 4);
-    parent.textContent = "";
-    var picture = svg("svg", { viewBox: "0 0 " + width + " 20", preserveAspectRatio: "none", "class": "mark " + (kind || ""), "aria-hidden": "true", focusable: "false" }, parent);
-    ticks(range[0], range[1], 4).forEach(function (value) {
-      svg("line", { x1: x(value), x2: x(value), y1: -14, y2: 34, "class": value === 0 ? "zero" : "grid" }, picture);
-    });
-    if (!cell || cell[0] === null) { return; }
-    if (cell[1] !== null && cell[2] !== null) {
-      svg("line", { x1: x(cell[1]), x2: x(cell[2]), y1: 10, y2: 10, "class": "reach" }, picture);
+    var parts = parent.lassbenchMark;
+    if (!parts) {
+      var picture = svg("svg", { viewBox: "0 0 " + width + " 20", preserveAspectRatio: "none", "class": "mark " + (kind || ""), "aria-hidden": "true", focusable: "false" }, parent);
+      parts = parent.lassbenchMark = {
+        grid: svg("path", { "class": "grid" }, picture),
+        zero: svg("path", { "class": "zero" }, picture),
+        reach: svg("line", { y1: 10, y2: 10, "class": "reach" }, picture),
+        /* A line of no length with round ends: a dot that stays round when the picture is stretched. */
+        dot: svg("line", { y1: 10, y2: 10, "class": "dot" }, picture)
+      };
     }
-    /* A short thick line with round ends: a dot that does not become an oval when the picture is stretched. */
-    svg("line", { x1: x(cell[0]), x2: x(cell[0]), y1: 10, y2: 10, "class": "dot" }, picture);
+    var lines = ticks(range[0], range[1], 4).filter(function (value) { return value !== 0; });
+    parts.grid.setAttribute("d", lines.map(function (value) { return "M" + x(value).toFixed(2) + " -14V34"; }).join(""));
+    parts.zero.setAttribute("d", "M" + x(0).toFixed(2) + " -14V34");
+    var there = Boolean(cell) && cell[0] !== null;
+    var reaches = there && cell[1] !== null && cell[2] !== null;
+    parts.dot.setAttribute("visibility", there ? "visible" : "hidden");
+    parts.reach.setAttribute("visibility", reaches ? "visible" : "hidden");
+    if (there) { parts.dot.setAttribute("x1", x(cell[0])); parts.dot.setAttribute("x2", x(cell[0])); }
+    if (reaches) { parts.reach.setAttribute("x1", x(cell[1])); parts.reach.setAttribute("x2", x(cell[2])); }
   }
 
   /* The axis above such a column. */

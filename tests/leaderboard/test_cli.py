@@ -1,0 +1,172 @@
+"""The commands as a user gives them, on a small synthetic suite that is really scored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lassbench.cli import run
+from lassbench.leaderboard.checks import read_leaderboard
+from tests.leaderboard import made
+from tests.leaderboard.conftest import DATE
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """data/, predictions/ and scores/ of the mixture and the oracle mask."""
+    place = tmp_path_factory.mktemp("scored")
+    small = "--clips-per-concept 1,1,2 --seconds 1 --rate 8000 --workers 1"
+    commands = [
+        f"build-dataset {place}/data --corpus synthetic {small}",
+        f"freeze {place}/data --noises 2 --workers 1",
+        f"separate mixture --suite {place}/data -o {place}/predictions/mixture",
+        f"separate oracle --suite {place}/data -o {place}/predictions/oracle",
+        f"score {place}/predictions/mixture {place}/predictions/oracle --suite {place}/data"
+        f" -o {place}/scores --leaderboard {place}/none --workers 1",
+    ]
+    for line in commands:
+        assert run(line.split()) == 0, line
+    return place
+
+
+@pytest.fixture
+def root(scored: Path, tmp_path: Path) -> Path:
+    """A leaderboard with both."""
+    paths = sorted(str(path) for path in (scored / "scores").glob("*.json"))
+    root = tmp_path / "leaderboard"
+    assert run(["leaderboard", "add", *paths, "--root", str(root), "--date", DATE]) == 0
+    return root
+
+
+def entry(root: Path, name: str) -> Path:
+    return root / "entries" / "synthetic-test" / f"{name}.json"
+
+
+def rescore(root: Path, scored: Path, predictions: str, *more: str) -> int:
+    return run(
+        [
+            *("leaderboard", "rescore", str(entry(root, "oracle-ratio-mask"))),
+            *(str(scored / "predictions" / predictions), "--suite", str(scored / "data")),
+            *("--workers", "1", *more),
+        ]
+    )
+
+
+def test_real_scores_pass_every_check(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["leaderboard", "check", "--root", str(root)]) == 0
+    assert "2 in all, no fault" in capsys.readouterr().out
+
+
+def test_the_same_predictions_are_equal_and_make_it_verified(
+    root: Path, scored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rescore(root, scored, "oracle", "--write", "--date", "2026-05-06") == 0
+    assert "equal, 40 queries" in capsys.readouterr().out
+    content = json.loads(entry(root, "oracle-ratio-mask").read_text())
+    assert content["standing"] == "verified"
+    assert content["verification"]["date"] == "2026-05-06"
+    assert content["verification"]["largest_difference"] < 1e-6
+    assert read_leaderboard(root)
+
+
+def test_other_predictions_are_not_equal(
+    root: Path, scored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rescore(root, scored, "mixture", "--write") == 1
+    assert "other predictions" in capsys.readouterr().err
+    assert json.loads(entry(root, "oracle-ratio-mask").read_text())["standing"] == "submitted"
+
+
+def test_from_scores_to_a_site_to_listen_to(
+    root: Path, scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictions = [str(scored / "predictions" / name) for name in ("mixture", "oracle")]
+    suite = ["--suite", str(scored / "data")]
+    line = ["leaderboard", "examples", *predictions, *suite, "--root", str(root), "--count", "2"]
+    assert run(line) == 0
+    site = tmp_path / "site"
+    assert run(["leaderboard", "build", "--root", str(root), "--site", str(site)]) == 0
+    assert str(site / "index.html") in capsys.readouterr().out
+    page = (site / "suites" / "synthetic-test" / "listen.html").read_text()
+    assert page.count("<audio") == 2 * 3
+    assert page.count(">Mixture</button>") == 2
+    table = (root / "tables" / "synthetic-test.md").read_text()
+    assert table.index("Oracle ratio mask") < table.index("Mixture")
+    assert "upper bound" in table
+
+
+def test_partial_scores_become_partial_entries(
+    scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    predictions = Path(shutil.copytree(scored / "predictions" / "mixture", tmp_path / "some"))
+    sorted(predictions.glob("*.wav"))[0].unlink()
+    out, root = tmp_path / "scores", tmp_path / "board"
+    line = f"score {predictions} --suite {scored}/data -o {out} --leaderboard {root} --workers 1"
+    assert run(line.split()) == 1
+    assert run([*line.split(), "--allow-partial"]) == 0
+    assert run(["leaderboard", "add", str(out), "--root", str(root)]) == 0
+    assert json.loads(entry(root, "mixture").read_text())["standing"] == "partial"
+    assert run(["leaderboard", "build", "--root", str(root)]) == 0
+    assert "Not ranked: partial" in (root / "tables" / "synthetic-test.md").read_text()
+
+
+def test_eval_results_from_the_command_line(root: Path, tmp_path: Path) -> None:
+    line = ["leaderboard", "eval-results", str(entry(root, "oracle-ratio-mask"))]
+    assert run([*line, "--dataset-id", "me/bench", "-o", str(tmp_path)]) == 0
+    [result] = yaml.safe_load((tmp_path / ".eval_results" / "synthetic-test.yaml").read_text())
+    mean = json.loads(entry(root, "oracle-ratio-mask").read_text())["score"]["summary"]
+    assert result["value"] == round(mean["si_sdr_i"]["mean"], 3)
+
+
+def test_diff_says_what_changed(
+    filled: Path, board: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for suffix in (".json", ".parquet"):
+        (board / "entries" / "made-test" / f"lass-net{suffix}").unlink()
+    assert run(["leaderboard", "diff", str(filled), str(board)]) == 0
+    out = capsys.readouterr().out
+    assert "- LASS-Net" in out
+    assert "rank of LASS-Net small: 2 -> 1" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["add", "nothing-here"], 2, "no score file to read"),
+        (["check", "--root", "nothing-here"], 1, "no leaderboard here"),
+        (["build", "--root", "nothing-here"], 1, "no leaderboard here"),
+        (["build", "--metric", "sdri"], 2, "did you mean"),
+        (["publish", "ftp:x"], 2, "no place to publish to"),
+        (["add", "SCORE", "--link", "nolabel"], 2, "a link needs a label"),
+        (["add", "SCORE", "--link", "x=javascript:y"], 1, "not an http or https address"),
+        (["rescore", "nothing.json", ".", "--suite", "."], 1, "no such file"),
+    ],
+)
+def test_mistakes_are_told_with_a_code_and_no_traceback(
+    board: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    code: int,
+    words: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    score = made.write(
+        tmp_path / "s", made.make_scores("New", suite=made.suite_info("made-test", queries=60))
+    )
+    line = [str(score) if one == "SCORE" else one for one in arguments]
+    if line[0] in ("add", "build") and "--root" not in line:
+        line += ["--root", str(board)]
+    assert run(["leaderboard", *line]) == code
+    assert words in capsys.readouterr().err
+
+
+def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["leaderboard", "schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["title"] == "Entry"
+    assert "score" in schema["required"]
