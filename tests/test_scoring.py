@@ -23,6 +23,7 @@ from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.metrics.clap import ClapScore
 from lassbench.predictions import System, write_system
 from lassbench.records import SystemCard
+from lassbench.report import terminal
 from lassbench.scoring import Settings, evaluate, score_folders
 from lassbench.scoring import folders as scoring_folders
 from lassbench.scoring.beside import beside, verdict
@@ -382,6 +383,18 @@ def test_scores_by_annotator(frozen: Path) -> None:
         assert cell.mean == pytest.approx(column.mean(), abs=1e-8)
 
 
+def test_comparison_by_annotator(frozen: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = load_suite(frozen / "asked")
+    first = evaluate(muffled, asked, progress=False, settings=FAST)
+    second = evaluate(lambda m, q, r: m, asked, progress=False, settings=FAST)
+    found = compare(first, second, metric="si_sdr", resamples=50)
+    assert set(found.by["annotator"]) == {query.annotator for query in asked.queries.values()}
+    terminal.show_comparison(terminal.console(), found)
+    shown = capsys.readouterr().out
+    assert "SI-SDR by annotator" in shown
+    assert shown.count("who asks") == 2
+
+
 def test_one_voice_has_no_spread(scored: dict[str, scores.Scores]) -> None:
     assert scored["muffled"].file.annotators == {}
     assert "annotator" not in scored["muffled"].file.breakdowns
@@ -722,6 +735,15 @@ def test_nothing_is_written_when_predictions_are_faulty(
     assert run([*arguments, "--allow-partial"]) == 0
     assert "PARTIAL" in capsys.readouterr().out
     assert len(list((in_folder / "scores").rglob("*.score.json"))) == 1
+
+
+def test_the_oracle_is_not_asked_about_absent_sounds(
+    frozen: Path, made: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    absent = frozen / "absent"
+    assert run(["score", str(made / "oracle"), "--suite", str(absent), "--oracle"]) == 2
+    assert "absent" in capsys.readouterr().err
+    assert not (in_folder / "scores").exists()
 
 
 def test_the_schema_is_printed() -> None:

@@ -100,6 +100,8 @@ def command(
     from lassbench.scoring.beside import beside
 
     opened = _open_suite(predictions, suite)
+    if oracle and opened.kind != "separation":
+        raise click.UsageError("--oracle: mir_eval has no metric for an absent sound")
     folder = out or Path("scores") / opened.name
     for place in (folder, report):
         if place is not None:

@@ -220,6 +220,10 @@ def show_comparison(out: Console, found: Comparison) -> None:
     for kind, groups in found.by.items():
         if len(groups) > 1:
             out.print(_paired_table(f"{title} by {kind}", groups))
+    for one in (found.first, found.second):
+        spread = one.file.annotators.get(found.metric)
+        if spread:
+            out.print(_safe(f"{one.file.system.name}, {who_asks(spread)}", 600))
     if found.moved:
         ahead = [one for one in found.moved if one.difference > 0][:EXTREMES]
         behind = [one for one in reversed(found.moved) if one.difference < 0][:EXTREMES]
