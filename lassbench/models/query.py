@@ -52,6 +52,11 @@ class TextCodec:
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_tokenizer"}
 
+    @property
+    def vocabulary_size(self) -> int:
+        """How many word pieces it knows."""
+        return int(self._tokenizer.get_vocab_size())
+
     def encode(self, queries: Sequence[str], *, length: int | None = None) -> tuple[Tensor, Tensor]:
         """Token numbers and attention mask, both ``(batch, tokens)`` int64.
 
@@ -275,13 +280,46 @@ def _pretrained(config: TextConfig) -> TextEncoder:
             got=one_line(str(error)),
             fix="check the name and the connection, give a folder, or --set text.encoder=scratch",
         ) from error
-    codec = TextCodec(
+    codec = _codec_of(tokenizer, min(config.max_tokens, shape.max_position_embeddings))
+    return TextEncoder(codec, _essentials(shape), bert)
+
+
+def _codec_of(tokenizer: Any, max_tokens: int) -> TextCodec:
+    return TextCodec(
         tokenizer.backend_tokenizer.to_str(),
         cls=tokenizer.cls_token_id,
         pad=tokenizer.pad_token_id,
-        max_tokens=min(config.max_tokens, shape.max_position_embeddings),
+        max_tokens=max_tokens,
     )
-    return TextEncoder(codec, _essentials(shape), bert)
+
+
+def open_tokenizer(name: str, *, max_tokens: int) -> TextCodec:
+    """The WordPiece tokenizer of a Hugging Face BERT, without its weights.
+
+    Parameters
+    ----------
+    name
+        The model's name or folder.
+
+    Raises
+    ------
+    UsageError
+        If there is no such tokenizer, or it cannot be downloaded.
+    """
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, use_fast=True)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            "cannot load this tokenizer",
+            where=name,
+            expected="the name or the folder of a Hugging Face BERT",
+            got=one_line(str(error)),
+            fix="check the name and the connection, or give a folder with vocab.txt",
+        ) from error
+    return _codec_of(tokenizer, max_tokens)
 
 
 #: What decides a BERT's parameters and arithmetic; the rest of its
