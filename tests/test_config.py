@@ -143,10 +143,17 @@ def test_a_resumed_run_keeps_its_own_config(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(shipped_configs()))
-def test_shipped_configs_load_and_explain_every_value(name: str) -> None:
-    path = shipped_configs()[name]
+def test_shipped_configs_load(name: str) -> None:
     config = load_config(name)
-    text = path.read_text()
+    assert name.startswith(config.system)
+    assert config.name
+    assert config.description
+    assert (shipped_configs()[name].parent / "card.md").is_file()
+
+
+@pytest.mark.parametrize("name", ["lassnet", "lassnet-released", "unet"])
+def test_full_configs_explain_every_value(name: str) -> None:
+    text = shipped_configs()[name].read_text()
 
     def every(values: dict[str, object]) -> set[str]:
         keys = set(values)
@@ -154,10 +161,7 @@ def test_shipped_configs_load_and_explain_every_value(name: str) -> None:
             keys |= every(value) if isinstance(value, dict) else set()
         return keys
 
-    missing = {key for key in every(config.as_dict()) if f"{key}:" not in text}
-    assert not missing, "every value stands in the file"
-    assert (path.parent / "card.md").is_file()
-    assert name.startswith(config.system)
+    assert not {key for key in every(load_config(name).as_dict()) if f"{key}:" not in text}
 
 
 def test_the_reference_configs_are_the_papers() -> None:

@@ -1,4 +1,4 @@
-"""``lassbench import-checkpoint``: the authors' released weights."""
+"""``lassbench import-checkpoint``: the authors' released LASS-Net as one of ours."""
 
 from __future__ import annotations
 
@@ -15,24 +15,22 @@ import click
     type=click.Path(path_type=Path),
     default=Path("runs/lassnet-released"),
     show_default=True,
-    help="The checkpoint's folder.",
+    help="The checkpoint folder to make.",
 )
 @click.option(
     "--tokenizer",
     default="prajjwal1/bert-mini",
     show_default=True,
-    help="Name or folder of the BERT whose tokenizer reads the queries.",
+    help="A Hugging Face BERT (uncased) by name or folder, or its vocab.txt.",
 )
 def command(file: Path, out: Path, tokenizer: str) -> None:
-    """Make a checkpoint folder of the authors' FILE (LASSNet.pt).
+    """Import the authors' released checkpoint FILE (LASSNet.pt).
 
-    The folder separates like any trained one: lassbench separate OUT ...
+    Nothing in FILE is run.  The folder made can be given to `lassbench separate`.
     """
-    from lassbench.config import choose_config
-    from lassbench.models.released import import_released
-    from lassbench.records import SAMPLE_RATE_HZ
+    from lassbench.models.checkpoints import parameter_count
+    from lassbench.models.released import import_checkpoint
 
-    rate = f"sample_rate_hz={SAMPLE_RATE_HZ}"
-    config = choose_config("lassnet", "lassnet-released", [rate], run=None)
-    checkpoint = import_released(file, out, config=config, tokenizer=tokenizer)
-    click.echo(f"{out}: {len(checkpoint.weights)} tensors of {config.name}")
+    checkpoint = import_checkpoint(file, out, tokenizer=tokenizer)
+    count = parameter_count(checkpoint.blueprint)
+    click.echo(f"{out}: {checkpoint.blueprint.config.name}, {count:,} parameters")

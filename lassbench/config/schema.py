@@ -122,7 +122,7 @@ class TrainConfig:
     weight_decay
         Decoupled (AdamW); 0 is plain Adam.
     waveform_loss
-        Weight of a negative SI-SDR in dB beside the L1 on magnitudes; 0 is the paper.
+        Weight of a negative SNR in dB (at most 30) beside the L1 on magnitudes; 0 is the paper.
     clip_gradient
         Largest norm of the gradient; 0 leaves it alone.
     precision

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -48,6 +48,11 @@ class TextCodec:
         tokenizer.no_padding()
         tokenizer.no_truncation()
         return tokenizer
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of word pieces."""
+        return int(self._tokenizer.get_vocab_size())
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "_tokenizer"}
@@ -261,8 +266,7 @@ def _uncased(tokenizer: Any) -> Any:
 def _pretrained(config: TextConfig) -> TextEncoder:
     import transformers
 
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    _quieten(transformers)
     name = config.encoder
     try:
         shape = transformers.AutoConfig.from_pretrained(name)
@@ -270,56 +274,58 @@ def _pretrained(config: TextConfig) -> TextEncoder:
             raise UsageError(
                 "the text encoder must be a BERT", where=name, got=f"a {shape.model_type} model"
             )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name, use_fast=True)
         bert = transformers.BertModel.from_pretrained(name, add_pooling_layer=False)
     except (OSError, ValueError) as error:
-        raise UsageError(
-            "cannot load this text encoder",
-            where=name,
-            expected="the name or the folder of a Hugging Face BERT, or `scratch`",
-            got=one_line(str(error)),
-            fix="check the name and the connection, give a folder, or --set text.encoder=scratch",
-        ) from error
-    codec = _codec_of(tokenizer, min(config.max_tokens, shape.max_position_embeddings))
-    return TextEncoder(codec, _essentials(shape), bert)
+        raise _cannot_load(name, error) from error
+    most = min(config.max_tokens, shape.max_position_embeddings)
+    return TextEncoder(open_tokenizer(replace(config, max_tokens=most)), _essentials(shape), bert)
 
 
-def _codec_of(tokenizer: Any, max_tokens: int) -> TextCodec:
-    return TextCodec(
-        tokenizer.backend_tokenizer.to_str(),
-        cls=tokenizer.cls_token_id,
-        pad=tokenizer.pad_token_id,
-        max_tokens=max_tokens,
-    )
-
-
-def open_tokenizer(name: str, *, max_tokens: int) -> TextCodec:
-    """The WordPiece tokenizer of a Hugging Face BERT, without its weights.
-
-    Parameters
-    ----------
-    name
-        The model's name or folder.
+def open_tokenizer(config: TextConfig) -> TextCodec:
+    """The tokenizer of a BERT by name or folder, or from its vocab.txt or tokenizer.json.
 
     Raises
     ------
     UsageError
-        If there is no such tokenizer, or it cannot be downloaded.
+        If there is none.
     """
+    import tokenizers
     import transformers
 
-    transformers.logging.set_verbosity_error()
+    _quieten(transformers)
+    name = config.encoder
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(name, use_fast=True)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            "cannot load this tokenizer",
-            where=name,
-            expected="the name or the folder of a Hugging Face BERT",
-            got=one_line(str(error)),
-            fix="check the name and the connection, or give a folder with vocab.txt",
-        ) from error
-    return _codec_of(tokenizer, max_tokens)
+        if name.endswith("vocab.txt"):
+            pieces = tokenizers.models.WordPiece.read_file(name)
+            made = _uncased(
+                tokenizers.Tokenizer(tokenizers.models.WordPiece(pieces, unk_token="[UNK]"))
+            )
+        elif name.endswith(".json"):
+            made = tokenizers.Tokenizer.from_file(name)
+        else:
+            made = transformers.AutoTokenizer.from_pretrained(name, use_fast=True)
+            made = made.backend_tokenizer
+    except Exception as error:  # noqa: BLE001  # the tokenizers library raises no other
+        raise _cannot_load(name, error) from error
+    cls, pad = made.token_to_id("[CLS]"), made.token_to_id("[PAD]")
+    if cls is None or pad is None:
+        raise UsageError("not the tokenizer of a BERT: no [CLS] or [PAD]", where=name)
+    return TextCodec(made.to_str(), cls=cls, pad=pad, max_tokens=config.max_tokens)
+
+
+def _quieten(transformers: Any) -> None:
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+
+
+def _cannot_load(name: str, error: Exception) -> UsageError:
+    return UsageError(
+        "cannot load this text encoder",
+        where=name,
+        expected="the name or the folder of a Hugging Face BERT, or `scratch`",
+        got=one_line(str(error)),
+        fix="check the name and the connection, give a folder, or --set text.encoder=scratch",
+    )
 
 
 #: What decides a BERT's parameters and arithmetic; the rest of its

@@ -1,26 +1,27 @@
-"""The authors' released checkpoint, made a checkpoint of lassbench.
+"""The authors' released checkpoint, made into one of ours.
 
-Their file is a pickled dictionary whose ``model`` holds 695 tensors, each key
-prefixed with ``module.`` (it was saved from DataParallel).  The network is the
-shipped config ``lassnet-released``; the tokenizer is BERT-mini's, which is
-every uncased BERT's of 30,522 word pieces.
+Their file is a pickle of ``{"model": state dict, ...}`` saved from DataParallel:
+every key begins with ``module.``.  It is read with ``weights_only``, so nothing
+in it is run.  The tokenizer is not in it: it is BERT's (30,522 word pieces).
 """
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lassbench.config import Config
+from lassbench.config import Config, TextConfig, load_config, write_config
 from lassbench.errors import LassbenchError, UsageError, one_line
-from lassbench.files import check_output_folder, explain_os_error
+from lassbench.files import check_output_folder
 from lassbench.models.checkpoints import (
     BEST,
+    CONFIG,
     Blueprint,
     Checkpoint,
     Training,
@@ -28,90 +29,104 @@ from lassbench.models.checkpoints import (
     save_checkpoint,
     write_card,
 )
-from lassbench.models.query import open_tokenizer
+from lassbench.models.query import TextCodec, open_tokenizer
+from lassbench.records import SAMPLE_RATE_HZ
 
-#: DataParallel's prefix.
-PREFIX = "module."
-
-#: BERT-mini (FACTS section 2).
-BERT_MINI: dict[str, Any] = {
+#: BERT-mini, as FACTS section 2 has it.
+BERT_MINI: Mapping[str, Any] = {
     "vocab_size": 30522,
     "hidden_size": 256,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
     "intermediate_size": 1024,
+    "max_position_embeddings": 512,
 }
 
+#: What the authors trained on, as far as it is known: the clips' audio is not.
+TRAINED_ON = "AudioCaps, the authors' LASS training list"
 
-def import_released(path: Path, out: Path, *, config: Config, tokenizer: str) -> Checkpoint:
-    """Write the folder ``out`` with the weights of the authors' file ``path``.
+_PREFIX = "module."
+
+
+def import_checkpoint(file: Path, out: Path, *, tokenizer: str) -> Checkpoint:
+    """Write the released checkpoint ``file`` as a checkpoint folder ``out``.
 
     Parameters
     ----------
-    config
-        The shipped config ``lassnet-released``, at the rate of the weights.
     tokenizer
-        Name or folder of the BERT whose tokenizer reads the queries.
+        Name or folder of a Hugging Face BERT with the uncased vocabulary, or its
+        ``vocab.txt`` or ``tokenizer.json``.
 
     Raises
     ------
     UsageError
-        If there is no file, no such tokenizer, or its vocabulary is another one.
+        If a file is missing, ``out`` holds a checkpoint, or the tokenizer has
+        another vocabulary.
     LassbenchError
-        If the file is no such checkpoint, or its tensors do not fit the network.
+        If the file is no such checkpoint, or its tensors do not fit: all
+        missing, unexpected and misshapen ones in one message.
     """
-    check_output_folder(out, what="the checkpoint's folder")
-    weights = read_weights(path)
-    codec = open_tokenizer(tokenizer, max_tokens=config.text.max_tokens)
-    blueprint = Blueprint(config, codec, BERT_MINI)
-    with torch.device("meta"):
-        net = blueprint.build()
-    check_weights(net, weights, where=path)
-    size = codec.vocabulary_size
-    if size != BERT_MINI["vocab_size"]:
+    check_output_folder(out, what="the checkpoint folder")
+    if (out / BEST).exists():
         raise UsageError(
-            "this tokenizer has another vocabulary than the weights",
-            where=tokenizer,
-            expected=f"{BERT_MINI['vocab_size']} word pieces",
-            got=str(size),
-            fix="give prajjwal1/bert-mini, or a folder with its vocab.txt",
+            "this folder holds a checkpoint already", where=out, fix="name another folder with -o"
         )
-    # Which clips they trained on is not known by hash; the name says what is.
-    checkpoint = Checkpoint(blueprint, Training(dataset="LASS-2022 (the authors')"), weights)
+    config = replace(load_config("lassnet-released"), sample_rate_hz=SAMPLE_RATE_HZ)
+    weights = read_released(file)
+    blueprint = _blueprint(config, tokenizer)
+    with torch.device("meta"):
+        check_weights(blueprint.build(), weights, where=file)
+    checkpoint = Checkpoint(blueprint, Training(dataset=TRAINED_ON), weights)
     save_checkpoint(out / BEST, checkpoint)
+    write_config(out / CONFIG, config)
     write_card(out, checkpoint)
     return checkpoint
 
 
-def read_weights(path: Path) -> Mapping[str, Tensor]:
-    """The tensors of the authors' file by key, without DataParallel's prefix.
+def read_released(file: Path) -> dict[str, Tensor]:
+    """The tensors of the authors' file under their names without ``module.``.
 
     Raises
     ------
     UsageError
         If there is no such file.
     LassbenchError
-        If it is not a PyTorch file with tensors under ``model``.
+        If it holds no state dict under ``model``.
     """
-    if not path.is_file():
-        raise UsageError("no such checkpoint file", where=path, fix="check the path")
+    if not file.is_file():
+        raise UsageError("no such checkpoint", where=file, fix="check the path")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise explain_os_error(error, path) from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise LassbenchError(
-            "not a PyTorch checkpoint that holds tensors only",
-            where=path,
-            got=one_line(str(error)),
-            fix="give the authors' LASSNet.pt",
+            "not a checkpoint that can be read safely",
+            where=file,
+            expected="a file of torch.save with tensors and plain values only",
+            got=one_line(str(error).splitlines()[0] if str(error) else type(error).__name__),
+            fix="download it again from the authors' repository",
         ) from error
     model = content.get("model") if isinstance(content, dict) else None
-    if not isinstance(model, dict) or not all(isinstance(v, Tensor) for v in model.values()):
+    if not isinstance(model, dict) or not all(isinstance(t, Tensor) for t in model.values()):
+        keys = ", ".join(map(str, list(content)[:6])) if isinstance(content, dict) else ""
         raise LassbenchError(
-            "this file holds no state dict under `model`",
-            where=path,
-            got=", ".join(map(str, list(content)[:5])) if isinstance(content, dict) else "no dict",
-            fix="give the authors' LASSNet.pt",
+            "holds no network",
+            where=file,
+            expected="a state dict under the key `model`",
+            got=one_line(f"the keys {keys}") if keys else type(content).__name__,
         )
-    return {str(key).removeprefix(PREFIX): value for key, value in model.items()}
+    return {str(key).removeprefix(_PREFIX): tensor for key, tensor in model.items()}
+
+
+def _blueprint(config: Config, tokenizer: str) -> Blueprint:
+    codec: TextCodec = open_tokenizer(
+        TextConfig(encoder=tokenizer, max_tokens=config.text.max_tokens)
+    )
+    size = codec.vocabulary_size
+    if size != BERT_MINI["vocab_size"]:
+        raise UsageError(
+            "the tokenizer has another vocabulary than the checkpoint",
+            where=tokenizer,
+            expected=f"{BERT_MINI['vocab_size']} word pieces (BERT, uncased)",
+            got=f"{size}",
+        )
+    return Blueprint(config, codec, BERT_MINI)
