@@ -51,14 +51,6 @@ class TextCodec:
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of word pieces."""
-        return int(self._tokenizer.get_vocab_size())
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_tokenizer"}
-
-    @property
-    def vocabulary_size(self) -> int:
         """How many word pieces it knows."""
         return int(self._tokenizer.get_vocab_size())
 
@@ -305,7 +297,7 @@ def open_tokenizer(config: TextConfig) -> TextCodec:
         else:
             made = transformers.AutoTokenizer.from_pretrained(name, use_fast=True)
             made = made.backend_tokenizer
-    except Exception as error:  # noqa: BLE001  # the tokenizers library raises no other
+    except Exception as error:  # the tokenizers library raises no other
         raise _cannot_load(name, error) from error
     cls, pad = made.token_to_id("[CLS]"), made.token_to_id("[PAD]")
     if cls is None or pad is None:
