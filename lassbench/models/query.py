@@ -49,6 +49,9 @@ class TextCodec:
         tokenizer.no_truncation()
         return tokenizer
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_tokenizer"}
+
     @property
     def vocabulary_size(self) -> int:
         """How many word pieces it knows."""
