@@ -243,7 +243,8 @@ def _check_definitions(score: ScoreFile) -> None:
     lacking = sorted(set(needed) - set(score.metrics))
     if lacking:
         raise Refused("definition", f"lacks the metric(s) {', '.join(lacking)}")
-    strange = [
+    strange = [name for name in score.annotators if name not in score.metrics]
+    strange += [
         f"{by}.{value}.{name}"
         for by, groups in score.breakdowns.items()
         for value, cells in groups.items()
@@ -331,6 +332,9 @@ def check_rows(score: ScoreFile, rows: pa.Table) -> None:
             reason = text_fault(text, limit=1000)
             if reason:
                 raise Refused("text", f"{name} of a row {reason}")
+    clips = {*rows.column("target_id").to_pylist(), *rows.column("noise_id").to_pylist()}
+    if rows.num_rows == score.suite.queries and not clips.issuperset(score.contamination.clips):
+        raise Refused("coverage", "names training clips as test clips that no row has")
     impossible = next(row_faults(score, rows), "") or next(summary_faults(score, rows), "")
     if impossible:
         raise Refused("numbers", impossible)

@@ -30,7 +30,7 @@ from lassbench.scores import (
     column,
     limited,
 )
-from lassbench.statistics import bootstrap_columns
+from lassbench.statistics import asker_spread, bootstrap_columns
 
 Floats = NDArray[np.float64]
 
@@ -127,6 +127,7 @@ def summary_faults(score: ScoreFile, rows: pa.Table, *, intervals: bool = True) 
             yield f"{name}: median is {summary.median}, the rows give {median}"
     yield from _breakdown_faults(score, rows)
     yield from _wrong_source_differs(score, rows)
+    yield from _annotators_differ(score, rows)
     if intervals:
         yield from _interval_faults(score, rows, targets)
 
@@ -175,6 +176,26 @@ def _wrong_source_differs(score: ScoreFile, rows: pa.Table) -> Iterator[str]:
     share = float(wrong.mean()) if len(wrong) else None
     if not _same(score.wrong_source_share, share):
         yield f"wrong_source_share is {score.wrong_source_share}, the rows give {share}"
+
+
+def _annotators_differ(score: ScoreFile, rows: pa.Table) -> Iterator[str]:
+    if not score.annotators:
+        return
+    rows = rows.filter(pa.array([bool(one) for one in rows.column("annotator").to_pylist()]))
+    mixtures, place = np.unique(rows.column("mixture_id").to_pylist(), return_inverse=True)
+    people, person = np.unique(rows.column("annotator").to_pylist(), return_inverse=True)
+    for name, told in score.annotators.items():
+        matrix = np.full((len(mixtures), len(people)), np.nan)
+        matrix[place, person] = limited(column(rows, name), name)
+        made = asker_spread(matrix)
+        if made is None:
+            yield f"{name}: annotators are compared, the rows do not allow it"
+            continue
+        for field in ("mean", "spread", "worst_of_mixture", "within_mixture_sd", "asker_share"):
+            if not _same(getattr(told, field), getattr(made, field)):
+                yield f"{name}: {field} between annotators is not what the rows give"
+        if told.worst_annotator != people[made.worst]:
+            yield f"{name}: the worst annotator is {people[made.worst]}"
 
 
 def _interval_faults(

@@ -66,7 +66,7 @@ def text_fault(text: str, *, limit: int = TEXT_LIMIT, lines: bool = False) -> st
     """
     if len(text) > limit:
         return f"{len(text)} characters long, at most {limit} are allowed"
-    refused = _refused_character(text.replace("\n", " ") if lines else text)
+    refused = refused_character(text.replace("\n", " ") if lines else text)
     if refused:
         return refused
     if text.strip()[:1] and text.strip()[0] in _FORMULA_STARTS:
@@ -77,7 +77,8 @@ def text_fault(text: str, *, limit: int = TEXT_LIMIT, lines: bool = False) -> st
     return ""
 
 
-def _refused_character(text: str) -> str:
+def refused_character(text: str) -> str:
+    """Which character of ``text`` nobody could see or should send, or ``""``."""
     run = 0
     for char in text:
         category = unicodedata.category(char)

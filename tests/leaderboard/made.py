@@ -18,6 +18,7 @@ from lassbench.scores import (
     ABSENT_METRICS,
     METRICS,
     SEPARATION_METRICS,
+    AnnotatorSpread,
     Bootstrap,
     Cell,
     Coverage,
@@ -33,7 +34,7 @@ from lassbench.scores import (
     rows_sha256,
     write_scores,
 )
-from lassbench.statistics import bootstrap_columns
+from lassbench.statistics import asker_spread, bootstrap_columns
 
 CONCEPTS = ("dog", "rain", "siren", "bell", "typing")
 
@@ -192,6 +193,25 @@ def summarise(
                 name: Cell(**{k: v for k, v in cell.items() if k != "median"})
                 for name, cell in cells.items()
             }
+    annotators: dict[str, Any] = {}
+    people = sorted(set(rows.column("annotator").to_pylist()) - {""})
+    if len(people) > 1:
+        for name in names:
+            # Questions are made mixture by mixture, one row an annotator.
+            matrix = limited(column(rows, name), name).reshape(-1, len(people))
+            spread = asker_spread(matrix)
+            assert spread is not None
+            annotators[name] = AnnotatorSpread(
+                annotators=len(people),
+                mixtures=spread.mixtures,
+                mean=spread.mean,
+                spread=spread.spread,
+                worst=spread.means[spread.worst],
+                worst_annotator=people[spread.worst],
+                worst_of_mixture=spread.worst_of_mixture,
+                within_mixture_sd=spread.within_mixture_sd,
+                asker_share=spread.asker_share,
+            )
     scored = rows.num_rows
     can = scored if renderable is None else renderable
     values: dict[str, Any] = {
@@ -210,6 +230,7 @@ def summarise(
         "metrics": {name: METRICS[name] for name in names},
         "summary": summary,
         "breakdowns": breakdowns,
+        "annotators": annotators,
         "wrong_source_share": float(np.mean(rows.column("wrong_source").to_pylist()))
         if kind == "separation"
         else None,

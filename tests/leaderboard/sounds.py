@@ -12,7 +12,7 @@ from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.entries import write_model
 from lassbench.leaderboard.examples import Example, ExampleSet, Track
 
-RATE, SECONDS = 8000, 2.0
+RATE, SECONDS = 8000, 8.0
 
 
 def write_sine(path: Path, frequency_hz: float) -> None:

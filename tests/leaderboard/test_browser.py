@@ -58,6 +58,8 @@ class Opened:
         self.context = browser.new_context(
             **{"viewport": {"width": 1280, "height": 900}, **options}
         )
+        # A busy machine is slow, not broken.
+        self.context.set_default_timeout(120_000)
         self.page = self.context.new_page()
         self.said: list[str] = []
         self.asked: list[str] = []
@@ -104,7 +106,7 @@ def values(page: Any, metric: str) -> list[float | None]:
 
 def until(page: Any, condition: str) -> None:
     """Wait for ``condition``; the page's policy forbids Playwright's own way of waiting."""
-    for _ in range(200):
+    for _ in range(1000):
         if page.evaluate(condition):
             return
         page.wait_for_timeout(50)
@@ -409,16 +411,16 @@ def test_listening_switches_tracks_at_the_same_moment(opened: Opened, site: str)
     until(page, "!document.querySelectorAll('audio')[2].paused")
     first = page.evaluate(state)[0]
     assert [paused for paused, _ in first] == [True, True, False, True]
-    assert abs(first[2][1] - first[0][1]) < 0.35
+    assert first[2][1] >= first[0][1] - 0.1 > 0.1, "the new track goes on, it does not start anew"
     assert page.get_attribute(".track:nth-child(3) button.hear", "aria-pressed") == "true"
     page.click(".player >> nth=1 >> button.play")
     until(page, "!document.querySelectorAll('.player')[1].querySelector('audio').paused")
     assert all(paused for paused, _ in page.evaluate(state)[0]), "one query sounds at a time"
     page.focus(".player >> nth=1 >> input[type=range]")
-    page.keyboard.press("Home")
+    page.keyboard.press("End")
     for _ in range(10):
-        page.keyboard.press("ArrowRight")
-    assert "0:00." in page.inner_text(".player >> nth=1 >> output")
+        page.keyboard.press("ArrowLeft")
+    assert float(page.input_value(".player >> nth=1 >> input[type=range]")) > sounds.SECONDS - 2
     until(page, "document.querySelectorAll('.player')[1].querySelector('audio').ended")
     assert page.inner_text(".player >> nth=1 >> button.play") == "Play"
 

@@ -37,8 +37,8 @@ def change(path: Path, act: Callable[[dict[str, Any]], None]) -> None:
 
 def faults(board: Path) -> list[str]:
     found, wrong = inspect_leaderboard(board)
-    bad = {Path(fault.where).name for fault in wrong}
-    left = {loaded.path.name for loaded in found.entries["made-test"]}
+    bad = {fault.where for fault in wrong}
+    left = {str(loaded.path) for entries in found.entries.values() for loaded in entries}
     assert not bad & left, "a faulty entry was kept"
     return [str(fault) for fault in wrong]
 
@@ -232,6 +232,24 @@ def test_a_breakdown_that_its_rows_do_not_give(board: Path) -> None:
 
     change(entry(board), act)
     one_fault(board, "concept dog, sdr: mean")
+
+
+def test_a_spread_between_annotators_that_its_rows_do_not_give(board: Path) -> None:
+    path = board / "entries" / "made-asked" / "lass-net.json"
+
+    def act(e: dict[str, Any]) -> None:
+        e["score"]["annotators"]["si_sdr_i"]["asker_share"] /= 2
+
+    change(path, act)
+    one_fault(board, "asker_share between annotators", file="lass-net.json")
+
+
+def test_test_clips_that_do_not_exist(board: Path) -> None:
+    change(
+        entry(board),
+        lambda e: e["score"].update(contamination={"declared": 9, "clips": ["no-such-clip"]}),
+    )
+    one_fault(board, "that no row has")
 
 
 def test_sdr_above_sir(board: Path) -> None:

@@ -156,6 +156,11 @@ def test_even_text_that_slipped_through_is_escaped(filled: Path, tmp_path: Path)
         assert "<" not in data.read_text()
 
 
+def test_a_suite_with_annotators_says_how_much_the_asker_matters(site: Path) -> None:
+    page = (site / "suites" / "made-asked" / "systems" / "lass-net.html").read_text()
+    assert "between 5 annotators" in page
+
+
 def test_an_empty_suite_says_how_to_fill_it(board: Path, tmp_path: Path) -> None:
     card = json.loads((board / "suites" / "made-test.json").read_text())
     card |= {"name": "waiting", "title": "Waiting", "how_to_fill": "Fetch the audio first."}

@@ -114,7 +114,12 @@ class _Site:
             slug = row.loaded.slug
             own = data.system_values(row.loaded, table.metrics, queries["ids"])
             self._put(f"{home}/data/system.{slug}.js", data.script(f"system:{slug}", own))
-            system = {"row": row, "links": _links(row), "breakdowns": _breakdowns(row, table)}
+            system = {
+                "row": row,
+                "links": _links(row),
+                "breakdowns": _breakdowns(row, table),
+                "asked": row.entry.score.annotators.get(table.sorted_by),
+            }
             self._page("system.html", f"{home}/systems/{slug}.html", table=table, **system)
         if heard is not None:
             self._listen(table, heard, home)
