@@ -46,7 +46,7 @@ from lassbench.training.ranks import Ranks, join_ranks
 from lassbench.training.roster import Queries, Roster, split_clips
 from lassbench.training.setup import Start, compiles, deterministic, prepare
 from lassbench.training.state import State, random_state, restore_random, save_state
-from lassbench.training.store import ClipStore, open_store, to_device
+from lassbench.training.store import ClipStore, open_store, stretches, to_device
 from lassbench.training.validation import Score, Validation
 
 #: Validation queries shown in TensorBoard.
@@ -236,21 +236,17 @@ class Loop:
     def batch(self, draw: Draw) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
         """Mixtures and targets ``(batch, samples)`` and the encoded queries of a draw."""
         place, store = self.store.place, self.store
-        if self.samples == self.dataset.clip_samples:
-            target, noise = store.whole(place(draw.target)), store.whole(place(draw.noise))
-        else:
-            target, noise = (
-                store.stretches(place(clips), place(offsets), self.samples)
-                for clips, offsets in (
-                    (draw.target, draw.target_offset),
-                    (draw.noise, draw.noise_offset),
-                )
-            )
+        target, noise = store.whole(place(draw.target)), store.whole(place(draw.noise))
         snr_db, clips, captions = (
             to_device(torch.from_numpy(part), self.device)
             for part in (draw.snr_db, draw.target, draw.caption)
         )
         mixture, target = mix(target, noise, snr_db)
+        if self.samples < self.dataset.clip_samples:
+            # Cut after mixing: a stretch normalised by its own peak would teach that
+            # the hiss between two barks is a dog.
+            offsets = to_device(torch.from_numpy(draw.offset), self.device)
+            mixture, target = (stretches(part, offsets, self.samples) for part in (mixture, target))
         return mixture, target, self.queries.rows(clips, captions)
 
     def _without_exchange(self, wanted: bool) -> contextlib.AbstractContextManager[Any]:

@@ -21,14 +21,13 @@ Indices = NDArray[np.int64]
 class Draw:
     """One rank's share of a batch: numbers into the roster, all of shape (batch,).
 
-    ``*_offset`` is the first sample of a random stretch, 0 for whole clips.
+    ``offset`` is the first sample of a random stretch of the mixture, 0 for all of it.
     """
 
     target: Indices
     noise: Indices
     caption: Indices
-    target_offset: Indices
-    noise_offset: Indices
+    offset: Indices
     snr_db: NDArray[np.float32]
 
 
@@ -62,9 +61,9 @@ class PairStream:
         """The pairs of one step."""
         # Philox is a function of its key: no state to keep or to advance.
         key = np.array([self._seed, (self._rank << 40) + step], dtype=np.uint64)
-        u = np.random.Generator(np.random.Philox(key=key)).random((7, self._batch))
+        u = np.random.Generator(np.random.Philox(key=key)).random((6, self._batch))
         roster = self._roster
-        target = self._targets(u[0], u[6])
+        target = self._targets(u[0], u[4])
         first, count = roster.first[target], roster.count[target]
         # Any clip but those of the target's concept, which are one range.
         noise = _index(u[1], len(roster.clips) - count)
@@ -74,8 +73,7 @@ class PairStream:
             target=target,
             noise=noise,
             caption=roster.first_caption[target] + _index(u[2], roster.captions[target]),
-            target_offset=_index(u[3], self._spare + 1),
-            noise_offset=_index(u[4], self._spare + 1),
+            offset=_index(u[3], self._spare + 1),
             snr_db=(low + (high - low) * u[5]).astype(np.float32),
         )
 

@@ -53,19 +53,18 @@ class ClipStore:
         """
         return self._bring(self._samples.index_select(0, clips))
 
-    def stretches(self, clips: Tensor, offsets: Tensor, length: int) -> Tensor:
-        """``length`` samples of each clip from ``offsets`` on, as :meth:`whole`."""
-        per_clip = self._samples.shape[1]
-        span = torch.arange(length, device=self._samples.device)
-        flat = (clips * per_clip + offsets)[:, None] + span
-        return self._bring(self._samples.view(-1)[flat])
-
     def place(self, indices: NDArray[np.int64]) -> Tensor:
         """``indices`` where the clips lie, without waiting for the device."""
         return to_device(torch.from_numpy(indices), self._samples.device)
 
     def _bring(self, chosen: Tensor) -> Tensor:
         return to_device(chosen, self._device).to(torch.float32)
+
+
+def stretches(samples: Tensor, offsets: Tensor, length: int) -> Tensor:
+    """``length`` samples of each row of ``(batch, samples)``, from its offset on."""
+    span = torch.arange(length, device=samples.device)
+    return samples.gather(1, offsets[:, None] + span)
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

@@ -45,7 +45,7 @@ def test_a_pair_is_of_two_concepts_and_its_caption_is_the_targets() -> None:
             assert target.concept != noise.concept
             assert captions[c] in target.captions
             seen.add((target.clip_id, noise.clip_id))
-        assert ((draw.target_offset >= 0) & (draw.target_offset <= 10)).all()
+        assert ((draw.offset >= 0) & (draw.offset <= 10)).all()
     possible = {(a.clip_id, b.clip_id) for a in clips() for b in clips() if a.concept != b.concept}
     assert seen == possible
 
@@ -71,7 +71,7 @@ def test_a_draw_depends_on_the_step_alone() -> None:
     once, again = stream(), stream()
     for step in range(5):
         once.draw(step)
-    for name in ("target", "noise", "caption", "target_offset", "noise_offset", "snr_db"):
+    for name in ("target", "noise", "caption", "offset", "snr_db"):
         assert (getattr(once.draw(7), name) == getattr(again.draw(7), name)).all()
     assert (once.draw(7).target != once.draw(8).target).any()
 
