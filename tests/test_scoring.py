@@ -688,6 +688,7 @@ def test_score_and_compare_on_the_command_line(made: Path, suite: Suite, in_fold
     for words in ("SI-SDRi", "Oracle ratio mask", "Mixture", "better", "mir_eval", "oracle"):
         assert words in done.output
     assert "synthetic" in done.output
+    assert "templated queries" in done.output
     files = sorted(path.name for path in (in_folder / "scores" / "sep").iterdir())
     assert files == [
         "Oracle-ratio-mask.score.json",
@@ -720,6 +721,8 @@ def test_the_command_line_refuses_in_one_message(
     assert run(["score", str(folder)]) == 1
     assert "colour" in capsys.readouterr().err
     assert run(["score", "nowhere"]) == 2
+    assert run(["score", "--oracle", "nowhere"]) == 2
+    assert "put --oracle behind the folders" in capsys.readouterr().err
     assert run(["compare", "nowhere", "nowhere"]) == 2
     assert not (in_folder / "scores").exists()
 

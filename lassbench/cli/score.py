@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,21 @@ if TYPE_CHECKING:
     from lassbench.suites import Suite
 
 FOLDER = click.Path(path_type=Path)
+
+
+class _Sample(click.IntRange):
+    """A number of queries; a folder in its place is told where it belongs."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and not value.lstrip("-").isdigit():
+            self.fail(
+                f"{value!r} is no number: write --oracle=N, or put --oracle behind the folders",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
 
 
 def _print_schema(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
@@ -43,7 +58,7 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
 )
 @click.option(
     "--oracle",
-    type=click.IntRange(min=1),
+    type=_Sample(min=1),
     is_flag=False,
     flag_value=20,
     metavar="[N]",

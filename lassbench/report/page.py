@@ -24,7 +24,7 @@ from lassbench.errors import one_line
 from lassbench.inspection import level_db
 from lassbench.predictions import PredictionSet, open_predictions
 from lassbench.report import media, plots
-from lassbench.report.terminal import number, who_asks
+from lassbench.report.terminal import number, query_types, who_asks
 from lassbench.scores import METRICS, Scores, column, file_stem, in_order, limited
 from lassbench.scoring.beside import Beside, shown_metrics, verdict
 from lassbench.scoring.comparison import default_metric
@@ -144,6 +144,7 @@ def _numbers(scores: Scores, beside: Sequence[Beside]) -> dict[str, Any]:
         "ranked": file.metrics[ranked].title,
         "beside": [(one, verdict(one.ahead)) for one in beside],
         "spread": who_asks(spread) if spread else "",
+        "query_types": query_types(scores),
         "isnan": math.isnan,
     }
 

@@ -73,15 +73,22 @@ def show_scores(out: Console, scores: Scores, others: Sequence[Beside]) -> None:
     out.print(_title(f"{file.system.name} on {suite.title or suite.name}{synthetic}"))
     out.print(
         Text(
-            f"{partial}{covered.queries_scored} of {covered.queries_total} queries, "
-            f"{file.targets} targets; suite {suite.name}, fingerprint {suite.fingerprint[:16]}"
+            f"{partial}{covered.queries_scored} of {covered.queries_total} "
+            f"{query_types(scores)} queries, {file.targets} targets; "
+            f"suite {suite.name}, fingerprint {suite.fingerprint[:16]}"
         )
     )
     out.print(_summary_table(scores))
-    out.print(_beside_table(scores, others))
+    if others:
+        out.print(_beside_table(scores, others))
     _print_breakdowns(out, scores)
     for warning in file.warnings:
         out.print(Text("warning: ", style="bold yellow") + _safe(warning, 400))
+
+
+def query_types(scores: Scores) -> str:
+    """How the queries' words were made: ``caption``, ``annotator``, ``templated``, ``tag``."""
+    return "/".join(scores.file.breakdowns.get("query_type", {}))
 
 
 def _summary_table(scores: Scores) -> Table:
