@@ -51,6 +51,8 @@ class Visitor:
     def __init__(self, browser: Any, served: Served, who: str, **options: Any) -> None:
         self.served, self.who = served, who
         self.context = browser.new_context(**options)
+        # A loaded machine is slow, not broken.
+        self.context.set_default_timeout(120_000)
         self.page = self.context.new_page()
         self.said: list[str] = []
         self.asked: list[str] = []
@@ -70,7 +72,7 @@ class Visitor:
         return self
 
     def state(self, words: str) -> None:
-        self.page.locator("#state", has_text=words).wait_for(timeout=20_000)
+        self.page.locator("#state", has_text=words).wait_for(timeout=120_000)
 
     def until(self, true: Callable[[], bool]) -> None:
         for _ in range(400):
