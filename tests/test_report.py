@@ -205,6 +205,13 @@ def test_infinite_values_stand_at_the_axis_end_and_are_counted() -> None:
     assert sum(map(int, re.findall(r" to [-.\d]+: (\d+) quer", drawn))) == 5
 
 
+def test_many_queries_in_one_bar_fit_the_axis() -> None:
+    drawn = str(plots.histogram(np.zeros(150), label="x", mean=0.0))
+    assert "150 queries" in drawn
+    ticks = [int(one) for one in re.findall(r'class="tick end"[^>]*>(\d+)<', drawn)]
+    assert (min(ticks), max(ticks)) == (0, 150)
+
+
 def test_bars_are_ordered_with_their_intervals() -> None:
     cells = {
         "<low>": Cell(mean=-1.0, ci_low=-2.0, ci_high=0.5, n=3),

@@ -49,9 +49,6 @@ class Axis:
 def axis(values: Floats, start: float, end: float, *, zero: bool = False, ticks: int = 7) -> Axis:
     """An axis with round ends for ``values``.
 
-    Values at the policy's limits stand for infinite ones: they do not stretch
-    the axis, and their marks stand at its ends.
-
     Parameters
     ----------
     values
@@ -59,10 +56,7 @@ def axis(values: Floats, start: float, end: float, *, zero: bool = False, ticks:
     zero
         Whether 0 must lie on it.
     """
-    ordinary = values[np.abs(values) < LIMIT_DB]
-    if not len(ordinary):
-        ordinary = values
-    low, high = float(ordinary.min()), float(ordinary.max())
+    low, high = float(values.min()), float(values.max())
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
     step = _round_step((high - low) / ticks)
@@ -70,6 +64,16 @@ def axis(values: Floats, start: float, end: float, *, zero: bool = False, ticks:
     if low == high:
         low, high = low - step, high + step
     return Axis(low, high, start, end, step)
+
+
+def ordinary(decibels: Floats) -> Floats:
+    """``decibels`` without those at the policy's limits, if any are left.
+
+    They stand for infinite values: they should not stretch an axis, and their
+    marks stand at its ends.
+    """
+    found = decibels[np.abs(decibels) < LIMIT_DB]
+    return found if len(found) else decibels
 
 
 def _round_step(rough: float) -> float:
@@ -86,7 +90,7 @@ def histogram(values: Floats, *, label: str, mean: float | None) -> Markup:
     if not len(shown):
         return nothing()
     height = 300
-    x = axis(shown, LEFT, WIDTH - RIGHT, zero=True)
+    x = axis(ordinary(shown), LEFT, WIDTH - RIGHT, zero=True)
     bins = np.linspace(x.low, x.high, max(12, round((x.high - x.low) / x.step) * 4) + 1)
     counts = np.histogram(np.clip(shown, x.low, x.high), bins)[0]
     y = axis(counts.astype(np.float64), height - BOTTOM, TOP, zero=True, ticks=4)
@@ -146,8 +150,8 @@ def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> Markup:
         return nothing()
     height = 420
     xs, ys = np.array([one.x for one in shown]), np.array([one.y for one in shown])
-    x = axis(xs, LEFT, WIDTH - RIGHT)
-    y = axis(ys, height - BOTTOM, TOP)
+    x = axis(ordinary(xs), LEFT, WIDTH - RIGHT)
+    y = axis(ordinary(ys), height - BOTTOM, TOP)
     low, high = max(x.low, y.low), min(x.high, y.high)
     marks = [_grid_y(y, x, y_label), _axis_x(x, height, x_label)]
     if low < high:
@@ -280,6 +284,3 @@ def _vertical(x: Axis, value: float, height: float, kind: str, title: str) -> Ma
     return Markup(
         '<line class="{}" x1="{:.1f}" y1="{}" x2="{:.1f}" y2="{:.1f}"><title>{}</title></line>'
     ).format(kind, x(value), TOP, x(value), height - BOTTOM, title)
-
-
-__all__ = ["Axis", "Point", "axis", "bars", "histogram", "nothing", "scatter"]

@@ -56,7 +56,7 @@ def separation_values(measured: Measured) -> tuple[dict[str, float | None], list
 
 def absent_values(measured: Measured) -> tuple[dict[str, float | None], list[str]]:
     """Metric columns of a row of an absent-sound suite, and its flags."""
-    attenuation = -measured.level_db
+    attenuation = 0.0 - measured.level_db  # not -0.0 for the mixture itself
     quiet = 1.0 if attenuation >= SILENT_BELOW_DB else 0.0
     flags = [SILENT] if measured.silent else []
     return {"attenuation": _null_if_nan(attenuation), "silent_share": quiet}, flags
