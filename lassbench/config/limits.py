@@ -30,6 +30,7 @@ _AT_LEAST: dict[tuple[str, ...], float] = {
     ("train", "weight_decay"): 0,
     ("train", "waveform_loss"): 0,
     ("train", "clip_gradient"): 0,
+    ("train", "calibrate_batches"): 0,
     ("train", "log_every"): 1,
     ("train", "save_every"): 1,
     ("validation", "mixtures"): 1,

@@ -125,6 +125,9 @@ class TrainConfig:
         Weight of a negative SNR in dB (at most 30) beside the L1 on magnitudes; 0 is the paper.
     clip_gradient
         Largest norm of the gradient; 0 leaves it alone.
+    calibrate_batches
+        Before a checkpoint is validated and saved, take batch normalisation's
+        statistics anew over so many batches; 0 keeps the running averages (the paper).
     precision
         ``auto`` (bfloat16 on CUDA where it is native, else float32), ``float32``,
         ``bfloat16`` or ``float16``.
@@ -150,6 +153,7 @@ class TrainConfig:
     weight_decay: float = 0.0
     waveform_loss: float = 0.0
     clip_gradient: float = 0.0
+    calibrate_batches: int = 0
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
     deterministic: bool = True
