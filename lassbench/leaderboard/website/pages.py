@@ -243,5 +243,8 @@ def _track(
 
 def _about(tables: Sequence[Standings]) -> dict[str, Any]:
     kinds = {table.card.kind for table in tables} or {"separation"}
-    shown = [name for kind, names in TABLE_METRICS.items() if kind in kinds for name in names]
+    columns = [name for kind, names in TABLE_METRICS.items() if kind in kinds for name in names]
+    # An improvement is explained by what it improves.
+    bases = [name.removesuffix("_i") for name in columns if name.endswith("_i")]
+    shown = list(dict.fromkeys([*bases, *columns]))
     return {"shown": shown, "least": MIN_COVERAGE, "limit": f"{LIMIT_DB:g}"}
