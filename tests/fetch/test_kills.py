@@ -142,9 +142,14 @@ def test_ctrl_c_ends_the_run_at_once_and_keeps_what_came(site: Site, tmp_path: P
     path = tmp_path / "list.csv"
     path.write_text(f"youtube_id,start_s,end_s\n{video_id(0)},2,4\n{video_id(1)},2,4\n")
     out = tmp_path / "out"
+    # A shell starts background jobs deaf to Ctrl-C, and the tests may be one.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from lassbench.cli import main; main()"
+    )
     process = subprocess.Popen(
         [
-            *(sys.executable, "-c", "from lassbench.cli import main; main()"),
+            *(sys.executable, "-c", code),
             *("fetch", str(out), "--list", str(path), "--rate", "0"),
         ],
         stderr=subprocess.PIPE,
