@@ -84,6 +84,7 @@ def make(root: Path, entries: int, suites: int, queries: int) -> None:
                 suite=suite,
                 quality_db=2 + system * 8 * suites / entries,
                 seed=number * 100_000 + system,
+                resamples=10_000,
                 breakdown_intervals=False,
             )
             entry = Entry(standing="submitted", date="2026-01-02", score=scores.file)

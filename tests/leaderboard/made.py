@@ -263,7 +263,7 @@ def make_scores(
     annotators: int = 1,
     keep: Sequence[int] | None = None,
     renderable: int | None = None,
-    resamples: int = 10_000,
+    resamples: int = 1_000,
     undefined_sar: bool = False,
     breakdown_intervals: bool = True,
     system: dict[str, Any] | None = None,
