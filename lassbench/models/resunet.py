@@ -21,7 +21,8 @@ FilmKind = Literal["bias", "affine"]
 #: gone, halving with floor and doubling with 2n + 1 are each other's inverse.
 DROPPED_BINS = 2
 
-_LEAK = 0.01
+#: Slope of LeakyReLU below zero.
+LEAK = 0.01
 
 
 class Film(nn.Module):
@@ -74,9 +75,9 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, q: Tensor) -> Tensor:
         """``(batch, inner, T, F)`` and ``(batch, query)`` to ``(batch, outer, T, F)``."""
-        h = self.conv1(F.leaky_relu(self.bn1(x), _LEAK))
+        h = self.conv1(F.leaky_relu(self.bn1(x), LEAK))
         h = self.film1(h, q)
-        h = self.conv2(F.leaky_relu(self.bn2(h), _LEAK))
+        h = self.conv2(F.leaky_relu(self.bn2(h), LEAK))
         h = self.film2(h, q)
         out: Tensor = h + (self.film_res(self.shortcut(x), q) if self.widens else x)
         return out

@@ -14,6 +14,7 @@ from torch import Tensor
 from lassbench.config import Config
 from lassbench.errors import UsageError
 from lassbench.models.devices import find_device
+from lassbench.models.inference import answer, keep_memory
 from lassbench.models.lassnet import LassNet
 from lassbench.models.query import Codec, TagCodec
 from lassbench.models.stft import Stft
@@ -55,6 +56,8 @@ class CheckpointSeparator:
     ) -> None:
         self._device = find_device(device)
         self._net = net.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self._device.type == "cpu":
+            keep_memory()
         spectrogram = config.spectrogram
         self._stft = Stft(frame=spectrogram.frame, hop=spectrogram.hop).to(self._device)
         self._codec, self._config = codec, config
@@ -160,9 +163,15 @@ class CheckpointSeparator:
         x = torch.from_numpy(mixtures / scale).to(self._device)
         spectrum = self._stft(x)
         magnitude = spectrum.abs()
-        mask = self._net.UNet(magnitude, embeddings).sigmoid()
+        mask = self._z(magnitude, embeddings).sigmoid()
         y = self._stft.inverse(spectrum * mask, samples)
         return y.cpu().numpy() * scale
+
+    def _z(self, magnitude: Tensor, embeddings: Tensor) -> Tensor:
+        if self._device.type == "cpu":
+            return answer(self._net.UNet, magnitude, embeddings)
+        z: Tensor = self._net.UNet(magnitude, embeddings)
+        return z
 
     def _scale(self, mixtures: NDArray[np.float32]) -> NDArray[np.float32]:
         """What each mixture is divided by: its peak, as in training, or 1 for silence."""
@@ -185,7 +194,7 @@ class CheckpointSeparator:
             spectrum = self._stft(
                 torch.from_numpy(mixture[None, start:stop] / np.float32(scale)).to(self._device)
             )
-            mask = self._net.UNet(spectrum.abs(), embedding[None]).sigmoid()
+            mask = self._z(spectrum.abs(), embedding[None]).sigmoid()
             piece = self._stft.inverse(spectrum * mask, stop - start)[0].cpu().numpy()
             answer[start:stop] += piece * (weights * np.float32(scale))
         return answer
