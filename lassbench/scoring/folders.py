@@ -22,6 +22,9 @@ from lassbench.suites import Suite
 if TYPE_CHECKING:
     from lassbench.metrics.clap import ClapModel
 
+#: Fewer answers than this are scored sooner than other processes are started.
+SMALL_JOB = 100
+
 FIX = (
     "repair or make these files with the system; "
     "--allow-partial scores the others and marks the result as partial"
@@ -61,7 +64,8 @@ def score_folders(
     allow_partial
         Leave out queries whose prediction is missing or faulty, and mark the result.
     workers
-        Processes (``None``: one a processor); the result does not depend on it.
+        Processes (``None``: one a processor, or this one alone for a small job);
+        the result does not depend on it.
     scheduler
         Address of a Dask scheduler to use instead.
     clap
@@ -90,6 +94,8 @@ def score_folders(
     opened = [_Folder(*check(Path(folder), suite)) for folder in folders]
     _check_names(opened)
     _check_renderable(suite)
+    if workers is None and len(opened) * len(suite.renderable_queries) < SMALL_JOB:
+        workers = 1
     with open_executor(workers, scheduler) as executor:
         if not allow_partial and any(one.faults for one in opened):
             _refuse(opened, suite, executor)

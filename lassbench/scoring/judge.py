@@ -80,13 +80,10 @@ class Judge:
     """
 
     def __init__(
-        self,
-        rendered: Rendered,
-        kind: SuiteKind,
-        *,
-        mixture: BssEval | None = None,
+        self, rendered: Rendered, kind: SuiteKind, *, mixture: BssEval | None = None
     ) -> None:
-        s, n = self._target, self._interference = rendered.target, rendered.interference
+        self._rendered = rendered
+        s, n = rendered.target, rendered.interference
         self._mixture_energy = energy(rendered.mixture)
         self._references: References | None = None
         self._of_mixture: dict[str, float] = {}
@@ -95,6 +92,7 @@ class Judge:
             if mixture is None:
                 self._references = References(target=s, interference=n)
                 mixture = self._references.mixture()
+            self._mixture = mixture
             of_mixture = self.verdict(rendered.mixture, mixture).values
             # SAR is left out: the mixture has none (FACTS section 3).
             self._of_mixture = {
@@ -108,8 +106,11 @@ class Judge:
             if self._references is None:
                 yield from map(self.absent_verdict, batch)
                 continue
-            for one, bss in zip(batch, self._references.score_many(batch), strict=True):
-                yield self.verdict(one, bss)
+            same = [is_mixture(one, self._rendered) for one in batch]
+            others = (one for one, known in zip(batch, same, strict=True) if not known)
+            scored = iter(self._references.score_many(others))
+            for one, known in zip(batch, same, strict=True):
+                yield self.verdict(one, self._mixture if known else next(scored))
 
     def absent_verdict(self, e: Samples) -> Verdict:
         """The verdict on an answer to a query for an absent sound: its level alone."""
@@ -124,7 +125,7 @@ class Judge:
 
     def verdict(self, e: Samples, bss: BssEval) -> Verdict:
         """The verdict on an estimate whose BSS Eval is ``bss``."""
-        s, n = self._target, self._interference
+        s, n = self._rendered.target, self._rendered.interference
         target, interference = self._energies
         power, with_target, with_interference = energy(e), product(e, s), product(e, n)
         # |<e,s>| / |s| against |<e,n>| / |n|, without dividing.
@@ -139,6 +140,14 @@ class Judge:
             **self._of_mixture,
         }
         return Verdict(values, self._level_db(power), not nearer_target)
+
+
+def is_mixture(estimate: Samples, rendered: Rendered) -> bool:
+    """Whether a system returned the mixture untouched: then its BSS Eval is known."""
+    start = slice(0, 4096)  # most estimates differ at once
+    return np.array_equal(estimate[start], rendered.mixture[start]) and np.array_equal(
+        estimate, rendered.mixture
+    )
 
 
 def _snr(s: Samples, target: float, e: Samples, power: float, inner: float) -> float:

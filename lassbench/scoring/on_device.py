@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from lassbench.errors import UsageError
 from lassbench.mixtures import Rendered
 from lassbench.parallel import cpu_count, map_ordered
-from lassbench.scoring.judge import Judge
+from lassbench.scoring.judge import Judge, is_mixture
 from lassbench.scoring.pieces import Answer, Outcome, Piece, gather
 
 #: Answers that are handed to the device at once.
@@ -64,7 +64,12 @@ def _judged(waiting: list[Gathered], device: str) -> Iterator[Outcome]:
     from lassbench.metrics import batched
 
     mixtures = [one for _, _, found in waiting for one in found]
-    pairs = [(rendered, answer) for rendered, answers in mixtures for answer in answers]
+    pairs = [
+        (rendered, answer)
+        for rendered, answers in mixtures
+        for answer in answers
+        if not is_mixture(answer.samples, rendered)
+    ]
     of_mixtures = iter(
         batched.mixtures(
             targets=[rendered.target for rendered, _ in mixtures],
@@ -82,8 +87,10 @@ def _judged(waiting: list[Gathered], device: str) -> Iterator[Outcome]:
     )
     for piece, outcome, found in waiting:
         for rendered, answers in found:
-            judge = Judge(rendered, piece.suite.kind, mixture=next(of_mixtures))
+            mixture = next(of_mixtures)
+            judge = Judge(rendered, piece.suite.kind, mixture=mixture)
             for answer in answers:
-                verdict = judge.verdict(answer.samples, next(of_estimates))
+                known = is_mixture(answer.samples, rendered)
+                verdict = judge.verdict(answer.samples, mixture if known else next(of_estimates))
                 outcome[answer.system][0].append(answer.measured(verdict))
         yield outcome

@@ -82,6 +82,20 @@ def test_many_estimates_are_judged_as_one_by_one(rendered: Rendered) -> None:
         assert alone.values == pytest.approx(verdict.values, abs=1e-9)
 
 
+def test_the_mixture_returned_untouched_improves_by_exactly_nothing(rendered: Rendered) -> None:
+    nearly = rendered.mixture.copy()
+    nearly[-1] = np.nextafter(nearly[-1], np.float32(1))
+    untouched, other, nearly_untouched = Judge(rendered, "separation").verdicts(
+        [rendered.mixture.copy(), rendered.target + np.float32(0.2) * rendered.mixture, nearly]
+    )
+    for name in ("sdr", "sir", "si_sdr", "snr"):
+        assert untouched.values[name] == untouched.values[f"{name}_mixture"]
+        assert nearly_untouched.values[name] == pytest.approx(untouched.values[name], abs=1e-6)
+        assert other.values[name] > untouched.values[name] + 1
+    assert untouched.values["sar"] == math.inf
+    assert nearly_untouched.values["sar"] > 100
+
+
 def test_absent_sounds_need_no_references(rendered: Rendered) -> None:
     half = (rendered.mixture / 2).astype(np.float32)
     verdict = next(Judge(rendered, "absent").verdicts([half]))
