@@ -32,7 +32,7 @@ def console() -> Console:
 
 def number(value: float | None, digits: int = 2) -> str:
     """``value`` as a table shows it; ``-`` where it is undefined."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # never -0.00
 
 
 def _table(title: str | None = None, caption: str | None = None) -> Table:

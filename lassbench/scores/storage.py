@@ -49,7 +49,7 @@ class Scores(NamedTuple):
 
     def __repr__(self) -> str:
         means = ", ".join(
-            f"{name} {one.mean:.2f}"
+            f"{name} {round(one.mean, 2) + 0.0:.2f}"
             for name, one in in_order(self.file.summary).items()
             if one.mean is not None
         )
