@@ -285,36 +285,3 @@ def test_cannot_tell_locked_and_leaving(chromium: Any, served: Served) -> None:
     page.locator("h1", has_text="You have left").wait_for()
     one.close(may_fail=True)
     boss.close()
-
-
-@pytest.mark.parametrize(("look", "width"), [("light", 1280), ("dark", 360)])
-def test_every_page_is_accessible_and_fits(
-    chromium: Any, served: Served, look: str, width: int
-) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    visitor = Visitor(
-        chromium, served, "a1", color_scheme=look, viewport={"width": width, "height": 800},
-        bypass_csp=True,
-    )  # fmt: skip
-    page = visitor.page
-
-    def look_at(path: str) -> None:
-        page.goto(path if path.startswith("http") else f"{served.base}{path}")
-        found = axe.Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-    look_at(served.links["a1"])
-    visitor.enter()
-    look_at("/clip/1")
-    page.fill("#text", "Dog <b>")
-    page.locator(".finding.error").first.wait_for()
-    page.locator("details.cannot summary").click()
-    assert axe.Axe().run(page).violations_count == 0
-    look_at("/")
-    look_at("/guidelines")
-    page.goto(served.links["coordinator"])
-    page.locator("button.main").click()
-    look_at("/coordinator")
-    look_at("/coordinator/clip/1")
-    visitor.close()
