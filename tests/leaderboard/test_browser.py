@@ -416,11 +416,14 @@ def test_listening_switches_tracks_at_the_same_moment(opened: Opened, site: str)
     page.click(".player >> nth=1 >> button.play")
     until(page, "!document.querySelectorAll('.player')[1].querySelector('audio').paused")
     assert all(paused for paused, _ in page.evaluate(state)[0]), "one query sounds at a time"
+    page.click(".player >> nth=1 >> button.play")
+    assert all(paused for paused, _ in page.evaluate(state)[1]), "the same button pauses"
     page.focus(".player >> nth=1 >> input[type=range]")
     page.keyboard.press("End")
     for _ in range(10):
         page.keyboard.press("ArrowLeft")
     assert float(page.input_value(".player >> nth=1 >> input[type=range]")) > sounds.SECONDS - 2
+    page.click(".player >> nth=1 >> button.play")
     until(page, "document.querySelectorAll('.player')[1].querySelector('audio').ended")
     assert page.inner_text(".player >> nth=1 >> button.play") == "Play"
 
