@@ -39,6 +39,7 @@ from lassbench.models.devices import find_precision
 from lassbench.models.inference import keep_memory
 from lassbench.models.stft import Stft
 from lassbench.records import Clip
+from lassbench.training.calibration import calibrate
 from lassbench.training.log import RunLog, Shown
 from lassbench.training.mixing import mix
 from lassbench.training.objective import Objective
@@ -298,7 +299,8 @@ class Loop:
         """Validate, and write checkpoints and the resume file."""
         states = self.ranks.gather(random_state(self.device))
         if self.ranks.first:
-            self.calibrate(self.config.train.calibrate_batches)
+            drawn = range(self.config.train.calibrate_batches)
+            calibrate(self.net, self.plain, (self.batch(self.stream.draw(i)) for i in drawn))
             score = self.validation.score(self.net, self.blueprint.codec, self.device)
             self._tell(score)
             checkpoint = self.checkpoint(score)
@@ -310,29 +312,6 @@ class Loop:
             save_state(self.out, self.state(states))
         self.saved = self.step
         self.ranks.wait()
-
-    def calibrate(self, batches: int) -> None:
-        """Take the statistics of batch normalisation anew, over ``batches`` drawn like training's.
-
-        Running averages lag behind weights that move fast: after a few hundred
-        steps a network that separates in training mode may not in eval mode.
-        Nothing but the statistics changes, so a run still resumes exactly.
-        """
-        if not batches:
-            return
-        norms = [part for part in self.net.modules() if isinstance(part, nn.BatchNorm2d)]
-        self.net.eval()  # no dropout, which would move the random state
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.train()
-            norm.reset_running_stats()
-            norm.momentum = None  # the plain average of all batches
-        with torch.no_grad():
-            for step in range(batches):
-                self.plain(*self.batch(self.stream.draw(step)))
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        self.net.train()
 
     def checkpoint(self, score: Score) -> Checkpoint:
         """The network as it is now."""
