@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from lassbench import files
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
@@ -30,7 +32,14 @@ from lassbench.leaderboard.entries import (
     read_model,
     write_model,
 )
-from lassbench.scores import JSON_SUFFIX, PARQUET_SUFFIX, ScoreFile, Scores, find_score
+from lassbench.scores import (
+    JSON_SUFFIX,
+    PARQUET_SUFFIX,
+    ScoreFile,
+    Scores,
+    describe_validation,
+    find_score,
+)
 
 
 def add_scores(
@@ -63,51 +72,61 @@ def add_scores(
     UsageError
         If there is no score file at a path, or an entry would be replaced.
     """
-    today = date or datetime.now(UTC).date().isoformat()
-    made: list[Loaded] = []
-    faults: list[Fault] = []
-    for path in scores:
-        json_path = find_score(path)
-        try:
-            score = read_model(json_path, ScoreFile)
-            entry = _entry(score, today, submitted_by, links or {}, notes)
-            check_entry(entry)
-            stem = json_path.name.removesuffix(JSON_SUFFIX)
-            rows = open_rows(json_path.with_name(stem + PARQUET_SUFFIX), score)
-            check_rows(score, rows)
-        except Refused as refused:
-            faults.append(Fault(refused.kind, str(json_path), refused.reason))
-        except UsageError:
-            raise
-        except LassbenchError as error:
-            detail = f": {error.got}" if error.got else ""
-            faults.append(Fault("unreadable", str(json_path), f"{error.what}{detail}"))
-        else:
-            target = entry_path(root, score.suite.name, score.system.name)
-            made.append(Loaded(target, score.suite.name, entry, rows))
-    if not faults:
-        faults = _clashes(root, made, replace=replace)
+    given = _Given(
+        date=date or datetime.now(UTC).date().isoformat(),
+        submitted_by=submitted_by,
+        links=dict(links or {}),
+        notes=notes,
+    )
+    made = [_read_one(root, find_score(path), given) for path in scores]
+    faults = [one for one in made if isinstance(one, Fault)]
+    entries = [one for one in made if isinstance(one, Loaded)]
+    faults = faults or _clashes(root, entries, replace=replace)
     if faults:
         raise FaultsError(
             "nothing was added", faults, fix="correct the score files named, or leave them out"
         )
-    return _write(root, made)
+    return _write(root, entries)
 
 
-def _entry(
-    score: ScoreFile, date: str, submitted_by: str, links: Mapping[str, str], notes: str
-) -> Entry:
-    from pydantic import ValidationError
+@dataclass(frozen=True)
+class _Given:
+    """What an entry says beside its score."""
 
-    from lassbench.scores import describe_validation
+    date: str
+    submitted_by: str
+    links: dict[str, str]
+    notes: str
 
+
+def _read_one(root: Path, path: Path, given: _Given) -> Loaded | Fault:
+    """The entry that the score file at ``path`` makes, or the first thing wrong with it."""
+    try:
+        score = read_model(path, ScoreFile)
+        entry = _entry(score, given)
+        check_entry(entry)
+        stem = path.name.removesuffix(JSON_SUFFIX)
+        rows = open_rows(path.with_name(stem + PARQUET_SUFFIX), score)
+        check_rows(score, rows)
+    except Refused as refused:
+        return Fault(refused.kind, str(path), refused.reason)
+    except UsageError:
+        raise
+    except LassbenchError as error:
+        detail = f": {error.got}" if error.got else ""
+        return Fault("unreadable", str(path), f"{error.what}{detail}")
+    place = entry_path(root, score.suite.name, score.system.name)
+    return Loaded(place, score.suite.name, entry, rows)
+
+
+def _entry(score: ScoreFile, given: _Given) -> Entry:
     try:
         return Entry(
             standing="partial" if score.coverage.partial else "submitted",
-            date=date,
-            submitted_by=submitted_by,
-            links=dict(links),
-            notes=notes,
+            date=given.date,
+            submitted_by=given.submitted_by,
+            links=given.links,
+            notes=given.notes,
             score=score,
         )
     except ValidationError as error:

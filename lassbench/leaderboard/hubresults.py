@@ -19,7 +19,7 @@ from lassbench.errors import UsageError, did_you_mean
 from lassbench.leaderboard.entries import Loaded
 from lassbench.leaderboard.ranking import TABLE_METRICS
 from lassbench.leaderboard.text import url_fault
-from lassbench.scores import METRICS
+from lassbench.scores import METRICS, Cell
 
 
 def eval_results(
@@ -44,34 +44,43 @@ def eval_results(
     """
     entry, score = loaded.entry, loaded.entry.score
     name = metric or TABLE_METRICS[score.kind][0]
-    if name not in score.summary:
-        raise UsageError(
-            f"no metric {name!r} in this entry{did_you_mean(name, score.summary)}",
-            where=loaded.path,
-            expected=", ".join(score.summary),
-        )
-    cell = score.summary[name]
-    if cell.mean is None or entry.standing == "partial":
-        why = "it is undefined" if cell.mean is None else "the entry is partial"
-        raise UsageError(f"{name} cannot be exported: {why}", where=loaded.path)
+    cell = _exportable(loaded, name)
     if source_url and url_fault(source_url):
         raise UsageError(f"the source {url_fault(source_url)}", got=source_url[:100])
-    interval = ""
-    if cell.ci_low is not None and cell.ci_high is not None:
-        interval = f", 95 % interval {cell.ci_low:.3f} to {cell.ci_high:.3f}"
     result: dict[str, Any] = {
         "dataset": {"id": dataset_id, "task_id": task_id or score.suite.name},
-        "value": round(cell.mean, 3),
+        "value": round(cell.mean or 0.0, 3),
         "date": entry.date,
-        "notes": (
-            f"{METRICS[name].title} in {METRICS[name].unit or 'shares'} ({METRICS[name].id})"
-            f"{interval}; {cell.n} of {score.suite.queries} queries; {entry.standing};"
-            f" lassbench {score.lassbench_version}, suite {score.suite.fingerprint[:12]}"
-        ),
+        "notes": _notes(loaded, name, cell),
     }
     if source_url:
         result["source"] = {"url": source_url, "name": "lassbench leaderboard"}
     return [result]
+
+
+def _exportable(loaded: Loaded, name: str) -> Cell:
+    summary = loaded.entry.score.summary
+    if name not in summary:
+        raise UsageError(
+            f"no metric {name!r} in this entry{did_you_mean(name, summary)}",
+            where=loaded.path,
+            expected=", ".join(summary),
+        )
+    if summary[name].mean is None or loaded.entry.standing == "partial":
+        why = "it is undefined" if summary[name].mean is None else "the entry is partial"
+        raise UsageError(f"{name} cannot be exported: {why}", where=loaded.path)
+    return summary[name]
+
+
+def _notes(loaded: Loaded, name: str, cell: Cell) -> str:
+    score, interval = loaded.entry.score, ""
+    if cell.ci_low is not None and cell.ci_high is not None:
+        interval = f", 95 % interval {cell.ci_low:.3f} to {cell.ci_high:.3f}"
+    return (
+        f"{METRICS[name].title} in {METRICS[name].unit or 'shares'} ({METRICS[name].id})"
+        f"{interval}; {cell.n} of {score.suite.queries} queries; {loaded.entry.standing};"
+        f" lassbench {score.lassbench_version}, suite {score.suite.fingerprint[:12]}"
+    )
 
 
 def write_eval_results(folder: Path, loaded: Loaded, results: list[dict[str, Any]]) -> Path:

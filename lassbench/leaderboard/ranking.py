@@ -135,18 +135,15 @@ def standings(
         for loaded in entries
     }
     shared = {name: by_metric[name][1] for name in metrics}
-    rows = [
-        Row(
-            loaded,
-            figures[loaded.slug],
-            unranked_because(loaded.entry, card),
-            seen_notes(loaded, card),
-        )
-        for loaded in entries
-    ]
+    rows = [_row(loaded, card, figures[loaded.slug]) for loaded in entries]
     types = {t for loaded in entries for t in loaded.rows.column("query_type").unique().to_pylist()}
     rows.sort(key=lambda row: _order(row, sorted_by))
     return Standings(card, metrics, sorted_by, rows, shared, tuple(sorted(types)))
+
+
+def _row(loaded: Loaded, card: SuiteCard, figures: Mapping[str, Figure]) -> Row:
+    because = unranked_because(loaded.entry, card)
+    return Row(loaded, figures, because, seen_notes(loaded, card))
 
 
 def _order(row: Row, metric: str) -> tuple[float, str]:

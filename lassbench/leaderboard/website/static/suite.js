@@ -165,8 +165,15 @@ document.addEventListener("DOMContentLoaded", function () {
   /* Bars by concept or annotator, for up to four systems. */
   var chooser = document.getElementById("bar-systems");
   var chosen = [];
+  var asked = false;
   function bars() {
-    if (!chooser) { return; }
+    if (!chooser || asked) { return; }
+    asked = true;
+    /* After the table has been drawn: that is what the reader waits for. */
+    window.requestAnimationFrame(function () { window.setTimeout(drawBars, 0); });
+  }
+  function drawBars() {
+    asked = false;
     window.lassbench.load("suite", "data/suite.js", function (data) {
       if (!chosen.length) { chosen = first(data); }
       menu(data);
@@ -181,7 +188,10 @@ document.addEventListener("DOMContentLoaded", function () {
     return ranked.slice(0, references.length ? 2 : 3).concat(references.slice(-1))
       .map(function (f) { return f.slug; }).filter(function (slug) { return slug in data.systems; });
   }
+  var offered = "";
   function menu(data) {
+    if (offered === chosen.join(" ")) { return; }
+    offered = chosen.join(" ");
     chooser.textContent = "";
     facts.slice().sort(function (a, b) { return a.lower < b.lower ? -1 : 1; }).forEach(function (fact) {
       if (chosen.indexOf(fact.slug) >= 0) { return; }
