@@ -29,11 +29,15 @@ class NetworkConfig:
         Width of the query embedding.
     film
         ``affine`` (gamma * x + beta, the paper) or ``bias`` (the release).
+    input
+        What the first layer sees: ``magnitude`` (the paper), or its ``log``, in which
+        quiet bins count too and which short trainings need.
     """
 
     widths: tuple[int, ...] = (32, 64, 128, 256, 384, 384)
     query: int = 256
     film: Literal["affine", "bias"] = "affine"
+    input: Literal["magnitude", "log"] = "magnitude"
 
 
 @dataclass(frozen=True)

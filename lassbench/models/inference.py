@@ -79,7 +79,7 @@ def answer(net: ResUNet, magnitude: Tensor, q: Tensor) -> Tensor:
 
 def _one(net: ResUNet, magnitude: Tensor, q: Tensor) -> Tensor:
     frames = magnitude.shape[2]
-    x = F.pad(magnitude, (0, -DROPPED_BINS, 0, -frames % 2**net.depth))
+    x = net.prepared(magnitude)
     skips: list[Tensor] = []
     for level in range(1, net.depth + 1):
         block = net.get_submodule(f"encoder_block{level}")

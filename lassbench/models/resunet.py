@@ -16,6 +16,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 FilmKind = Literal["bias", "affine"]
+InputKind = Literal["magnitude", "log"]
+
+#: Added to magnitudes before the logarithm: what lies far below is silence.  A full-scale
+#: sine in a Hann frame of 1024 samples has a magnitude of 256.
+LOG_FLOOR = 1e-2
 
 #: Bins dropped from the top before the first block (513 - 2 = 511): with them
 #: gone, halving with floor and doubling with 2n + 1 are each other's inverse.
@@ -133,11 +138,20 @@ class ResUNet(nn.Module):
         Width of the query embedding.
     film
         How the query modulates the features.
+    input
+        Whether the first block sees magnitudes or their logarithm.
     """
 
-    def __init__(self, *, widths: Sequence[int], query: int, film: FilmKind) -> None:
+    def __init__(
+        self,
+        *,
+        widths: Sequence[int],
+        query: int,
+        film: FilmKind,
+        input: InputKind = "magnitude",
+    ) -> None:
         super().__init__()
-        self.depth = len(widths)
+        self.depth, self.input = len(widths), input
         inner = (1, *widths[:-1])
         for level, (a, b) in enumerate(zip(inner, widths, strict=True), start=1):
             self.add_module(f"encoder_block{level}", EncoderBlock(a, b, query, film))
@@ -158,8 +172,7 @@ class ResUNet(nn.Module):
         (mask 0.5) there.
         """
         frames = magnitude.shape[2]
-        padding = -frames % 2**self.depth
-        x = F.pad(magnitude, (0, -DROPPED_BINS, 0, padding))
+        x = self.prepared(magnitude)
         skips: list[Tensor] = []
         for level in range(1, self.depth + 1):
             x, skip = self.get_submodule(f"encoder_block{level}")(x, q)
@@ -169,6 +182,11 @@ class ResUNet(nn.Module):
             x = self.get_submodule(f"decoder_block{level}")(x, skips.pop(), q)
         z: Tensor = self.after_conv2(self.after_conv_block1(x, q))
         return F.pad(z[:, :, :frames], (0, DROPPED_BINS))
+
+    def prepared(self, magnitude: Tensor) -> Tensor:
+        """What the first block sees: padded frames, fewer bins, the logarithm if wanted."""
+        x = F.pad(magnitude, (0, -DROPPED_BINS, 0, -magnitude.shape[2] % 2**self.depth))
+        return torch.log(x + LOG_FLOOR) if self.input == "log" else x
 
 
 def _xavier(module: nn.Module) -> None:

@@ -17,7 +17,9 @@ class TagUNet(nn.Module):
 
     def __init__(self, network: NetworkConfig, tags: int) -> None:
         super().__init__()
-        self.UNet = ResUNet(widths=network.widths, query=network.query, film=network.film)
+        self.UNet = ResUNet(
+            widths=network.widths, query=network.query, film=network.film, input=network.input
+        )
         self.tag_embedder = TagEmbedder(tags, network.query)
 
     def embed(self, hot: Tensor) -> Tensor:

@@ -235,6 +235,7 @@ def test_the_drawn_intervals_stand_where_the_numbers_are(suite: Any) -> None:
 def test_bars_show_the_breakdown_and_its_numbers(suite: Any, root: Path) -> None:
     figure = suite.locator("figure[data-by=concept]")
     figure.locator("summary").click()
+    until(suite, "document.querySelector('figure[data-by=concept] tbody td')")
     head = figure.locator("thead th").all_inner_texts()
     assert head[0] == "concept"
     cells = dict(
@@ -251,10 +252,13 @@ def test_bars_show_the_breakdown_and_its_numbers(suite: Any, root: Path) -> None
         assert text.startswith(f"{mean:.2f}".replace("-", "\u2212"))
     bars = figure.locator("rect.bar").count()
     assert bars == len(cells) * (len(head) - 1)
+    # The chart is drawn after the table, in a task of its own.
+    drawn = "document.querySelectorAll('figure[data-by=concept] rect.bar').length"
     suite.click("#bar-chosen button >> nth=0")
-    assert figure.locator("rect.bar").count() == bars - len(cells)
+    until(suite, f"{drawn} === {bars - len(cells)}")
     suite.select_option("#bar-systems", label="Half done")
-    assert "Half done" in figure.locator("thead").inner_text()
+    heads = "document.querySelector('figure[data-by=concept] thead').innerText"
+    until(suite, f"{heads}.includes('Half done')")
 
 
 def test_two_ticked_systems_lead_to_their_comparison(suite: Any) -> None:
