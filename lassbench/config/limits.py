@@ -28,7 +28,6 @@ _AT_LEAST: dict[tuple[str, ...], float] = {
     ("train", "learning_rate"): 0,
     ("train", "warmup_steps"): 0,
     ("train", "weight_decay"): 0,
-    ("train", "waveform_loss"): 0,
     ("train", "clip_gradient"): 0,
     ("train", "calibrate_batches"): 0,
     ("train", "log_every"): 1,

@@ -125,8 +125,9 @@ class TrainConfig:
         ``constant`` (the paper) or ``cosine`` down to zero, after a linear start.
     weight_decay
         Decoupled (AdamW); 0 is plain Adam.
-    waveform_loss
-        Weight of a negative SNR in dB (at most 30) beside the L1 on magnitudes; 0 is the paper.
+    loss
+        ``magnitude`` (the paper's L1 on magnitudes) or ``phase_sensitive`` (the energy
+        left wrong), see :class:`lassbench.training.objective.Objective`.
     clip_gradient
         Largest norm of the gradient; 0 leaves it alone.
     calibrate_batches
@@ -155,7 +156,7 @@ class TrainConfig:
     schedule: Literal["constant", "cosine"] = "constant"
     warmup_steps: int = 0
     weight_decay: float = 0.0
-    waveform_loss: float = 0.0
+    loss: Literal["magnitude", "phase_sensitive"] = "magnitude"
     clip_gradient: float = 0.0
     calibrate_batches: int = 0
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

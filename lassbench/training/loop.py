@@ -171,9 +171,7 @@ class Loop:
         """The objective, the optimizer and the scaler, as they were if ``state`` says."""
         train, spectrogram = self.config.train, self.config.spectrogram
         stft = Stft(frame=spectrogram.frame, hop=spectrogram.hop).to(self.device)
-        self.plain = Objective(
-            self.net, stft, waveform=train.waveform_loss, precision=self.precision
-        )
+        self.plain = Objective(self.net, stft, loss=train.loss, precision=self.precision)
         self.objective: nn.Module = self.plain
         self.optimizer = make_optimizer(self.config, self.net)
         self.scaler = GradScaler(self.device.type, enabled=self.precision == torch.float16)

@@ -9,11 +9,11 @@ from lassbench.models.inference import answer, keep_memory
 from lassbench.models.resunet import ResUNet
 
 
-@pytest.mark.parametrize("film", ["bias", "affine"])
+@pytest.mark.parametrize(("film", "input_"), [("bias", "magnitude"), ("affine", "log")])
 @pytest.mark.parametrize("widths", [(4,), (4, 6, 6), (8, 8, 12)])
-def test_the_same_as_the_network(film: str, widths: tuple[int, ...]) -> None:
+def test_the_same_as_the_network(film: str, input_: str, widths: tuple[int, ...]) -> None:
     torch.manual_seed(0)
-    net = ResUNet(widths=widths, query=5, film=film).eval()  # type: ignore[arg-type]
+    net = ResUNet(widths=widths, query=5, film=film, input=input_).eval()  # type: ignore[arg-type]
     for name, part in net.named_buffers():
         if name.endswith(("running_mean", "running_var")):
             part.add_(torch.rand_like(part))

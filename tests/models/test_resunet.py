@@ -8,7 +8,7 @@ import torch
 from lassbench.config import NetworkConfig
 from lassbench.models.lassnet import LassNet
 from lassbench.models.query import build_bert
-from lassbench.models.resunet import DROPPED_BINS, Film, ResUNet
+from lassbench.models.resunet import DROPPED_BINS, LOG_FLOOR, Film, ResUNet
 from lassbench.models.unet import TagUNet
 
 
@@ -43,6 +43,15 @@ def test_padding_at_the_end_is_zeros_and_nothing_else() -> None:
     padded = torch.cat([x, torch.zeros(1, 1, 3, 65)], dim=2)
     with torch.inference_mode():
         assert torch.equal(net(x, q), net(padded, q)[:, :, :13])
+
+
+def test_a_log_input_sees_the_logarithm_and_nothing_else_changes() -> None:
+    plain, x, q = small(), torch.rand(1, 1, 16, 65), torch.rand(1, 5)
+    log = ResUNet(widths=(4, 6, 8), query=5, film="affine", input="log").eval()
+    log.load_state_dict(plain.state_dict())
+    with torch.inference_mode():
+        wanted = plain(torch.log(x + LOG_FLOOR), q)
+        torch.testing.assert_close(log(x, q), wanted)
 
 
 def test_the_two_highest_bins_are_not_looked_at() -> None:
