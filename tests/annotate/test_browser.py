@@ -285,3 +285,45 @@ def test_cannot_tell_locked_and_leaving(chromium: Any, served: Served) -> None:
     page.locator("h1", has_text="You have left").wait_for()
     one.close(may_fail=True)
     boss.close()
+
+
+@pytest.mark.parametrize(("look", "width"), [("light", 1280), ("dark", 360)])
+def test_every_page_is_accessible_and_fits(
+    chromium: Any, served: Served, look: str, width: int
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    visitor = Visitor(
+        chromium,
+        served,
+        "a1",
+        color_scheme=look,
+        viewport={"width": width, "height": 800},
+        bypass_csp=True,  # the page's policy forbids axe's own script
+    )
+    page = visitor.page
+
+    def examine() -> None:
+        # Not preloaded: axe would wait for sounds that load when they are played.
+        found = axe.run(page, options={"preload": False, "resultTypes": ["violations"]})
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+    def look_at(path: str) -> None:
+        page.goto(f"{served.base}{path}")
+        examine()
+
+    page.goto(served.links["a1"])
+    examine()
+    visitor.enter()
+    look_at("/clip/1")
+    page.fill("#text", "Dog <b>")
+    page.locator(".finding.error", has_text="markup").wait_for()
+    page.locator("details.cannot summary").click()
+    examine()
+    look_at("/")
+    look_at("/guidelines")
+    page.goto(served.links["coordinator"])
+    page.locator("button.main").click()
+    look_at("/coordinator")
+    look_at("/coordinator/clip/1")
+    visitor.close()
