@@ -66,28 +66,40 @@ def render(
             expected=f"{target.shape}",
             got=f"{noise.shape}",
         )
+    gain = 10.0 ** (-snr_db / 20.0)
     target_64 = _peak_normalised(target, "target")
-    noise_64 = _peak_normalised(noise, "noise") * 10.0 ** (-snr_db / 20.0)
+    noise_64 = _peak_normalised(noise, "noise")
+    noise_64 *= gain
     mixture_64 = target_64 + noise_64
-    scale = max(_peak(mixture_64), _peak(target_64), _peak(noise_64))
+    # A peak divided by itself is 1 to the last bit: two peaks are known already.
+    scale = max(_peak(mixture_64), 1.0, gain)
     return Rendered(
-        mixture=(mixture_64 / scale).astype(np.float32),
-        target=(target_64 / scale).astype(np.float32),
-        interference=(noise_64 / scale).astype(np.float32),
+        mixture=_divided(mixture_64, scale),
+        target=_divided(target_64, scale),
+        interference=_divided(noise_64, scale),
     )
 
 
-def _peak(samples: NDArray[np.float64]) -> float:
-    return float(np.abs(samples).max(initial=0.0))
+def _peak(samples: NDArray[np.floating]) -> float:
+    """The largest absolute sample, without an array of absolute samples."""
+    return float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
+
+
+def _divided(samples: NDArray[np.float64], scale: float) -> Samples:
+    """``samples / scale`` in float64, rounded to float32 once."""
+    out = np.empty(samples.shape, np.float32)
+    np.divide(samples, scale, out=out, dtype=np.float64, casting="same_kind")
+    return out
 
 
 def _peak_normalised(samples: NDArray[np.floating], role: str) -> NDArray[np.float64]:
-    as_float64 = samples.astype(np.float64)
-    peak = _peak(as_float64)
+    peak = _peak(samples)
     if peak == 0.0 or not np.isfinite(peak):
         state = "silent" if peak == 0.0 else "not finite"
         raise LassbenchError(f"the {role} clip is {state}: it cannot be peak-normalised")
-    return as_float64 / peak
+    normalised = samples.astype(np.float64)
+    normalised /= peak
+    return normalised
 
 
 def _draw(*parts: object) -> int:
