@@ -11,7 +11,7 @@ import csv
 import io
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,11 @@ from lassbench.suites import (
 
 @dataclass(frozen=True)
 class SuitePlan:
-    """The lists of a suite before it is frozen."""
+    """The lists of a suite before it is frozen.
+
+    ``papers`` are JSON files that lie in the suite's folder (file name -> content);
+    each is given the suite's fingerprint, for it is of this suite and no other.
+    """
 
     name: str
     title: str
@@ -45,6 +49,7 @@ class SuitePlan:
     mixtures: Sequence[Mixture]
     queries: Sequence[Query]
     notes: str = ""
+    papers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def frozen_plan(dataset: Dataset, suite: str = "", *, benchmark: str = "") -> SuitePlan | None:
@@ -225,6 +230,9 @@ def freeze(
         described["counts"]["renderable_mixtures"] = len(todo)
         described["references_exported"] = export_references
         described["dataset"]["path"] = os.path.relpath(dataset.path.resolve(), out.resolve())
+        for name, content in plan.papers.items():
+            of_suite = {**content, "suite_fingerprint": described["fingerprint"]}
+            files.write_json(folder / name, of_suite)
         files.write_json(folder / "suite.json", described)
 
     files.replace_folder(out, build)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lassbench import __version__, files, freezing, manifests, tables
+from lassbench import __version__, manifests, tables
 from lassbench.annotate import checks, exchange
 from lassbench.annotate.campaign import QUERY_TYPES, Campaign
 from lassbench.annotate.checks import Finding
@@ -22,20 +21,11 @@ from lassbench.annotate.store import Answer, Store
 from lassbench.errors import Fault, FaultsError
 from lassbench.freezing import SuitePlan
 from lassbench.records import Mixture, Query
-from lassbench.suites import Suite
 
 if TYPE_CHECKING:
     from lassbench.dataset import Dataset
 
 CARD = "sub-test.json"
-
-
-@dataclass(frozen=True)
-class SubTestPlan:
-    """The lists of the suite, and its card."""
-
-    suite: SuitePlan
-    card: Mapping[str, Any]
 
 
 def plan_sub_test(
@@ -45,8 +35,8 @@ def plan_sub_test(
     allow_missing: bool = False,
     allow_warnings: bool = False,
     check_language: bool = True,
-) -> SubTestPlan:
-    """Check everything that was written once more, and plan the suite.
+) -> SuitePlan:
+    """Check everything that was written once more, and plan the suite and its card.
 
     Parameters
     ----------
@@ -86,7 +76,8 @@ def plan_sub_test(
             "nothing to freeze", missing.values(), where=store.path, fix="collect descriptions"
         )
     suite = _suite(campaign, dataset, done)
-    return SubTestPlan(suite, _card(store, suite, done, missing, found))
+    card = _card(store, suite, done, missing, found)
+    return replace(suite, papers={CARD: card})
 
 
 def _missing(
@@ -215,35 +206,6 @@ def _card(
             "left_out": len(campaign.query_ids()) - len(suite.queries),
         },
     }
-
-
-def freeze_sub_test(
-    plan: SubTestPlan,
-    dataset: Dataset,
-    out: Path,
-    *,
-    export_audio: bool = True,
-    export_references: bool = False,
-    workers: int | None = None,
-) -> Suite:
-    """Write the suite folder with its card, and open it.
-
-    Raises
-    ------
-    LassbenchError
-        As :func:`lassbench.freezing.freeze` raises it.
-    """
-    suite = freezing.freeze_parallel(
-        plan.suite,
-        dataset,
-        out,
-        workers=workers,
-        export_audio=export_audio,
-        export_references=export_references,
-    )
-    # Which suite the card is of: a folder frozen anew takes its card away.
-    files.write_json(out / CARD, {**plan.card, "suite_fingerprint": suite.fingerprint})
-    return suite
 
 
 def list_text(store: Store, dataset: Dataset) -> str:

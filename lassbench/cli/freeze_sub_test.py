@@ -46,7 +46,7 @@ def command(
     when, with which guidelines and consent text, and how each description was
     made.
     """
-    from lassbench import files
+    from lassbench import files, freezing
     from lassbench.annotate import sub_test
     from lassbench.cli.annotate import opened
 
@@ -54,9 +54,9 @@ def command(
         plan = sub_test.plan_sub_test(
             found, data, allow_missing=allow_missing, allow_warnings=allow_warnings
         )
-    folder = out or dataset / "suites" / plan.suite.name
+    folder = out or dataset / "suites" / plan.name
     files.check_output_folder(folder, what="the suite folder")
-    suite = sub_test.freeze_sub_test(
+    suite = freezing.freeze_parallel(
         plan,
         data,
         folder,
@@ -65,7 +65,7 @@ def command(
         workers=workers,
     )
     click.echo(f"{folder}: {len(suite.mixtures)} mixtures, {len(suite.queries)} queries")
-    left_out = plan.card["queries"]["left_out"]
+    left_out = plan.papers[sub_test.CARD]["queries"]["left_out"]
     if left_out:
         click.echo(f"{left_out} queries of the list were left out; sub-test.json says which")
     click.echo(f"fingerprint {suite.fingerprint}")

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from lassbench import manifests, tables
+from lassbench import freezing, manifests, tables
 from lassbench.annotate import agreement, exchange, report, sub_test
 from lassbench.annotate.campaign import Campaign
 from lassbench.annotate.store import Change, Store
 from lassbench.cli import run
 from lassbench.dataset import Dataset
 from lassbench.errors import FaultsError, LassbenchError, UsageError
+from lassbench.freezing import SuitePlan
 from tests.annotate.conftest import Clock
 
 WORDS = ("low hum", "sharp click", "soft hiss", "long whine", "dull thud", "bright ring")
@@ -168,7 +169,7 @@ def test_an_import_writes_over_nothing_unasked(filled: Store) -> None:
 # Freezing ----------------------------------------------------------------------------
 
 
-def frozen(store: Store, dataset: Dataset, **how: bool) -> sub_test.SubTestPlan:
+def frozen(store: Store, dataset: Dataset, **how: bool) -> SuitePlan:
     return sub_test.plan_sub_test(store, dataset, check_language=False, **how)
 
 
@@ -176,7 +177,7 @@ def test_a_full_collection_becomes_a_suite(
     filled: Store, tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
     plan = frozen(filled, tiny_dataset)
-    suite = sub_test.freeze_sub_test(plan, tiny_dataset, tmp_path / "suite", workers=1)
+    suite = freezing.freeze_parallel(plan, tiny_dataset, tmp_path / "suite", workers=1)
     assert suite.name == "synthetic-sub-test"
     assert (len(suite.mixtures), len(suite.queries)) == (100, 500)
     first = next(iter(suite.queries.values()))
@@ -201,16 +202,16 @@ def test_a_full_collection_becomes_a_suite(
     }
     assert {one["description_source"] for one in card["descriptions"]} == {"annotator"}
     assert card["queries"] == {"frozen": 500, "left_out": 0}
-    again = sub_test.freeze_sub_test(plan, tiny_dataset, tmp_path / "again", workers=1)
+    again = freezing.freeze_parallel(plan, tiny_dataset, tmp_path / "again", workers=1)
     assert again.fingerprint == suite.fingerprint
 
 
 def test_templated_words_never_pass_for_an_annotators(store: Store, tiny_dataset: Dataset) -> None:
     fill(store, source="templated")
     plan = frozen(store, tiny_dataset)
-    assert {query.query_type for query in plan.suite.queries} == {"templated"}
-    assert "100 templated" in plan.suite.notes
-    assert plan.card["annotators"][0]["sources"] == {"templated": 20}
+    assert {query.query_type for query in plan.queries} == {"templated"}
+    assert "100 templated" in plan.notes
+    assert plan.papers[sub_test.CARD]["annotators"][0]["sources"] == {"templated": 20}
 
 
 def break_missing(store: Store) -> None:
@@ -259,11 +260,11 @@ def test_what_is_missing_can_be_left_out_and_is_told(filled: Store, tiny_dataset
     break_warning(filled)
     plan = frozen(filled, tiny_dataset, allow_missing=True, allow_warnings=True)
     # a3 cannot tell one clip: its five mixtures lack one query each.
-    assert plan.card["queries"] == {"frozen": 495, "left_out": 5}
-    assert [one["kind"] for one in plan.card["left_out"]] == ["cannot tell"]
-    warned = [one for one in plan.card["descriptions"] if one["warnings"]]
+    assert plan.papers[sub_test.CARD]["queries"] == {"frozen": 495, "left_out": 5}
+    assert [one["kind"] for one in plan.papers[sub_test.CARD]["left_out"]] == ["cannot tell"]
+    warned = [one for one in plan.papers[sub_test.CARD]["descriptions"] if one["warnings"]]
     assert [one["warnings"] for one in warned] == [["same as another"]] * 2
-    ids = {query.query_id for query in plan.suite.queries}
+    ids = {query.query_id for query in plan.queries}
     missing = set(filled.campaign.query_ids().values()) - ids
     assert len(missing) == 5
     assert all(query_id.endswith("-a3") for query_id in missing)
