@@ -67,7 +67,7 @@ class TextConfig:
     max_tokens
         Longer queries are cut, the first token included.
     learning_rate_scale
-        Factor on the learning rate of the BERT.
+        Factor on the learning rate of the BERT; 0 freezes it.
     """
 
     encoder: str = "prajjwal1/bert-mini"

@@ -133,6 +133,20 @@ class TextEmbedder(nn.Module):
         super().__init__()
         self.bert_layer = bert
         self.linear_layer = nn.Sequential(nn.Linear(hidden, query), nn.ReLU())
+        self.frozen = False
+
+    def freeze(self) -> None:
+        """Leave the BERT as it is in training: no gradients, no dropout."""
+        self.frozen = True
+        self.bert_layer.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> TextEmbedder:
+        """As every module's, but that a frozen BERT stays in eval mode."""
+        super().train(mode)
+        if self.frozen:
+            self.bert_layer.eval()
+        return self
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """``(batch, tokens)`` numbers and mask to ``(batch, query)``."""

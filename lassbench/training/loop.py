@@ -37,6 +37,7 @@ from lassbench.models.checkpoints import (
 )
 from lassbench.models.devices import find_precision
 from lassbench.models.inference import keep_memory
+from lassbench.models.lassnet import LassNet
 from lassbench.models.stft import Stft
 from lassbench.records import Clip
 from lassbench.training.calibration import calibrate
@@ -154,6 +155,8 @@ class Loop:
         self.store: ClipStore = open_store(dataset, self.roster, self.device, config.train.store)
         self.queries = Queries(self.roster, start.blueprint.codec, self.device)
         self.net = start.net.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if isinstance(self.net, LassNet) and config.text.learning_rate_scale == 0.0:
+            self.net.text_embedder.freeze()
         self.precision = find_precision(config.train.precision, self.device)
         self._build_step(start.state)
         self.step, self.seconds, self.saved = 0, 0.0, 0
@@ -371,9 +374,11 @@ class Loop:
 
 
 def make_optimizer(config: Config, net: nn.Module) -> torch.optim.Optimizer:
-    """Adam (AdamW with weight decay); the text encoder has its own learning rate."""
+    """Adam (AdamW with weight decay); the text encoder has its own learning rate, or none."""
     groups: dict[float, list[Tensor]] = {}
     for name, parameter in net.named_parameters():
+        if not parameter.requires_grad:
+            continue
         of_bert = name.startswith("text_embedder.bert_layer")
         scale = config.text.learning_rate_scale if of_bert else 1.0
         groups.setdefault(scale, []).append(parameter)

@@ -129,6 +129,31 @@ def test_real_pretrained_weights() -> None:
     torch.testing.assert_close(other, states)
 
 
+def test_a_frozen_encoder_answers_the_same_in_training() -> None:
+    encoder = open_text_encoder(TextConfig(encoder="scratch"), ["a dog barks", "rain falls"])
+    embedder = TextEmbedder(encoder.bert, 256, 4)
+    query = encoder.codec.encode(["a dog barks"])
+    embedder.freeze()
+    embedder.train()
+    first, second = embedder(*query), embedder(*query)
+    assert torch.equal(first, second), "no dropout"
+    (first.sum() * 1.0).backward()
+    assert embedder.linear_layer[0].weight.grad is not None
+    assert all(part.grad is None for part in embedder.bert_layer.parameters())
+
+
+def test_a_narrow_encoder_tells_sentences_apart_from_the_start() -> None:
+    torch.manual_seed(0)
+    captions = ["a dog barks", "rain falls on a roof", "somebody sneezes", "an engine starts"]
+    shape = ScratchConfig(layers=2, heads=2, hidden=64, intermediate=128)
+    encoder = open_text_encoder(TextConfig(encoder="scratch", scratch=shape), captions)
+    with torch.inference_mode():
+        ids, mask = encoder.codec.encode(captions)
+        first = encoder.bert.eval()(input_ids=ids, attention_mask=mask).last_hidden_state[:, 0]
+    # With BERT's usual 0.02 it would be 0.01.
+    assert float((first - first.mean(0)).norm(dim=1).mean() / first.norm(dim=1).mean()) > 0.15
+
+
 def test_no_such_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UsageError, match="cannot load this text encoder"):

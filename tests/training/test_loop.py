@@ -135,6 +135,20 @@ def test_accumulating_gives_the_whole_batchs_gradient(
     assert losses[1] == pytest.approx(losses[0], rel=0.3)
 
 
+def test_a_frozen_text_encoder_stays_what_it_was(
+    tiny_dataset: Dataset, tiny_config: Make, tmp_path: Path
+) -> None:
+    frozen = {**tiny_config("lassnet").as_dict()["text"], "learning_rate_scale": 0.0}
+    for steps in (1, 6):
+        config = tiny_config("lassnet", text=frozen, train={"steps": steps})
+        train(config, tiny_dataset, tmp_path / str(steps), device="cpu")
+    one, six = weights(tmp_path / "1"), weights(tmp_path / "6")
+    moved = {key.rsplit(".", 2)[0] for key in one if not torch.equal(one[key], six[key])}
+    assert not [key for key in moved if key.startswith("text_embedder.bert_layer")]
+    assert "text_embedder.linear_layer" in moved
+    assert any(key.startswith("UNet") for key in moved)
+
+
 def test_training_learns_one_batch_by_heart(
     tiny_dataset: Dataset, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
