@@ -94,9 +94,21 @@ def _system_from(content: dict[str, Any], path: Path) -> System:
             values[key] = tuple(str(item) for item in values[key])
     clips_file = path.with_name(CLIPS_FILE)
     if clips_file.is_file() and not values.get("training_clips_sha256"):
-        values["training_clips_sha256"] = tuple(clips_file.read_text(encoding="utf-8").split())
+        values["training_clips_sha256"] = _read_hashes(clips_file)
     _check_types(values, suite, cost, path)
     return System(SystemCard(**values), suite=suite, cost=cost)
+
+
+def _read_hashes(path: Path) -> tuple[str, ...]:
+    try:
+        return tuple(path.read_text(encoding="utf-8").split())
+    except (UnicodeDecodeError, OSError) as error:
+        raise LassbenchError(
+            "cannot read the training clips' hashes",
+            where=path,
+            expected="text, one SHA-256 a line",
+            got=one_line(str(error)),
+        ) from error
 
 
 def _check_types(values: Mapping[str, Any], suite: object, cost: object, path: Path) -> None:
@@ -234,6 +246,7 @@ def open_predictions(folder: Path, suite: Suite) -> PredictionSet:
 def _scan(folder: Path, wanted: set[str], known: set[str]) -> tuple[dict[str, Path], list[Fault]]:
     """query_id -> file for the wanted ones, and the faults of names and kinds of file."""
     found: dict[str, Path] = {}
+    twice: set[str] = set()
     faults: list[Fault] = []
     by_lower = {query_id.lower(): query_id for query_id in known}
     inside = folder.resolve()
@@ -244,14 +257,8 @@ def _scan(folder: Path, wanted: set[str], known: set[str]) -> tuple[dict[str, Pa
         path = folder / entry.name
         if stem not in known or suffix not in SUFFIXES:
             faults.append(_stray(path, by_lower))
-        elif entry.is_symlink() and not path.resolve().is_relative_to(inside):
-            faults.append(
-                Fault(
-                    "link",
-                    str(path),
-                    "a link that leads out of the folder; put the file itself here",
-                )
-            )
+        elif entry.is_symlink() and (astray := _leads_astray(path, inside)):
+            faults.append(Fault("link", str(path), astray))
         elif not entry.is_file():
             faults.append(Fault("not a file", str(path), "is not a regular file"))
         elif stem in found:
@@ -262,9 +269,21 @@ def _scan(folder: Path, wanted: set[str], known: set[str]) -> tuple[dict[str, Pa
                     f"both {found[stem].name} and {entry.name} answer {stem}",
                 )
             )
+            twice.add(stem)
         elif stem in wanted:
             found[stem] = path
-    return found, faults
+    # Which of the two is meant is not for us to say: neither is scored.
+    return {stem: path for stem, path in found.items() if stem not in twice}, faults
+
+
+def _leads_astray(link: Path, inside: Path) -> str:
+    """Why a symbolic link is not followed, or ``""``."""
+    try:
+        if link.resolve(strict=True).is_relative_to(inside):
+            return ""
+    except (OSError, RuntimeError):  # RuntimeError: a loop, before Python 3.13
+        return "a link that leads nowhere; put the file itself here"
+    return "a link that leads out of the folder; put the file itself here"
 
 
 def _stray(path: Path, by_lower: Mapping[str, str]) -> Fault:

@@ -7,6 +7,7 @@ import math
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import mir_eval
@@ -441,6 +442,22 @@ def test_clap_scores_are_rows_and_a_summary_with_their_model(
     assert scores.read_scores(tmp_path / "muffled.score.json").file == found[0].file
 
 
+def test_clap_scores_of_two_models_are_not_compared(
+    made: Path, suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lassbench.metrics.clap.ClapModel", FakeClap)
+    one, same, other = (
+        score_folders([made / name], suite, workers=1, clap=model, settings=FAST)[0]
+        for name, model in (("muffled", "one"), ("oracle", "one"), ("oracle", "other"))
+    )
+    assert {"clap", "clap_i"} <= set(compare(one, same, resamples=50).metrics)
+    found = compare(one, other, resamples=50)
+    assert not {"clap", "clap_mixture", "clap_i"} & set(found.metrics)
+    assert any("defined differently" in warning for warning in found.warnings)
+    assert "clap" not in beside(one, [other])[1].means
+    assert "clap" in beside(one, [same])[1].means
+
+
 # --- what a reader has to know ----------------------------------------------
 
 
@@ -609,6 +626,32 @@ def test_an_empty_folder_and_no_folder_and_twins(
         score_folders([folder, folder], suite, workers=1)
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("parameters: -5", "parameters"),
+        ("cost: {real_time_factor: fast}", "real_time_factor"),
+        (f"authors: {'x' * 50_000}", "authors"),
+        (f"name: {'x' * 300}", "name"),
+    ],
+)
+def test_what_a_score_file_cannot_hold_is_refused_before_scoring(
+    folder: Path, suite: Suite, line: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "" if line.startswith("name") else "name: x\n"
+    (folder / "system.yaml").write_text(f"{name}{line}\n")
+    monkeypatch.setattr("lassbench.scoring.folders._measure_all", None)
+    with pytest.raises(LassbenchError, match=words):
+        score_folders([folder], suite, workers=1)
+
+
+@pytest.mark.parametrize("device", ["cpu:x", "tpu", "cuda:99", ""])
+def test_a_device_that_is_not_there(made: Path, suite: Suite, device: str) -> None:
+    settings = replace(FAST, device=device)
+    with pytest.raises(UsageError, match="to score on"):
+        score_folders([made / "oracle"], suite, workers=1, settings=settings)
+
+
 # --- checks and comparisons -------------------------------------------------
 
 
@@ -707,6 +750,22 @@ def test_score_and_compare_on_the_command_line(made: Path, suite: Suite, in_fold
     assert compared.exit_code == 0
     assert "wins" in compared.output
     assert "moved most" in compared.output
+
+
+def test_a_score_on_another_suite_is_refused_before_scoring(
+    made: Path, frozen: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = evaluate(muffled, load_suite(frozen / "absent"), progress=False, settings=FAST)
+    path, _ = scores.write_scores(in_folder / "other", other)
+    folders = [str(made / "oracle"), str(made / "muffled")]
+    assert run(["score", *folders, "--workers", "1", "--against", str(path)]) == 2
+    assert "another suite" in capsys.readouterr().err
+    assert not (in_folder / "scores").exists()
+
+
+def test_an_entry_with_no_query_in_common_is_left_out(scored: dict[str, scores.Scores]) -> None:
+    elsewhere = scores.Scores(scored["muffled"].file, scored["muffled"].rows.slice(0, 0))
+    assert [one.name for one in beside(scored["oracle"], [elsewhere])] == ["Mixture"]
 
 
 def test_the_command_line_refuses_in_one_message(

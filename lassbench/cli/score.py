@@ -131,9 +131,10 @@ def command(
         clap=clap,
         settings=Settings(resamples=resamples, seed=seed, device=device),
     )
+    # Everything is on disk before anything is shown, which may fail.
+    written = [write_scores(folder, scores) for scores in found]
     console = terminal.console()
     for number, (scores, path) in enumerate(zip(found, predictions, strict=True)):
-        written = write_scores(folder, scores)
         rest = [*found[:number], *found[number + 1 :], *others]
         rows = beside(scores, rest)
         terminal.show_scores(console, scores, rows)
@@ -142,7 +143,7 @@ def command(
         if report is not None:
             page = _write_report(report, path, opened, scores, rows, include_audio)
             click.echo(f"report: {page}")
-        click.echo(f"wrote {written[0]} and {written[1].name}")
+        click.echo(f"wrote {written[number][0]} and {written[number][1].name}")
 
 
 def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
@@ -177,11 +178,21 @@ def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
 
 def _others(against: Sequence[Path], leaderboard: Path, suite: Suite) -> list[Scores]:
     """Scores to compare with: those named, and the leaderboard's on this suite's list."""
+    from lassbench.errors import UsageError
     from lassbench.leaderboard.checks import load_entry
     from lassbench.leaderboard.entries import Loaded
     from lassbench.scores import Scores, read_scores
 
     others = [read_scores(path) for path in against]
+    for other, path in zip(others, against, strict=True):
+        if other.file.suite.list_fingerprint != suite.list_fingerprint:
+            raise UsageError(
+                "a score on another suite cannot be compared with",
+                where=path,
+                expected=f"{suite.name} with list fingerprint {suite.list_fingerprint[:16]}",
+                got=f"{other.file.suite.name}: {other.file.suite.list_fingerprint[:16]}",
+                fix="leave this --against out",
+            )
     for path in sorted((leaderboard / "entries" / suite.name).glob("*.json")):
         entry = load_entry(path)
         if not isinstance(entry, Loaded):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
 from lassbench.scores import MIXTURE_COLUMNS, Scores, column, in_order, limited
-from lassbench.scoring.comparison import common_rows, default_metric
+from lassbench.scoring.comparison import common_ids, common_rows, comparable, default_metric
 from lassbench.statistics import Paired, bootstrap_columns, paired_difference
 
 #: The name under which the unprocessed mixture stands in tables.
@@ -42,13 +42,14 @@ class Beside:
 def beside(scores: Scores, others: Iterable[Scores], *, metric: str = "") -> list[Beside]:
     """Rows for the unprocessed mixture and for ``others``, each on the common queries.
 
-    The mixture needs no score file: every row carries its metrics.  Others of
-    the scored system's own name and predictions are left out.
+    The mixture needs no score file: every row carries its metrics.  Left out are
+    others of the scored system's own name and predictions, and those with no query
+    in common; metrics that mean something else in the other are not in its ``means``.
 
     Raises
     ------
-    UsageError, LassbenchError
-        If one of ``others`` is a score on other queries.
+    UsageError
+        If one of ``others`` is a score on another suite.
     """
     metric = metric or default_metric(scores)
     found = []
@@ -57,9 +58,13 @@ def beside(scores: Scores, others: Iterable[Scores], *, metric: str = "") -> lis
     for other in others:
         if _same(scores, other) or other.file.system.name == MIXTURE:
             continue
+        if not common_ids(scores, other):
+            continue
         mine, theirs = common_rows(scores, other)
         info = other.file.system
-        found.append(_row(info.name, info.query_type, mine, theirs, metric))
+        row = _row(info.name, info.query_type, mine, theirs, metric)
+        known = {name: row.means.get(name) for name in comparable(scores, other)}
+        found.append(replace(row, means=known))
     return found
 
 

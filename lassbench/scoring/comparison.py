@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
-from lassbench.scores import Scores, column, in_order, limited
+from lassbench.scores import CLAP_METRICS, Scores, column, in_order, limited
 from lassbench.statistics import LEVEL, RESAMPLES, Paired, paired_difference
 
 
@@ -79,11 +79,31 @@ def common_rows(first: Scores, second: Scores) -> tuple[pa.Table, pa.Table]:
             got=f"{b.name} with list fingerprint {b.list_fingerprint[:16]}",
             fix="score both systems on one suite",
         )
-    ids = set(first.rows.column("query_id").to_pylist())
-    ids &= set(second.rows.column("query_id").to_pylist())
+    ids = common_ids(first, second)
     if not ids:
         raise LassbenchError("the two scores have no query in common", where=a.name)
     return _only(first.rows, ids), _only(second.rows, ids)
+
+
+def common_ids(first: Scores, second: Scores) -> set[str]:
+    """The queries that both cover."""
+    ours, theirs = (one.rows.column("query_id").to_pylist() for one in (first, second))
+    return set(ours) & set(theirs)
+
+
+def comparable(first: Scores, second: Scores) -> list[str]:
+    """The metrics of both scores, in their order, that mean the same in both.
+
+    A CLAPScore is one model's opinion, so two models' are not compared.
+    """
+    ours, theirs = first.file.metrics, second.file.metrics
+    return [
+        name
+        for name in in_order(ours)
+        if name in theirs
+        and ours[name].id == theirs[name].id
+        and (name not in CLAP_METRICS or ours[name].definition == theirs[name].definition)
+    ]
 
 
 def _only(rows: pa.Table, ids: set[str]) -> pa.Table:
@@ -115,7 +135,7 @@ def compare(
         If no query is covered by both.
     """
     a, b = common_rows(first, second)
-    shared = [name for name in in_order(first.file.metrics) if name in second.file.metrics]
+    shared = comparable(first, second)
     metric = metric or default_metric(first)
     if metric not in shared:
         raise UsageError(
@@ -183,6 +203,13 @@ def _warnings(first: Scores, second: Scores, common: int) -> Sequence[str]:
     found = []
     if first.file.suite.fingerprint != second.file.suite.fingerprint:
         found.append("the two were scored on different copies of the clips (fingerprints differ)")
+    different = set(first.file.metrics) & set(second.file.metrics)
+    different -= set(comparable(first, second))
+    if different:
+        found.append(
+            f"not compared, for they are defined differently in the two: "
+            f"{', '.join(sorted(different))}"
+        )
     for one in (first, second):
         if one.file.coverage.queries_scored > common:
             found.append(

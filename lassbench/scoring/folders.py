@@ -16,7 +16,7 @@ from lassbench.progress import track
 from lassbench.records import Query, SystemCard
 from lassbench.scores import Scores, file_stem
 from lassbench.scoring.pieces import Lost, Measured, Piece, check_samples, cut, make_piece, measure
-from lassbench.scoring.result import Settings, make_scores
+from lassbench.scoring.result import Settings, check_system, make_scores
 from lassbench.suites import Suite
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ def score_folders(
         check_device(settings.device)
     model = _clap_model(clap, settings.device) if clap else None
     opened = [_Folder(*check(Path(folder), suite)) for folder in folders]
+    for one in opened:
+        check_system(one.predictions.system, one.predictions.folder)
     _check_names(opened)
     _check_renderable(suite)
     if workers is None and len(opened) * len(suite.renderable_queries) < SMALL_JOB:

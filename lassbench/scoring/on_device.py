@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from lassbench.errors import UsageError
+from lassbench.errors import UsageError, one_line
 from lassbench.mixtures import Rendered
 from lassbench.parallel import cpu_count, map_ordered
 from lassbench.scoring.judge import Judge, is_mixture
@@ -33,12 +33,17 @@ def check_device(device: str) -> None:
     """
     import torch
 
-    kind = device.split(":", maxsplit=1)[0]
-    if kind == "cpu" or (kind == "cuda" and torch.cuda.is_available()):
-        return
+    try:
+        if torch.device(device).type in ("cpu", "cuda"):
+            torch.zeros(1, device=device)
+            return
+        reason = ""
+    except (RuntimeError, AssertionError) as error:  # no such device, or torch without CUDA
+        reason = one_line(str(error))
     raise UsageError(
         f"no device {device!r} to score on",
         expected="cpu, or cuda where torch finds a GPU",
+        got=reason,
         fix="leave --device out",
     )
 

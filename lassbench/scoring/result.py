@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+from pydantic import ValidationError
 
 from lassbench import __version__
 from lassbench.errors import Fault, LassbenchError
 from lassbench.files import sha256_bytes
 from lassbench.metrics import backend
-from lassbench.predictions import System
+from lassbench.predictions import SYSTEM_FILE, System
 from lassbench.records import SystemCard
 from lassbench.scores import (
     CLAP_METRICS,
@@ -25,6 +26,7 @@ from lassbench.scores import (
     Scores,
     SuiteInfo,
     SystemInfo,
+    describe_validation,
     ids_sha256,
     rows_sha256,
 )
@@ -148,6 +150,25 @@ def _suite_info(suite: Suite) -> SuiteInfo:
         samples=suite.samples,
         queries=len(suite.queries),
     )
+
+
+def check_system(system: System, where: object) -> None:
+    """Refuse what a score file could not say of a system, before anything is scored.
+
+    Raises
+    ------
+    LassbenchError
+        If a value is out of bounds: a text too long, a negative number, a cost that is none.
+    """
+    try:
+        _system_info(system, [])
+    except ValidationError as error:
+        raise LassbenchError(
+            "a score file cannot hold what is said of this system",
+            where=where,
+            got=describe_validation(error),
+            fix=f"mend {SYSTEM_FILE}",
+        ) from error
 
 
 def _system_info(system: System, measured: Sequence[Measured]) -> SystemInfo:
