@@ -120,17 +120,20 @@ async def leave(request: Request) -> Response:
 
 
 def _of_link(request: Request, desk: Desk, secret: str) -> tuple[Identity | None, Response | None]:
-    """Whom a link belongs to; an address that tries many wrong ones has to wait."""
-    address = request.client.host if request.client else ""
-    wait = desk.tries.wait(address, take=False)
-    if wait:
-        reply = desk.message("Too many tries", f"Try again in {wait} seconds.", status=429)
-        reply.headers["retry-after"] = str(wait)
-        return None, reply
+    """Whom a link belongs to; an address that tries many wrong ones has to wait.
+
+    A right one never waits: behind a proxy all visitors share one address, and
+    whoever tries wrong links there would keep everybody out.
+    """
     identity = access.of_link(desk.store, secret)
-    if identity is None:
-        desk.tries.wait(address)
-    return identity, None
+    if identity is not None:
+        return identity, None
+    wait = desk.tries.wait(request.client.host if request.client else "")
+    if not wait:
+        return None, None
+    reply = desk.message("Too many tries", f"Try again in {wait} seconds.", status=429)
+    reply.headers["retry-after"] = str(wait)
+    return None, reply
 
 
 # The list and one clip ---------------------------------------------------------

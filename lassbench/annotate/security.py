@@ -159,7 +159,7 @@ class RateLimiter:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self._lock = threading.Lock()
 
-    def wait(self, key: str, *, take: bool = True) -> int:
+    def wait(self, key: str) -> int:
         """Seconds that ``key`` has to wait, 0 if it may go on (and then takes a token)."""
         now = self.clock()
         with self._lock:
@@ -171,6 +171,5 @@ class RateLimiter:
                 self._buckets.popitem(last=False)
             if bucket.tokens < 1.0:
                 return max(1, math.ceil((1.0 - bucket.tokens) / self.rate))
-            if take:
-                bucket.tokens -= 1.0
+            bucket.tokens -= 1.0
             return 0

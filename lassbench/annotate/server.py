@@ -99,6 +99,15 @@ def is_local(host: str) -> bool:
     return False
 
 
+def _is_wildcard(host: str) -> bool:
+    """Whether ``host`` stands for every address of this machine, however it is written."""
+    try:
+        found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+        return any(ipaddress.ip_address(str(one[4][0])).is_unspecified for one in found)
+    except (OSError, ValueError):
+        return host == ""
+
+
 def check_place(host: str, *, allow_network: bool, public_url: str) -> str:
     """The scheme and host that browsers use, from ``--public-url`` or ``""``.
 
@@ -106,7 +115,8 @@ def check_place(host: str, *, allow_network: bool, public_url: str) -> str:
     ------
     UsageError
         If other machines would reach the server without that having been
-        allowed, or the public address is none.
+        allowed, the public address is none, or ``host`` is a wildcard address
+        (``0.0.0.0``) and there is no public one for the links.
     """
     if not is_local(host) and not allow_network:
         raise UsageError(
@@ -116,6 +126,13 @@ def check_place(host: str, *, allow_network: bool, public_url: str) -> str:
                 "leave --host out and put a TLS proxy before it, or add --allow-network and know "
                 "that links, cookies and words then travel unencrypted without such a proxy"
             ),
+        )
+    if not public_url and _is_wildcard(host):
+        raise UsageError(
+            "nobody can open links to a wildcard address",
+            where=host,
+            expected="--public-url with the address that browsers open",
+            fix="such as --public-url https://annotate.example.org, or name one address as --host",
         )
     if not public_url:
         return ""
