@@ -59,7 +59,7 @@ def issue(store: Store, who: str, *, days: float = 30.0) -> str:
     UsageError
         If there is no such annotator, or it would never be valid.
     """
-    role, annotator = _role(store, who)
+    role, annotator = role_of(store, who)
     if not 0 < days <= 3650:
         raise UsageError(
             "a link must be valid for some time", expected="0 to 3650 days", got=f"{days:g}"
@@ -80,7 +80,7 @@ def issue(store: Store, who: str, *, days: float = 30.0) -> str:
 
 def revoke(store: Store, who: str) -> int:
     """Make every link of ``who`` and every session that came from one invalid; how many links."""
-    role, annotator = _role(store, who)
+    role, annotator = role_of(store, who)
     now = store.clock()
 
     def work(connection: sqlite3.Connection) -> int:
@@ -158,7 +158,14 @@ def _identity(rows: list[sqlite3.Row]) -> Identity | None:
     return Identity(rows[0]["role"], rows[0]["annotator"], rows[0]["token_id"])
 
 
-def _role(store: Store, who: str) -> tuple[Role, str]:
+def role_of(store: Store, who: str) -> tuple[Role, str]:
+    """The role of ``who``, and the annotator's name, ``""`` for the coordinator.
+
+    Raises
+    ------
+    UsageError
+        If there is no such annotator in the campaign.
+    """
     if who == COORDINATOR:
         return "coordinator", ""
     people = store.campaign.annotators

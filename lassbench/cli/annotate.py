@@ -228,11 +228,19 @@ def forget(dataset: Path, annotator: str, store: Path | None, yes: bool) -> None
     For people who withdraw.  Nothing brings it back.
     """
     from lassbench.annotate import access
+    from lassbench.errors import UsageError
 
     with opened(dataset, store) as (found, _):
-        links = access.revoke(found, annotator)
+        if access.role_of(found, annotator)[0] != "annotator":
+            raise UsageError(
+                "the coordinator writes no descriptions",
+                expected=f"one of {', '.join(found.campaign.annotators)}",
+                fix="to revoke the coordinator's links: `annotate invite --revoke`",
+            )
         if not yes:
             click.confirm(f"delete everything that {annotator} wrote?", abort=True)
+        # First the links, so that an open page writes nothing after the deletion.
+        links = access.revoke(found, annotator)
         drafts = found.forget(annotator).result()
     click.echo(f"{annotator}: {drafts} drafts deleted, {links} links revoked")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lassbench import freezing, manifests, tables
-from lassbench.annotate import agreement, exchange, report, sub_test
+from lassbench.annotate import access, agreement, exchange, report, sub_test
 from lassbench.annotate.campaign import Campaign
 from lassbench.annotate.store import Change, Store
 from lassbench.cli import run
@@ -433,6 +433,29 @@ def test_links_by_command(
     assert store.answers() == {}
 
 
+def test_forgetting_asks_before_it_does_anything(
+    tiny_dataset: Dataset,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    forget = ["annotate", "forget", str(tiny_dataset.path), "--store", str(store.path)]
+    secret = access.issue(store, "a1")
+    store.save(Change("a1", store.campaign.clips[0], "stays where it is")).result()
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert run([*forget, "a1"]) != 0
+    assert "delete everything that a1 wrote?" in capsys.readouterr().out
+    assert access.of_link(store, secret) is not None
+    assert len(store.answers()) == 1
+    for nobody in ("a77", "coordinator"):
+        assert run([*forget, nobody]) == 2
+        assert "delete everything" not in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert run([*forget, "a1"]) == 0
+    assert access.of_link(store, secret) is None
+    assert store.answers() == {}
+
+
 def test_serving_to_the_network_needs_a_word(
     tiny_dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -440,4 +463,6 @@ def test_serving_to_the_network_needs_a_word(
     at = ["annotate", "serve", str(tiny_dataset.path), "--store", str(store)]
     assert run([*at, "--host", "0.0.0.0"]) == 2
     assert "other machines could reach" in capsys.readouterr().err
+    assert run([*at, "--host", "0.0.0.0", "--allow-network"]) == 2
+    assert "--public-url" in capsys.readouterr().err
     assert not store.exists()
