@@ -153,13 +153,20 @@ def diff(old: Path, new: Path | None, root: Path) -> None:
     "--date", default="", metavar="YYYY-MM-DD", help="Of the verification.  Default: today."
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  Default: one a processor.")
+@click.option("--clap", metavar="MODEL", help="Also CLAPScore, by the model that the entry names.")
 def rescore(
-    entry: Path, predictions: Path, suite: Path, write: bool, date: str, workers: int | None
+    entry: Path,
+    predictions: Path,
+    suite: Path,
+    write: bool,
+    date: str,
+    workers: int | None,
+    clap: str | None,
 ) -> None:
     """Score PREDICTIONS again and say whether ENTRY says the same.
 
-    Equal means: the same suite, the same queries, and every value within
-    0.001 dB.  Exits with 1 if not.
+    Equal means: the same suite, the same queries, the same system by its
+    system.yaml, and every value and mean within 0.001 dB.  Exits with 1 if not.
     """
     from lassbench.errors import FaultsError, LassbenchError
     from lassbench.leaderboard.adding import mark_verified
@@ -178,6 +185,7 @@ def rescore(
         load_suite(suite),
         allow_partial=loaded.entry.standing == "partial",
         workers=workers,
+        clap=clap,
         settings=Settings(resamples=made.resamples, seed=made.seed),
     )[0]
     result = compare_rescored(loaded.entry, loaded.rows, again)
@@ -189,6 +197,8 @@ def rescore(
         f"{loaded.name}: equal, {loaded.rows.num_rows} queries,"
         f" largest difference {result.largest:.2g} dB"
     )
+    if result.not_checked:
+        click.echo("CLAPScore was not checked: name its model with --clap")
     if write:
         mark_verified(loaded, again, result, date=date)
         click.echo(f"{entry} is verified now")

@@ -69,8 +69,7 @@ def _claimed_twice(
 ) -> Iterator[Fault]:
     holders: dict[str, list[Loaded]] = defaultdict(list)
     for entry in entries:
-        if key(entry):
-            holders[key(entry)].append(entry)
+        holders[key(entry)].append(entry)
     for what, same in sorted(holders.items()):
         if len(same) > 1:
             # One fault for the pair: the entry that was verified, or is older, stays.

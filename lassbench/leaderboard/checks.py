@@ -214,7 +214,7 @@ def load_entry(path: Path) -> Loaded | Fault:
 
 
 def check_entry(entry: Entry) -> None:
-    """Check an entry's texts, links and definitions, without its rows.
+    """Check an entry's texts, links, hash and definitions, without its rows.
 
     Raises
     ------
@@ -235,6 +235,12 @@ def check_entry(entry: Entry) -> None:
     reason = _texts_fault(record, multiline=_MULTILINE)
     if reason:
         raise Refused("text", reason)
+    if not score.system.predictions_sha256:
+        raise Refused(
+            "coverage",
+            "has no hash of its predictions, which tells them from others': write them"
+            " to files with `lassbench separate`, and score these",
+        )
     _check_definitions(score)
 
 

@@ -13,14 +13,17 @@ from lassbench import __version__
 from lassbench.leaderboard.entries import Entry, Leaderboard, Loaded, Verification
 from lassbench.leaderboard.numbers import TRUSTED_DB
 from lassbench.leaderboard.ranking import TABLE_METRICS, standings
-from lassbench.scores import METRICS, Scores, column
+from lassbench.leaderboard.summaries import SAME_DB, summary_differences
+from lassbench.scores import CLAP_METRICS, METRICS, Scores, column
 
 Floats = NDArray[np.float64]
 
-#: Two machines' scores of the same audio differ by less than this (dB) ...
-SAME_DB = 1e-3
-#: ... except where a ratio is so high that it measures rounding.
+#: Scores differ by less than ``SAME_DB``, except where a ratio is so high that it
+#: measures rounding.
 SAME_ABOVE_TRUSTED_DB = 1.0
+
+#: Columns that only a CLAP model can make again.
+_CLAP_COLUMNS = ("clap", "clap_mixture", "clap_i")
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,13 @@ class Rescored:
     """What came of scoring an entry's predictions again.
 
     ``largest`` is the largest difference of a metric of a query (dB), 0 when
-    there is nothing to compare.
+    there is nothing to compare; ``not_checked`` are metrics of the entry that
+    were not scored again.
     """
 
     differences: tuple[str, ...]
     largest: float
+    not_checked: tuple[str, ...] = ()
 
     @property
     def equal(self) -> bool:
@@ -41,27 +46,40 @@ class Rescored:
 
 
 def compare_rescored(entry: Entry, rows: pa.Table, again: Scores) -> Rescored:
-    """Compare ``entry`` and its ``rows`` with its predictions scored again."""
+    """Compare ``entry`` and its ``rows`` with its predictions scored again.
+
+    CLAPScore is left out, and told as not checked, where ``again`` has none.
+    """
     differences = list(_identity_differences(entry, again))
     ids = rows.column("query_id")
     if differences or not ids.equals(again.rows.column("query_id")):
         return Rescored((*differences, *_coverage_differences(rows, again.rows)), 0.0)
+    checked_clap = "clap" in again.rows.column_names
+    not_checked = () if checked_clap or "clap" not in rows.column_names else CLAP_METRICS
+    without = _CLAP_COLUMNS if not_checked else ()
+    apart: dict[str, float] = {}
     largest = 0.0
     for name in rows.column_names:
-        if name in METRICS and name in again.rows.column_names:
-            a, b = column(rows, name), column(again.rows, name)
-            worst, off = _difference(a, b)
-            largest = max(largest, worst)
-            if off:
-                differences.append(f"{name} differs for {off} queries, by up to {worst:.4g} dB")
-        elif name not in again.rows.column_names:
+        if name in without:
+            continue
+        if name not in again.rows.column_names:
             differences.append(f"{name} was not scored again")
-        elif name in ("wrong_source", "flags", "text"):
+        elif pa.types.is_floating(rows.schema.field(name).type):
+            found = _difference(column(rows, name), column(again.rows, name))
+            apart[name], largest = found.worst, max(largest, found.worst_trusted)
+            if found.off:
+                unit = METRICS[name].unit if name in METRICS else "dB"
+                differences.append(
+                    f"{name} differs for {found.off} queries,"
+                    f" by up to {found.worst_trusted:.4g} {unit}".rstrip()
+                )
+        else:
             pairs = zip(rows[name].to_pylist(), again.rows[name].to_pylist(), strict=True)
             off = sum(one != other for one, other in pairs)
             if off:
                 differences.append(f"{name} differs for {off} queries")
-    return Rescored(tuple(differences), largest)
+    differences += summary_differences(entry.score, again.file, apart, without=without)
+    return Rescored(tuple(differences), largest, tuple(not_checked))
 
 
 def _identity_differences(entry: Entry, again: Scores) -> Iterator[str]:
@@ -74,8 +92,12 @@ def _identity_differences(entry: Entry, again: Scores) -> Iterator[str]:
         )
     elif ours.suite.fingerprint != theirs.suite.fingerprint:
         yield "the suite's audio is not the audio that the entry was scored on"
+    for name in CLAP_METRICS:
+        a, b = ours.metrics.get(name), theirs.metrics.get(name)
+        if a is not None and b is not None and a.definition != b.definition:
+            yield f"{name} is of another model: {b.definition!r}, the entry's is {a.definition!r}"
     wanted = ours.system.predictions_sha256
-    if wanted and wanted != theirs.system.predictions_sha256:
+    if wanted != theirs.system.predictions_sha256:
         yield (
             f"these are other predictions: {theirs.system.predictions_sha256[:12]},"
             f" the entry's are {wanted[:12]}"
@@ -90,16 +112,30 @@ def _coverage_differences(rows: pa.Table, again: pa.Table) -> Iterator[str]:
         yield f"{len(theirs - ours)} queries were scored that the entry lacks"
 
 
-def _difference(a: Floats, b: Floats) -> tuple[float, int]:
-    """Largest finite difference, and how many values are not the same."""
+@dataclass(frozen=True)
+class _Apart:
+    """How far two columns are apart: the largest finite difference, that below
+    :data:`TRUSTED_DB`, and how many values are not the same.
+    """
+
+    worst: float
+    worst_trusted: float
+    off: int
+
+
+def _difference(a: Floats, b: Floats) -> _Apart:
     with np.errstate(invalid="ignore"):
         apart = np.abs(a - b)
     same_kind = (a == b) | (np.isnan(a) & np.isnan(b))
     high = np.minimum(np.abs(a), np.abs(b)) > TRUSTED_DB
     allowed = np.where(high, SAME_ABOVE_TRUSTED_DB, SAME_DB)
     same = same_kind | (np.isfinite(apart) & (apart <= allowed))
-    finite = apart[np.isfinite(apart) & ~high]
-    return float(finite.max()) if len(finite) else 0.0, int((~same).sum())
+    finite = np.isfinite(apart)
+    return _Apart(
+        worst=float(np.max(apart[finite], initial=0.0)),
+        worst_trusted=float(np.max(apart[finite & ~high], initial=0.0)),
+        off=int((~same).sum()),
+    )
 
 
 def verified(entry: Entry, again: Scores, result: Rescored, *, date: str) -> Entry:
@@ -115,6 +151,7 @@ def verified(entry: Entry, again: Scores, result: Rescored, *, date: str) -> Ent
         lassbench_version=__version__,
         predictions_sha256=system.predictions_sha256,
         largest_difference=result.largest,
+        not_checked=result.not_checked,
     ).model_dump()
     return Entry.model_validate(values)
 

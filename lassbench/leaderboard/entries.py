@@ -63,13 +63,15 @@ class Verification(Strict):
 
     ``largest_difference`` is the largest absolute difference between a row of
     the entry and the same row scored again (dB, over all metrics; 0 where both
-    are the same infinity).
+    are the same infinity).  ``not_checked`` are metrics that were not scored
+    again: CLAPScore, without the model that made it.
     """
 
     date: Date
     lassbench_version: Name
     predictions_sha256: Sha256
     largest_difference: Annotated[Finite, Field(ge=0)]
+    not_checked: tuple[Name, ...] = ()
 
 
 class Entry(Strict):
@@ -233,6 +235,9 @@ def read_strict_json(path: Path) -> Any:
         raise _bad_json(where, f"is not valid JSON ({error.msg}): cut short or edited") from error
     except UnicodeDecodeError as error:
         raise _bad_json(path, "is not UTF-8 text") from error
+    except ValueError as error:
+        # Python converts no whole number of more than 4300 digits.
+        raise _bad_json(path, "holds a whole number with thousands of digits") from error
     except RecursionError as error:
         raise _bad_json(path, "is nested too deeply") from error
     except OSError as error:

@@ -11,7 +11,9 @@ obey what holds for every estimate whatsoever, whoever computed it:
 * with cosine c between estimate and target, SI-SDR is c^2 / (1 - c^2), and the
   SNR of the best possible scaling of the estimate is 1 / (1 - c^2), so
   snr <= 1 + si_sdr (as ratios, not decibels);
-* an improvement is a difference of two columns of the same row.
+* an improvement is a difference of two columns of the same row: ``-inf`` where
+  the value is, 0 where value and mixture are the same infinity
+  (:mod:`lassbench.scores`, policy 3).
 """
 
 from __future__ import annotations
@@ -43,6 +45,9 @@ TRUSTED_DB = 60.0
 #: No float64 ratio of two energies of one estimate lies beyond this (dB).
 LARGEST_DB = 400.0
 
+#: How scoring names a pair of concepts: what is asked for, and what lies over it.
+PAIR = "{target} + {noise}"
+
 _IMPROVED = ("sdr", "sir", "si_sdr", "snr", "clap")
 
 
@@ -65,9 +70,12 @@ def _improvements_differ(rows: pa.Table, values: dict[str, Floats]) -> Iterator[
         if f"{name}_i" not in values:
             continue
         own, mixture = values[name], column(rows, f"{name}_mixture")
-        finite = np.isfinite(own) & np.isfinite(mixture)
+        given = values[f"{name}_i"]
         with np.errstate(invalid="ignore"):
-            off = finite & ~(np.abs(values[f"{name}_i"] - (own - mixture)) <= ROUNDING_DB)
+            expected = np.where(own == mixture, 0.0, own - mixture)
+            expected[own == -np.inf] = -np.inf
+            same = (given == expected) | (np.abs(given - expected) <= ROUNDING_DB)
+        off = ~(same | (np.isnan(given) & np.isnan(expected)))
         if off.any():
             yield f"{name}_i of {_at(rows, off)} is not {name} minus {name}_mixture"
 
@@ -83,9 +91,9 @@ def _inequalities_broken(rows: pa.Table, values: dict[str, Floats]) -> Iterator[
         ("snr", values["snr"], "10 log10(1 + 10^(si_sdr/10))", best_snr),
     )
     for low_name, low, high_name, high in laws:
-        comparable = np.isfinite(low) & np.isfinite(high) & (low < TRUSTED_DB)
+        # Infinities count: only what is undefined, or beyond trust, cannot be compared.
         with np.errstate(invalid="ignore"):
-            off = comparable & (low > high + SLACK_DB)
+            off = (low < TRUSTED_DB) & (low > high + SLACK_DB)
         if off.any():
             yield f"{low_name} of {_at(rows, off)} is above {high_name}, which cannot be"
 
@@ -117,6 +125,7 @@ def summary_faults(score: ScoreFile, rows: pa.Table, *, intervals: bool = True) 
             "n": int(defined.sum()),
             "n_undefined": int((~defined).sum()),
             "n_infinite": int(np.isinf(values).sum()),
+            "n_limited": int((defined & (values != capped)).sum()),
         }
         for key, count in expected.items():
             if getattr(summary, key) != count:
@@ -153,18 +162,27 @@ def _same(found: float | None, expected: float | None) -> bool:
 
 
 def _breakdown_faults(score: ScoreFile, rows: pa.Table) -> Iterator[str]:
-    # Tags and concept pairs are not columns of the rows: their means cannot be
-    # made again from here, `rescore` makes them from the suite.
-    for by in ("concept", "root", "annotator", "query_type"):
+    # Tags are not in the rows: `rescore` compares their means with those of the
+    # predictions, as it does the intervals of every breakdown.
+    for by in ("concept", "root", "concept_pair", "annotator", "query_type"):
         groups = score.breakdowns.get(by, {})
         if not groups:
             continue
-        labels = np.asarray(rows.column(by).to_pylist(), dtype=object)
+        labels = np.asarray(_labels(rows, by), dtype=object)
         for value, cells in groups.items():
             chosen = labels == value
             for name, cell in cells.items():
                 capped = limited(column(rows, name)[chosen], name)
                 yield from _mean_differs(f"{by} {value}, {name}", cell, capped)
+
+
+def _labels(rows: pa.Table, by: str) -> list[str]:
+    if by != "concept_pair":
+        return list(rows.column(by).to_pylist())
+    pairs = zip(
+        *(rows.column(one).to_pylist() for one in ("concept", "noise_concept")), strict=True
+    )
+    return [PAIR.format(target=one, noise=other) for one, other in pairs]
 
 
 def _wrong_source_differs(score: ScoreFile, rows: pa.Table) -> Iterator[str]:
@@ -194,6 +212,10 @@ def _annotators_differ(score: ScoreFile, rows: pa.Table) -> Iterator[str]:
         for field in ("mean", "spread", "worst_of_mixture", "within_mixture_sd", "asker_share"):
             if not _same(getattr(told, field), getattr(made, field)):
                 yield f"{name}: {field} between annotators is not what the rows give"
+        if not _same(told.worst, made.means[made.worst]):
+            yield f"{name}: the worst annotator's mean is not what the rows give"
+        if (told.annotators, told.mixtures) != (len(people), made.mixtures):
+            yield f"{name}: the rows have {len(people)} annotators of {made.mixtures} mixtures"
         if told.worst_annotator != people[made.worst]:
             yield f"{name}: the worst annotator is {people[made.worst]}"
 

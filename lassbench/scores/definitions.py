@@ -21,7 +21,8 @@ SILENT_BELOW_DB = 20.0
 
 Kind = Literal["separation", "absent"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
+#: Bounded: Python's whole numbers are not, and a float cannot hold them all.
+Count = Annotated[int, Field(ge=0, le=10**15)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=5000)]

@@ -29,8 +29,8 @@ class SuiteInfo(Strict):
     dataset_fingerprint: str = ""
     synthetic: bool
     audio_may_be_published: bool
-    sample_rate_hz: Annotated[int, Field(gt=0)]
-    samples: Annotated[int, Field(gt=0)]
+    sample_rate_hz: Annotated[int, Field(gt=0, le=10**15)]
+    samples: Annotated[int, Field(gt=0, le=10**15)]
     queries: Count
 
 
@@ -140,7 +140,7 @@ class Bootstrap(Strict):
     """How the intervals were made."""
 
     resamples: Count
-    seed: Count
+    seed: Annotated[int, Field(ge=0)]
     unit: Literal["target"] = "target"
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
 

@@ -218,8 +218,8 @@ def read_rows(path: Path, file: ScoreFile) -> pa.Table:
     Raises
     ------
     LassbenchError
-        If the Parquet is missing or damaged, has other columns, is unsorted, or
-        is not what ``file`` was made from.
+        If the Parquet is missing or damaged, has other columns, lacks values, is
+        unsorted, or is not what ``file`` was made from.
     """
     if not path.is_file():
         raise _bad_rows(path, "is not beside its JSON", "no such file")
@@ -232,12 +232,28 @@ def read_rows(path: Path, file: ScoreFile) -> pa.Table:
     if rows.schema.names != expected.names or rows.schema.types != expected.types:
         differing = sorted(set(rows.schema.names) ^ set(expected.names)) or ["types differ"]
         raise _bad_rows(path, "has other columns", ", ".join(differing))
+    _check_values(path, rows, expected)
     ids = rows.column("query_id").to_pylist()
     if any(a >= b for a, b in itertools.pairwise(ids)):
         raise _bad_rows(path, "is not sorted by query_id, or has an id twice", "")
     if len(ids) != file.coverage.queries_scored or rows_sha256(rows) != file.rows_sha256:
         raise _bad_rows(path, "does not match its JSON", "other rows than were summarised")
     return rows
+
+
+def _check_values(path: Path, rows: pa.Table, expected: pa.Schema) -> None:
+    """Refuse nulls where there must be a value, and texts that are not UTF-8."""
+    empty = [
+        field.name
+        for field in expected
+        if not field.nullable and rows.column(field.name).null_count
+    ]
+    if empty:
+        raise _bad_rows(path, "lacks values", f"null in {', '.join(empty)}")
+    try:
+        rows.validate(full=True)
+    except pa.ArrowException as error:
+        raise _bad_rows(path, "cannot be read", str(error)) from error
 
 
 def _bad_rows(path: Path, what: str, got: str) -> LassbenchError:

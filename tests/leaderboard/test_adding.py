@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +18,8 @@ from lassbench.leaderboard.checks import load_entry, read_leaderboard
 from lassbench.leaderboard.comparing import compare_rescored, describe_changes
 from lassbench.leaderboard.entries import Loaded
 from lassbench.leaderboard.submissions import submission_faults
-from lassbench.scores import Scores, rows_sha256
+from lassbench.scores import METRICS, ScoreFile, Scores, rows_schema, rows_sha256
+from lassbench.statistics import cluster_bootstrap
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
 
@@ -167,6 +170,154 @@ def test_other_predictions_are_not_this_entrys(board: Path) -> None:
     other = Scores(scores.file.model_copy(update={"system": system}), scores.rows)
     result = compare_rescored(entry.entry, entry.rows, other)
     assert "other predictions" in result.differences[0]
+
+
+def edited(scores: Scores, act: Callable[[dict[str, Any]], object]) -> Scores:
+    content = scores.file.model_dump(mode="json")
+    act(content)
+    return Scores(ScoreFile.model_validate(content), scores.rows)
+
+
+def tag(mean: float) -> dict[str, Any]:
+    return {"loud": {"sdr": {"mean": mean, "ci_low": None, "ci_high": None, "n": 3}}}
+
+
+LABELS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "query type": (
+        lambda e: e["system"].update(query_type="oracle"),
+        "query_type is 'text', the predictions' system.yaml says 'oracle'",
+    ),
+    "parameters": (
+        lambda e: e["system"].update(parameters=7),
+        "parameters is '1000000', the predictions' system.yaml says '7'",
+    ),
+    "training set": (
+        lambda e: e["system"].update(trained_on=["the test set"]),
+        "system.yaml says \"('the test set',)\"",
+    ),
+    "training clips": (
+        lambda e: e.update(contamination={"declared": 9, "clips": []}),
+        "the entry lists 0 training clips, system.yaml lists 9",
+    ),
+    "wrong source": (lambda e: e.update(wrong_source_share=0.5), "wrong_source_share is"),
+    "tag": (lambda e: e["breakdowns"].update(tag=tag(1.0)), "by tag: 1 groups are in one only"),
+    "concept": (
+        lambda e: e["breakdowns"]["concept"]["dog"]["sdr"].update(mean=99.0),
+        "by concept: 'dog' differs in sdr",
+    ),
+    "interval": (
+        lambda e: e["breakdowns"]["concept"]["dog"]["sir"].update(ci_low=-3.0),
+        "by concept: 'dog' differs in sir",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LABELS)
+def test_labels_and_breakdowns_are_compared_too(board: Path, case: str) -> None:
+    """What the rows do not say is what an entry could be edited in."""
+    act, words = LABELS[case]
+    entry, scores = loaded(board), edited(again(board), act)
+    result = compare_rescored(entry.entry, entry.rows, scores)
+    assert len(result.differences) == 1
+    assert words in result.differences[0]
+    with pytest.raises(UsageError, match="equal result"):
+        mark_verified(entry, scores, result)
+
+
+def test_test_clips_that_were_trained_on_are_compared(board: Path) -> None:
+    entry, scores = loaded(board), again(board)
+    clips = ["t0001", "t0002"]
+    ours = edited(scores, lambda e: e.update(contamination={"declared": 9, "clips": clips[:1]}))
+    theirs = edited(scores, lambda e: e.update(contamination={"declared": 9, "clips": clips}))
+    told = entry.entry.model_copy(update={"score": ours.file})
+    [difference] = compare_rescored(told, entry.rows, theirs).differences
+    assert "1 test clips were trained on, its training clips hold 2" in difference
+
+
+def test_the_spread_between_annotators_is_compared(board: Path) -> None:
+    entry = load_entry(board / "entries" / "made-asked" / "lass-net.json")
+    assert isinstance(entry, Loaded)
+    scores = Scores(entry.entry.score, entry.rows)
+    assert compare_rescored(entry.entry, entry.rows, scores).equal
+    other = edited(scores, lambda e: e["annotators"]["sdr"].update(asker_share=0.9))
+    assert compare_rescored(entry.entry, entry.rows, other).differences == (
+        "sdr: the spread between annotators differs",
+    )
+    none = edited(scores, lambda e: e.update(annotators={}))
+    assert (
+        "annotators are compared" in compare_rescored(entry.entry, entry.rows, none).differences[0]
+    )
+
+
+def test_a_breakdown_may_differ_by_as_much_as_its_rows(board: Path) -> None:
+    """Another machine's rounding: rows up to 0.0009 dB apart, and so the means of any group."""
+    entry, scores = loaded(board), nudged(again(board), "sdr", 9e-4)
+    dog = scores.file.breakdowns["concept"]["dog"]["sdr"]
+    assert dog.mean is not None
+
+    def shift(by: float) -> Scores:
+        mean = dog.mean + by  # type: ignore[operator]
+        return edited(scores, lambda e: e["breakdowns"]["concept"]["dog"]["sdr"].update(mean=mean))
+
+    assert compare_rescored(entry.entry, entry.rows, shift(9e-4)).equal
+    assert not compare_rescored(entry.entry, entry.rows, shift(3e-3)).equal
+
+
+def with_clap(scores: Scores, model: str, values: Sequence[float]) -> Scores:
+    """``scores`` with CLAPScore by ``model``, as `lassbench score --clap` adds it."""
+    rows = scores.rows
+    schema = rows_schema("separation", clap=True)
+    columns = {name: rows.column(name) for name in rows.column_names}
+    columns["clap"] = columns["clap_i"] = pa.chunked_array([list(values)])
+    columns["clap_mixture"] = pa.chunked_array([[0.0] * rows.num_rows])
+    rows = pa.table({name: columns[name] for name in schema.names}, schema=schema)
+    content = scores.file.model_dump(mode="json")
+    for name in ("clap", "clap_i"):
+        said = f"{METRICS[name].definition}; model {model}"
+        content["metrics"][name] = METRICS[name].model_dump() | {"definition": said}
+        content["summary"][name] = _clap_summary(rows, scores.file.bootstrap.resamples)
+    content["rows_sha256"] = rows_sha256(rows)
+    return Scores(ScoreFile.model_validate(content), rows)
+
+
+def _clap_summary(rows: pa.Table, resamples: int) -> dict[str, Any]:
+    values = np.asarray(rows.column("clap").to_pylist())
+    targets = rows.column("target_id").to_pylist()
+    found = cluster_bootstrap(values, targets, resamples=resamples)
+    return {
+        "mean": found.mean, "ci_low": found.low, "ci_high": found.high,
+        "n": len(values), "median": float(np.median(values)),
+    }  # fmt: skip
+
+
+def clap_entry(board: Path, tmp_path: Path) -> tuple[Loaded, Scores, Scores]:
+    """An entry with CLAPScore, the score it was made of, and that without CLAPScore."""
+    plain = made.make_scores("Clapped", suite=SUITE, seed=60)
+    scores = with_clap(plain, "some/model", np.linspace(-0.5, 0.5, 60).tolist())
+    add_scores(board, [made.write(tmp_path / "clapped", scores)], date=DATE)
+    return loaded(board, "clapped"), scores, plain
+
+
+def test_clapscore_without_its_model_is_told_as_not_checked(board: Path, tmp_path: Path) -> None:
+    entry, _, plain = clap_entry(board, tmp_path)
+    result = compare_rescored(entry.entry, entry.rows, plain)
+    assert result.equal
+    assert result.not_checked == ("clap", "clap_i")
+    record = mark_verified(entry, plain, result).verification
+    assert record is not None
+    assert record.not_checked == ("clap", "clap_i")
+    assert read_leaderboard(board)
+
+
+def test_clapscore_with_its_model_is_compared(board: Path, tmp_path: Path) -> None:
+    entry, scores, plain = clap_entry(board, tmp_path)
+    result = compare_rescored(entry.entry, entry.rows, scores)
+    assert (result.equal, result.not_checked) == (True, ())
+    higher = with_clap(plain, "some/model", np.linspace(-0.5, 0.6, 60).tolist())
+    differences = compare_rescored(entry.entry, entry.rows, higher).differences
+    assert differences[0] == "clap differs for 59 queries, by up to 0.1"
+    other = with_clap(plain, "another/model", np.linspace(-0.5, 0.5, 60).tolist())
+    assert "of another model" in compare_rescored(entry.entry, entry.rows, other).differences[0]
 
 
 def test_missing_queries_are_told(board: Path) -> None:

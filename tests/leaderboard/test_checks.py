@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -18,7 +19,7 @@ from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import inspect_leaderboard, read_leaderboard
 from lassbench.leaderboard.entries import SuiteCard, entry_schema, read_model, write_model
-from lassbench.scores import rows_sha256
+from lassbench.scores import ScoreFile, rows_sha256
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
 
@@ -150,6 +151,52 @@ def test_a_number_beyond_all_numbers(board: Path) -> None:
     one_fault(board, "1e999")
 
 
+def test_a_whole_number_without_end(board: Path) -> None:
+    replace_text(entry(board), '"parameters": 1000000', f'"parameters": {"9" * 5000}')
+    one_fault(board, "whole number with thousands of digits")
+
+
+def test_more_parameters_than_a_float_can_count(board: Path) -> None:
+    change(entry(board), lambda e: e["score"]["system"].update(parameters=10**400))
+    one_fault(board, "parameters")
+    with pytest.raises(FaultsError, match="nothing was built"):
+        build(board)
+
+
+def test_a_suite_with_more_queries_than_a_float_can_count(board: Path) -> None:
+    card = board / "suites" / "made-absent.json"
+    change(card, lambda c: c.update(queries=10**400))
+    one_fault(board, "queries", file="made-absent.json")
+
+
+@pytest.mark.parametrize("name", ["query_id", "text", "wrong_source", "estimate_level_db"])
+def test_rows_without_a_value(board: Path, name: str) -> None:
+    def act(rows: pa.Table) -> pa.Table:
+        at, kind = rows.column_names.index(name), rows.schema.field(name).type
+        values = [None, *rows.column(name).to_pylist()[1:]]
+        return rows.set_column(at, pa.field(name, kind), pa.array(values, type=kind))
+
+    rewrite(board, act)
+    one_fault(board, f"lacks values: null in {name}")
+
+
+def test_rows_that_are_not_text(board: Path) -> None:
+    def act(rows: pa.Table) -> pa.Table:
+        values = [text.encode() for text in rows.column("text").to_pylist()]
+        broken = pa.array([b"\xff\xfe", *values[1:]]).view(pa.string())
+        at = rows.column_names.index("text")
+        return rows.set_column(at, rows.schema.field("text"), broken)
+
+    rewrite(board, act, rehash=False)
+    one_fault(board, "UTF8")
+
+
+def test_an_entry_without_the_hash_of_its_predictions(board: Path) -> None:
+    """Without it nobody could tell that two entries are of the same predictions."""
+    change(entry(board), lambda e: e["score"]["system"].update(predictions_sha256=""))
+    one_fault(board, "no hash of its predictions")
+
+
 def test_a_key_twice(board: Path) -> None:
     replace_text(entry(board), '"standing":', '"standing": "verified", "standing":')
     one_fault(board, "'standing' twice")
@@ -246,6 +293,35 @@ def test_a_breakdown_that_its_rows_do_not_give(board: Path) -> None:
     one_fault(board, "concept dog, sdr: mean")
 
 
+def test_a_concept_pair_that_its_rows_do_not_give(board: Path) -> None:
+    rows = pq.read_table(entry(board).with_suffix(".parquet"))
+    first = rows.slice(0, 1).to_pylist()[0]
+    asked, over = first["concept"], first["noise_concept"]
+    chosen = pc.and_(pc.equal(rows["concept"], asked), pc.equal(rows["noise_concept"], over))
+    values = rows.filter(chosen)["sdr"].to_pylist()
+    cell = {"mean": float(np.mean(values)), "ci_low": None, "ci_high": None, "n": len(values)}
+
+    def act(e: dict[str, Any]) -> None:
+        e["score"]["breakdowns"]["concept_pair"] = {f"{asked} + {over}": {"sdr": cell}}
+
+    change(entry(board), act)
+    assert faults(board) == []
+    cell["mean"] = 99.0
+    change(entry(board), act)
+    one_fault(board, f"concept_pair {asked} + {over}, sdr: mean is 99.0")
+
+
+def test_a_count_of_limited_values_that_its_rows_do_not_give(board: Path) -> None:
+    change(entry(board), lambda e: e["score"]["summary"]["sdr"].update(n_limited=3))
+    one_fault(board, "sdr: n_limited is 3")
+
+
+def test_a_worst_annotator_that_its_rows_do_not_give(board: Path) -> None:
+    path = board / "entries" / "made-asked" / "lass-net.json"
+    change(path, lambda e: e["score"]["annotators"]["si_sdr_i"].update(worst=1.0))
+    one_fault(board, "the worst annotator's mean", file="lass-net.json")
+
+
 def test_a_spread_between_annotators_that_its_rows_do_not_give(board: Path) -> None:
     path = board / "entries" / "made-asked" / "lass-net.json"
 
@@ -280,6 +356,54 @@ def test_snr_above_what_si_sdr_allows(board: Path) -> None:
 def test_an_improvement_that_is_no_difference(board: Path) -> None:
     rewrite(board, lambda rows: shifted(rows, "si_sdr_i", 3.0))
     one_fault(board, "is not si_sdr minus si_sdr_mixture")
+
+
+def filled_columns(rows: pa.Table, values: dict[str, float]) -> pa.Table:
+    for name, value in values.items():
+        at, field = rows.column_names.index(name), rows.schema.field(name)
+        rows = rows.set_column(at, field, pa.array([value] * rows.num_rows))
+    return rows
+
+
+def restate(board: Path, values: dict[str, float]) -> None:
+    """Rows with constant columns, and a summary that follows: consistent, as a forger would."""
+    rows = filled_columns(pq.read_table(entry(board).with_suffix(".parquet")), values)
+    pq.write_table(rows, entry(board).with_suffix(".parquet"))
+
+    def act(e: dict[str, Any]) -> None:
+        old = ScoreFile.model_validate(e["score"])
+        new = made.summarise(rows, old.suite, old.system, resamples=old.bootstrap.resamples)
+        e["score"] = new.model_dump(mode="json")
+
+    change(entry(board), act)
+
+
+RATIOS = ("sdr", "sir", "si_sdr", "snr")
+
+
+def test_silence_that_improves_on_the_mixture(board: Path) -> None:
+    """Policy: where the value is the worst, so is the improvement."""
+    restate(board, dict.fromkeys(RATIOS, -np.inf) | {f"{name}_i": 90.0 for name in RATIOS})
+    one_fault(board, "is not sdr minus sdr_mixture")
+
+
+def test_perfection_beyond_what_the_mixture_leaves(board: Path) -> None:
+    values = dict.fromkeys(RATIOS, np.inf) | {f"{name}_i": np.inf for name in RATIOS}
+    restate(board, values | {"sar": np.inf, "sdr_i": 80.0})
+    one_fault(board, "is not sdr minus sdr_mixture")
+
+
+@pytest.mark.parametrize("value", [-np.inf, np.inf])
+def test_infinities_by_the_policy_pass(board: Path, value: float) -> None:
+    """All silent, or all perfect: the written policy says what their improvements are."""
+    names = (*RATIOS, "sar", *(f"{name}_i" for name in RATIOS))
+    restate(board, dict.fromkeys(names, value))
+    assert faults(board) == []
+
+
+def test_a_finite_sdr_above_the_worst_sir(board: Path) -> None:
+    restate(board, {"sir": -np.inf, "sir_i": -np.inf})
+    one_fault(board, "is above sir, which cannot be")
 
 
 def test_numbers_beyond_all_ratios(board: Path) -> None:

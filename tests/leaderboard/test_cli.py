@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from lassbench.cli import run
+from lassbench.errors import LassbenchError
 from lassbench.leaderboard.checks import read_leaderboard
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
@@ -70,6 +71,43 @@ def test_the_same_predictions_are_equal_and_make_it_verified(
     assert content["verification"]["date"] == "2026-05-06"
     assert content["verification"]["largest_difference"] < 1e-6
     assert read_leaderboard(root)
+
+
+def test_a_label_that_the_predictions_do_not_bear_is_not_verified(
+    root: Path, scored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An oracle that calls itself a text system passes `check`; `rescore` sees its system.yaml."""
+    path = entry(root, "oracle-ratio-mask")
+    content = json.loads(path.read_text())
+    assert content["score"]["system"]["query_type"] == "oracle"
+    content["score"]["system"].update(query_type="text", parameters=1)
+    for cells in content["score"]["breakdowns"]["tag"].values():
+        cells["si_sdr_i"]["mean"] = 99.0
+    path.write_text(json.dumps(content))
+    assert run(["leaderboard", "check", "--root", str(root)]) == 0
+    assert rescore(root, scored, "oracle", "--write") == 1
+    told = capsys.readouterr().err
+    assert "query_type is 'text', the predictions' system.yaml says 'oracle'" in told
+    assert "parameters is '1'" in told
+    assert "by tag" in told
+    assert json.loads(path.read_text())["standing"] == "submitted"
+
+
+def test_rescore_takes_the_clap_model(
+    root: Path, scored: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import lassbench.scoring.folders as folders
+
+    asked: list[str] = []
+
+    def load(name: str, device: str) -> None:
+        asked.append(name)
+        raise LassbenchError("no such CLAP model", where=name)
+
+    monkeypatch.setattr(folders, "_clap_model", load)
+    assert rescore(root, scored, "oracle", "--clap", "some/model") == 1
+    assert asked == ["some/model"]
+    assert "no such CLAP model" in capsys.readouterr().err
 
 
 def test_other_predictions_are_not_equal(
