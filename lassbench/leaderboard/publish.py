@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -181,14 +182,24 @@ def _to_hub(target: Target, folder: Path, message: str) -> str:
         raise LassbenchError(
             "the Hub wants to know who you are", where=target, fix="log in with `hf auth login`"
         ) from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except (HfHubHTTPError, OSError, ValueError, *_transport_errors()) as error:
         raise LassbenchError(
             "the Hub did not take it",
             where=target,
-            got=one_line(str(error)),
+            got=one_line(str(error) or type(error).__name__),
             fix="check the name, your login (`hf auth whoami`) and the network",
         ) from error
     return str(done.commit_url)
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """What the Hub's client lets through where the network fails: it is no OSError.
+
+    Which library it speaks HTTP with has changed between its versions, so the
+    ones that it has loaded are asked.
+    """
+    bases = (("httpx", "HTTPError"), ("httpx2", "HTTPError"), ("requests", "RequestException"))
+    return tuple(getattr(sys.modules[name], base) for name, base in bases if name in sys.modules)
 
 
 def _to_branch(git: _Git, branch: str, folder: Path, would: str, message: str) -> list[str]:

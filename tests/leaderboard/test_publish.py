@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -246,6 +247,20 @@ def test_a_dry_run_asks_the_hub_nothing(hub: type[Hub], board: Path) -> None:
 def test_a_refusal_is_told_without_a_traceback(hub: type[Hub], board: Path) -> None:
     hub.refuse = True
     done = publish_to(hub, "hf-space:me/board", "--root", str(board))
+    assert done.returncode == 1
+    assert "the Hub did not take it" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_network_is_told_without_a_traceback(board: Path) -> None:
+    class Nowhere(Hub):
+        pass
+
+    with socket.socket() as taken:
+        # Bound and not listening: whoever connects is refused.
+        taken.bind(("127.0.0.1", 0))
+        Nowhere.address = f"http://127.0.0.1:{taken.getsockname()[1]}"  # type: ignore[attr-defined]
+        done = publish_to(Nowhere, "hf-space:me/board", "--root", str(board))
     assert done.returncode == 1
     assert "the Hub did not take it" in done.stderr
     assert "Traceback" not in done.stderr
