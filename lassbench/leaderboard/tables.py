@@ -124,18 +124,44 @@ def breakdown_table(table: Standings, by: str) -> Table | None:
     if not values:
         return None
     marks = _footnoted(table)
+    columns = [_broken_down(table, by, value) for value in values]
     rows: list[list[Content]] = [
-        [_marked(row, marks), *(_broken_down(row, by, value, table.sorted_by) for value in values)]
-        for row in table.rows
+        [_marked(row, marks), *cells] for row, *cells in zip(table.rows, *columns, strict=True)
     ]
     title = f"{table.card.title}: {metric_heading(table.sorted_by)} by {by}"
     notes = [*suite_notes(table, ranked=False), *_footnotes(marks)]
     return Table(title, ["System", *values], rows, notes)
 
 
-def _broken_down(row: Row, by: str, value: str, metric: str) -> Value:
-    cell: Cell | None = row.entry.score.breakdowns.get(by, {}).get(value, {}).get(metric)
-    return Value(cell.mean, cell.ci_low, cell.ci_high) if cell else Value(None)
+def _broken_down(table: Standings, by: str, value: str) -> list[Value]:
+    """A column of a breakdown: one value a row, bold where :func:`_leads` says so."""
+    metric = table.sorted_by
+    found = [
+        row.entry.score.breakdowns.get(by, {}).get(value, {}).get(metric) for row in table.rows
+    ]
+    sign = 1.0 if METRICS[metric].better == "higher" else -1.0
+    ranked = [
+        (sign * cell.mean, cell)
+        for row, cell in zip(table.rows, found, strict=True)
+        if cell is not None and cell.mean is not None and row.figures[metric].rank is not None
+    ]
+    best = max(ranked, key=lambda one: one[0])[1] if ranked else None
+    leading = {id(cell) for _, cell in ranked if best is not None and _leads(cell, best)}
+    return [
+        Value(cell.mean, cell.ci_low, cell.ci_high, best=id(cell) in leading)
+        if cell is not None
+        else Value(None)
+        for cell in found
+    ]
+
+
+def _leads(cell: Cell, best: Cell) -> bool:
+    """Whether ``cell`` is the best mean, or its interval overlaps that of the best."""
+    if cell.mean == best.mean:
+        return True
+    if cell.ci_low is None or cell.ci_high is None or best.ci_low is None or best.ci_high is None:
+        return False
+    return cell.ci_low <= best.ci_high and best.ci_low <= cell.ci_high
 
 
 def _footnoted(table: Standings) -> Mapping[str, str]:
@@ -169,7 +195,12 @@ def suite_notes(table: Standings, *, ranked: bool = True) -> list[str]:
     if table.templated:
         notes.append("Its queries are templated: written by a program, not by people.")
     if table.rows and not ranked:
-        notes.append("Intervals are 95 %, from resampled targets.")
+        notes.append(
+            "Intervals are 95 %, from resampled targets. In each column the best mean of a ranked"
+            " system is bold, and with it every ranked system whose interval overlaps that of the"
+            " best: these are not told apart. Where there are too few targets for intervals, the"
+            " best mean alone is bold."
+        )
     elif table.rows:
         shared = table.shared[table.sorted_by]
         notes.append(

@@ -8,22 +8,26 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lassbench.leaderboard.building import build
-from lassbench.leaderboard.ranking import Figure
+from lassbench.leaderboard.checks import read_leaderboard
+from lassbench.leaderboard.ranking import Figure, Standings, standings
 from lassbench.leaderboard.tables import (
     Size,
     Table,
     Value,
+    breakdown_table,
     count_text,
     rank_text,
     to_csv,
     to_latex,
     to_markdown,
 )
+from lassbench.scores import Cell
 
 NASTY = Table(
     title="A & B_c | <d>",
@@ -124,6 +128,73 @@ def test_every_suite_has_every_view(board: Path) -> None:
     overview = (board / "tables" / "README.md").read_text()
     assert "Synthetic suite" in overview
     assert "templated" in overview
+
+
+MEANS = {
+    # slug: mean and interval for dogs and for rain; "half-done" and "oracle-mask" have no rank.
+    "lass-net": ((7.0, 6.0, 8.0), (3.0, None, None)),
+    "lass-net-small": ((5.5, 4.5, 6.2), (4.0, None, None)),
+    "unet-tags": ((5.0, 4.0, 5.9), (4.0, None, None)),
+    "mixture": ((0.0, -0.5, 0.5), (-1.0, -2.0, 9.0)),
+    "half-done": ((9.0, 8.0, 10.0), (9.0, None, None)),
+    "oracle-mask": ((12.0, 11.0, 13.0), (None, None, None)),
+}
+
+
+def with_breakdowns(table: Standings) -> Standings:
+    """The standings with :data:`MEANS` as what each system gets by concept."""
+    rows = []
+    for row in table.rows:
+        cells = [
+            {table.sorted_by: Cell(mean=mean, ci_low=low, ci_high=high, n=12)}
+            for mean, low, high in MEANS[row.loaded.slug]
+        ]
+        groups = {"concept": dict(zip(("dog", "rain"), cells, strict=True))}
+        score = row.entry.score.model_copy(update={"breakdowns": groups})
+        entry = row.entry.model_copy(update={"score": score})
+        rows.append(replace(row, loaded=replace(row.loaded, entry=entry)))
+    return replace(table, rows=rows)
+
+
+def test_the_best_of_each_concept_and_what_it_is_not_told_apart_from_is_bold(
+    filled: Path,
+) -> None:
+    board = read_leaderboard(filled)
+    table = with_breakdowns(standings(board.suites["made-test"], board.entries["made-test"]))
+    shown = breakdown_table(table, "concept")
+    assert shown is not None
+    bold = {
+        name: {
+            row.name
+            for row, cells in zip(table.rows, shown.rows, strict=True)
+            if getattr(cells[column], "best", False)
+        }
+        for column, name in enumerate(shown.columns)
+    }
+    # 4.5 to 6.2 reaches into 6.0 to 8.0; 4.0 to 5.9 does not.
+    assert bold["dog"] == {"LASS-Net", "LASS-Net small"}
+    # No intervals: the best mean alone, twice here.
+    assert bold["rain"] == {"LASS-Net small", "UNet (tags)"}
+    assert "\\textbf{7.00} {\\scriptsize [6.00, 8.00]}" in to_latex(shown)
+    assert "**7.00 \\[6.00, 8.00\\]**" in to_markdown(shown)
+    assert "the best mean of a ranked system is bold" in to_markdown(shown)
+
+
+def test_the_best_of_each_annotator_is_bold(board: Path) -> None:
+    build(board)
+    lines = (board / "tables" / "made-asked.by-annotator.md").read_text().splitlines()
+    [best] = [line for line in lines if line.startswith("| LASS-Net |")]
+    assert best.count("**") == 2 * 5
+
+
+def test_a_breakdown_without_the_metric_of_the_table_builds(board: Path) -> None:
+    path = board / "entries" / "made-test" / "lass-net-small.json"
+    content = json.loads(path.read_text())
+    del content["score"]["breakdowns"]["concept"]["dog"]["si_sdr_i"]
+    path.write_text(json.dumps(content))
+    build(board, site=board.parent / "site")
+    rows = list(csv.DictReader((board / "tables" / "made-test.by-concept.csv").open()))
+    assert {row["System"]: row["dog"] for row in rows}["LASS-Net small"] == ""
 
 
 def test_json_says_what_the_entries_say(board: Path) -> None:

@@ -221,7 +221,8 @@ def _breakdowns(row: Row, table: Standings) -> list[tuple[str, list[tuple[str, C
     found = []
     for by in BREAKDOWN_VIEWS:
         groups = row.entry.score.breakdowns.get(by, {})
-        cells = [(v, cells[table.sorted_by]) for v, cells in sorted(groups.items())]
+        metric = table.sorted_by
+        cells = [(v, cells[metric]) for v, cells in sorted(groups.items()) if metric in cells]
         if cells:
             found.append((by, cells))
     return found
