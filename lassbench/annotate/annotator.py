@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -14,9 +15,18 @@ from starlette.routing import Route
 
 from lassbench.annotate import access, checks
 from lassbench.annotate.access import Identity
-from lassbench.annotate.desk import NO_SESSION, Desk, desk_of, known, ranged, read_form
+from lassbench.annotate.desk import (
+    NO_SESSION,
+    BadRequestError,
+    Desk,
+    desk_of,
+    known,
+    ranged,
+    read_form,
+)
 from lassbench.annotate.security import read_body
 from lassbench.annotate.store import Answer, Change, LockedError, Saved
+from lassbench.errors import LassbenchError
 
 #: Why somebody cannot tell what is heard: stored word -> what the page says.
 REASONS = {
@@ -26,6 +36,8 @@ REASONS = {
     "technical": "It does not play.",
 }
 _ACTIONS = ("draft", "done", "cannot")
+#: Seconds and plays that one save of a page may add.
+MOST_SECONDS, MOST_PLAYS = 600.0, 100
 
 
 @dataclass(frozen=True)
@@ -39,10 +51,6 @@ class Sent:
     writer: str = ""
     seconds: float = 0.0
     plays: int = 0
-
-
-class BadRequestError(Exception):
-    """What was sent cannot be understood."""
 
 
 # Coming and going ------------------------------------------------------------
@@ -218,22 +226,20 @@ async def save_form(request: Request, desk: Desk, identity: Identity) -> Respons
     clip_id = _clip_id(request, desk, identity)
     if clip_id is None:
         return desk.message("No such sound", "Your list has no sound of that number.", status=404)
-    form = await read_form(request)
-    base = form.get("base", "")
+    sent = _of_form(await read_form(request))
+    wait = desk.saves.wait(str(identity.token_id))
+    if wait:
+        why = f"Too many saves at once. Wait {wait} seconds, then press the button again."
+        reply = _unsaved_page(request, desk, identity, sent, why=why, status=429)
+        reply.headers["retry-after"] = str(wait)
+        return reply
     try:
-        sent = _check(
-            Sent(
-                text=form.get("text", ""),
-                action=form.get("action", "draft"),
-                reason=form.get("reason", ""),
-                base=int(base) if base.isascii() and base.isdecimal() else None,
-            )
-        )
-        saved, findings = await _save(desk, identity, clip_id, sent)
+        saved, findings = await _save(desk, identity, clip_id, _check(sent))
     except BadRequestError as error:
-        return desk.message("That could not be saved", str(error), status=422)
-    except LockedError as error:
-        return desk.message("Your list is closed", error.what, status=423)
+        return _unsaved_page(request, desk, identity, sent, why=str(error), status=422)
+    except LassbenchError as error:
+        status = 423 if isinstance(error, LockedError) else 503
+        return _unsaved_page(request, desk, identity, sent, why=error.what, status=status)
     if saved.accepted and saved.answer.state == sent.action != "draft":
         return RedirectResponse(
             _next(desk, identity.annotator, request.path_params["number"]), status_code=303
@@ -290,6 +296,19 @@ def _next(desk: Desk, who: str, number: int) -> str:
     return "/"
 
 
+def _unsaved_page(
+    request: Request, desk: Desk, identity: Identity, sent: Sent, *, why: str, status: int
+) -> Response:
+    """The clip's page with words that were not saved still in its form, and why not."""
+    who = identity.annotator
+    stored = desk.store.answer(who, desk.orders[who][request.path_params["number"] - 1])
+    text = checks.clean(sent.text)
+    base = stored.revision if sent.base is None else sent.base
+    shown = replace(stored, text=text, reason=sent.reason, revision=base)
+    findings = [checks.Finding("error", "not saved", f"Not saved: {why[:1].lower()}{why[1:]}")]
+    return _clip_page(request, desk, identity, shown, findings, unsaved=True, status=status)
+
+
 def _clip_page(
     request: Request,
     desk: Desk,
@@ -297,11 +316,12 @@ def _clip_page(
     answer: Answer,
     findings: list[checks.Finding] | None = None,
     *,
+    unsaved: bool = False,
     status: int = 200,
 ) -> Response:
     who, number = identity.annotator, request.path_params["number"]
     if findings is None:
-        findings = checks.check(answer.text, desk.detector) if answer.text else []
+        findings = _findings(desk, who, answer.clip_id, answer.text) if answer.text else []
     return desk.page(
         "clip.html",
         status=status,
@@ -309,6 +329,7 @@ def _clip_page(
         number=number,
         answer=answer,
         findings=findings,
+        unsaved=unsaved,
         flag=desk.store.flags().get((who, answer.clip_id), ""),
         locked=who in desk.store.locked(),
         reasons=REASONS,
@@ -318,11 +339,20 @@ def _clip_page(
     )
 
 
+def _findings(desk: Desk, who: str, clip_id: str, text: str) -> list[checks.Finding]:
+    """What is wrong with a text for a clip, by itself and beside the annotator's own others."""
+    texts = desk.store.texts(who)
+    others = [other for other_id, other in texts.items() if other_id != clip_id]
+    return checks.check_own(text, others, desk.detector)
+
+
 async def _save(
     desk: Desk, identity: Identity, clip_id: str, sent: Sent
 ) -> tuple[Saved, list[checks.Finding]]:
     text = checks.clean(sent.text) if sent.action == "draft" else checks.finished(sent.text)
-    findings = checks.check(text, desk.detector) if text.strip() or sent.action == "done" else []
+    findings: list[checks.Finding] = []
+    if text.strip() or sent.action == "done":
+        findings = _findings(desk, identity.annotator, clip_id, text)
     state = sent.action
     if state == "done" and any(finding.level == "error" for finding in findings):
         state = "draft"
@@ -339,6 +369,16 @@ async def _save(
     )
     saved = await asyncio.wrap_future(desk.store.save(change))
     return saved, [] if state == "cannot" else findings
+
+
+def _of_form(form: Mapping[str, str]) -> Sent:
+    base = form.get("base", "")
+    return Sent(
+        text=form.get("text", ""),
+        action=form.get("action", "draft"),
+        reason=form.get("reason", ""),
+        base=int(base) if base.isascii() and base.isdecimal() and len(base) < 16 else None,
+    )
 
 
 def _parse(body: bytes) -> Sent:
@@ -369,7 +409,11 @@ def _check(sent: Sent) -> Sent:
         raise BadRequestError("a value is out of range")
     if sent.base is not None and abs(sent.base) > 2**53:
         raise BadRequestError("a value is out of range")
-    return sent
+    return replace(
+        sent,
+        seconds=min(max(float(sent.seconds), 0.0), MOST_SECONDS),
+        plays=min(max(sent.plays, 0), MOST_PLAYS),
+    )
 
 
 ROUTES = [

@@ -14,8 +14,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from lassbench.annotate.language import FEWEST_WORDS, Detector
@@ -80,6 +81,8 @@ def words(text: str) -> list[str]:
     return [word.casefold() for word in _WORD.findall(text)]
 
 
+# A save compares with everything that its annotator has written, which seldom changes.
+@lru_cache(maxsize=8192)
 def same_words(text: str) -> str:
     """What two texts have in common when they say the same word for word."""
     return " ".join(words(text))
@@ -110,6 +113,23 @@ def check(text: str, detector: Detector | None = None) -> list[Finding]:
             message = f"This looks like {other}, not the language that was asked for."
             found.append(Finding("warning", "language", message))
     return sorted(set(found))
+
+
+def check_own(text: str, others: Iterable[str], detector: Detector | None = None) -> list[Finding]:
+    """What is wrong with one description, by itself and beside ``others`` of its annotator.
+
+    Parameters
+    ----------
+    others
+        What the same annotator wrote for other clips; never anybody else's.
+    """
+    found = check(text, detector)
+    same = same_words(text)
+    times = 1 + sum(same_words(other) == same for other in others)
+    if same and times > SAME_TEXT_CLIPS:
+        message = f"You wrote this for {times} sounds. Say what is heard in each."
+        found.append(Finding("warning", "repeated", message))
+    return sorted(found)
 
 
 def _length(text: str, said: Sequence[str]) -> list[Finding]:

@@ -148,10 +148,23 @@ def known(role: Role) -> Callable[[KnownHandler], Handler]:
     return wrap
 
 
+class BadRequestError(Exception):
+    """What was sent cannot be understood."""
+
+
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form; of a field that stands twice, the last."""
+    """The fields of a form; of a field that stands twice, the last.
+
+    Raises
+    ------
+    BadRequestError
+        If there are more fields than any form here has.
+    """
     text = (await read_body(request)).decode("utf-8", "replace")
-    return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=50))
+    try:
+        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=50))
+    except ValueError as error:
+        raise BadRequestError("no form of these pages has so many fields") from error
 
 
 def ranged(request: Request, data: bytes, media_type: str) -> Response:

@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lassbench.annotate import annotator, coordinator
-from lassbench.annotate.desk import Desk
+from lassbench.annotate.desk import BadRequestError, Desk
 from lassbench.annotate.security import Guard, TooLargeError
 from lassbench.annotate.store import Store
 from lassbench.errors import LassbenchError, UsageError
@@ -61,6 +61,7 @@ def application(
             404: _missing,
             405: _missing,
             TooLargeError: _too_large,
+            BadRequestError: _not_understood,
             LassbenchError: _failed,
         },
         lifespan=lifespan,
@@ -81,6 +82,11 @@ async def _missing(request: Request, _error: Exception) -> Response:
 async def _too_large(request: Request, _error: Exception) -> Response:
     desk: Desk = request.app.state.desk
     return desk.message("That is too large", "One sentence is enough.", status=413)
+
+
+async def _not_understood(request: Request, error: Exception) -> Response:
+    desk: Desk = request.app.state.desk
+    return desk.message("That could not be understood", str(error).capitalize(), status=422)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -23,9 +23,6 @@ from lassbench.errors import LassbenchError
 #: cannot tell what is heard, and said why.
 State = Literal["draft", "done", "cannot"]
 
-#: Seconds and plays that one save may add: a page says how long it was worked on.
-MOST_SECONDS, MOST_PLAYS = 600.0, 100
-
 
 class LockedError(LassbenchError):
     """The coordinator has closed this annotator's list."""
@@ -67,6 +64,9 @@ class Change:
     ----------
     base
         The revision that the writer had seen, or ``None`` to write regardless.
+    seconds, plays
+        What is added to the time worked on the clip and to how often it was
+        played; not negative.
     """
 
     annotator: str
@@ -168,6 +168,13 @@ class Store:
         where, values = ("WHERE annotator = ?", (annotator,)) if annotator else ("", ())
         rows = self.db.read(f"SELECT * FROM answers {where} ORDER BY annotator, clip_id", values)
         return {(row["annotator"], row["clip_id"]): _answer(row) for row in rows}
+
+    def texts(self, annotator: str) -> dict[str, str]:
+        """clip_id -> what an annotator has written for it; cheap enough for every save."""
+        rows = self.db.read(
+            "SELECT clip_id, text FROM answers WHERE annotator = ? AND text <> ''", (annotator,)
+        )
+        return {row["clip_id"]: row["text"] for row in rows}
 
     def history(self, annotator: str | None = None, clip_id: str | None = None) -> list[Draft]:
         """Every saved draft in the order of saving, those that were not accepted too."""
@@ -279,8 +286,8 @@ def _save(connection: sqlite3.Connection, change: Change, now: float) -> Saved:
         source=change.source,
         revision=old.revision if same and row else old.revision + 1,
         writer=change.writer,
-        seconds=old.seconds + min(max(change.seconds, 0.0), MOST_SECONDS),
-        plays=old.plays + min(max(change.plays, 0), MOST_PLAYS),
+        seconds=old.seconds + change.seconds,
+        plays=old.plays + change.plays,
         first_at=old.first_at,
         last_at=now,
     )

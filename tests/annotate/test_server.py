@@ -144,6 +144,7 @@ def test_leaving_ends_the_session_on_the_server_too(app: Any, store: Store, a1: 
         {"sec-fetch-site": "cross-site", "origin": BASE},
         {"sec-fetch-site": "same-site", "origin": BASE},
         {"sec-fetch-site": "none"},
+        {"origin": "http://[::1"},
     ],
 )
 def test_other_sites_cannot_write(a1: TestClient, store: Store, headers: dict[str, str]) -> None:
@@ -169,6 +170,25 @@ def test_large_bodies_are_refused_however_they_come(a1: TestClient) -> None:
     assert a1.put("/clip/1", content=pieces(), headers=SAME).status_code == 413
     assert put(a1, 1, "x" * 4001).status_code == 422
     assert a1.get("/enter/" + "x" * 3000).status_code == 414
+
+
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [("0" * 5 + "1", 404), ("9" * 5000, 413), ("0" * 5000, 413), ("-1", 413), ("x", 413)],
+)
+def test_a_length_that_is_none_is_refused(app: Any, length: str, status: int) -> None:
+    headers = {**SAME, "content-length": length}
+    assert client(app).post("/enter", content=b"a", headers=headers).status_code == status
+
+
+def test_forms_with_too_many_fields_are_refused(app: Any, a1: TestClient, store: Store) -> None:
+    many = "&".join(f"f{n}=x" for n in range(60))
+    for who, path in ((client(app), "/enter"), (a1, "/clip/1")):
+        reply = who.post(path, content=f"text=A+dog&{many}", headers=SAME)
+        assert (reply.status_code, "so many fields" in reply.text) == (422, True)
+    form = {"text": GOOD, "action": "done", "base": "9" * 5000}
+    assert a1.post("/clip/1", data=form, headers=SAME).status_code == 303
+    assert len(store.answers()) == 1
 
 
 @pytest.mark.parametrize(
@@ -205,6 +225,28 @@ def test_saving_too_fast_has_to_wait(a1: TestClient) -> None:
     assert replies[0].status_code == 200
     assert replies[-1].status_code == 429
     assert int(replies[-1].headers["retry-after"]) >= 1
+
+
+def test_the_plain_form_has_to_wait_too_and_keeps_the_words(a1: TestClient, store: Store) -> None:
+    for _ in range(75):
+        put(a1, 1, "fast")
+    form = {"text": "Words <b>not</b> to lose", "action": "cannot", "reason": "too noisy",
+            "base": "1"}  # fmt: skip
+    reply = a1.post("/clip/2", data=form, headers=SAME)
+    assert (reply.status_code, int(reply.headers["retry-after"]) >= 1) == (429, True)
+    assert ">\nWords &lt;b&gt;not&lt;/b&gt; to lose</textarea>" in reply.text
+    assert re.search(r"Not saved: too many saves at once\. Wait \d+ seconds", reply.text)
+    assert re.search(r"value=\"too noisy\" checked", reply.text)
+    assert 'name="base" value="1"' in reply.text
+    assert {clip_id for _, clip_id in store.answers()} == {store.campaign.order("a1")[0]}
+
+
+def test_a_page_adds_no_more_than_a_page_can(a1: TestClient, store: Store) -> None:
+    clip_id = store.campaign.order("a1")[0]
+    put(a1, 1, GOOD, seconds=1e8, plays=10**6)
+    put(a1, 1, GOOD, seconds=-50, plays=-50)
+    answer = store.answer("a1", clip_id)
+    assert (answer.seconds, answer.plays) == (600.0, 100)
 
 
 def test_the_rate_limiter_counts_by_key_and_forgets() -> None:
@@ -317,6 +359,25 @@ def test_drafts_findings_and_going_on(a1: TestClient, store: Store) -> None:
     assert (reply["state"], reply["findings"], reply["next"]) == ("cannot", [], "/clip/4")
 
 
+def test_the_same_words_for_many_clips_are_told_while_writing(
+    app: Any, a1: TestClient, store: Store
+) -> None:
+    for clip_id in store.campaign.clips:  # somebody else's words do not count
+        store.save(Change("a2", clip_id, GOOD, state="done")).result()
+    assert [put(a1, n, GOOD, "done").json()["findings"] for n in (1, 2)] == [[], []]
+    assert put(a1, 2, GOOD + " again", "done").json()["findings"] == []
+    assert put(a1, 3, f"{GOOD.upper()}!").json()["findings"][0]["level"] == "warning"
+    assert not any("for 3" in one["message"] for one in put(a1, 3, GOOD).json()["findings"])
+    reply = put(a1, 4, f"{GOOD}.", "done").json()
+    told = "You wrote this for 3 sounds. Say what is heard in each."
+    assert reply["findings"] == [{"level": "warning", "message": told}]
+    assert reply["state"] == "done"  # a person decides
+    for number in (1, 3, 4):
+        assert told in a1.get(f"/clip/{number}").text
+    assert told not in a1.get("/clip/2").text
+    assert told not in signed_in(app, store, "a2").get("/clip/1").text
+
+
 def test_the_last_clip_leads_back_to_the_list(a1: TestClient) -> None:
     for number in range(1, 21):
         reply = put(a1, number, f"Sound number {number} is a hum", "done").json()
@@ -357,8 +418,11 @@ def test_the_page_works_without_a_script(a1: TestClient, store: Store) -> None:
     assert ">\nDog</textarea>" in reply.text
     reply = a1.post("/clip/2", data={"text": "", "action": "cannot"}, headers=SAME)
     assert "choose one of the reasons" in reply.text
+    reply = a1.post("/clip/2", data={"text": "x" * 4001, "action": "done"}, headers=SAME)
+    assert (reply.status_code, "x" * 4001 in reply.text) == (422, True)
     store.lock("a1").result()
-    assert a1.post("/clip/3", data=form, headers=SAME).status_code == 423
+    reply = a1.post("/clip/3", data=form, headers=SAME)
+    assert (reply.status_code, GOOD in reply.text) == (423, True)
 
 
 def test_one_annotator_does_not_touch_anothers(app: Any, store: Store, a1: TestClient) -> None:
@@ -381,6 +445,8 @@ def test_a_failing_disk_is_told_so_that_the_page_tries_again(
 
     monkeypatch.setattr(app.state.desk.store, "save", full)
     assert put(a1, 1, GOOD).status_code == 503
+    reply = a1.post("/clip/1", data={"text": GOOD, "action": "done"}, headers=SAME)
+    assert (reply.status_code, GOOD in reply.text) == (503, True)
 
 
 # The coordinator ---------------------------------------------------------------------

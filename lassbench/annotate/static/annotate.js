@@ -107,7 +107,8 @@
   const form = by("describe"), box = by("text"), state = by("state");
   const number = Number(page.number), key = `clip:${number}`;
   const locked = form.dataset.locked === "yes";
-  let revision = Number(form.dataset.revision), confirmed = box.value;
+  /* A form sent without this script may come back with words that are not saved. */
+  let revision = Number(form.dataset.revision), confirmed = form.dataset.unsaved ? null : box.value;
   let want = "draft", reason = "", sending = false, closed = locked;
   let pause = 0, longest = 0, retry = 0, tries = 0;
   let seconds = 0, active = Date.now();
@@ -281,6 +282,6 @@
       countWords();
       send();
     }
-  }
+  } else if (confirmed === null && box.value) send();
   sendOthers(number);
 })();
