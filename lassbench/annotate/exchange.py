@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -146,8 +148,8 @@ def read_csv(path: Path, campaign: Campaign, *, source: str = "") -> list[Change
 
     Columns: ``annotator`` and ``description``; ``clip_id``, or ``query_id`` of the
     campaign's list (a clip's rows must then agree); ``description_source`` unless
-    ``source`` says it for all rows.  ``state``, ``reason`` and ``seconds`` are read
-    where they are there, so that an export can be imported.
+    ``source`` says it for all rows.  ``state``, ``reason``, ``seconds`` and ``plays``
+    are read where they are there, so that an export can be imported.
 
     Raises
     ------
@@ -230,7 +232,6 @@ class _Rows:
                 reason = f"the query is {owner}'s, not {who}'s"
                 self.faults.append(Fault("contradiction", where, reason))
                 return None
-        seconds = cells.get("seconds", "")
         change = Change(
             who,
             clip_id,
@@ -238,7 +239,8 @@ class _Rows:
             state=state,  # type: ignore[arg-type]  # checked below
             reason=cells.get("reason", ""),
             source=cells.get("description_source") or self.source,  # type: ignore[arg-type]
-            seconds=float(seconds) if seconds.isdecimal() else 0.0,
+            seconds=float(_number(cells.get("seconds", ""), r"\d{1,9}(\.\d+)?")),
+            plays=int(_number(cells.get("plays", ""), r"\d{1,9}")),
         )
         wrong = self._wrong(change)
         if wrong:
@@ -261,18 +263,36 @@ class _Rows:
             return "unknown source", f"description_source {change.source!r} is none of {known}"
         if change.state not in {"done", "cannot"}:
             return "unknown state", f"{change.state!r} is none of done, cannot, draft"
+        if change.seconds < 0 or change.plays < 0:
+            return "bad number", "seconds or plays is no number of 0 or more"
         errors = [one for one in checks.check(change.text) if one.level == "error"]
         if change.state == "done" and errors:
             return errors[0].kind, errors[0].message
         return None
 
 
+def _number(cell: str, form: str) -> str:
+    """The number in a cell, ``0`` for an empty one, ``-1`` where there is something else."""
+    return cell if re.fullmatch(form, cell, re.ASCII) else "-1" if cell else "0"
+
+
 def _unescaped(text: str) -> str:
     return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
 
 
+def _beyond(change: Change, old: Answer) -> Change:
+    """An imported answer with only the seconds and plays that the store has not counted yet."""
+    return dataclasses.replace(
+        change,
+        seconds=max(change.seconds - old.seconds, 0.0),
+        plays=max(change.plays - old.plays, 0),
+    )
+
+
 def import_changes(store: Store, changes: Sequence[Change], *, replace: bool = False) -> Imported:
     """Write the answers of a table into the store, all or none.
+
+    Seconds and plays are totals: what the store has already is not added to them.
 
     Raises
     ------
@@ -291,7 +311,7 @@ def import_changes(store: Store, changes: Sequence[Change], *, replace: bool = F
         if change.annotator in locked:
             reason = "the coordinator has closed this list"
             faults.append(Fault("locked", change.annotator, reason))
-        new.append(change)
+        new.append(change if old is None else _beyond(change, old))
     if faults:
         raise FaultsError(
             "cannot write these descriptions into the store",

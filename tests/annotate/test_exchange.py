@@ -7,6 +7,7 @@ import io
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from lassbench import freezing, manifests, tables
 from lassbench.annotate import access, agreement, exchange, report, sub_test
 from lassbench.annotate.campaign import Campaign
-from lassbench.annotate.store import Change, Store
+from lassbench.annotate.store import Answer, Change, Store
 from lassbench.cli import run
 from lassbench.dataset import Dataset
 from lassbench.errors import FaultsError, LassbenchError, UsageError
@@ -60,6 +61,11 @@ def filled(store: Store) -> Store:
 # Export and import -------------------------------------------------------------------
 
 
+def facts(answer: Answer) -> tuple[object, ...]:
+    words = (answer.text, answer.state, answer.reason, answer.source)
+    return (*words, round(answer.seconds), answer.plays)
+
+
 def test_an_export_can_be_imported(
     filled: Store, campaign: Campaign, tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
@@ -67,6 +73,9 @@ def test_an_export_can_be_imported(
     filled.save(Change("a1", clip_id, "=cmd() is what it sounds like", state="done")).result()
     filled.save(Change("a2", clip_id, "", state="cannot", reason="too quiet")).result()
     filled.save(Change("a3", clip_id, "half a sen")).result()
+    filled.save(
+        Change("a4", clip_id, text("a4", 0), state="done", seconds=3570.0, plays=150)
+    ).result()
     table = tmp_path / "all.csv"
     table.write_text(exchange.to_csv(filled, tiny_dataset))
     rows = list(csv.DictReader(table.open()))
@@ -77,14 +86,13 @@ def test_an_export_can_be_imported(
     done = exchange.import_changes(other, exchange.read_csv(table, campaign))
     assert (done.written, done.unchanged) == (99, 0)
     kept = {
-        key: (answer.text, answer.state, answer.reason, answer.source)
-        for key, answer in filled.answers().items()
-        if answer.state != "draft"
+        key: facts(answer) for key, answer in filled.answers().items() if answer.state != "draft"
     }
-    assert kept == {
-        key: (answer.text, answer.state, answer.reason, answer.source)
-        for key, answer in other.answers().items()
-    }
+    assert kept == {key: facts(answer) for key, answer in other.answers().items()}
+    assert kept["a4", clip_id][-2:] == (3600.0, 152)
+    unheard = [one for one in report.report(other, tiny_dataset, check_language=False).outliers
+               if one.kind == "unheard"]  # fmt: skip
+    assert unheard == []
     again = exchange.import_changes(other, exchange.read_csv(table, campaign))
     assert (again.written, again.unchanged) == (0, 99)
     other.close()
@@ -136,14 +144,27 @@ def test_every_bad_row_is_told_at_once(campaign: Campaign, tmp_path: Path) -> No
         {"description": "hum"},
         {"description": "write to me@example.com now"},
         {"annotator": "a2", "description_source": ""},
+        {"seconds": "an hour"},
+        {"plays": "-3"},
+        {"seconds": "9" * 5000, "plays": "9" * 5000},
     ]
     table = write(tmp_path / "bad.csv", [good, *({**good, **one} for one in bad)])
     with pytest.raises(FaultsError) as caught:
         exchange.read_csv(table, campaign)
-    assert [fault.where.rpartition(":")[2] for fault in caught.value.faults] == list("345678")
+    assert [fault.where.rpartition(":")[2] for fault in caught.value.faults] == [
+        "3",
+        "4",
+        "5",
+        "6",
+        "7",
+        "8",
+        "9",
+        "10",
+        "11",
+    ]
     kinds = [fault.kind for fault in caught.value.faults]
     assert kinds == ["unknown annotator", "unknown clip", "unknown source", "too short",
-                     "personal", "unknown source"]  # fmt: skip
+                     "personal", "unknown source", *["bad number"] * 3]  # fmt: skip
 
 
 def test_nobody_is_taken_for_the_writer(campaign: Campaign, tmp_path: Path) -> None:
@@ -158,7 +179,10 @@ def test_an_import_writes_over_nothing_unasked(filled: Store) -> None:
     change = Change("a1", filled.campaign.clips[0], "Something else is heard", state="done")
     with pytest.raises(FaultsError, match="already written"):
         exchange.import_changes(filled, [change])
-    exchange.import_changes(filled, [change], replace=True)
+    exchange.import_changes(filled, [replace(change, seconds=45.0, plays=2)], replace=True)
+    # The table's totals: 30 seconds and 2 plays were in the store already.
+    written = filled.answer("a1", change.clip_id)
+    assert (written.seconds, written.plays) == (45.0, 2)
     assert filled.answer("a1", change.clip_id).text == "Something else is heard"
     assert text("a1", 0) in {draft.text for draft in filled.history("a1", change.clip_id)}
     filled.lock("a1").result()
