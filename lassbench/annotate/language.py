@@ -2,11 +2,15 @@
 
 Loading takes seconds and some hundred megabytes, so a server loads it beside
 its work (:meth:`Detector.load_beside`) and checks languages once it is there.
+lingua 2 is an extension in Rust that keeps Python's interpreter lock while it
+loads (``py_build`` in its python.rs does not release it), and all its detectors
+share the models of a language, so there it is loaded one language at a time.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from lassbench.annotate.campaign import LANGUAGES
@@ -17,6 +21,8 @@ from lassbench.annotate.campaign import LANGUAGES
 SURE, UNLIKELY = 0.5, 0.15
 #: Fewer words than this say too little about their language.
 FEWEST_WORDS = 4
+#: How long requests that waited for a language's models have before the next.
+PAUSE_S = 0.1
 
 
 class Detector:
@@ -27,19 +33,32 @@ class Detector:
         self._lock = threading.Lock()
         self._detector: Any = None
 
-    def load(self) -> None:
-        """Load the detector's models, once."""
+    def load(self, *, pause: float = 0.0) -> None:
+        """Load the detector's models, once.
+
+        Parameters
+        ----------
+        pause
+            Seconds to let other threads work after every language; 0 loads all at once.
+        """
         with self._lock:
-            if self._detector is None:
-                from lingua import IsoCode639_1, LanguageDetectorBuilder
+            if self._detector is not None:
+                return
+            if pause:
+                others = [code for code in LANGUAGES if code != self.language]
+                for other in others:
+                    # Of one language alone lingua would load something else.
+                    _build(self.language, other)
+                    time.sleep(pause)
+            self._detector = _build(*LANGUAGES)
 
-                codes = [getattr(IsoCode639_1, code.upper()) for code in LANGUAGES]
-                builder = LanguageDetectorBuilder.from_iso_codes_639_1(*codes)
-                self._detector = builder.with_preloaded_language_models().build()
-
-    def load_beside(self) -> None:
-        """Begin to load in a thread of its own."""
-        threading.Thread(target=self.load, name="language", daemon=True).start()
+    def load_beside(self) -> threading.Thread:
+        """Begin to load in a thread of its own, one language at a time."""
+        thread = threading.Thread(
+            target=self.load, kwargs={"pause": PAUSE_S}, name="language", daemon=True
+        )
+        thread.start()
+        return thread
 
     @property
     def ready(self) -> bool:
@@ -61,3 +80,12 @@ class Detector:
         if best.value >= SURE and asked < UNLIKELY:
             return str(best.language.name).capitalize()
         return ""
+
+
+def _build(*languages: str) -> Any:
+    """lingua's detector of some languages (ISO 639-1), with their models loaded."""
+    from lingua import IsoCode639_1, LanguageDetectorBuilder
+
+    codes = [getattr(IsoCode639_1, code.upper()) for code in languages]
+    builder = LanguageDetectorBuilder.from_iso_codes_639_1(*codes)
+    return builder.with_preloaded_language_models().build()
