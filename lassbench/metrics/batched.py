@@ -219,7 +219,7 @@ def _correlations(s1: Tensor, s2: Tensor, e: Tensor, taps: int) -> tuple[Tensor,
         return spectra
 
     def lags(a: Tensor, b: Tensor) -> Tensor:
-        found: Tensor = torch.fft.irfft(torch.einsum("qbf,qbf->qf", a.conj(), b), n=size)
+        found: Tensor = torch.fft.irfft((a.conj() * b).sum(1), n=size)
         return found[:, :taps]
 
     short1, short2, long1, long2, long_e = short(s1), short(s2), long(s1), long(s2), long(e)

@@ -33,6 +33,9 @@ def find_device(name: str) -> torch.device:
             got=f"{count} CUDA devices",
             fix="use --device cpu, or install a PyTorch that fits the driver",
         )
+    if device.type == "cuda":
+        # What is called float32 is float32, not TensorFloat-32 with its ten bits.
+        torch.backends.cudnn.allow_tf32 = False
     return device
 
 

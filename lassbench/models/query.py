@@ -150,9 +150,21 @@ class TextEmbedder(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """``(batch, tokens)`` numbers and mask to ``(batch, query)``."""
+        if mask.is_cuda:
+            mask = pairwise(mask)
         states = self.bert_layer(input_ids=ids, attention_mask=mask).last_hidden_state
         embedding: Tensor = self.linear_layer(states[:, 0])
         return embedding
+
+
+def pairwise(mask: Tensor) -> Tensor:
+    """``(batch, tokens)`` to ``(batch, 1, tokens, tokens)``: who may look at whom.
+
+    The same to BERT, but that transformers looks into a mask of two dimensions to see
+    whether it is needed at all, and so waits for the device.
+    """
+    tokens = mask.shape[1]
+    return mask.bool()[:, None, None, :].expand(-1, 1, tokens, -1)
 
 
 class TagEmbedder(nn.Module):

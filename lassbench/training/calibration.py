@@ -29,7 +29,8 @@ def calibrate(
         norm.train()
         norm.reset_running_stats()
         norm.momentum = None  # the plain average of all batches
-    with torch.no_grad():
+    # Averaging asks for a number on the host, which breaks compiled code for good.
+    with torch.no_grad(), torch.compiler.set_stance("force_eager"):
         for batch in given:
             objective(*batch)
     for norm, momentum in zip(norms, momenta, strict=True):

@@ -180,9 +180,13 @@ class Loop:
         self.scaler = GradScaler(self.device.type, enabled=self.precision == torch.float16)
         if state:
             self.optimizer.load_state_dict(state.optimizer)
-            self.scaler.load_state_dict(state.scaler)
-            if len(state.random) == self.ranks.world:
-                restore_random(state.random[self.ranks.rank], self.device)
+            if state.scaler:
+                self.scaler.load_state_dict(state.scaler)
+        if state and len(state.random) == self.ranks.world:
+            restore_random(state.random[self.ranks.rank], self.device)
+        elif self.ranks.rank:
+            # The weights come from the first; each drops other units than it does.
+            torch.manual_seed(train.seed + self.ranks.rank)
         if compiles(self.config, self.device):
             self.net.UNet.compile(dynamic=False)
         if self.ranks.world > 1:
@@ -190,6 +194,8 @@ class Loop:
                 self.objective,
                 device_ids=[self.device] if self.device.type == "cuda" else None,
                 gradient_as_bucket_view=True,
+                # Each has its own batch statistics; the first's are saved.
+                broadcast_buffers=False,
             )
 
     def run(self, stop: threading.Event) -> Result:

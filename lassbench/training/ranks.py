@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -86,7 +87,13 @@ def join_ranks(device: str) -> Iterator[Ranks]:
             )
         chosen = find_device(f"cuda:{local}")
         torch.cuda.set_device(chosen)
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    cuda = chosen.type == "cuda"
+    # The others wait while the first validates and writes.
+    dist.init_process_group(
+        "nccl" if cuda else "gloo",
+        timeout=timedelta(hours=2),
+        device_id=chosen if cuda else None,
+    )
     try:
         yield Ranks(rank, world, chosen)
     finally:

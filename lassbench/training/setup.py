@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import shutil
+import sysconfig
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -120,11 +122,12 @@ def _rate(config: Config, dataset: Dataset) -> int:
 def compiles(config: Config, device: torch.device) -> bool:
     """Whether the network is compiled.
 
-    ``auto``: on CUDA, for runs long enough to win back the minute it takes.
+    ``auto``: on CUDA, for runs long enough to win back the minute it takes, where
+    Triton finds the C compiler and the headers of Python that it needs.
     """
     wanted = config.train.compile
     if wanted == "auto":
-        return device.type == "cuda" and config.train.steps >= 500
+        return device.type == "cuda" and config.train.steps >= 500 and _triton_works()
     if wanted == "on" and device.type == "cpu" and not _compiler():
         raise LassbenchError(
             "compiling for the CPU needs a C++ compiler, and there is none",
@@ -134,8 +137,22 @@ def compiles(config: Config, device: torch.device) -> bool:
     return wanted == "on"
 
 
+def _triton_works() -> bool:
+    compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang")
+    header = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    return bool(compiler) and header.is_file() and importlib.util.find_spec("triton") is not None
+
+
 def _compiler() -> str | None:
     return shutil.which(os.environ.get("CXX", "g++"))
+
+
+#: CUDA's fused attention kernels: whether each is allowed, and what allows it.
+_FUSED_ATTENTION = (
+    (torch.backends.cuda.cudnn_sdp_enabled, torch.backends.cuda.enable_cudnn_sdp),
+    (torch.backends.cuda.flash_sdp_enabled, torch.backends.cuda.enable_flash_sdp),
+    (torch.backends.cuda.mem_efficient_sdp_enabled, torch.backends.cuda.enable_mem_efficient_sdp),
+)
 
 
 @contextlib.contextmanager
@@ -145,9 +162,14 @@ def deterministic(wanted: bool) -> Iterator[None]:
     warned = torch.is_deterministic_algorithms_warn_only_enabled()
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     benchmark = torch.backends.cudnn.benchmark
+    fused = [enabled() for enabled, _ in _FUSED_ATTENTION]
     if wanted:
         # cuBLAS reads this when it is first used.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        # The fused kernels' gradients are summed in any order, and where only a warning
+        # is asked for they are taken all the same.
+        for _, enable in _FUSED_ATTENTION:
+            enable(False)
     torch.use_deterministic_algorithms(wanted, warn_only=True)
     # Writing NaN into every fresh tensor guards against reading it before it is
     # written, and costs as much as the arithmetic does.
@@ -159,3 +181,5 @@ def deterministic(wanted: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(before, warn_only=warned)
         torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = benchmark
+        for (_, enable), before_ in zip(_FUSED_ATTENTION, fused, strict=True):
+            enable(before_)

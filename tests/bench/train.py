@@ -90,6 +90,7 @@ class Pairs(Dataset[tuple[Any, ...]]):
 
 def straightforward(config: Config, data: Path, steps: int) -> dict[str, float]:
     """Seconds a step and peak memory of the straightforward loop."""
+    config = replace(config, train=replace(config.train, compile="off"))
     with tempfile.TemporaryDirectory() as folder:
         loop = make_loop(config, data, Path(folder))
     net = loop.net.to(memory_format=torch.contiguous_format).train()  # type: ignore[call-overload]
@@ -120,8 +121,10 @@ def ours(config: Config, data: Path, steps: int) -> dict[str, float]:
         from lassbench.models.inference import keep_memory
 
         keep_memory()
+    else:  # as in a run of full length
+        config = replace(config, train=replace(config.train, compile="on"))
     with tempfile.TemporaryDirectory() as folder, deterministic(config.train.deterministic):
-        loop = make_loop(replace(config, train=replace(config.train)), data, Path(folder))
+        loop = make_loop(config, data, Path(folder))
         loop.net.train()
 
         def update() -> None:

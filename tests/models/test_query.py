@@ -20,6 +20,7 @@ from lassbench.models.query import (
     build_bert,
     learn_wordpiece,
     open_text_encoder,
+    pairwise,
 )
 
 CAPTIONS = [
@@ -121,6 +122,10 @@ def test_real_pretrained_weights() -> None:
     mean = (states * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
     dog, puppy, rain = torch.nn.functional.normalize(mean)
     assert dog @ puppy > dog @ rain + 0.3
+    # What a GPU is given as the mask means the same.
+    with torch.inference_mode():
+        wide = encoder.bert(input_ids=ids, attention_mask=pairwise(mask)).last_hidden_state
+    torch.testing.assert_close(wide[:, 0], states[:, 0])
     # The same architecture comes back from its shape, weights and all.
     again = build_bert(encoder.shape)
     again.load_state_dict(encoder.bert.state_dict())
