@@ -70,6 +70,7 @@ async def welcome(request: Request) -> Response:
             f"This browser is signed in as {present.annotator}. Nothing of the other list is "
             "shown. If the link is yours, leave first, then open it again.",
             status=403,
+            leave=True,
         )
     agreed = identity.annotator in desk.store.consents()
     return desk.page(

@@ -109,9 +109,9 @@ class Desk:
         )
         return HTMLResponse(html, status_code=status)
 
-    def message(self, title: str, text: str, *, status: int) -> HTMLResponse:
-        """A page that only says something."""
-        return self.page("message.html", status=status, title=title, text=text)
+    def message(self, title: str, text: str, *, status: int, leave: bool = False) -> HTMLResponse:
+        """A page that only says something, with a button to ``leave`` where that helps."""
+        return self.page("message.html", status=status, title=title, text=text, leave=leave)
 
 
 def desk_of(request: Request) -> Desk:

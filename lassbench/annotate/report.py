@@ -14,6 +14,8 @@ from lassbench.annotate.language import Detector
 from lassbench.annotate.store import Answer, Store
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from lassbench.dataset import Dataset
 
 Key = tuple[str, str]
@@ -300,6 +302,24 @@ def _csv(value: object) -> object:
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else value
 
 
+#: Of the picture.
+_COLOURS = ("#0d6e76", "#c4581b")
+
+
+def _label(axis: Axes, title: str, names: Sequence[str], nothing: Sequence[bool]) -> None:
+    """Title and names of one panel; who has no figure there is shown as such, not as 0."""
+    axis.set_title(title, loc="left")
+    axis.set_xticks(range(len(names)), names)
+    axis.set_xlim(-0.6, len(names) - 0.4)
+    axis.set_ylim(bottom=0)
+    axis.spines[["top", "right"]].set_visible(False)
+    for at, is_nothing in enumerate(nothing):
+        if is_nothing:
+            axis.annotate(
+                "none", (at, 0), (0, 4), textcoords="offset points", ha="center", color="#59636b"
+            )
+
+
 def _picture(made: Report) -> bytes:
     """Words a description, overlap, vocabulary and time by annotator, as a PNG."""
     import io
@@ -310,9 +330,11 @@ def _picture(made: Report) -> bytes:
     names = [line.annotator for line in people]
     figure = Figure(figsize=(10, 6.5), layout="constrained")
     axes = figure.subplots(2, 2)
-    boxes = [list(made.word_counts[name]) or [0] for name in names]
-    axes[0, 0].boxplot(boxes, tick_labels=names, medianprops={"color": "#c4581b"})
-    axes[0, 0].set_title("words a description")
+    boxes = [list(made.word_counts[name]) for name in names]
+    axes[0, 0].boxplot(
+        boxes, positions=range(len(names)), widths=0.5, medianprops={"color": _COLOURS[1]}
+    )
+    _label(axes[0, 0], "words a description", names, [not box for box in boxes])
     panels = (
         (axes[0, 1], "overlap (BLEU)", ("self_bleu", "caption_bleu"), ("others", "captions")),
         (axes[1, 0], f"vocabulary by words, windows of {WINDOW}", ("moving_ratio",), ("",)),
@@ -323,14 +345,13 @@ def _picture(made: Report) -> bytes:
         for i, (field, label) in enumerate(zip(fields, labels, strict=True)):
             at = [n - 0.4 + width * (i + 0.5) for n in range(len(names))]
             values = [getattr(line, field) or 0.0 for line in people]
-            axis.bar(at, values, width * 0.92, color=("#0d6e76", "#c4581b")[i], label=label)
-        axis.set_xticks(range(len(names)), names)
-        axis.set_title(title)
+            axis.bar(at, values, width * 0.92, color=_COLOURS[i], label=label)
+        nothing = [all(getattr(line, field) is None for field in fields) for line in people]
+        _label(axis, title, names, nothing)
         if labels[0]:
-            axis.legend(frameon=False)
-    for axis in axes.flat:
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.set_ylim(bottom=0)
+            # Above the bars, which may reach everywhere else.
+            where = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
+            axis.legend(frameon=False, ncols=len(labels), **where)
     figure.suptitle(made.name)
     memory = io.BytesIO()
     figure.savefig(memory, format="png", dpi=130, metadata={"Software": None})

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -384,6 +385,30 @@ def test_an_empty_collection_has_a_report(
         "report.png",
     ]
     assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_who_has_no_figure_is_not_drawn_as_zero(
+    filled: Store, tiny_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.axes import Axes
+
+    said: list[str] = []
+    note = Axes.annotate
+
+    def annotate(axis: Axes, words: str, at: tuple[float, float], *more: Any, **how: Any) -> Any:
+        name = axis.get_xticklabels()[int(at[0])].get_text()
+        said.append(f"{axis.get_title(loc='left')}: {words} at {name}")
+        return note(axis, words, at, *more, **how)
+
+    monkeypatch.setattr(Axes, "annotate", annotate)
+    filled.forget("a5").result()
+    report._picture(report.report(filled, tiny_dataset, check_language=False))
+    assert said == [
+        "words a description: none at a5",
+        "overlap (BLEU): none at a5",
+        "vocabulary by words, windows of 50: none at a5",
+        "median seconds a clip: none at a5",
+    ]
 
 
 def test_embeddings_tell_what_means_the_same() -> None:

@@ -121,6 +121,8 @@ def test_another_persons_link_shows_nothing_of_theirs(app: Any, store: Store) ->
     assert page.status_code == 403
     assert "signed in as a1" in page.text
     assert "a2" not in page.text
+    assert re.search(r"action=\"/leave\">\s*<button", page.text)
+    assert "/leave" not in client(app).get("/").text
 
 
 def test_leaving_ends_the_session_on_the_server_too(app: Any, store: Store, a1: TestClient) -> None:
