@@ -11,7 +11,7 @@ everybody else is compared on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -117,28 +117,69 @@ def standings(
     UsageError
         If ``metric`` is not one that this suite's table has.
     """
-    metrics = TABLE_METRICS[card.kind]
-    sorted_by = metric or metrics[0]
-    if sorted_by not in metrics:
-        near = did_you_mean(sorted_by, metrics)
-        raise UsageError(
-            f"no column {sorted_by!r} in the table of {card.name}{near}",
-            expected=", ".join(metrics),
+    return next(many_standings([(card, entries, metric)], mapper=mapper))
+
+
+def many_standings(
+    suites: Iterable[tuple[SuiteCard, Sequence[Loaded], str]], *, mapper: Mapper = map
+) -> Iterator[Standings]:
+    """:func:`standings` of each (card, entries, metric), all mapped at once.
+
+    Raises
+    ------
+    UsageError
+        As :func:`standings` does.
+    """
+    drafts = [_Draft(card, entries, metric) for card, entries, metric in suites]
+    # Suite after suite, but as one queue: no process waits for the end of a suite.
+    ranks = iter(mapper(_rank, (one for draft in drafts for one in draft.contests())))
+    for draft in drafts:
+        yield draft.finished([next(ranks) for _ in draft.metrics])
+
+
+class _Draft:
+    """A suite's table that waits for its ranks."""
+
+    def __init__(self, card: SuiteCard, entries: Sequence[Loaded], metric: str) -> None:
+        self.card, self.entries = card, entries
+        self.metrics = TABLE_METRICS[card.kind]
+        self.sorted_by = metric or self.metrics[0]
+        if self.sorted_by not in self.metrics:
+            near = did_you_mean(self.sorted_by, self.metrics)
+            raise UsageError(
+                f"no column {self.sorted_by!r} in the table of {card.name}{near}",
+                expected=", ".join(self.metrics),
+            )
+        self.grid = _Grid(card, entries)
+
+    def contests(self) -> Iterator[_Contest]:
+        """What has to be ranked, metric by metric."""
+        return map(self.grid.contest, self.metrics)
+
+    def finished(self, ranks: Sequence[Any]) -> Standings:
+        """The table, given what :func:`_rank` made of each contest."""
+        by_metric = {
+            name: self.grid.figures(name, found)
+            for name, found in zip(self.metrics, ranks, strict=True)
+        }
+        rows = [
+            _row(
+                loaded,
+                self.card,
+                {name: by_metric[name][0][loaded.slug] for name in self.metrics},
+            )
+            for loaded in self.entries
+        ]
+        rows.sort(key=lambda row: _order(row, self.sorted_by))
+        shared = {name: by_metric[name][1] for name in self.metrics}
+        types = {
+            kind
+            for loaded in self.entries
+            for kind in loaded.rows.column("query_type").unique().to_pylist()
+        }
+        return Standings(
+            self.card, self.metrics, self.sorted_by, rows, shared, tuple(sorted(types))
         )
-    grid = _Grid(card, entries)
-    ranks = mapper(_rank, [grid.contest(name) for name in metrics])
-    by_metric = {
-        name: grid.figures(name, found) for name, found in zip(metrics, ranks, strict=True)
-    }
-    figures = {
-        loaded.slug: {name: by_metric[name][0][loaded.slug] for name in metrics}
-        for loaded in entries
-    }
-    shared = {name: by_metric[name][1] for name in metrics}
-    rows = [_row(loaded, card, figures[loaded.slug]) for loaded in entries]
-    types = {t for loaded in entries for t in loaded.rows.column("query_type").unique().to_pylist()}
-    rows.sort(key=lambda row: _order(row, sorted_by))
-    return Standings(card, metrics, sorted_by, rows, shared, tuple(sorted(types)))
 
 
 def _row(loaded: Loaded, card: SuiteCard, figures: Mapping[str, Figure]) -> Row:

@@ -24,7 +24,7 @@ from lassbench.leaderboard.ranking import (
     Mapper,
     Row,
     Standings,
-    standings,
+    many_standings,
 )
 from lassbench.scores import METRICS, Cell
 
@@ -445,13 +445,9 @@ def all_standings(board: Leaderboard, *, metric: str = "", mapper: Mapper = map)
             f"no table has a column {metric!r}{did_you_mean(metric, known)}",
             expected=", ".join(known),
         )
-    return [
+    suites = (
         # A metric of the separation suites does not exist in the others.
-        standings(
-            card,
-            board.entries[name],
-            metric=metric if metric in TABLE_METRICS[card.kind] else "",
-            mapper=mapper,
-        )
+        (card, board.entries[name], metric if metric in TABLE_METRICS[card.kind] else "")
         for name, card in board.suites.items()
-    ]
+    )
+    return list(many_standings(suites, mapper=mapper))

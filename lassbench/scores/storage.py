@@ -112,13 +112,12 @@ def rows_sha256(rows: pa.Table) -> str:
 def _column_bytes(values: pa.ChunkedArray) -> bytes:
     # A leaderboard hashes a thousand of these: whole columns at once where
     # nothing is null, with the same bytes as value by value.
-    items = values.to_pylist()
     if not pa.types.is_floating(values.type):
         # Texts are the suite's, the same for each of its systems.
-        return b"".join(map(_known_bytes, items))
+        return b"".join(map(_known_bytes, values.to_pylist()))
     if values.null_count == 0:
-        return np.asarray(items, dtype="<f8").tobytes()
-    return b"".join(map(_value_bytes, items))
+        return np.asarray(values.to_numpy(), dtype="<f8").tobytes()
+    return b"".join(map(_value_bytes, values.to_pylist()))
 
 
 @functools.lru_cache(maxsize=1 << 16)

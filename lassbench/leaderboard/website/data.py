@@ -132,5 +132,7 @@ def system_values(loaded: Loaded, metrics: Sequence[str], ids: Sequence[str]) ->
             spread = np.full(len(ids), np.nan)
             spread[where] = values
             values = spread
-        found[metric] = [None if np.isnan(v) else v for v in values.tolist()]
+        given = values.astype(object)
+        given[np.isnan(values)] = None
+        found[metric] = given.tolist()
     return {"name": loaded.name, "values": found}
