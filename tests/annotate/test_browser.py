@@ -252,6 +252,17 @@ def test_cannot_tell_locked_and_leaving(chromium: Any, served: Served) -> None:
     page.locator("#cannot").click()
     page.wait_for_url("**/clip/2")
     assert ("", "cannot") in stored(served.store).values()
+    # The plain form, sent while the script did not load, comes back with its words,
+    # and the script, once it is there, saves them.
+    script = "**/static/annotate.js"
+    page.route(script, lambda route: route.abort())
+    page.goto(f"{served.base}/clip/3")
+    page.fill("#text", "Words from the plain form")
+    page.locator("details.cannot summary").click()
+    page.unroute(script)
+    page.locator("#cannot").click()
+    one.state("Saved as a draft")
+    assert ("Words from the plain form", "draft") in stored(served.store).values()
     boss.enter()
     boss.page.locator("tr", has_text="a1").first.get_by_role("button").click()
     boss.page.locator("tr", has_text="locked").wait_for()
