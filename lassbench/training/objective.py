@@ -49,7 +49,8 @@ class Objective(nn.Module):
             mask = self.net(magnitude, *query)
         mask = mask.float()
         if self.loss == "magnitude":
-            return (mask * magnitude - wanted.abs()).abs().mean()
+            loss: Tensor = (mask * magnitude - wanted.abs()).abs().mean()
+            return loss
         return phase_sensitive(mask, spectrum, wanted).mean()
 
 

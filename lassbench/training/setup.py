@@ -7,7 +7,7 @@ import importlib.util
 import os
 import shutil
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -148,7 +148,7 @@ def _compiler() -> str | None:
 
 
 #: CUDA's fused attention kernels: whether each is allowed, and what allows it.
-_FUSED_ATTENTION = (
+_FUSED_ATTENTION: tuple[tuple[Callable[[], bool], Callable[[bool], None]], ...] = (
     (torch.backends.cuda.cudnn_sdp_enabled, torch.backends.cuda.enable_cudnn_sdp),
     (torch.backends.cuda.flash_sdp_enabled, torch.backends.cuda.enable_flash_sdp),
     (torch.backends.cuda.mem_efficient_sdp_enabled, torch.backends.cuda.enable_mem_efficient_sdp),
