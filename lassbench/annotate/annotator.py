@@ -306,6 +306,8 @@ def _unsaved_page(
     text = checks.clean(sent.text)
     base = stored.revision if sent.base is None else sent.base
     shown = replace(stored, text=text, reason=sent.reason, revision=base)
+    if sent.action == "cannot":
+        shown = replace(shown, state="cannot")  # the page then opens with the reasons
     findings = [checks.Finding("error", "not saved", f"Not saved: {why[:1].lower()}{why[1:]}")]
     return _clip_page(request, desk, identity, shown, findings, unsaved=True, status=status)
 

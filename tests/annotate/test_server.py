@@ -420,6 +420,7 @@ def test_the_page_works_without_a_script(a1: TestClient, store: Store) -> None:
     assert ">\nDog</textarea>" in reply.text
     reply = a1.post("/clip/2", data={"text": "", "action": "cannot"}, headers=SAME)
     assert "choose one of the reasons" in reply.text
+    assert '<details class="cannot" open>' in reply.text
     reply = a1.post("/clip/2", data={"text": "x" * 4001, "action": "done"}, headers=SAME)
     assert (reply.status_code, "x" * 4001 in reply.text) == (422, True)
     store.lock("a1").result()
