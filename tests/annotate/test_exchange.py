@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lassbench import freezing, manifests, tables
-from lassbench.annotate import access, agreement, exchange, report, sub_test
+from lassbench.annotate import access, agreement, exchange, report, server, sub_test
 from lassbench.annotate.campaign import Campaign
 from lassbench.annotate.store import Answer, Change, Store
 from lassbench.cli import run
@@ -506,8 +506,12 @@ def test_forgetting_asks_before_it_does_anything(
 
 
 def test_serving_to_the_network_needs_a_word(
-    tiny_dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_dataset: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(server, "run", lambda *_: None)  # a server that starts fails below
     store = tmp_path / "none.sqlite"
     at = ["annotate", "serve", str(tiny_dataset.path), "--store", str(store)]
     assert run([*at, "--host", "0.0.0.0"]) == 2
