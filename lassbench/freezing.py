@@ -116,7 +116,7 @@ def plan_separation(
     UsageError
         If the split is empty or a clip has too few captions.
     """
-    name = name or f"{dataset.name}-{split}"
+    name = name or f"{dataset.name}-{split}" + (f"-{phrasings}-phrasings" if phrasings > 1 else "")
     clips = dataset.split(split)
     _check_captions(clips, phrasings, dataset, split)
     mixtures = plan(clips, name=name, noises=noises, seed=seed, snr_range_db=snr_range_db)
@@ -135,7 +135,8 @@ def plan_separation(
     ]
     low, high = snr_range_db
     notes = f"{len(clips)} targets, {noises} noises each, SNR {low:g} to {high:g} dB, seed {seed}"
-    return SuitePlan(name, f"{dataset.title}: {split}", "separation", mixtures, queries, notes)
+    title = f"{dataset.title}: {split}" + (f", {phrasings} phrasings" if phrasings > 1 else "")
+    return SuitePlan(name, title, "separation", mixtures, queries, notes)
 
 
 def plan_silence(base: SuitePlan, dataset: Dataset, *, name: str = "", seed: int = 0) -> SuitePlan:
@@ -204,19 +205,22 @@ def freeze(
 
     Raises
     ------
+    UsageError
+        If ``out`` exists and is something else than a suite, or one of other lists.
     LassbenchError
-        If ``out`` exists and is something else than a suite, or cannot be written.
+        If it cannot be written.
     """
     if out.exists() and any(out.iterdir()) and not (out / "suite.json").is_file():
         raise UsageError(
             "this folder is not a suite's", where=out, fix="name an empty or new folder"
         )
+    mixtures_csv = mixtures_to_csv(plan.mixtures).encode()
+    queries_csv = queries_to_csv(plan, dataset).encode()
+    _refuse_another(out, mixtures_csv, queries_csv)
     missing = missing_mixtures(plan.mixtures, dataset)
     todo = [mixture for mixture in plan.mixtures if mixture.mixture_id not in missing]
 
     def build(folder: Path) -> None:
-        mixtures_csv = mixtures_to_csv(plan.mixtures).encode()
-        queries_csv = queries_to_csv(plan, dataset).encode()
         (folder / "mixtures.csv").write_bytes(mixtures_csv)
         (folder / "queries.csv").write_bytes(queries_csv)
         for name in ("mixtures",) * export_audio + ("references",) * export_references:
@@ -237,6 +241,21 @@ def freeze(
 
     files.replace_folder(out, build)
     return load_suite(out)
+
+
+def _refuse_another(out: Path, mixtures_csv: bytes, queries_csv: bytes) -> None:
+    """Freezing anew mends a suite's audio; it must not take away other lists."""
+    if not (out / "suite.json").is_file():
+        return
+    for name, content in (("mixtures.csv", mixtures_csv), ("queries.csv", queries_csv)):
+        there = out / name
+        if there.is_file() and there.read_bytes() != content:
+            raise UsageError(
+                "another suite stands here",
+                where=out,
+                got=f"its {name} is another list",
+                fix="name this one with --suite, put it elsewhere with -o, or delete the folder",
+            )
 
 
 @dataclass(frozen=True)

@@ -151,9 +151,25 @@ def test_nothing_there_is_said(tmp_path: Path, tiny_dataset: Dataset, suite: Sui
         suite.render("tiny-test-001")
 
 
+def test_other_lists_are_not_written_over(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    plan = freezing.plan_separation(tiny_dataset, name="x", noises=1)
+    first = freezing.freeze(plan, tiny_dataset, tmp_path / "x", export_audio=False)
+    again = freezing.freeze(plan, tiny_dataset, tmp_path / "x", export_audio=True)
+    assert again.fingerprint == first.fingerprint
+    other = freezing.plan_separation(tiny_dataset, name="x", noises=1, phrasings=2)
+    with pytest.raises(UsageError, match=r"queries\.csv is another list"):
+        freezing.freeze(other, tiny_dataset, tmp_path / "x")
+    assert load_suite(tmp_path / "x").fingerprint == first.fingerprint
+
+
 def test_several_phrasings_and_too_many(tiny_dataset: Dataset) -> None:
     plan = freezing.plan_separation(tiny_dataset, name="p", noises=1, phrasings=3)
     assert len(plan.queries) == 3 * len(plan.mixtures)
+    unnamed = freezing.plan_separation(tiny_dataset, noises=1, phrasings=3)
+    assert (unnamed.name, unnamed.title) == (
+        "synthetic-test-3-phrasings",
+        "lassbench synthetic sounds (seed 0): test, 3 phrasings",
+    )
     first = plan.queries[:3]
     assert [q.annotator for q in first] == ["p1", "p2", "p3"]
     assert [q.text for q in first] == list(
