@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
@@ -39,6 +40,7 @@ from lassbench.scores import (
     Scores,
     describe_validation,
     find_score,
+    rows_sha256,
 )
 
 
@@ -108,6 +110,9 @@ def _read_one(root: Path, path: Path, given: _Given) -> Loaded | Fault:
         stem = path.name.removesuffix(JSON_SUFFIX)
         rows = open_rows(path.with_name(stem + PARQUET_SUFFIX), score)
         check_rows(score, rows)
+        rows = without_captions(rows, synthetic=score.suite.synthetic)
+        score = score.model_copy(update={"rows_sha256": rows_sha256(rows)})
+        entry = entry.model_copy(update={"score": score})
     except Refused as refused:
         return Fault(refused.kind, str(path), refused.reason)
     except UsageError:
@@ -117,6 +122,19 @@ def _read_one(root: Path, path: Path, given: _Given) -> Loaded | Fault:
         return Fault("unreadable", str(path), f"{error.what}{detail}")
     place = entry_path(root, score.suite.name, score.system.name)
     return Loaded(place, score.suite.name, entry, rows)
+
+
+def without_captions(rows: pa.Table, *, synthetic: bool) -> pa.Table:
+    """``rows`` with the texts of captions left empty, unless they were made with the sounds.
+
+    An entry is published.  Captions of recordings belong to their datasets, which say
+    who may have them; whoever has one finds its text by query id.
+    """
+    if synthetic:
+        return rows
+    texts = pc.if_else(pc.equal(rows["query_type"], "caption"), "", rows["text"])
+    index = rows.schema.get_field_index("text")
+    return rows.set_column(index, rows.schema.field(index), texts)
 
 
 def _entry(score: ScoreFile, given: _Given) -> Entry:

@@ -1,9 +1,11 @@
 """Fifty annotators who save at once: the page's server, against one commit a save.
 
-python -m tests.bench annotate [--people N] [--saves N] [--rate SAVES_PER_SECOND]
+python -m tests.bench annotate [--people N] [--saves N] [--rate SAVES_PER_SECOND] [--wait SECONDS]
 
 Every annotator has a session and a connection and saves drafts over HTTP at the
-given rate, all at the same time, to a server in a process of its own.  The peer
+given rate, all at the same time, to a server in a process of its own.  They begin a
+few seconds after it started, as people do: until then it loads the models that tell
+languages apart, which holds Python's lock (--wait 0 shows what that costs).  The peer
 is the same store with a commit (and a wait for the disk) for each save alone.
 """
 
@@ -58,6 +60,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--people", type=int, default=50)
     parser.add_argument("--saves", type=int, default=40)
     parser.add_argument("--rate", type=float, default=1.0)
+    parser.add_argument("--wait", type=float, default=8.0)
     return parser.parse_args(arguments)
 
 
@@ -73,6 +76,7 @@ async def load(served: Served, options: argparse.Namespace) -> tuple[list[float]
     links = [link for who, link in served.links.items() if who != "coordinator"]
     for one, link in zip(people, links, strict=True):
         await one.enter(link.rpartition("/")[2])
+    await asyncio.sleep(options.wait)
     # All begin in the same moment, the worst case; then at their own rate.
     done = await asyncio.gather(*(one.write(options.saves, options.rate) for one in people))
     return [t for times, _ in done for t in times], sum(errors for _, errors in done)

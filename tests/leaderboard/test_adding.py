@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lassbench.errors import FaultsError, LassbenchError, UsageError
-from lassbench.leaderboard.adding import add_scores, mark_verified
+from lassbench.leaderboard.adding import add_scores, mark_verified, without_captions
 from lassbench.leaderboard.checks import load_entry, read_leaderboard
 from lassbench.leaderboard.comparing import compare_rescored, describe_changes
 from lassbench.leaderboard.entries import Loaded
@@ -47,6 +47,19 @@ def test_an_entry_holds_the_score_file_and_its_rows(board: Path, tmp_path: Path)
     assert (content["standing"], content["date"]) == ("submitted", DATE)
     source = path.with_name(path.name.replace(".json", ".parquet"))
     assert pq.read_table(written.with_suffix(".parquet")).equals(pq.read_table(source))
+
+
+def test_captions_of_recordings_are_not_published(tmp_path: Path) -> None:
+    real = made.suite_info("made-real", queries=20, synthetic=False)
+    scores = made.make_scores("New", suite=real, seed=1, quality_db=4)
+    index = scores.rows.schema.get_field_index("query_type")
+    types = pa.array(["caption"] * 15 + ["templated"] * 5)
+    rows = scores.rows.set_column(index, scores.rows.schema.field(index), types)
+    kept = without_captions(rows, synthetic=False)
+    assert kept["text"].to_pylist() == [""] * 15 + rows["text"].to_pylist()[15:]
+    assert kept.drop(["text"]).equals(rows.drop(["text"]))
+    assert kept.schema.equals(rows.schema)
+    assert without_captions(rows, synthetic=True).equals(rows)
 
 
 def test_nothing_else_of_a_strangers_parquet_is_kept(board: Path, tmp_path: Path) -> None:

@@ -87,7 +87,10 @@ def query_data(table: Standings) -> dict[str, Any]:
     concepts, concept_of = _numbered(questions["concept"])
     return {
         "ids": questions["query_id"],
-        "texts": questions["text"],
+        "texts": [
+            text or f"({concept}; its caption is not published)"
+            for text, concept in zip(questions["text"], questions["concept"], strict=True)
+        ],
         "annotators": questions["annotator"] if any(questions["annotator"]) else [],
         "noises": questions["noise_concept"],
         "concepts": concepts,
