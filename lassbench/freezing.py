@@ -210,19 +210,16 @@ def freeze(
     LassbenchError
         If it cannot be written.
     """
-    if out.exists() and any(out.iterdir()) and not (out / "suite.json").is_file():
-        raise UsageError(
-            "this folder is not a suite's", where=out, fix="name an empty or new folder"
-        )
     mixtures_csv = mixtures_to_csv(plan.mixtures).encode()
     queries_csv = queries_to_csv(plan, dataset).encode()
-    _refuse_another(out, mixtures_csv, queries_csv)
+    lists = {"mixtures.csv": mixtures_csv, "queries.csv": queries_csv}
+    _check_place(out, lists)
     missing = missing_mixtures(plan.mixtures, dataset)
     todo = [mixture for mixture in plan.mixtures if mixture.mixture_id not in missing]
 
     def build(folder: Path) -> None:
-        (folder / "mixtures.csv").write_bytes(mixtures_csv)
-        (folder / "queries.csv").write_bytes(queries_csv)
+        for name, content in lists.items():
+            (folder / name).write_bytes(content)
         for name in ("mixtures",) * export_audio + ("references",) * export_references:
             (folder / name).mkdir()
         piece = _Piece(dataset, folder, export_audio, export_references)
@@ -234,8 +231,8 @@ def freeze(
         described["counts"]["renderable_mixtures"] = len(todo)
         described["references_exported"] = export_references
         described["dataset"]["path"] = os.path.relpath(dataset.path.resolve(), out.resolve())
-        for name, content in plan.papers.items():
-            of_suite = {**content, "suite_fingerprint": described["fingerprint"]}
+        for name, paper in plan.papers.items():
+            of_suite = {**paper, "suite_fingerprint": described["fingerprint"]}
             files.write_json(folder / name, of_suite)
         files.write_json(folder / "suite.json", described)
 
@@ -243,11 +240,15 @@ def freeze(
     return load_suite(out)
 
 
-def _refuse_another(out: Path, mixtures_csv: bytes, queries_csv: bytes) -> None:
-    """Freezing anew mends a suite's audio; it must not take away other lists."""
-    if not (out / "suite.json").is_file():
+def _check_place(out: Path, lists: Mapping[str, bytes]) -> None:
+    """Freezing anew mends a suite's audio; it takes away neither other files nor other lists."""
+    if not out.exists() or not any(out.iterdir()):
         return
-    for name, content in (("mixtures.csv", mixtures_csv), ("queries.csv", queries_csv)):
+    if not (out / "suite.json").is_file():
+        raise UsageError(
+            "this folder is not a suite's", where=out, fix="name an empty or new folder"
+        )
+    for name, content in lists.items():
         there = out / name
         if there.is_file() and there.read_bytes() != content:
             raise UsageError(

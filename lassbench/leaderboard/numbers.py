@@ -30,6 +30,7 @@ from lassbench.scores import (
     Cell,
     ScoreFile,
     column,
+    concept_pair,
     limited,
 )
 from lassbench.statistics import asker_spread, bootstrap_columns
@@ -44,9 +45,6 @@ SLACK_DB = 0.05
 TRUSTED_DB = 60.0
 #: No float64 ratio of two energies of one estimate lies beyond this (dB).
 LARGEST_DB = 400.0
-
-#: How scoring names a pair of concepts: what is asked for, and what lies over it.
-PAIR = "{target} + {noise}"
 
 _IMPROVED = ("sdr", "sir", "si_sdr", "snr", "clap")
 
@@ -179,10 +177,8 @@ def _breakdown_faults(score: ScoreFile, rows: pa.Table) -> Iterator[str]:
 def _labels(rows: pa.Table, by: str) -> list[str]:
     if by != "concept_pair":
         return list(rows.column(by).to_pylist())
-    pairs = zip(
-        *(rows.column(one).to_pylist() for one in ("concept", "noise_concept")), strict=True
-    )
-    return [PAIR.format(target=one, noise=other) for one, other in pairs]
+    concepts, noises = (rows.column(one).to_pylist() for one in ("concept", "noise_concept"))
+    return list(map(concept_pair, concepts, noises))
 
 
 def _wrong_source_differs(score: ScoreFile, rows: pa.Table) -> Iterator[str]:

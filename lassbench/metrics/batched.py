@@ -23,13 +23,12 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from lassbench.errors import LassbenchError
 from lassbench.metrics.bss_eval import ILL_CONDITIONED, TAPS, BssEval, Energies, References
 from lassbench.metrics.bss_eval import bss_eval as score_one
 from lassbench.metrics.correlations import FFT_SIZE
 from lassbench.metrics.projection import SMALLEST_PIVOT, Gram
 from lassbench.metrics.ratios import decibels
-from lassbench.metrics.signals import LARGEST, SMALLEST
+from lassbench.metrics.signals import LARGEST, SMALLEST, check_counts
 
 #: Queries at a time: about 3 GB of GPU memory for 10 s at 32 kHz.
 BATCH = 64
@@ -64,7 +63,13 @@ def bss_eval(
         For what :mod:`lassbench.metrics.bss_eval` refuses, and for sequences
         that differ in length.
     """
-    _check_counts(targets, interferences, estimates)
+    check_counts(
+        "every query needs a target, an interference and an estimate",
+        where="batched.bss_eval",
+        targets=targets,
+        interferences=interferences,
+        estimates=estimates,
+    )
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     scores: list[BssEval] = []
     for first in range(0, len(targets), batch):
@@ -89,12 +94,12 @@ def mixtures(
 
     Parameters, order and errors as :func:`bss_eval`'s.
     """
-    if len(targets) != len(interferences):
-        raise LassbenchError(
-            "every mixture needs a target and an interference",
-            where="batched.mixtures",
-            got=f"{len(targets)} targets, {len(interferences)} interferences",
-        )
+    check_counts(
+        "every mixture needs a target and an interference",
+        where="batched.mixtures",
+        targets=targets,
+        interferences=interferences,
+    )
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     scores: list[BssEval] = []
     for first in range(0, len(targets), batch):
@@ -105,20 +110,6 @@ def mixtures(
             else:
                 scores.append(BssEval(sdr=ratio, sir=ratio, sar=math.inf))
     return scores
-
-
-def _check_counts(
-    targets: Sequence[ArrayLike],
-    interferences: Sequence[ArrayLike],
-    estimates: Sequence[ArrayLike],
-) -> None:
-    counts = (len(targets), len(interferences), len(estimates))
-    if len(set(counts)) > 1:
-        raise LassbenchError(
-            "every query needs a target, an interference and an estimate",
-            where="batched.bss_eval",
-            got="{} targets, {} interferences, {} estimates".format(*counts),
-        )
 
 
 @torch.no_grad()

@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassbench.errors import LassbenchError
-from lassbench.metrics.signals import checked, is_silent
+from lassbench.metrics.signals import check_counts, checked, is_silent
 from lassbench.resampling import resample
 
 #: Identifier of the definition; a result also carries the model's name.
@@ -133,7 +133,13 @@ class ClapModel:
         LassbenchError
             For NaN, infinity, another shape, or sequences that differ in length.
         """
-        _check_counts(texts, estimates, mixtures)
+        check_counts(
+            "every query needs a text, an estimate and a mixture",
+            where="CLAPScore",
+            texts=texts,
+            estimates=estimates,
+            mixtures=mixtures,
+        )
         heard: dict[int, NDArray[np.float64]] = {}
         scores = []
         words = self.embed_texts(texts) if len(texts) else np.empty((0, 0))
@@ -167,17 +173,6 @@ class ClapModel:
             )
         mean: NDArray[np.float64] = _normalised(vectors.mean(axis=0, keepdims=True))[0]
         return mean
-
-
-def _check_counts(
-    texts: Sequence[str], estimates: Sequence[ArrayLike], mixtures: Sequence[ArrayLike]
-) -> None:
-    if not len(texts) == len(estimates) == len(mixtures):
-        raise LassbenchError(
-            "every query needs a text, an estimate and a mixture",
-            where="CLAPScore",
-            got=f"{len(texts)} texts, {len(estimates)} estimates, {len(mixtures)} mixtures",
-        )
 
 
 def _load(name: str) -> tuple[Any, Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ __all__ = [
     "SMALLEST",
     "SMALLEST_ENERGY",
     "Samples",
+    "check_counts",
     "check_length",
     "checked",
     "checked_reference",
@@ -32,6 +34,19 @@ Samples = NDArray[np.floating[Any]]
 SMALLEST, LARGEST = 1e-120, 1e120
 #: The energy of a signal that counts as silent is below this.
 SMALLEST_ENERGY = SMALLEST**2
+
+
+def check_counts(what: str, *, where: str, **given: Sequence[Any]) -> None:
+    """Refuse sequences that differ in length, saying ``what`` each item needs.
+
+    Raises
+    ------
+    LassbenchError
+        With the number of items under each name.
+    """
+    if len({len(items) for items in given.values()}) > 1:
+        got = ", ".join(f"{len(items)} {name}" for name, items in given.items())
+        raise LassbenchError(what, where=where, got=got)
 
 
 def checked(samples: ArrayLike, *, where: str) -> Samples:

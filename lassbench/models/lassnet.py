@@ -17,9 +17,7 @@ class LassNet(nn.Module):
 
     def __init__(self, network: NetworkConfig, bert: nn.Module, hidden: int) -> None:
         super().__init__()
-        self.UNet = ResUNet(
-            widths=network.widths, query=network.query, film=network.film, input=network.input
-        )
+        self.UNet = ResUNet.of(network)
         self.text_embedder = TextEmbedder(bert, hidden, network.query)
 
     def embed(self, ids: Tensor, mask: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lassbench.config import NetworkConfig
+
 FilmKind = Literal["bias", "affine"]
 InputKind = Literal["magnitude", "log"]
 
@@ -163,6 +165,13 @@ class ResUNet(nn.Module):
         self.after_conv_block1 = ResidualBlock(widths[0], widths[0], query, film)
         self.after_conv2 = nn.Conv2d(widths[0], 1, 1)
         self.apply(_xavier)
+
+    @classmethod
+    def of(cls, network: NetworkConfig) -> ResUNet:
+        """The network that a config describes."""
+        return cls(
+            widths=network.widths, query=network.query, film=network.film, input=network.input
+        )
 
     def forward(self, magnitude: Tensor, q: Tensor) -> Tensor:
         """Z of the same shape as ``magnitude``, ``(batch, 1, frames, bins)``.

@@ -17,9 +17,7 @@ class TagUNet(nn.Module):
 
     def __init__(self, network: NetworkConfig, tags: int) -> None:
         super().__init__()
-        self.UNet = ResUNet(
-            widths=network.widths, query=network.query, film=network.film, input=network.input
-        )
+        self.UNet = ResUNet.of(network)
         self.tag_embedder = TagEmbedder(tags, network.query)
 
     def embed(self, hot: Tensor) -> Tensor:

@@ -54,6 +54,7 @@ from lassbench.scores.definitions import (
     Sha256,
     Strict,
     Text,
+    concept_pair,
     in_order,
     limited,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "SystemInfo",
     "Text",
     "column",
+    "concept_pair",
     "describe_validation",
     "file_stem",
     "find_score",

@@ -96,6 +96,11 @@ MIXTURE_COLUMNS = ("sdr_mixture", "sir_mixture", "si_sdr_mixture", "snr_mixture"
 Value = TypeVar("Value")
 
 
+def concept_pair(target: str, noise: str) -> str:
+    """How breakdowns name a pair of concepts: what is asked for, and what lies over it."""
+    return f"{target} + {noise}"
+
+
 def in_order(by_metric: Mapping[str, Value]) -> dict[str, Value]:
     """``by_metric`` in the order in which tables show metrics (JSON sorts by name)."""
     return {name: by_metric[name] for name in _ORDER if name in by_metric}

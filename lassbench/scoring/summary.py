@@ -20,6 +20,7 @@ from lassbench.scores import (
     Kind,
     MetricSummary,
     column,
+    concept_pair,
     limited,
 )
 from lassbench.statistics import LEVEL, RESAMPLES, Interval, asker_spread, bootstrap_columns
@@ -27,8 +28,6 @@ from lassbench.statistics import LEVEL, RESAMPLES, Interval, asker_spread, boots
 #: Decimals kept in summaries: a nanodecibel, far below what the metrics' last
 #: digits carry from one processor to another.
 DECIMALS = 9
-#: Joins the two concepts of a pair: what is asked for, and what lies over it.
-PAIR = "{target} + {noise}"
 
 Floats = NDArray[np.float64]
 
@@ -135,7 +134,7 @@ def _groups(
         for name in ("concept", "root", "noise_concept", "annotator", "query_type", "query_id")
     }
     pairs = [
-        PAIR.format(target=target, noise=noise) if target and noise else ""
+        concept_pair(target, noise) if target and noise else ""
         for target, noise in zip(columns["concept"], columns["noise_concept"], strict=True)
     ]
     single = {

@@ -306,8 +306,8 @@ class Loop:
         """Validate, and write checkpoints and the resume file."""
         states = self.ranks.gather(random_state(self.device))
         if self.ranks.first:
-            drawn = range(self.config.train.calibrate_batches)
-            calibrate(self.net, self.plain, (self.batch(self.stream.draw(i)) for i in drawn))
+            if drawn := range(self.config.train.calibrate_batches):
+                calibrate(self.net, self.plain, (self.batch(self.stream.draw(i)) for i in drawn))
             score = self.validation.score(self.net, self.blueprint.codec, self.device)
             self._tell(score)
             checkpoint = self.checkpoint(score)

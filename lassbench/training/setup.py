@@ -181,5 +181,5 @@ def deterministic(wanted: bool) -> Iterator[None]:
         torch.use_deterministic_algorithms(before, warn_only=warned)
         torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = benchmark
-        for (_, enable), before_ in zip(_FUSED_ATTENTION, fused, strict=True):
-            enable(before_)
+        for (_, enable), enabled in zip(_FUSED_ATTENTION, fused, strict=True):
+            enable(enabled)
