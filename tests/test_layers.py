@@ -19,6 +19,7 @@ SHARED = {
     "records",
     "audio",
     "audio_ffmpeg",
+    "compiling",
     "files",
     "config",
     "parallel",
@@ -49,7 +50,7 @@ ORDER = {name: level for level, names in enumerate(STAGES) for name in names}
 
 #: Rooms that see less than their place in the row would let them.
 ONLY = {
-    "metrics": {"metrics"},
+    "metrics": {"metrics", "compiling"},
     "leaderboard": {"leaderboard", "scores", "statistics"},
     "statistics": set(),
 }

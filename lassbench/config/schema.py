@@ -137,7 +137,8 @@ class TrainConfig:
         ``auto`` (bfloat16 on CUDA where it is native, else float32), ``float32``,
         ``bfloat16`` or ``float16``.
     compile
-        ``auto`` (where it pays), ``on`` or ``off``.
+        ``auto`` (in runs long enough to win back the minutes it takes, where a C++
+        compiler and Python's headers are), ``on`` or ``off``.
     deterministic
         The same seed gives the same weights, at some cost in speed on CUDA.
     store

@@ -1,13 +1,11 @@
 """Which loops do the work: numba's where it can be imported, SciPy's elsewhere.
 
 Both give the same numbers (to about 1e-12 dB); numba's are several times
-faster.  ``LASSBENCH_NO_NUMBA=1`` in the environment asks for SciPy's, for
-instance where compiling is not allowed.
+faster.
 """
 
 from __future__ import annotations
 
-import os
 from contextlib import AbstractContextManager
 from functools import cache
 from types import ModuleType
@@ -16,27 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: The environment variable that turns numba off.
-NO_NUMBA = "LASSBENCH_NO_NUMBA"
+from lassbench.compiling import loops
 
 #: Partial sums of a sum over samples.
 _PARTS = 1024
 
-_loaded: dict[str, ModuleType | None] = {}
-
 
 def kernels() -> ModuleType | None:
     """The compiled loops, or ``None`` where numba is absent, broken or turned off."""
-    if os.environ.get(NO_NUMBA, "") not in {"", "0"}:
-        return None
-    if "kernels" not in _loaded:
-        try:
-            from lassbench.metrics import kernels as module
-        except ImportError:  # not installed, or refused by this NumPy
-            _loaded["kernels"] = None
-        else:
-            _loaded["kernels"] = module
-    return _loaded["kernels"]
+    return loops("lassbench.metrics.kernels")
 
 
 def name() -> str:

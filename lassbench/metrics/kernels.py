@@ -6,38 +6,25 @@ spectra, for :mod:`lassbench.metrics.correlations`.
 :mod:`lassbench.metrics.projection` explains; the names here are the names there.
 
 The functions are plain loops over slices: that is what compiles fast (array
-expressions would take seconds more) and vectorises.  Arithmetic is done exactly
-as written (no ``fastmath``), so the digits do not depend on the processor.
+expressions would take seconds more) and vectorises.
 
 Importing this module imports numba (about half a second).  The first call on a
-machine compiles (one to two seconds); the machine code is kept beside the
-package or, where that folder is read-only, in the user's cache folder.  Where
-neither can be written it is compiled once per process.
+machine compiles (one to two seconds).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-F = TypeVar("F", bound=Callable[..., Any])
+from lassbench.compiling import compiled
+
 Floats = NDArray[np.float64]
 
 
-def _compiled(function: F) -> F:
-    """``function`` compiled on its first call, cached where there is a place for it."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:
-        # "cannot cache function: no locator available for file ..."
-        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
-
-
-@_compiled
+@compiled
 def add_products(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]], sums: Floats) -> None:
     """Add x[i] y[i] to ``sums[i mod lanes]``: lanes vectorise without reordering a sum."""
     lanes = sums.size
@@ -47,7 +34,7 @@ def add_products(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]], sum
             sums[i] += np.float64(u[i]) * np.float64(v[i])
 
 
-@_compiled
+@compiled
 def pack(  # noqa: PLR0917 - numba compiles positional arguments
     signal: NDArray[np.floating[Any]], first: int, step: int, width: int, count: int, out: Floats
 ) -> None:
@@ -72,7 +59,7 @@ def pack(  # noqa: PLR0917 - numba compiles positional arguments
         into[2 * here :] = 0.0
 
 
-@_compiled
+@compiled
 def accumulate(a: Floats, b: Floats, total: Floats) -> None:
     """``total += sum over rows of conj(a) * b``; complex numbers are (real, imaginary) pairs.
 
@@ -86,14 +73,14 @@ def accumulate(a: Floats, b: Floats, total: Floats) -> None:
             total[2 * k + 1] += x[2 * k] * y[2 * k + 1] - x[2 * k + 1] * y[2 * k]
 
 
-@_compiled
+@compiled
 def _subtract(row: Floats, column: Floats, gain: float) -> None:
     """``row -= gain * column``."""
     for i in range(column.size):
         row[i] -= gain * column[i]
 
 
-@_compiled
+@compiled
 def _rotate(b: Floats, f: Floats, kappa: float) -> None:
     """b' = (b - kappa f) / c and f' = (f - kappa b) / c with c = sqrt(1 - kappa^2).
 
@@ -107,7 +94,7 @@ def _rotate(b: Floats, f: Floats, kappa: float) -> None:
         b[i] = new
 
 
-@_compiled
+@compiled
 def target_columns(  # noqa: PLR0917 - as above
     b1: Floats, f1: Floats, b2: Floats, f2: Floats, schur: Floats, rhs: Floats
 ) -> float:
@@ -149,7 +136,7 @@ def target_columns(  # noqa: PLR0917 - as above
     return smallest
 
 
-@_compiled
+@compiled
 def _turn(p1: Floats, p2: Floats, q1: Floats, q2: Floats) -> bool:
     """Turn the generator until its first entries are (x, 0, 0, 0): then p1 is a column of L.
 
@@ -178,7 +165,7 @@ def _turn(p1: Floats, p2: Floats, q1: Floats, q2: Floats) -> bool:
     return True
 
 
-@_compiled
+@compiled
 def interference_columns(  # noqa: PLR0917 - as above
     p1: Floats, p2: Floats, q1: Floats, q2: Floats, rhs: Floats, power: float
 ) -> float:

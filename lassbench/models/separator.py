@@ -14,7 +14,7 @@ from torch import Tensor
 from lassbench.config import Config
 from lassbench.errors import UsageError
 from lassbench.models.devices import find_device
-from lassbench.models.inference import answer, keep_memory
+from lassbench.models.inference import Answering, keep_memory, side_by_side
 from lassbench.models.lassnet import LassNet
 from lassbench.models.query import Codec, TagCodec
 from lassbench.models.stft import Stft
@@ -56,8 +56,10 @@ class CheckpointSeparator:
     ) -> None:
         self._device = find_device(device)
         self._net = net.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._answering: Answering | None = None
         if self._device.type == "cpu":
             keep_memory()
+            self._answering = Answering(self._net.UNet)
         spectrogram = config.spectrogram
         self._stft = Stft(frame=spectrogram.frame, hop=spectrogram.hop).to(self._device)
         self._codec, self._config = codec, config
@@ -160,18 +162,22 @@ class CheckpointSeparator:
         if samples == 0:
             return mixtures
         scale = self._scale(mixtures)
-        x = torch.from_numpy(mixtures / scale).to(self._device)
-        spectrum = self._stft(x)
-        magnitude = spectrum.abs()
-        mask = self._z(magnitude, embeddings).sigmoid()
-        y = self._stft.inverse(spectrum * mask, samples)
-        return y.cpu().numpy() * scale
+        x = mixtures / scale
+        if self._answering is None:
+            return self._masked(x, embeddings) * scale
+        rows = range(len(x))
+        one_by_one = side_by_side(
+            lambda n: self._masked(x[n : n + 1], embeddings[n : n + 1]), rows, count=len(x)
+        )
+        return np.concatenate(list(one_by_one)) * scale
 
-    def _z(self, magnitude: Tensor, embeddings: Tensor) -> Tensor:
-        if self._device.type == "cpu":
-            return answer(self._net.UNet, magnitude, embeddings)
-        z: Tensor = self._net.UNet(magnitude, embeddings)
-        return z
+    def _masked(self, x: NDArray[np.float32], embeddings: Tensor) -> NDArray[np.float32]:
+        """``(batch, samples)``, masked as ``(batch, query)`` asks; a batch of one on the CPU."""
+        spectrum = self._stft(torch.from_numpy(x).to(self._device))
+        answering = self._answering or self._net.UNet
+        mask = answering(spectrum.abs(), embeddings).sigmoid()
+        answer: NDArray[np.float32] = self._stft.inverse(spectrum * mask, x.shape[1]).cpu().numpy()
+        return answer
 
     def _scale(self, mixtures: NDArray[np.float32]) -> NDArray[np.float32]:
         """What each mixture is divided by: its peak, as in training, or 1 for silence."""
@@ -189,14 +195,20 @@ class CheckpointSeparator:
             round(seconds * self.sample_rate_hz)
             for seconds in (settings.chunk_s, settings.overlap_s)
         )
-        for start, stop, weights in chunks(mixture.shape[0], chunk, overlap):
+
+        def separated(piece: tuple[int, int, Samples]) -> tuple[int, int, Samples]:
+            start, stop, weights = piece
             # The whole recording's peak, so that a quiet passage stays quiet.
-            spectrum = self._stft(
-                torch.from_numpy(mixture[None, start:stop] / np.float32(scale)).to(self._device)
-            )
-            mask = self._z(spectrum.abs(), embedding[None]).sigmoid()
-            piece = self._stft.inverse(spectrum * mask, stop - start)[0].cpu().numpy()
-            answer[start:stop] += piece * (weights * np.float32(scale))
+            x = mixture[None, start:stop] / np.float32(scale)
+            return start, stop, self._masked(x, embedding[None])[0] * (weights * np.float32(scale))
+
+        pieces = chunks(mixture.shape[0], chunk, overlap)
+        if self._answering is None:
+            done: Iterator[tuple[int, int, Samples]] = map(separated, pieces)
+        else:
+            done = side_by_side(separated, pieces, count=math.ceil(mixture.shape[0] / chunk))
+        for start, stop, piece in done:
+            answer[start:stop] += piece
         return answer
 
 

@@ -187,7 +187,8 @@ class Loop:
         elif self.ranks.rank:
             # The weights come from the first; each drops other units than it does.
             torch.manual_seed(train.seed + self.ranks.rank)
-        if compiles(self.config, self.device):
+        self.compiled = compiles(self.config, self.device)
+        if self.compiled:
             self.net.UNet.compile(dynamic=False)
         if self.ranks.world > 1:
             self.objective = nn.parallel.DistributedDataParallel(
@@ -274,6 +275,8 @@ class Loop:
             f"{len(self.validation)} validation mixtures, {self.ranks.world} x {self.device.type}, "
             f"{str(self.precision).removeprefix('torch.')}, steps {self.step} to {train.steps}"
         )
+        if self.compiled:
+            self.log.say("the network is compiled in the first step, which takes minutes")
         if self.ranks.first:
             write_config(self.out / CONFIG, self.config)
 

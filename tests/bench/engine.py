@@ -33,7 +33,7 @@ from unittest import mock
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from lassbench.metrics import backend
+from lassbench.compiling import NO_NUMBA
 from lassbench.metrics.bss_eval import BssEval, References, bss_eval
 from lassbench.metrics.correlations import Source
 from tests.bench._table import compare, machine, print_table
@@ -125,11 +125,11 @@ def ours(s: Any, n: Any, e: Any) -> list[Row]:
 
     def with_loops(way: Callable[[], BssEval], numba: bool) -> Callable[[], Scores]:
         def call() -> Scores:
-            os.environ[backend.NO_NUMBA] = "" if numba else "1"
+            os.environ[NO_NUMBA] = "" if numba else "1"
             try:
                 return listed(way())
             finally:
-                os.environ[backend.NO_NUMBA] = ""
+                os.environ[NO_NUMBA] = ""
 
         return call
 
@@ -251,7 +251,7 @@ def start_cost() -> None:
         settings = {
             "numba, empty cache": {"NUMBA_CACHE_DIR": cache},
             "numba, filled cache": {"NUMBA_CACHE_DIR": cache},
-            "SciPy only": {backend.NO_NUMBA: "1"},
+            "SciPy only": {NO_NUMBA: "1"},
         }
         rows = []
         for name, extra in settings.items():

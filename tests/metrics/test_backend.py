@@ -12,6 +12,7 @@ import numba
 import numpy as np
 import pytest
 
+from lassbench.compiling import NO_NUMBA
 from lassbench.metrics import backend
 
 KERNELS = Path(backend.__file__).with_name("kernels.py")
@@ -42,10 +43,10 @@ def test_the_variable_turns_numba_off() -> None:
     name, with_numba = in_another_process(SCORE)
     assert name == "numba"
     for off in ("1", "yes"):
-        name, without = in_another_process(SCORE, **{backend.NO_NUMBA: off})
+        name, without = in_another_process(SCORE, **{NO_NUMBA: off})
         assert name == "scipy"
         assert without == pytest.approx(with_numba, abs=1e-9)
-    assert in_another_process(SCORE, **{backend.NO_NUMBA: "0"})[0] == "numba"
+    assert in_another_process(SCORE, **{NO_NUMBA: "0"})[0] == "numba"
 
 
 def test_where_numba_cannot_be_imported() -> None:

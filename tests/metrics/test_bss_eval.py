@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from lassbench.compiling import NO_NUMBA
 from lassbench.errors import LassbenchError
 from lassbench.metrics import backend
 from lassbench.metrics.bss_eval import BssEval, References, bss_eval
@@ -41,7 +42,7 @@ CLASSES = (
 @pytest.fixture(params=["numba", "scipy"])
 def loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run a test with the compiled loops and without."""
-    monkeypatch.setenv(backend.NO_NUMBA, "1" if request.param == "scipy" else "")
+    monkeypatch.setenv(NO_NUMBA, "1" if request.param == "scipy" else "")
     assert backend.name() == request.param
     return str(request.param)
 
@@ -461,9 +462,9 @@ def test_both_kinds_of_loops_give_the_same_numbers(
     s = recording(shared, "dog", rate_hz=32000, seconds=2.0)
     n = recording(shared, "sea_waves", rate_hz=32000, seconds=2.0)
     for kind, e in estimates(s, n).items():
-        monkeypatch.setenv(backend.NO_NUMBA, "")
+        monkeypatch.setenv(NO_NUMBA, "")
         compiled = bss_eval(target=s, interference=n, estimate=e)
-        monkeypatch.setenv(backend.NO_NUMBA, "1")
+        monkeypatch.setenv(NO_NUMBA, "1")
         plain = bss_eval(target=s, interference=n, estimate=e)
         # Where little of the target is left, both have rounding errors of their own.
         assert compiled.is_close(plain, 1e-9 if kind != "noise" else 1e-7), kind

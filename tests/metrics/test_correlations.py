@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lassbench.metrics import backend, correlations
+from lassbench.compiling import NO_NUMBA
+from lassbench.metrics import correlations
 from lassbench.metrics.correlations import FFT_SIZE, Source, convolve, correlate, cross_correlation
 
 Floats = NDArray[np.float64]
@@ -28,7 +29,7 @@ def direct(x: Floats, y: Floats, taps: int) -> Floats:
 def test_equal_direct_sums(
     size: int, taps: int, loops: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(backend.NO_NUMBA, "1" if loops == "scipy" else "")
+    monkeypatch.setenv(NO_NUMBA, "1" if loops == "scipy" else "")
     x, y = np.random.default_rng(size).standard_normal((2, size))
     longer = np.concatenate([y, np.random.default_rng(1).standard_normal(taps - 1)])
     a, b = Source(x, taps=taps), Source(y, taps=taps)

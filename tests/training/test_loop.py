@@ -22,6 +22,7 @@ from lassbench.dataset import Dataset
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.models.checkpoints import load_checkpoint, load_separator
 from lassbench.training import loop as loop_module
+from lassbench.training import setup as preparing
 from lassbench.training import train
 from lassbench.training.loop import Loop, learning_rate
 from lassbench.training.pairs import PairStream
@@ -147,6 +148,66 @@ def test_a_frozen_text_encoder_stays_what_it_was(
     assert not [key for key in moved if key.startswith("text_embedder.bert_layer")]
     assert "text_embedder.linear_layer" in moved
     assert any(key.startswith("UNet") for key in moved)
+
+
+needs_compiler = pytest.mark.skipif(
+    bool(preparing._lacks_for_compiling(torch.device("cpu"))),
+    reason="no C++ compiler, or no Python.h, on this machine",
+)
+
+
+@needs_compiler
+def test_compiled_is_the_same_up_to_rounding(
+    tiny_dataset: Dataset, tiny_config: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for how in ("off", "on"):
+        config = tiny_config(
+            network={"widths": [2], "query": 2},
+            train={"steps": 4, "log_every": 1, "compile": how},
+        )
+        train(config, tiny_dataset, tmp_path / how, device="cpu")
+        assert ("compiled" in capsys.readouterr().err) == (how == "on")
+    off, on = (weights(tmp_path / how) for how in ("off", "on"))
+    assert off.keys() == on.keys(), "no trace of compiling in the names"
+    # Adam makes a step of a gradient that is only rounding, so losses are compared.
+    tables = [
+        list(csv.DictReader((tmp_path / how / "metrics.csv").open())) for how in ("off", "on")
+    ]
+    losses = [[float(row["loss"]) for row in rows if row["loss"]] for rows in tables]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+@needs_compiler
+def test_where_compiling_fails_auto_trains_uncompiled(
+    tiny_dataset: Dataset, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "_PAYS", {"cpu": 6})
+    assert preparing.compiles(tiny_config(), torch.device("cpu"))
+    assert not preparing.compiles(tiny_config(train={"steps": 5}), torch.device("cpu"))
+
+    def broken(*_: object, **__: object) -> object:
+        raise RuntimeError("g++ does not know -march=native")
+
+    torch.compiler.reset()
+    monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", broken)
+    config = tiny_config(network={"widths": [3], "query": 2})
+    for how in ("off", "auto"):
+        changed = replace(config, train=replace(config.train, compile=how))  # type: ignore[arg-type]
+        train(changed, tiny_dataset, tmp_path / how, device="cpu")
+    assert same(weights(tmp_path / "off"), weights(tmp_path / "auto"))
+
+
+def test_compiling_without_a_compiler(
+    tiny_dataset: Dataset, tiny_config: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(preparing, "_PAYS", {"cpu": 1})
+    assert not preparing.compiles(tiny_config(), torch.device("cpu"))
+    with pytest.raises(LassbenchError, match="compiled here") as caught:
+        train(tiny_config(train={"compile": "on"}), tiny_dataset, tmp_path / "run", device="cpu")
+    assert "g++" in caught.value.got
+    assert "auto or off" in caught.value.fix
 
 
 def test_training_learns_one_batch_by_heart(
