@@ -123,6 +123,10 @@ class FaultsError(LassbenchError):
         return "\n".join(lines)
 
 
+class UsageFaultsError(FaultsError, UsageError):
+    """Several faults of the command or call itself: nothing was started (exit code 2)."""
+
+
 def describe_faults(faults: Sequence[Fault]) -> list[str]:
     """Lines that list ``faults`` grouped by kind, most frequent kind first."""
     lines: list[str] = []

@@ -45,7 +45,7 @@ def test_all_faults_are_reported_with_line_and_nearest_key(tmp_path: Path) -> No
     message = str(caught.value)
     assert f"{path}:1: system must be lassnet | unet" in message
     assert "(did you mean 'lassnet'?)" in message
-    assert f"{path}:3: there is no 'network.width' (did you mean 'widths'?)" in message
+    assert f"{path}:3: there is no 'network.width' (did you mean 'network.widths'?)" in message
     assert f"{path}:5: train.steps must be a whole number, got 1.5" in message
     assert f"{path}:6: train.batch_size must be a whole number, got True" in message
 
@@ -113,9 +113,20 @@ def test_overrides_that_are_none(override: str) -> None:
     assert "--set" in str(caught.value)
 
 
-def test_an_override_of_an_unknown_key() -> None:
-    with pytest.raises(FaultsError, match=r"--set train\.batchsize=8: .*did you mean 'batch_size'"):
-        load_config("lassnet", ["train.batchsize=8"])
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("train.batchsize", "train.batch_size"),
+        ("step", "train.steps"),
+        ("trian.steps", "train"),
+        ("train.widths", "network.widths"),
+        ("validation.mixture", "validation.mixtures"),
+    ],
+)
+def test_an_override_of_an_unknown_key(key: str, meant: str) -> None:
+    with pytest.raises(UsageError, match=f"--set {key}=8: .*did you mean '{meant}'") as caught:
+        load_config("lassnet", [f"{key}=8"])
+    assert caught.value.exit_code == 2
 
 
 def test_writing_and_reading_again(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ STAGES: list[set[str]] = [
     {"leaderboard"},
     {"examples", "demo"},
     {"cli"},
+    {"__main__"},
 ]
 ORDER = {name: level for level, names in enumerate(STAGES) for name in names}
 

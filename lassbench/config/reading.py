@@ -6,6 +6,7 @@ import dataclasses
 import math
 import types
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -13,7 +14,7 @@ import yaml
 
 from lassbench.config.limits import impossible
 from lassbench.config.schema import Config
-from lassbench.errors import Fault, FaultsError, UsageError, did_you_mean, one_line
+from lassbench.errors import Fault, UsageError, UsageFaultsError, did_you_mean, one_line
 from lassbench.files import data_folder, explain_os_error, write_text
 
 Part = TypeVar("Part")
@@ -33,7 +34,7 @@ def load_config(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Conf
     ------
     UsageError
         If there is no such config or it is not YAML.
-    FaultsError
+    UsageFaultsError
         Listing every unknown key, wrong type and impossible value.
     """
     path = find_config(name_or_file)
@@ -59,7 +60,7 @@ def config_from(
 
     Raises
     ------
-    FaultsError
+    UsageFaultsError
         As :func:`load_config`.
     """
     reader = _Reader(where, places or {})
@@ -69,7 +70,9 @@ def config_from(
             Fault("value", reader.place(key), reason) for key, reason in impossible(config)
         ]
     if reader.faults:
-        raise FaultsError("the config cannot be used", reader.faults, fix="correct these values")
+        raise UsageFaultsError(
+            "the config cannot be used", reader.faults, fix="correct these values"
+        )
     return config
 
 
@@ -91,7 +94,7 @@ def choose_config(
     ------
     UsageError
         If the config is for the other system.
-    FaultsError
+    UsageFaultsError
         As :func:`load_config`.
     """
     own = run / "config.yaml" if run else None
@@ -198,6 +201,8 @@ def _override(values: dict[str, Any], places: dict[tuple[str, ...], str], overri
             raise UsageError(f"{key!r} has no keys of its own", where=where)
         section = section[key]
     section[keys[-1]] = value
+    for depth in range(1, len(keys)):
+        places.setdefault(keys[:depth], where)
     places[keys] = where
 
 
@@ -225,8 +230,7 @@ class _Reader:
         for key, value in values.items():
             here = (*above, str(key))
             if key not in known:
-                hint = did_you_mean(str(key), known)
-                self._fault(here, "unknown key", f"there is no {'.'.join(here)!r}{hint}")
+                self._fault(here, "unknown key", f"there is no {'.'.join(here)!r}{_meant(here)}")
             elif dataclasses.is_dataclass(hints[key]):
                 chosen[key] = self.build(hints[key], value, here)
             else:
@@ -243,6 +247,24 @@ class _Reader:
 
     def _fault(self, here: tuple[str, ...], kind: str, reason: str) -> None:
         self.faults.append(Fault(kind, self.place(here), reason))
+
+
+def _meant(key: tuple[str, ...]) -> str:
+    """The key nearest to an unknown one, in its own section if that has one as near."""
+    known = list(_keys(Config, ()))
+    near = get_close_matches(key[-1], {known_key[-1] for known_key in known}, n=1)
+    same_name = [known_key for known_key in known if [known_key[-1]] == near]
+    same_name.sort(key=lambda known_key: known_key[:-1] != key[:-1])
+    return f" (did you mean {'.'.join(same_name[0])!r}?)" if same_name else ""
+
+
+def _keys(kind: Any, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Every key that a config can hold, sections too."""
+    hints = get_type_hints(kind)
+    for part in dataclasses.fields(kind):
+        yield (*above, part.name)
+        if dataclasses.is_dataclass(hints[part.name]):
+            yield from _keys(hints[part.name], (*above, part.name))
 
 
 _BAD = object()
