@@ -68,7 +68,10 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  Default: one a processor.")
 @click.option("--scheduler", help="Address of a Dask scheduler to work on instead.")
 @click.option(
-    "--device", default="cpu", show_default=True, help="cpu, or cuda for the batched path."
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="cpu; cuda for the batched path; or auto for cuda where it is.",
 )
 @click.option("--clap", metavar="MODEL", help="Also CLAPScore, by a CLAP model's name or folder.")
 @click.option("--report", type=FOLDER, help="Write a page with plots and players here.")

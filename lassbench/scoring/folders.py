@@ -87,9 +87,9 @@ def score_folders(
     """
     settings = settings or Settings()
     if settings.device != "cpu":
-        from lassbench.scoring.on_device import check_device
+        from lassbench.models.devices import find_device
 
-        check_device(settings.device)
+        settings = dataclasses.replace(settings, device=str(find_device(settings.device)))
     model = _clap_model(clap, settings.device) if clap else None
     opened = [_Folder(*check(Path(folder), suite)) for folder in folders]
     for one in opened:

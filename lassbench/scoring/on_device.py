@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from lassbench.errors import UsageError, one_line
 from lassbench.mixtures import Rendered
 from lassbench.parallel import cpu_count, map_ordered
 from lassbench.scoring.judge import Judge, is_mixture
@@ -21,31 +20,6 @@ BATCH = 64
 
 #: A piece that was read: what came of it so far, its mixtures and their answers.
 Gathered = tuple[Piece, Outcome, list[tuple[Rendered, list[Answer]]]]
-
-
-def check_device(device: str) -> None:
-    """Refuse a device that torch does not have.
-
-    Raises
-    ------
-    UsageError
-        If there is none.
-    """
-    import torch
-
-    try:
-        if torch.device(device).type in ("cpu", "cuda"):
-            torch.zeros(1, device=device)
-            return
-        reason = ""
-    except (RuntimeError, AssertionError) as error:  # no such device, or torch without CUDA
-        reason = one_line(str(error))
-    raise UsageError(
-        f"no device {device!r} to score on",
-        expected="cpu, or cuda where torch finds a GPU",
-        got=reason,
-        fix="leave --device out",
-    )
 
 
 def measure_on_device(pieces: Iterable[Piece], device: str) -> Iterator[Outcome]:

@@ -14,7 +14,7 @@ from lassbench.dataset import Dataset
 from lassbench.errors import UsageError
 from lassbench.scores import LIMIT_DB, SAR_UNDEFINED_DB
 from lassbench.scoring import Settings, score_folders
-from lassbench.scoring.on_device import check_device, measure_on_device
+from lassbench.scoring.on_device import measure_on_device
 from lassbench.scoring.pieces import InMemory, cut, make_piece, measure
 from lassbench.suites import Suite
 
@@ -75,7 +75,6 @@ def test_the_same_numbers(suite: Suite, device: str) -> None:
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_read(suite: Suite) -> None:
-    check_device("cpu")
     for device in ("abacus", *([] if torch.cuda.is_available() else ["cuda", "cuda:0"])):
-        with pytest.raises(UsageError, match="no device"):
+        with pytest.raises(UsageError, match="device"):
             score_folders([Path("nowhere")], suite, settings=Settings(device=device))
