@@ -79,10 +79,10 @@ class TiledConvolution:
     """
 
     def __init__(self, weight: Tensor) -> None:
-        g = _G.to(weight.device)
-        tiles = torch.einsum("ai,ocij,bj->abco", g, weight.detach().double(), g)
-        # (36, inputs, outputs): (G g G^T) of every pair of channels.
-        self.weight = tiles.flatten(0, 1).to(torch.float32).contiguous()
+        outputs, inputs = weight.shape[:2]
+        # G g G^T of every pair of channels as one product: (36, 9) by (9, inputs outputs).
+        rows = weight.detach().permute(2, 3, 1, 0).reshape(9, -1)
+        self.weight = (torch.kron(_G, _G).float() @ rows).view(_IN * _IN, inputs, outputs)
 
     def __call__(
         self, x: Tensor, *, before: Pointwise | None, after: Pointwise, added: Tensor | None
