@@ -25,10 +25,12 @@ def mix(target: Tensor, noise: Tensor, snr_db: Tensor) -> tuple[Tensor, Tensor]:
         Mixture and target, each ``(batch, samples)``: divided by the largest
         absolute sample among mixture, target and noise.
     """
+    gain = torch.pow(10.0, -snr_db[:, None] / 20.0)
     target = target / _peak(target)
-    noise = noise * (torch.pow(10.0, -snr_db[:, None] / 20.0) / _peak(noise))
+    noise = noise * (gain / _peak(noise))
     mixture = target + noise
-    largest = torch.maximum(torch.maximum(_peak(mixture), _peak(target)), _peak(noise))
+    # Two peaks are known: a peak divided by itself is 1.
+    largest = torch.maximum(_peak(mixture), gain.clamp_min(1.0))
     return mixture / largest, target / largest
 
 
