@@ -20,7 +20,8 @@ from lassbench import audio, files
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.resampling import resample
 
-#: Length of a block and of the cross-fade between two, in seconds.
+#: Length of a block, where the system has no wish of its own, and of the cross-fade
+#: between two, in seconds.
 BLOCK_S, OVERLAP_S = 20.0, 1.0
 
 Frames = NDArray[np.float32]
@@ -33,7 +34,7 @@ def separate_file(
     *,
     query: str,
     sample_rate_hz: int,
-    block_s: float = BLOCK_S,
+    block_s: float | None = None,
 ) -> None:
     """Extract ``query`` from the audio file ``path`` into ``out``.
 
@@ -44,6 +45,8 @@ def separate_file(
     out
         A ``.wav`` or ``.flac`` file; it has the input's rate and channels, and
         its sample format where the container can hold it.
+    block_s
+        Seconds separated at a time; by default what the system's ``block_s`` says.
 
     Raises
     ------
@@ -52,10 +55,8 @@ def separate_file(
     UsageError
         If ``out`` is neither WAV nor FLAC.
     """
-    if out.suffix.lower() not in (".wav", ".flac"):
-        raise UsageError(
-            "the output must be .wav or .flac", where=out, got=out.suffix or "no suffix"
-        )
+    check_files(path, out)
+    block_s = block_s or getattr(separator, "block_s", BLOCK_S)
     try:
         with _open(path) as source, files.atomic_path(out) as temporary:
             kind = out.suffix[1:].upper()
@@ -67,6 +68,21 @@ def separate_file(
                     sink.write(frames)
     except soundfile.LibsndfileError as error:
         raise LassbenchError(f"cannot be read or written: {error}", where=path) from error
+
+
+def check_files(path: Path, out: Path) -> None:
+    """Refuse names that cannot be read from or written to, before a system is loaded.
+
+    Raises
+    ------
+    LassbenchError, UsageError
+        As :func:`separate_file`.
+    """
+    if out.suffix.lower() not in (".wav", ".flac"):
+        raise UsageError(
+            "the output must be .wav or .flac", where=out, got=out.suffix or "no suffix"
+        )
+    _open(path).close()
 
 
 def _open(path: Path) -> soundfile.SoundFile:

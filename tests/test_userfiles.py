@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from lassbench import userfiles
+from lassbench.cli import run
 from lassbench.errors import LassbenchError, UsageError
 
 
@@ -57,6 +58,31 @@ def test_the_output_keeps_the_sample_format(tmp_path: Path) -> None:
         Scale(), tmp_path / "in.wav", tmp_path / "out.flac", query="x", sample_rate_hz=8000
     )
     assert soundfile.info(tmp_path / "out.flac").subtype == "PCM_24"
+
+
+def test_a_system_says_how_much_it_takes_at_a_time(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "in.wav", noise(50, 8000, 1), 8000)
+    for block_s in (None, 35.0):
+        system = Scale()
+        if block_s:
+            system.block_s = block_s  # type: ignore[attr-defined]
+        userfiles.separate_file(
+            system, tmp_path / "in.wav", tmp_path / "out.wav", query="x", sample_rate_hz=8000
+        )
+        longest = max(size for size, _ in system.heard)
+        assert longest == 8000 * (block_s or userfiles.BLOCK_S)
+
+
+def test_bad_names_are_refused_before_a_system_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "in.wav", noise(1, 8000, 1), 8000)
+    for source, out in (("in.wav", "out"), ("none.wav", "out.wav")):
+        command = ["separate", "no_such_module:f", str(tmp_path / source), "--query", "x"]
+        assert run([*command, "-o", str(tmp_path / out)]) == 2
+        message = capsys.readouterr().err
+        assert "no_such_module" not in message
+        assert ("must be .wav" if out == "out" else "no such audio file") in message
 
 
 def test_bad_files_leave_nothing(tmp_path: Path) -> None:

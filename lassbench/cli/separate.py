@@ -68,12 +68,13 @@ def _separate_file(
     from lassbench import separators, userfiles
     from lassbench.records import SAMPLE_RATE_HZ
 
+    target = out or file.with_name(f"{file.stem}.separated.wav")
+    userfiles.check_files(file, target)
     separator = separators.find_separator(system, device=device)
     if not hasattr(separator, "separate"):
         raise click.UsageError(f"{system} needs the true sources, which a file does not come with")
     own_rate: int = getattr(separator, "sample_rate_hz", SAMPLE_RATE_HZ)
     rate_hz = rate or own_rate
-    target = out or file.with_name(f"{file.stem}.separated.wav")
     userfiles.separate_file(separator, file, target, query=query, sample_rate_hz=rate_hz)
     click.echo(str(target))
 

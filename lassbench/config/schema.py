@@ -191,7 +191,7 @@ class SeparationConfig:
         Bring the input's peak to 1, as in training, and undo it afterwards.
     """
 
-    chunk_s: float = 30.0
+    chunk_s: float = 15.0
     overlap_s: float = 1.0
     normalise: bool = True
 

@@ -19,8 +19,7 @@ from lassbench.models.lassnet import LassNet
 from lassbench.models.query import Codec, TagCodec
 from lassbench.models.stft import Stft
 from lassbench.models.unet import TagUNet
-from lassbench.records import Query, SystemCard, SystemQuery
-from lassbench.suites import TAG_SEPARATOR
+from lassbench.records import TAG_SEPARATOR, Query, SystemCard, SystemQuery
 
 Samples = NDArray[np.float32]
 
@@ -43,6 +42,9 @@ class CheckpointSeparator:
     ----------
     sample_rate_hz
         The rate it was trained at; callers resample.
+    block_s
+        Seconds of a long recording to give it at a time: a few chunks, which a CPU
+        answers side by side.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class CheckpointSeparator:
         self.card, self.name = card, card.name
         self.uses: SystemQuery = card.query_type
         self.sample_rate_hz = config.sample_rate_hz
+        self.block_s = 4 * config.separation.chunk_s
 
     @property
     def device(self) -> str:
