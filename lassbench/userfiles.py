@@ -56,7 +56,7 @@ def separate_file(
         If ``out`` is neither WAV nor FLAC.
     """
     check_files(path, out)
-    block_s = block_s or getattr(separator, "block_s", BLOCK_S)
+    seconds: float = block_s or getattr(separator, "block_s", BLOCK_S)
     try:
         with _open(path) as source, files.atomic_path(out) as temporary:
             kind = out.suffix[1:].upper()
@@ -64,7 +64,7 @@ def separate_file(
             with soundfile.SoundFile(
                 temporary, "w", source.samplerate, source.channels, subtype=subtype, format=kind
             ) as sink:
-                for frames in _separated(separator, source, query, sample_rate_hz, block_s):
+                for frames in _separated(separator, source, query, sample_rate_hz, seconds):
                     sink.write(frames)
     except soundfile.LibsndfileError as error:
         raise LassbenchError(f"cannot be read or written: {error}", where=path) from error
