@@ -47,7 +47,7 @@ from lassbench.training.objective import Objective
 from lassbench.training.pairs import Draw, PairStream
 from lassbench.training.ranks import Ranks, join_ranks
 from lassbench.training.roster import Queries, Roster, split_clips
-from lassbench.training.setup import Start, compiles, deterministic, prepare
+from lassbench.training.setup import Start, compile_network, compiles, deterministic, prepare
 from lassbench.training.state import State, random_state, restore_random, save_state
 from lassbench.training.store import ClipStore, open_store, stretches, to_device
 from lassbench.training.validation import Score, Validation
@@ -189,7 +189,7 @@ class Loop:
             torch.manual_seed(train.seed + self.ranks.rank)
         self.compiled = compiles(self.config, self.device)
         if self.compiled:
-            self.net.UNet.compile(dynamic=False)
+            compile_network(self.net, self.config)
         if self.ranks.world > 1:
             self.objective = nn.parallel.DistributedDataParallel(
                 self.objective,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import os
 import shutil
 import sysconfig
@@ -128,8 +129,7 @@ def compiles(config: Config, device: torch.device) -> bool:
     """Whether the network is compiled.
 
     ``auto``: for runs long enough to win back the time it takes, where the C++
-    compiler and the headers of Python that it needs are found; if it fails all the
-    same, the network is trained uncompiled.
+    compiler and the headers of Python that it needs are found.
 
     Raises
     ------
@@ -147,12 +147,20 @@ def compiles(config: Config, device: torch.device) -> bool:
             got=f"no {' and no '.join(lacks)}",
             fix="install what is missing, or set train.compile to auto or off",
         )
-    if wanted == "auto":
-        if lacks or config.train.steps < _PAYS[device.type]:
-            return False
-        # For the rest of the process: it is read when the first batch comes.
-        torch._dynamo.config.suppress_errors = True
-    return True
+    return wanted == "on" or (not lacks and config.train.steps >= _PAYS[device.type])
+
+
+def compile_network(net: Net, config: Config) -> None:
+    """Have the network compiled when its first batch comes.
+
+    Where nobody asked for it (``auto``) and it fails all the same, the network is
+    trained uncompiled.
+    """
+    # What is set here holds for the rest of the process.
+    torch._dynamo.config.suppress_errors = config.train.compile == "auto"
+    # It warns that there is no CUDA, on machines where nobody expects it.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    net.UNet.compile(dynamic=False)
 
 
 def _lacks_for_compiling(device: torch.device) -> list[str]:
