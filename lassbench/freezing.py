@@ -21,12 +21,11 @@ from lassbench.errors import UsageError
 from lassbench.mixtures import plan, plan_absent
 from lassbench.parallel import map_ordered, open_executor
 from lassbench.progress import track
-from lassbench.records import Clip, Mixture, Query, QueryType, Split
+from lassbench.records import TAG_SEPARATOR, Clip, Mixture, Query, QueryType, Split
 from lassbench.suites import (
     MIXTURE_COLUMNS,
     QUERY_COLUMNS,
     SCHEMA_VERSION,
-    TAG_SEPARATOR,
     Suite,
     SuiteKind,
     load_suite,

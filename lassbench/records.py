@@ -21,6 +21,9 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 #: from a person, and are marked wherever a result shows.
 QueryType = Literal["caption", "annotator", "templated", "tag"]
 
+#: What joins the tags of a query in one cell; AudioSet's names hold commas, never this.
+TAG_SEPARATOR = "; "
+
 #: What the right answer to a query is: the target, or (LASS-Absent) silence.
 Expects = Literal["target", "silence"]
 

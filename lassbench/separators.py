@@ -26,8 +26,8 @@ from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.mixtures import Rendered
 from lassbench.predictions import SUFFIXES, SYSTEM_FILE, System, read_system, write_system
 from lassbench.progress import track
-from lassbench.records import Query, SystemCard, SystemQuery
-from lassbench.suites import TAG_SEPARATOR, Suite
+from lassbench.records import TAG_SEPARATOR, Query, SystemCard, SystemQuery
+from lassbench.suites import Suite
 
 Samples = NDArray[np.float32]
 SeparateFunction = Callable[[Samples, str, int], Samples]

@@ -30,7 +30,7 @@ from lassbench import audio, files
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
 from lassbench.mixtures import Rendered, render
-from lassbench.records import Expects, Mixture, Query, QueryType
+from lassbench.records import TAG_SEPARATOR, Expects, Mixture, Query, QueryType
 
 SCHEMA_VERSION = 1
 SuiteKind = Literal["separation", "absent"]
@@ -48,8 +48,6 @@ QUERY_COLUMNS = (
     "root",
     "noise_concept",
 )
-#: What joins tags in a CSV cell; AudioSet's names hold commas, never this.
-TAG_SEPARATOR = "; "
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def make_rows(count: int = 3) -> pa.Table:
     for number in range(count):
         row = dict.fromkeys(scores.rows_schema("separation").names, 1.25 * number - 3.0)
         row.update(
-            {name: f"{name}-{number}" for name in scores.rows_schema("separation").names[:10]}
+            {name: f"{name}-{number}" for name in scores.rows_schema("separation").names[:11]}
         )
         row.update(query_id=f"q{number:04d}", wrong_source=number == 0, flags="")
         rows.append(row)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from lassbench import statistics
 from lassbench.statistics import (
     EXACT_CLUSTERS,
     asker_spread,
@@ -285,3 +286,21 @@ def test_worst_of_mixture_is_lower_than_the_worst_annotator_when_they_take_turns
 def test_one_annotator_has_no_spread() -> None:
     assert asker_spread([[1.0], [2.0]]) is None
     assert asker_spread([[np.nan, 2.0]]) is None
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0131, 0.25, 0.5, 0.977, 1.0])
+@pytest.mark.parametrize("columns", [1, 2, 3, 1000])
+def test_quantiles_are_numpys(share: float, columns: int) -> None:
+    table = np.random.default_rng(columns).normal(size=(4, columns))
+    table[1] = 7.0
+    expected = np.quantile(table, share, axis=1)
+    assert np.array_equal(statistics._quantiles(table, share), expected)
+
+
+def test_draws_are_kept_up_to_a_limit_and_are_the_same_when_drawn_again() -> None:
+    values = np.random.default_rng(3).normal(size=190)
+    first = cluster_bootstrap(values, range(190))
+    for clusters in range(150, 190):
+        cluster_bootstrap(values[:clusters], range(clusters))
+    assert sum(size * times for size, times, _ in statistics._kept) <= statistics._KEPT_IN_ALL
+    assert cluster_bootstrap(values, range(190)) == first

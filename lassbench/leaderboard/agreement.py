@@ -22,7 +22,7 @@ from lassbench.scores import MIXTURE_COLUMNS, column
 MACHINES_DB = 1e-2
 _QUESTION = (
     *("mixture_id", "target_id", "noise_id", "concept", "root", "noise_concept"),
-    *("query_type", "annotator", "text"),
+    *("tags", "query_type", "annotator", "text"),
 )
 
 

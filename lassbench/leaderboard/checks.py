@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from lassbench.errors import Fault, FaultsError, LassbenchError, one_line
 from lassbench.leaderboard.agreement import suite_faults
+from lassbench.leaderboard.breakdowns import BREAKDOWNS
 from lassbench.leaderboard.entries import (
     Entry,
     Leaderboard,
@@ -49,14 +50,11 @@ UNPACKED_LIMIT = 1_000_000_000
 #: Resamples that intervals must be made with: fewer are noise, more are an attack.
 RESAMPLES = (1_000, 100_000)
 
-#: What a score file may be broken down by.
-BREAKDOWNS = ("concept", "root", "concept_pair", "tag", "annotator", "query_type")
-
 #: Score file texts that may have line breaks, and texts compared with constants instead.
 _MULTILINE = ("notes", "score.system.description")
 _ROW_TEXTS = (
     *("query_id", "mixture_id", "target_id", "noise_id", "concept", "root", "noise_concept"),
-    *("query_type", "annotator", "text", "flags"),
+    *("tags", "query_type", "annotator", "text", "flags"),
 )
 
 Item = TypeVar("Item")
@@ -250,13 +248,7 @@ def _check_definitions(score: ScoreFile) -> None:
     if lacking:
         raise Refused("definition", f"lacks the metric(s) {', '.join(lacking)}")
     strange = [name for name in score.annotators if name not in score.metrics]
-    strange += [
-        f"{by}.{value}.{name}"
-        for by, groups in score.breakdowns.items()
-        for value, cells in groups.items()
-        for name in cells
-        if by not in BREAKDOWNS or name not in score.metrics
-    ]
+    strange += [by for by in score.breakdowns if by not in BREAKDOWNS]
     if strange:
         raise Refused("definition", f"has an unknown breakdown, {one_line(strange[0], 80)!r}")
     for name, definition in score.metrics.items():

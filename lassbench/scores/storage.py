@@ -59,14 +59,15 @@ class Scores(NamedTuple):
 
 _TEXT_COLUMNS = (
     "query_id", "mixture_id", "target_id", "noise_id", "concept", "root", "noise_concept",
-    "query_type", "annotator", "text",
+    "tags", "query_type", "annotator", "text",
 )  # fmt: skip
 
 
 def rows_schema(kind: Kind, *, clap: bool = False) -> pa.Schema:
     """Columns of the per-query rows of a suite of this kind, in order.
 
-    Text columns first, then metrics in dB as float64 (``clap`` without a unit),
+    Text columns first (``tags`` joined by :data:`lassbench.records.TAG_SEPARATOR`), then
+    metrics in dB as float64 (``clap`` without a unit),
     then ``wrong_source`` (separation only), ``estimate_level_db`` (energy of the
     estimate relative to the mixture's) and ``flags`` (words joined by ``;``).
     """

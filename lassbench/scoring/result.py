@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
 from pydantic import ValidationError
 
 from lassbench import __version__
@@ -32,7 +31,7 @@ from lassbench.scores import (
 )
 from lassbench.scoring.pieces import Measured
 from lassbench.scoring.rows import table
-from lassbench.scoring.summary import Summary, metric_names, summarise
+from lassbench.scoring.summary import metric_names, summarise
 from lassbench.statistics import LEVEL, RESAMPLES
 from lassbench.suites import Suite
 
@@ -86,7 +85,13 @@ def make_scores(
             got="none that is usable",
         )
     rows = table(measured, suite, clap=clap)
-    summary = _summarised(rows, suite, settings)
+    summary = summarise(
+        rows,
+        suite.kind,
+        resamples=settings.resamples,
+        seed=settings.seed,
+        level=settings.level,
+    )
     coverage = _coverage(suite, rows.column("query_id").to_pylist())
     contamination = find_contamination(suite, system.card)
     file = ScoreFile(
@@ -112,18 +117,6 @@ def make_scores(
         rows_sha256=rows_sha256(rows),
     )
     return Scores(file, rows)
-
-
-def _summarised(rows: pa.Table, suite: Suite, settings: Settings) -> Summary:
-    tags = {query_id: suite.query_meta(query_id).tags for query_id in suite.queries}
-    return summarise(
-        rows,
-        suite.kind,
-        tags,
-        resamples=settings.resamples,
-        seed=settings.seed,
-        level=settings.level,
-    )
 
 
 def _definitions(suite: Suite, clap_model: str) -> dict[str, MetricDefinition]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lassbench.records import Query
+from lassbench.records import TAG_SEPARATOR, Query
 from lassbench.scores import (
     SAR_UNDEFINED_DB,
     SILENT_BELOW_DB,
@@ -81,6 +81,7 @@ def row(
         "concept": meta.concept,
         "root": meta.root,
         "noise_concept": meta.noise_concept,
+        "tags": TAG_SEPARATOR.join(meta.tags),
         "query_type": query.query_type,
         "annotator": query.annotator,
         "text": query.text,

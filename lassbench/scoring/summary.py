@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lassbench.records import TAG_SEPARATOR
 from lassbench.scores import (
     ABSENT_METRICS,
     CLAP_METRICS,
@@ -52,7 +53,6 @@ def metric_names(kind: Kind, *, clap: bool = False) -> tuple[str, ...]:
 def summarise(
     rows: pa.Table,
     kind: Kind,
-    tags: Mapping[str, Sequence[str]],
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -64,8 +64,6 @@ def summarise(
     ----------
     rows
         As :func:`lassbench.scoring.rows.table` makes it.
-    tags
-        query_id -> tags, for the breakdown by tag.
     """
     names = metric_names(kind, clap="clap" in rows.schema.names)
     raw = np.stack([column(rows, name) for name in names], axis=1)
@@ -88,7 +86,7 @@ def summarise(
             }
             for value, chosen in groups.items()
         }
-        for kind_of_group, groups in _groups(rows, tags).items()
+        for kind_of_group, groups in _groups(rows).items()
     }
     return Summary(
         metrics=metrics,
@@ -125,13 +123,11 @@ def number(value: float) -> float | None:
     return None if math.isnan(value) else round(value, DECIMALS) + 0.0
 
 
-def _groups(
-    rows: pa.Table, tags: Mapping[str, Sequence[str]]
-) -> dict[str, dict[str, NDArray[np.intp]]]:
+def _groups(rows: pa.Table) -> dict[str, dict[str, NDArray[np.intp]]]:
     """kind of breakdown -> value -> rows, values sorted, empty ones left out."""
     columns = {
         name: rows.column(name).to_pylist()
-        for name in ("concept", "root", "noise_concept", "annotator", "query_type", "query_id")
+        for name in ("concept", "root", "noise_concept", "annotator", "query_type", "tags")
     }
     pairs = [
         concept_pair(target, noise) if target and noise else ""
@@ -145,7 +141,7 @@ def _groups(
         "query_type": columns["query_type"],
     }
     found = {name: _members([[value] for value in values]) for name, values in single.items()}
-    found["tag"] = _members([list(tags.get(one, ())) for one in columns["query_id"]])
+    found["tag"] = _members([joined.split(TAG_SEPARATOR) for joined in columns["tags"]])
     return {name: groups for name, groups in found.items() if groups}
 
 

@@ -85,7 +85,6 @@ def make(root: Path, entries: int, suites: int, queries: int) -> None:
                 quality_db=2 + system * 8 * suites / entries,
                 seed=number * 100_000 + system,
                 resamples=10_000,
-                breakdown_intervals=False,
             )
             entry = Entry(standing="submitted", date="2026-01-02", score=scores.file)
             write_entry(entry_path(root, suite.name, scores.file.system.name), entry, scores.rows)

@@ -37,6 +37,15 @@ from lassbench.scores import (
 from lassbench.statistics import asker_spread, bootstrap_columns
 
 CONCEPTS = ("dog", "rain", "siren", "bell", "typing")
+#: Concept -> what its targets are tagged with: the first always, one of the others by turns.
+TAGS = {
+    "dog": ("Animal", "Bow-wow", "Domestic animals, pets"),
+    "rain": ("Rain", "Raindrop", "Thunder"),
+    "siren": ("Siren", "Police car (siren)"),
+    "bell": ("Bell",),
+    "typing": ("Typing", "Computer keyboard"),
+}
+ROOTS = {"dog": "Animal", "rain": "Natural sounds"}
 
 
 def digest(text: str) -> str:
@@ -62,7 +71,7 @@ def suite_info(name: str = "made", *, queries: int = 60, **changes: Any) -> Suit
 
 def questions(suite: SuiteInfo, *, noises: int = 5, annotators: int = 1) -> dict[str, list[Any]]:
     """The text columns of a suite's rows, the same for every system."""
-    table: dict[str, list[Any]] = {name: [] for name in rows_schema("separation").names[:10]}
+    table: dict[str, list[Any]] = {name: [] for name in rows_schema("separation").names[:11]}
     for number in range(suite.queries):
         mixture, annotator = divmod(number, annotators)
         target = mixture // noises
@@ -74,14 +83,20 @@ def questions(suite: SuiteInfo, *, noises: int = 5, annotators: int = 1) -> dict
             "target_id": f"t{target:04d}",
             "noise_id": f"n{mixture:05d}",
             "concept": concept,
-            "root": "Sounds of things",
+            "root": ROOTS.get(concept, "Sounds of things"),
             "noise_concept": noise,
+            "tags": "; ".join(tags_of(concept, target)),
             "query_type": "templated" if annotators == 1 else "annotator",
             "annotator": "" if annotators == 1 else f"a{annotator + 1}",
             "text": f"a sound of {concept}, number {target}",
         }.items():
             table[name].append(value)
     return table
+
+
+def tags_of(concept: str, target: int) -> tuple[str, ...]:
+    first, *others = TAGS[concept]
+    return (first, others[target % len(others)]) if others else (first,)
 
 
 def separation_columns(
@@ -161,6 +176,31 @@ def _cells(rows: pa.Table, names: Sequence[str], resamples: int) -> dict[str, di
     return cells
 
 
+def _labels(rows: pa.Table) -> dict[str, list[list[str]]]:
+    """What each row counts for, breakdown by breakdown."""
+    found = {
+        by: [[one] if one else [] for one in rows.column(by).to_pylist()]
+        for by in ("concept", "root", "annotator", "query_type")
+    }
+    pairs = rows.select(["concept", "noise_concept"]).to_pylist()
+    found["concept_pair"] = [[f"{one['concept']} + {one['noise_concept']}"] for one in pairs]
+    found["tag"] = [one.split("; ") for one in rows.column("tags").to_pylist()]
+    return found
+
+
+def breakdowns(rows: pa.Table, names: Sequence[str], resamples: int) -> dict[str, Any]:
+    """Breakdown -> value -> metric -> cell."""
+    found: dict[str, Any] = {}
+    for by, labels in _labels(rows).items():
+        for value in sorted({one for of_row in labels for one in of_row}):
+            part = rows.filter(pa.array([value in of_row for of_row in labels]))
+            found.setdefault(by, {})[value] = {
+                name: Cell(**{k: v for k, v in cell.items() if k != "median"})
+                for name, cell in _cells(part, names, resamples).items()
+            }
+    return found
+
+
 def summarise(
     rows: pa.Table,
     suite: SuiteInfo,
@@ -169,7 +209,6 @@ def summarise(
     kind: str = "separation",
     resamples: int = 10_000,
     renderable: int | None = None,
-    breakdown_intervals: bool = True,
     **changes: Any,
 ) -> ScoreFile:
     """A score file of ``rows``: what `lassbench score` would say of them."""
@@ -183,16 +222,6 @@ def summarise(
             n_undefined=int(np.isnan(values).sum()),
             n_limited=int(np.sum(np.abs(values) > 100)),
         )
-    breakdowns: dict[str, Any] = {}
-    for by in ("concept", "annotator", "query_type"):
-        labels = rows.column(by).to_pylist()
-        for value in sorted(set(labels) - {""}):
-            part = rows.filter(pa.array([one == value for one in labels]))
-            cells = _cells(part, names, resamples if breakdown_intervals else 0)
-            breakdowns.setdefault(by, {})[value] = {
-                name: Cell(**{k: v for k, v in cell.items() if k != "median"})
-                for name, cell in cells.items()
-            }
     annotators: dict[str, Any] = {}
     people = sorted(set(rows.column("annotator").to_pylist()) - {""})
     if len(people) > 1:
@@ -229,7 +258,7 @@ def summarise(
         ),
         "metrics": {name: METRICS[name] for name in names},
         "summary": summary,
-        "breakdowns": breakdowns,
+        "breakdowns": breakdowns(rows, names, resamples),
         "annotators": annotators,
         "wrong_source_share": float(np.mean(rows.column("wrong_source").to_pylist()))
         if kind == "separation"
@@ -265,7 +294,6 @@ def make_scores(
     renderable: int | None = None,
     resamples: int = 1_000,
     undefined_sar: bool = False,
-    breakdown_intervals: bool = True,
     system: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Scores:
@@ -288,7 +316,6 @@ def make_scores(
         kind=kind,
         resamples=resamples,
         renderable=renderable,
-        breakdown_intervals=breakdown_intervals,
         **changes,
     )
     return Scores(file, rows)

@@ -213,7 +213,7 @@ LABELS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         "the entry lists 0 training clips, system.yaml lists 9",
     ),
     "wrong source": (lambda e: e.update(wrong_source_share=0.5), "wrong_source_share is"),
-    "tag": (lambda e: e["breakdowns"].update(tag=tag(1.0)), "by tag: 1 groups are in one only"),
+    "tag": (lambda e: e["breakdowns"]["tag"].update(tag(1.0)), "by tag: 1 groups are in one only"),
     "concept": (
         lambda e: e["breakdowns"]["concept"]["dog"]["sdr"].update(mean=99.0),
         "by concept: 'dog' differs in sdr",
@@ -289,6 +289,8 @@ def with_clap(scores: Scores, model: str, values: Sequence[float]) -> Scores:
         said = f"{METRICS[name].definition}; model {model}"
         content["metrics"][name] = METRICS[name].model_dump() | {"definition": said}
         content["summary"][name] = _clap_summary(rows, scores.file.bootstrap.resamples)
+    names = (*scores.file.metrics, "clap", "clap_i")
+    content["breakdowns"] = made.breakdowns(rows, names, scores.file.bootstrap.resamples)
     content["rows_sha256"] = rows_sha256(rows)
     return Scores(ScoreFile.model_validate(content), rows)
 

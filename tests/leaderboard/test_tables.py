@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.ranking import Figure, Standings, standings
@@ -28,6 +29,8 @@ from lassbench.leaderboard.tables import (
     to_markdown,
 )
 from lassbench.scores import Cell
+from tests.leaderboard import made
+from tests.leaderboard.conftest import DATE
 
 NASTY = Table(
     title="A & B_c | <d>",
@@ -187,14 +190,18 @@ def test_the_best_of_each_annotator_is_bold(board: Path) -> None:
     assert best.count("**") == 2 * 5
 
 
-def test_a_breakdown_without_the_metric_of_the_table_builds(board: Path) -> None:
-    path = board / "entries" / "made-test" / "lass-net-small.json"
-    content = json.loads(path.read_text())
-    del content["score"]["breakdowns"]["concept"]["dog"]["si_sdr_i"]
-    path.write_text(json.dumps(content))
+def test_a_system_without_a_single_query_of_a_concept_builds(board: Path, tmp_path: Path) -> None:
+    """Clips vanish: all of a concept's, it may be."""
+    suite = made.suite_info("made-test", queries=60)
+    concepts = made.questions(suite)["concept"]
+    keep = [index for index, concept in enumerate(concepts) if concept != "dog"]
+    scores = made.make_scores("No dogs", suite=suite, seed=11, keep=keep)
+    add_scores(board, [made.write(tmp_path / "scores", scores)], date=DATE)
     build(board, site=board.parent / "site")
     rows = list(csv.DictReader((board / "tables" / "made-test.by-concept.csv").open()))
-    assert {row["System"]: row["dog"] for row in rows}["LASS-Net small"] == ""
+    found = {row["System"]: row for row in rows}["No dogs"]
+    assert found["dog"] == ""
+    assert found["rain"] != ""
 
 
 def test_json_says_what_the_entries_say(board: Path) -> None:
