@@ -181,42 +181,40 @@ def _intervals(
 ) -> list[Interval]:
     """Intervals of the columns of a table without NaN."""
     sums, sizes = _cluster_sums(table, labels)
-    means = [float(np.mean(values)) for values in table.T]
+    means = np.ascontiguousarray(table.T).mean(axis=1).tolist()
     if resamples < 1 or not enough_clusters(len(sizes), level):
         return [Interval(mean, math.nan, math.nan) for mean in means]
-    drawn = np.concatenate(list(_resampled_means(sums, sizes, resamples, seed)), axis=1)
+    blocks = list(_resampled_means(sums, sizes, resamples, seed))
+    drawn = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
     tail = expanded_tail(len(sizes), level)
-    lows, highs = (_quantiles(drawn, share) for share in (tail, 1 - tail))
     return [
-        Interval(mean, float(low), float(high))
-        for mean, low, high in zip(means, lows, highs, strict=True)
+        Interval(mean, _quantile(values, tail), _quantile(values, 1 - tail))
+        for mean, values in zip(means, drawn, strict=True)
     ]
 
 
-def _quantiles(table: Floats, share: float) -> Floats:
-    """NumPy's (linear) quantile of each row of ``table``, whose order is not kept.
+def _quantile(values: Floats, share: float) -> float:
+    """NumPy's (linear) quantile of ``values``, whose order is not kept.
 
-    Selecting one place at a time, in rows that lie together, is several times
-    quicker than :func:`numpy.quantile`, and intervals are little else.
+    Selecting one place at a time is several times quicker than
+    :func:`numpy.quantile` of many columns, and intervals are little else.
     """
-    last = table.shape[1] - 1
+    last = len(values) - 1
     place = share * last
     below = min(int(place), last)
-    table.partition(below, axis=1)
-    low: Floats = table[:, below]
-    high: Floats = table[:, below + 1 :].min(axis=1) if below < last else low
+    values.partition(below)
+    low = float(values[below])
+    high = float(values[below + 1 :].min()) if below < last else low
     part, gap = place - below, high - low
     # From the nearer end, as NumPy does: the same digits.
-    found: Floats = low + gap * part if part < 0.5 else high - gap * (1 - part)
-    return found
+    return low + gap * part if part < 0.5 else high - gap * (1 - part)
 
 
 def _cluster_sums(table: Floats, labels: NDArray[np.intp]) -> tuple[Floats, Floats]:
     """Sums ``(clusters, columns)`` and sizes ``(clusters,)`` of the clusters that occur."""
-    compact = _labels(labels)
-    sizes: Floats = np.bincount(compact).astype(np.float64)
-    sums: Floats = np.stack([np.bincount(compact, weights=values) for values in table.T], axis=1)
-    return sums, sizes
+    sizes: Floats = np.bincount(labels).astype(np.float64)
+    sums: Floats = np.stack([np.bincount(labels, weights=values) for values in table.T], axis=1)
+    return sums[sizes > 0], sizes[sizes > 0]
 
 
 def _resampled_means(sums: Floats, sizes: Floats, resamples: int, seed: int) -> Iterator[Floats]:
@@ -225,7 +223,13 @@ def _resampled_means(sums: Floats, sizes: Floats, resamples: int, seed: int) -> 
     # depend on how many processors there are.
     with _blas().limit(limits=1):
         for weights in _multiplicities(len(sizes), resamples, seed):
-            yield (sums.T @ weights) / (sizes @ weights)
+            if np.all(sizes == sizes[0]):
+                # Every resample holds as many queries.
+                yield np.ascontiguousarray((sums / sizes.sum()).T) @ weights
+            else:
+                drawn: Floats = np.ascontiguousarray(sums.T) @ weights
+                drawn /= sizes @ weights
+                yield drawn
 
 
 @functools.cache

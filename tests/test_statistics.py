@@ -289,12 +289,11 @@ def test_one_annotator_has_no_spread() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.0131, 0.25, 0.5, 0.977, 1.0])
-@pytest.mark.parametrize("columns", [1, 2, 3, 1000])
-def test_quantiles_are_numpys(share: float, columns: int) -> None:
-    table = np.random.default_rng(columns).normal(size=(4, columns))
-    table[1] = 7.0
-    expected = np.quantile(table, share, axis=1)
-    assert np.array_equal(statistics._quantiles(table, share), expected)
+@pytest.mark.parametrize("count", [1, 2, 3, 1000])
+def test_quantiles_are_numpys(share: float, count: int) -> None:
+    values = np.random.default_rng(count).normal(size=count)
+    assert statistics._quantile(values.copy(), share) == np.quantile(values, share)
+    assert statistics._quantile(np.full(count, 7.0), share) == 7.0
 
 
 def test_draws_are_kept_up_to_a_limit_and_are_the_same_when_drawn_again() -> None:
