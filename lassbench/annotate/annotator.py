@@ -187,7 +187,7 @@ async def clip(request: Request, desk: Desk, identity: Identity) -> Response:
     clip_id = _clip_id(request, desk, identity)
     if clip_id is None:
         return desk.message("No such sound", "Your list has no sound of that number.", status=404)
-    return _clip_page(request, desk, identity, desk.store.answer(identity.annotator, clip_id))
+    return await _clip_page(request, desk, identity, desk.store.answer(identity.annotator, clip_id))
 
 
 @known("annotator")
@@ -231,16 +231,16 @@ async def save_form(request: Request, desk: Desk, identity: Identity) -> Respons
     wait = desk.saves.wait(str(identity.token_id))
     if wait:
         why = f"Too many saves at once. Wait {wait} seconds, then press the button again."
-        reply = _unsaved_page(request, desk, identity, sent, why=why, status=429)
+        reply = await _unsaved_page(request, desk, identity, sent, why=why, status=429)
         reply.headers["retry-after"] = str(wait)
         return reply
     try:
         saved, findings = await _save(desk, identity, clip_id, _check(sent))
     except BadRequestError as error:
-        return _unsaved_page(request, desk, identity, sent, why=str(error), status=422)
+        return await _unsaved_page(request, desk, identity, sent, why=str(error), status=422)
     except LassbenchError as error:
         status = 423 if isinstance(error, LockedError) else 503
-        return _unsaved_page(request, desk, identity, sent, why=error.what, status=status)
+        return await _unsaved_page(request, desk, identity, sent, why=error.what, status=status)
     if saved.accepted and saved.answer.state == sent.action != "draft":
         return RedirectResponse(
             _next(desk, identity.annotator, request.path_params["number"]), status_code=303
@@ -248,7 +248,7 @@ async def save_form(request: Request, desk: Desk, identity: Identity) -> Respons
     if not saved.accepted:
         note = "This was changed elsewhere meanwhile; below is what is saved. You had written: "
         findings = [checks.Finding("warning", "elsewhere", note + sent.text)]
-    return _clip_page(request, desk, identity, saved.answer, findings, status=422)
+    return await _clip_page(request, desk, identity, saved.answer, findings, status=422)
 
 
 @known("annotator")
@@ -297,7 +297,7 @@ def _next(desk: Desk, who: str, number: int) -> str:
     return "/"
 
 
-def _unsaved_page(
+async def _unsaved_page(
     request: Request, desk: Desk, identity: Identity, sent: Sent, *, why: str, status: int
 ) -> Response:
     """The clip's page with words that were not saved still in its form, and why not."""
@@ -309,10 +309,10 @@ def _unsaved_page(
     if sent.action == "cannot":
         shown = replace(shown, state="cannot")  # the page then opens with the reasons
     findings = [checks.Finding("error", "not saved", f"Not saved: {why[:1].lower()}{why[1:]}")]
-    return _clip_page(request, desk, identity, shown, findings, unsaved=True, status=status)
+    return await _clip_page(request, desk, identity, shown, findings, unsaved=True, status=status)
 
 
-def _clip_page(
+async def _clip_page(
     request: Request,
     desk: Desk,
     identity: Identity,
@@ -324,7 +324,7 @@ def _clip_page(
 ) -> Response:
     who, number = identity.annotator, request.path_params["number"]
     if findings is None:
-        findings = _findings(desk, who, answer.clip_id, answer.text) if answer.text else []
+        findings = await _findings(desk, who, answer.clip_id, answer.text) if answer.text else []
     return desk.page(
         "clip.html",
         status=status,
@@ -342,20 +342,27 @@ def _clip_page(
     )
 
 
-def _findings(desk: Desk, who: str, clip_id: str, text: str) -> list[checks.Finding]:
-    """What is wrong with a text for a clip, by itself and beside the annotator's own others."""
-    texts = desk.store.texts(who)
-    others = [other for other_id, other in texts.items() if other_id != clip_id]
-    return checks.check_own(text, others, desk.detector)
+async def _findings(desk: Desk, who: str, clip_id: str, text: str) -> list[checks.Finding]:
+    """What is wrong with a text for a clip, by itself and beside the annotator's own others.
+
+    Texts are looked at in the order in which they came: a page's saves stay in order.
+    """
+
+    def look() -> list[checks.Finding]:
+        texts = desk.store.texts(who)
+        others = [other for other_id, other in texts.items() if other_id != clip_id]
+        return checks.check_own(text, others, desk.detector)
+
+    return await asyncio.get_running_loop().run_in_executor(desk.checking, look)
 
 
 async def _save(
     desk: Desk, identity: Identity, clip_id: str, sent: Sent
 ) -> tuple[Saved, list[checks.Finding]]:
     text = checks.clean(sent.text) if sent.action == "draft" else checks.finished(sent.text)
-    findings: list[checks.Finding] = []
-    if text.strip() or sent.action == "done":
-        findings = _findings(desk, identity.annotator, clip_id, text)
+    findings = await _findings(desk, identity.annotator, clip_id, text)
+    if not text.strip() and sent.action != "done":
+        findings = []
     state = sent.action
     if state == "done" and any(finding.level == "error" for finding in findings):
         state = "draft"

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from lassbench.annotate.language import FEWEST_WORDS, Detector
+from lassbench.annotate.language import FEWEST_WORDS, Languages
 
 MIN_WORDS, MAX_WORDS, MAX_CHARACTERS = 3, 50, 400
 #: The longest draft that is taken; more cannot be one sentence.
@@ -88,7 +88,7 @@ def same_words(text: str) -> str:
     return " ".join(words(text))
 
 
-def check(text: str, detector: Detector | None = None) -> list[Finding]:
+def check(text: str, detector: Languages | None = None) -> list[Finding]:
     """What is wrong with one description by itself, errors first.
 
     Parameters
@@ -115,7 +115,7 @@ def check(text: str, detector: Detector | None = None) -> list[Finding]:
     return sorted(set(found))
 
 
-def check_own(text: str, others: Iterable[str], detector: Detector | None = None) -> list[Finding]:
+def check_own(text: str, others: Iterable[str], detector: Languages | None = None) -> list[Finding]:
     """What is wrong with one description, by itself and beside ``others`` of its annotator.
 
     Parameters
@@ -161,7 +161,7 @@ def _sentence(text: str, said: Sequence[str]) -> list[Finding]:
 def check_collection(
     texts: Mapping[tuple[str, str], str],
     captions: Mapping[str, Sequence[str]],
-    detector: Detector | None = None,
+    detector: Languages | None = None,
 ) -> dict[tuple[str, str], list[Finding]]:
     """What is wrong with each description, by itself and beside the others.
 

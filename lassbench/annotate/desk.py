@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from lassbench.annotate import access
 from lassbench.annotate.access import Identity, Role
-from lassbench.annotate.language import Detector
+from lassbench.annotate.language import Beside
 from lassbench.annotate.security import RateLimiter, read_body
 from lassbench.annotate.sounds import Sounds
 from lassbench.annotate.store import Store
@@ -50,6 +51,12 @@ def _tries() -> RateLimiter:
     return RateLimiter(rate=0.5, burst=20.0)
 
 
+def _checking() -> ThreadPoolExecutor:
+    # One thread: of fifty who save at once each is answered in turn, where fifty
+    # threads would all be done last.
+    return ThreadPoolExecutor(1, "checks")
+
+
 @lru_cache(maxsize=1)
 def templates() -> Environment:
     """The pages' templates: everything is escaped, an unknown name is an error."""
@@ -70,23 +77,35 @@ class Desk:
     ----------
     secure
         Whether browsers reach it by TLS; cookies then never go without.
+    checking
+        Checks words beside the loop, for that waits for the detector's process.
     """
 
     store: Store
     dataset: Dataset
     secure: bool = False
-    detector: Detector = field(init=False)
+    detector: Beside = field(init=False)
     sounds: Sounds = field(init=False)
     orders: dict[str, list[str]] = field(init=False)
     saves: RateLimiter = field(default_factory=_saves)
     plays: RateLimiter = field(default_factory=_plays)
     tries: RateLimiter = field(default_factory=_tries)
+    checking: ThreadPoolExecutor = field(default_factory=_checking)
 
     def __post_init__(self) -> None:
         campaign = self.store.campaign
-        self.detector = Detector(campaign.language)
+        self.detector = Beside(campaign.language)
         self.sounds = Sounds(self.dataset)
         self.orders = {who: campaign.order(who) for who in campaign.annotators}
+
+    def start(self) -> None:
+        """Begin to load what tells languages apart."""
+        self.detector.start()
+
+    def close(self) -> None:
+        """End what :meth:`start` began."""
+        self.detector.close()
+        self.checking.shutdown()
 
     def cookie(self, role: Role) -> str:
         """The name of the session cookie; over TLS browsers bind ``__Host-`` to this host."""

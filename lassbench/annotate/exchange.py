@@ -16,7 +16,7 @@ from lassbench import files, tables
 from lassbench.annotate import checks
 from lassbench.annotate.campaign import SOURCES, Campaign
 from lassbench.annotate.checks import Finding
-from lassbench.annotate.language import Detector
+from lassbench.annotate.language import Languages
 from lassbench.annotate.store import Answer, Change, Store
 from lassbench.errors import Fault, FaultsError, UsageError
 
@@ -32,7 +32,7 @@ _FORMULA = ("=", "+", "-", "@")
 
 
 def findings(
-    store: Store, dataset: Dataset, detector: Detector | None = None
+    store: Store, dataset: Dataset, detector: Languages | None = None
 ) -> dict[tuple[str, str], list[Finding]]:
     """What the checks find in everything that is written, drafts too."""
     texts = {key: answer.text for key, answer in store.answers().items() if answer.text.strip()}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from lassbench.annotate import language
-from lassbench.annotate.campaign import LANGUAGES
 from lassbench.annotate.checks import check, check_collection, clean, finished, words
 from lassbench.annotate.language import Detector
 
@@ -118,25 +116,6 @@ def test_another_language_is_noticed(detector: Detector, text: str, other: str) 
     warned = [one for one in check(text, detector) if one.kind == "language"]
     assert bool(warned) == bool(other)
     assert all(one.level == "warning" for one in warned)
-
-
-def test_a_server_loads_one_language_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded: set[str] = set()
-    new: list[int] = []
-
-    def build(*languages: str) -> object:
-        new.append(len(set(languages) - loaded))
-        loaded.update(languages)
-        return object()
-
-    monkeypatch.setattr(language, "_build", build)
-    monkeypatch.setattr(language, "PAUSE_S", 1e-6)
-    detector = Detector("fr")
-    detector.load_beside().join()
-    assert detector.ready
-    assert loaded == set(LANGUAGES)
-    # The first step needs two; the last, of all, finds everything there.
-    assert new == [2, *[1] * (len(LANGUAGES) - 2), 0]
 
 
 def test_the_fewest_words_have_no_language(detector: Detector) -> None:

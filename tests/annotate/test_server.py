@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import re
+import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import soundfile as sf
@@ -452,6 +456,49 @@ def test_a_failing_disk_is_told_so_that_the_page_tries_again(
     assert (reply.status_code, GOOD in reply.text) == (503, True)
 
 
+class Slow:
+    """A detector that answers when it is told to."""
+
+    ready = True
+
+    def __init__(self) -> None:
+        self.asked, self.go = threading.Event(), threading.Event()
+
+    def other(self, _text: str) -> str:
+        self.asked.set()
+        assert self.go.wait(60), "nobody else was answered meanwhile"
+        return ""
+
+
+def test_who_waits_for_a_language_keeps_nobody_waiting(
+    app: Any, a1: TestClient, store: Store
+) -> None:
+    slow = app.state.desk.detector = Slow()
+    transport = httpx.ASGITransport(app)
+    cookies = dict(a1.cookies)
+
+    async def go() -> list[int]:
+        async with httpx.AsyncClient(transport=transport, base_url=BASE, cookies=cookies) as one:
+
+            async def send(text: str) -> int:
+                body = {"text": text, "action": "draft", "writer": "w", "base": 0}
+                return (await one.put("/clip/1", json=body, headers=SAME)).status_code
+
+            first = asyncio.create_task(send(GOOD))
+            while not slow.asked.is_set():
+                await asyncio.sleep(0)
+            assert (await one.get("/")).status_code == 200
+            # The page was emptied and left meanwhile: its last word is the last.
+            last = asyncio.create_task(send(""))
+            assert (await one.get("/guidelines")).status_code == 200
+            slow.go.set()
+            return [await first, await last]
+
+    assert asyncio.run(go()) == [200, 200]
+    assert store.answer("a1", store.campaign.order("a1")[0]).text == ""
+    assert [draft.text for draft in store.history("a1")] == [GOOD, ""]
+
+
 # The coordinator ---------------------------------------------------------------------
 
 
@@ -524,3 +571,12 @@ def test_other_machines_only_when_told() -> None:
 def test_a_taken_port_is_told() -> None:
     with server.bind("127.0.0.1", 0) as taken, pytest.raises(LassbenchError, match="cannot listen"):
         server.bind("127.0.0.1", taken.getsockname()[1])
+
+
+def test_a_reply_in_two_parts_goes_out_at_once() -> None:
+    with (
+        server.bind("127.0.0.1", 0) as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0

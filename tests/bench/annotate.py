@@ -3,10 +3,10 @@
 python -m tests.bench annotate [--people N] [--saves N] [--rate SAVES_PER_SECOND] [--wait SECONDS]
 
 Every annotator has a session and a connection and saves drafts over HTTP at the
-given rate, all at the same time, to a server in a process of its own.  They begin a
-few seconds after it started, as people do: until then it loads the models that tell
-languages apart, which holds Python's lock (--wait 0 shows what that costs).  The peer
-is the same store with a commit (and a wait for the disk) for each save alone.
+given rate, all at the same time, to a server in a process of its own.  They begin as
+soon as all have a session, while a process beside the server still loads the models
+that tell languages apart (--wait 8 begins when they are loaded).  The peer is the same
+store with a commit (and a wait for the disk) for each save alone.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--people", type=int, default=50)
     parser.add_argument("--saves", type=int, default=40)
     parser.add_argument("--rate", type=float, default=1.0)
-    parser.add_argument("--wait", type=float, default=8.0)
+    parser.add_argument("--wait", type=float, default=0.0)
     return parser.parse_args(arguments)
 
 
@@ -74,8 +74,8 @@ async def load(served: Served, options: argparse.Namespace) -> tuple[list[float]
     """Seconds of each save, and how many failed."""
     people = [Browser(served) for _ in range(options.people)]
     links = [link for who, link in served.links.items() if who != "coordinator"]
-    for one, link in zip(people, links, strict=True):
-        await one.enter(link.rpartition("/")[2])
+    entered = zip(people, links, strict=True)
+    await asyncio.gather(*(one.enter(link.rpartition("/")[2]) for one, link in entered))
     await asyncio.sleep(options.wait)
     # All begin in the same moment, the worst case; then at their own rate.
     done = await asyncio.gather(*(one.write(options.saves, options.rate) for one in people))
