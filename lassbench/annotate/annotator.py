@@ -42,7 +42,14 @@ MOST_SECONDS, MOST_PLAYS = 600.0, 100
 
 @dataclass(frozen=True)
 class Sent:
-    """What a page sent to be saved."""
+    """What a page sent to be saved.
+
+    Attributes
+    ----------
+    who
+        Whose page it was.  The browser may have opened another person's link
+        since: their session saves nothing of it.  ``""`` if it did not say.
+    """
 
     text: str
     action: str
@@ -51,6 +58,7 @@ class Sent:
     writer: str = ""
     seconds: float = 0.0
     plays: int = 0
+    who: str = ""
 
 
 # Coming and going ------------------------------------------------------------
@@ -203,6 +211,8 @@ async def save(request: Request, desk: Desk, identity: Identity) -> Response:
         )
     try:
         sent = _parse(await read_body(request))
+        if _is_anothers(sent, identity):
+            return JSONResponse({"error": "this page is somebody else's"}, status_code=403)
         saved, findings = await _save(desk, identity, clip_id, sent)
     except BadRequestError as error:
         return JSONResponse({"error": str(error)}, status_code=422)
@@ -227,7 +237,16 @@ async def save_form(request: Request, desk: Desk, identity: Identity) -> Respons
     clip_id = _clip_id(request, desk, identity)
     if clip_id is None:
         return desk.message("No such sound", "Your list has no sound of that number.", status=404)
-    sent = _of_form(await read_form(request))
+    form = await read_form(request)
+    sent = _of_form(form)
+    if _is_anothers(sent, identity):
+        why = (
+            f"This page was {sent.who}'s, and this browser is signed in as {identity.annotator} "
+            f"by now, so it was not saved. If you are {sent.who}: press “Leave”, open your "
+            "personal link in another tab, then come back here and press “Send again”."
+        )
+        title = "These words are somebody else's"
+        return desk.unsent(request, form, title, why, status=403, leave=True)
     wait = desk.saves.wait(str(identity.token_id))
     if wait:
         why = f"Too many saves at once. Wait {wait} seconds, then press the button again."
@@ -272,6 +291,10 @@ async def send_media(
     if kind == "sound.flac":
         return ranged(request, await run_in_threadpool(desk.sounds.flac, clip_id), "audio/flac")
     return ranged(request, await run_in_threadpool(desk.sounds.png, clip_id), "image/png")
+
+
+def _is_anothers(sent: Sent, identity: Identity) -> bool:
+    return sent.who not in {"", identity.annotator}
 
 
 def _clip_id(request: Request, desk: Desk, identity: Identity) -> str | None:
@@ -388,6 +411,7 @@ def _of_form(form: Mapping[str, str]) -> Sent:
         action=form.get("action", "draft"),
         reason=form.get("reason", ""),
         base=int(base) if base.isascii() and base.isdecimal() and len(base) < 16 else None,
+        who=form.get("who", ""),
     )
 
 
@@ -397,7 +421,7 @@ def _parse(body: bytes) -> Sent:
     except (ValueError, RecursionError) as error:
         raise BadRequestError("not JSON") from error
     kinds: dict[str, tuple[type, ...]] = {
-        **{"text": (str,), "action": (str,), "reason": (str,), "writer": (str,)},
+        **dict.fromkeys(("text", "action", "reason", "writer", "who"), (str,)),
         **{"base": (int, type(None)), "seconds": (int, float), "plays": (int,)},
     }
     if not isinstance(value, dict) or not {"text", "action"} <= set(value) <= set(kinds):

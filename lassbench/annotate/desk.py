@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from lassbench.annotate import access
+from lassbench.annotate import access, checks
 from lassbench.annotate.access import Identity, Role
 from lassbench.annotate.language import Beside
 from lassbench.annotate.security import RateLimiter, read_body
@@ -132,6 +132,31 @@ class Desk:
         """A page that only says something, with a button to ``leave`` where that helps."""
         return self.page("message.html", status=status, title=title, text=text, leave=leave)
 
+    def unsent(
+        self,
+        request: Request,
+        form: Mapping[str, str],
+        title: str,
+        why: str,
+        *,
+        status: int,
+        leave: bool = False,
+    ) -> HTMLResponse:
+        """A page that gives a form that was not saved back: to send again as it was, or to copy.
+
+        Nothing of it is kept on the server, which does not know who sent it.
+        """
+        return self.page(
+            "unsent.html",
+            status=status,
+            title=title,
+            why=why,
+            address=request.url.path,
+            typed=[(name, TYPED[name], checks.clean(form[name])) for name in TYPED if name in form],
+            carried=[(name, form[name]) for name in _CARRIED if name in form],
+            leave=leave,
+        )
+
 
 def desk_of(request: Request) -> Desk:
     """The desk that a request is for."""
@@ -148,9 +173,23 @@ NO_SESSION = (
     "it may have expired or been replaced: ask the coordinator for a new one.",
 )
 
+EXPIRED = (
+    "Not saved yet",
+    "This browser's link has expired or was replaced, so this could not be saved. Nothing is "
+    "lost: keep this page open, open your personal link in another tab (if it no longer works "
+    "the coordinator makes a new one), then come back here and press “Send again”.",
+)
+#: The fields of forms that people type into, and what a page calls them.
+TYPED = {"text": "What you wrote", "note": "Your note"}
+#: What is sent with them.
+_CARRIED = ("who", "base", "action", "reason", "annotator")
+
 
 def known(role: Role) -> Callable[[KnownHandler], Handler]:
-    """Let only those through who have a valid session in this role."""
+    """Let only those through who have a valid session in this role.
+
+    A form from anybody else comes back with its words, to be sent again.
+    """
 
     def wrap(handler: KnownHandler) -> Handler:
         async def wrapped(request: Request) -> Response:
@@ -160,6 +199,9 @@ def known(role: Role) -> Callable[[KnownHandler], Handler]:
                 return await handler(request, desk, identity)
             if request.method == "PUT":
                 return JSONResponse({"error": NO_SESSION[1]}, status_code=401)
+            form = await read_form(request) if request.method == "POST" else {}
+            if any(form.get(name, "").strip() for name in (*TYPED, "reason")):
+                return desk.unsent(request, form, *EXPIRED, status=401)
             return desk.message(*NO_SESSION, status=401)
 
         return wrapped

@@ -18,24 +18,25 @@ def main(dataset: Path, out: Path) -> None:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         try:
             for look in ("light", "dark"):
-                for device, size in (("desktop", (1280, 900)), ("phone", (390, 844))):
-                    shoot(browser, served, out, look, device, size)
+                for width, height in ((1280, 900), (360, 780), (320, 640)):
+                    shoot(browser, served, out, look, (width, height))
         finally:
             browser.close()
             served.stop()
 
 
-def shoot(browser, served, out, look, device, size):  # type: ignore[no-untyped-def]
+def shoot(browser, served, out, look, size):  # type: ignore[no-untyped-def]
+    phone = size[0] < 640
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         color_scheme=look,
-        is_mobile=device == "phone",
-        has_touch=device == "phone",
+        is_mobile=phone,
+        has_touch=phone,
     )
     page = context.new_page()
 
     def shot(name: str) -> None:
-        page.screenshot(path=out / f"{name}-{device}-{look}.png", full_page=True)
+        page.screenshot(path=out / f"{name}-{size[0]}-{look}.png", full_page=True)
 
     page.goto(served.links["a1"])
     shot("welcome")
@@ -54,6 +55,17 @@ def shoot(browser, served, out, look, device, size):  # type: ignore[no-untyped-
     shot("clip")
     page.goto(f"{served.base}/guidelines")
     shot("guidelines")
+    page.goto(f"{served.base}/clip/3")
+    session = context.cookies()
+    context.clear_cookies()
+    page.evaluate("document.querySelector('#describe').submit()")
+    page.wait_for_selector("#again")
+    shot("unsent")
+    context.add_cookies(session)
+    page.evaluate("document.querySelector('#again [name=who]').value = 'a2'")
+    page.click("#again button")
+    page.wait_for_selector("h1:has-text('somebody else')")
+    shot("unsent-anothers")
     page.goto(served.links["coordinator"])
     page.click("button.main")
     shot("board")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lassbench.annotate import access
 from lassbench.annotate.store import Store
 from lassbench.dataset import Dataset
 from tests.annotate.served import Served
@@ -281,7 +282,69 @@ def test_cannot_tell_locked_and_leaving(chromium: Any, served: Served) -> None:
     boss.close()
 
 
-@pytest.mark.parametrize(("look", "width"), [("light", 1280), ("dark", 360)])
+def renew(served: Served, who: str) -> str:
+    """Revoke a link and make a new one, as the coordinator does beside the server."""
+    store = Store(served.store)
+    access.revoke(store, who)
+    secret = access.issue(store, who)
+    store.close()
+    return f"{served.base}/enter/{secret}"
+
+
+def reopen(visitor: Visitor, link: str) -> None:
+    """Open a link in another tab and come back."""
+    tab = visitor.context.new_page()
+    tab.goto(link)
+    if tab.locator("#consent").count():
+        tab.locator("#consent").check()
+    tab.locator("button.main").click()
+    tab.wait_for_selector("h1:has-text('Your sounds')")
+    tab.close()
+
+
+def test_a_plain_form_outlives_its_link(chromium: Any, served: Served) -> None:
+    one = Visitor(chromium, served, "a1", java_script_enabled=False)
+    page = one.page
+    page.goto(served.links["a1"])
+    page.locator("#consent").check()
+    page.locator("button.main").click()
+    page.goto(f"{served.base}/clip/5")
+    page.fill("#text", 'A small "bell" & rain, written without a script')
+    link = renew(served, "a1")
+    page.locator("#done").click()
+    page.locator("h1", has_text="Not saved yet").wait_for()
+    assert page.input_value("#text") == 'A small "bell" & rain, written without a script'
+    assert page.locator("#text").get_attribute("readonly") is not None
+    reopen(one, link)
+    page.locator("#again button").click()
+    page.wait_for_url("**/clip/6")
+    words = ('A small "bell" & rain, written without a script', "done")
+    assert list(stored(served.store).values()) == [words]
+    one.close(may_fail=True)
+
+
+def test_the_script_goes_on_when_its_link_is_opened_again(chromium: Any, served: Served) -> None:
+    one = Visitor(chromium, served, "a1").enter()
+    page = one.page
+    page.goto(f"{served.base}/clip/5")
+    link = renew(served, "a1")
+    page.fill("#text", "A small bell rings in the rain")
+    one.state("no longer valid here")
+    assert stored(served.store) == {}
+    # Somebody else signs in meanwhile in this browser: not their words.
+    reopen(one, served.links["a2"])
+    page.locator("#done").click()
+    one.state("signed in as somebody else")
+    assert stored(served.store) == {}
+    one.context.clear_cookies()
+    reopen(one, link)
+    page.locator("#done").click()
+    page.wait_for_url("**/clip/6")
+    assert list(stored(served.store).values()) == [("A small bell rings in the rain", "done")]
+    one.close(may_fail=True)
+
+
+@pytest.mark.parametrize(("look", "width"), [("light", 1280), ("dark", 320)])
 def test_every_page_is_accessible_and_fits(
     chromium: Any, served: Served, look: str, width: int
 ) -> None:
@@ -301,6 +364,12 @@ def test_every_page_is_accessible_and_fits(
         found = axe.run(page, options={"preload": False, "resultTypes": ["violations"]})
         assert found.violations_count == 0, found.generate_report()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        if page.locator("#leave").count():
+            mark, leave = (page.locator(one).bounding_box() for one in (".home", "#leave button"))
+            assert mark
+            assert leave
+            assert mark["y"] <= leave["y"] + leave["height"] / 2 <= mark["y"] + mark["height"]
+            assert leave["x"] > mark["x"] + mark["width"]
 
     def look_at(path: str) -> None:
         page.goto(f"{served.base}{path}")
@@ -316,8 +385,13 @@ def test_every_page_is_accessible_and_fits(
     examine()
     look_at("/")
     look_at("/guidelines")
+    page.goto(f"{served.base}/clip/1")
+    visitor.context.clear_cookies()
+    page.evaluate("document.querySelector('#describe').submit()")
+    page.locator("#again").wait_for()
+    examine()
     page.goto(served.links["coordinator"])
     page.locator("button.main").click()
     look_at("/coordinator")
     look_at("/coordinator/clip/1")
-    visitor.close()
+    visitor.close(may_fail=True)

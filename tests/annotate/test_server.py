@@ -9,6 +9,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from typing import Any
 
 import httpx
@@ -50,7 +51,7 @@ def a1(app: Any, store: Store) -> Iterator[TestClient]:
     yield signed_in(app, store, "a1")
 
 
-def put(who: TestClient, number: int, text: str, action: str = "draft", **more: Any) -> Any:
+def put(who: TestClient, /, number: int, text: str, action: str = "draft", **more: Any) -> Any:
     body = {"text": text, "action": action, **more}
     return who.put(f"/clip/{number}", json=body, headers=SAME)
 
@@ -202,7 +203,8 @@ def test_forms_with_too_many_fields_are_refused(app: Any, a1: TestClient, store:
     [
         b"", b"{", b"[]", b"null", b'"x"', b"[" * 20000, b"\xff\xfe",
         b'{"text": "x"}', b'{"action": "done"}', b'{"text": 1, "action": "draft"}',
-        b'{"text": "x", "action": "publish"}', b'{"text": "x", "action": "draft", "who": "a2"}',
+        b'{"text": "x", "action": "publish"}', b'{"text": "x", "action": "draft", "whose": "a2"}',
+        b'{"text": "x", "action": "draft", "who": ["a1"]}',
         b'{"text": "x", "action": "draft", "seconds": NaN}',
         b'{"text": "x", "action": "draft", "seconds": 1e999}',
         b'{"text": "x", "action": "draft", "seconds": 1' + b"0" * 400 + b"}",
@@ -454,6 +456,122 @@ def test_a_failing_disk_is_told_so_that_the_page_tries_again(
     assert put(a1, 1, GOOD).status_code == 503
     reply = a1.post("/clip/1", data={"text": GOOD, "action": "done"}, headers=SAME)
     assert (reply.status_code, GOOD in reply.text) == (503, True)
+
+
+# An expired session, and somebody else's ------------------------------------------------
+
+
+class Form(HTMLParser):
+    """What a browser without a script would send of the form ``which`` of a page."""
+
+    def __init__(self, page: str, which: str) -> None:
+        super().__init__()
+        self.which, self.inside, self.area = which, False, ""
+        self.action, self.fields = "", dict[str, str]()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.inside = found.get("id") == self.which
+            self.action = found["action"] if self.inside else self.action
+        elif self.inside and tag == "textarea":
+            self.area = found["name"]
+            self.fields[self.area] = ""
+        elif self.inside and tag == "input" and ("checked" in found or found["type"] == "hidden"):
+            self.fields[found["name"]] = found["value"]
+
+    def handle_data(self, data: str) -> None:
+        if self.area:
+            self.fields[self.area] += data.removeprefix("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = self.inside and tag != "form"
+        self.area = "" if tag == "textarea" else self.area
+
+
+HOSTILE = 'A dog & a </textarea><script>alert(1)</script> "bell" ring'
+
+
+def test_an_expired_session_gives_the_words_back_to_be_sent_again(
+    a1: TestClient, app: Any, store: Store, clock: Clock
+) -> None:
+    form = Form(a1.get("/clip/7").text, "describe").fields
+    clock.now += 31 * access.DAY_S
+    reply = a1.post("/clip/7", data={**form, "text": HOSTILE, "action": "done"}, headers=SAME)
+    assert reply.status_code == 401
+    assert "<script>alert" not in reply.text
+    assert re.search(r"<textarea[^>]* readonly>\nA dog &amp; a &lt;/textarea&gt;", reply.text)
+    assert store.answers() == {}  # nobody is known to have sent it
+    again = Form(reply.text, "again")
+    assert again.action == "/clip/7"
+    assert again.fields == {**form, "text": HOSTILE, "action": "done"}
+    # Sent too early it comes back as it was.
+    early = a1.post(again.action, data=again.fields, headers=SAME)
+    assert (early.status_code, Form(early.text, "again").fields) == (401, again.fields)
+    a1.post("/enter", data={"secret": access.issue(store, "a1")}, headers=SAME)
+    again.fields["text"] = GOOD  # markup would stay a draft
+    reply = a1.post(again.action, data=again.fields, headers=SAME)
+    assert (reply.status_code, reply.headers["location"]) == (303, "/clip/8")
+    answer = store.answer("a1", store.campaign.order("a1")[6])
+    assert (answer.text, answer.state) == (GOOD, "done")
+
+
+def test_a_renewed_link_loses_no_choice_either(a1: TestClient, store: Store) -> None:
+    form = Form(a1.get("/clip/1").text, "describe").fields
+    access.revoke(store, "a1")
+    choice = {**form, "text": "", "action": "cannot", "reason": "too noisy"}
+    reply = a1.post("/clip/1", data=choice, headers=SAME)
+    assert Form(reply.text, "again").fields == choice
+    # A page that sends nothing that anybody typed is told to open the link.
+    reply = a1.post("/clip/1", data={**form, "text": " "}, headers=SAME)
+    assert (reply.status_code, "Open your personal link" in reply.text) == (401, True)
+
+
+def test_nothing_is_given_back_to_another_site(app: Any) -> None:
+    stranger = client(app)
+    for headers in ({}, {"origin": "http://evil.example"}):
+        reply = stranger.post("/clip/1", data={"text": HOSTILE}, headers=headers)
+        assert (reply.status_code, "dog" in reply.text) == (403, False)
+    reply = stranger.post("/clip/1", data={"text": "x" * MAX_BODY}, headers=SAME)
+    assert (reply.status_code, "xxx" in reply.text) == (413, False)
+    reply = stranger.post("/clip/1", data={"text": GOOD, "extra": "<i>"}, headers=SAME)
+    assert Form(reply.text, "again").fields == {"text": GOOD}
+
+
+def test_another_persons_session_saves_no_words_of_an_open_page(
+    a1: TestClient, store: Store, clock: Clock
+) -> None:
+    page = a1.get("/clip/7").text
+    assert 'data-who="a1"' in page  # the script sends this
+    clock.now += 31 * access.DAY_S
+    # In the same browser, where the first page is still open:
+    enter = {"secret": access.issue(store, "a2"), "consent": "yes"}
+    assert a1.post("/enter", data=enter, headers=SAME).status_code == 303
+    form = {**Form(page, "describe").fields, "text": GOOD, "action": "done"}
+    reply = a1.post("/clip/7", data=form, headers=SAME)
+    assert reply.status_code == 403
+    assert "somebody else" in reply.text
+    assert Form(reply.text, "again").fields == form
+    assert put(a1, 7, GOOD, who="a1").status_code == 403
+    assert store.answers() == {}
+    assert put(a1, 7, GOOD, who="a2").status_code == 200
+    assert a1.post("/leave", headers=SAME).status_code == 200
+    a1.post("/enter", data={"secret": access.issue(store, "a1")}, headers=SAME)
+    assert a1.post("/clip/7", data=form, headers=SAME).status_code == 303
+    assert store.answer("a1", store.campaign.order("a1")[6]).text == GOOD
+
+
+def test_the_coordinators_note_is_given_back_too(app: Any, store: Store) -> None:
+    boss = signed_in(app, store, "coordinator")
+    access.revoke(store, "coordinator")
+    note = {"annotator": "a1", "note": "Which <b>animal</b>?", "action": "flag"}
+    reply = boss.post("/coordinator/clip/1/flag", data=note, headers=SAME)
+    again = Form(reply.text, "again")
+    assert (again.action, again.fields) == ("/coordinator/clip/1/flag", note)
+    boss.post("/enter", data={"secret": access.issue(store, "coordinator")}, headers=SAME)
+    assert boss.post(again.action, data=again.fields, headers=SAME).status_code == 303
+    assert store.flags() == {("a1", store.campaign.clips[0]): "Which <b>animal</b>?"}
 
 
 class Slow:

@@ -32,7 +32,7 @@
   const put = (number, body, last = false) => fetch(`/clip/${number}`, {
     method: "PUT",
     headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ writer, ...body }),
+    body: JSON.stringify({ writer, who: page.who, ...body }),
     keepalive: last,
     signal: last ? undefined : AbortSignal.timeout(TIMEOUT_MS),
   });
@@ -109,7 +109,7 @@
   const locked = form.dataset.locked === "yes";
   /* A form sent without this script may come back with words that are not saved. */
   let revision = Number(form.dataset.revision), confirmed = form.dataset.unsaved ? null : box.value;
-  let want = "draft", reason = "", sending = false, closed = locked;
+  let want = "draft", reason = "", sending = false, closed = locked, expired = false;
   let pause = 0, longest = 0, retry = 0, tries = 0;
   let seconds = 0, active = Date.now();
 
@@ -192,8 +192,11 @@
       say("Not saved over the other text; your words are kept", true);
       by("keep-mine").focus();
     } else if (status === 401 || status === 403) {
-      closed = true;
-      say("Your link is no longer valid here. Your words are kept in this browser: ask for a new link and open it here.", true);
+      closed = expired = true;
+      const why = status === 401 ? "Your link is no longer valid here." : "This browser is signed in as somebody else by now.";
+      say(kept.works
+        ? `${why} Your words are kept in this browser: open your link again, or ask for a new one.`
+        : `${why} This browser keeps nothing: leave this page open, open your link in another tab, then come back.`, true);
     } else if (status === 423) {
       closed = true;
       box.readOnly = true;
@@ -207,6 +210,9 @@
     } else lost();
   }
 
+  /* The link may have been opened again in another tab. */
+  const reopened = () => { if (expired) closed = expired = false; };
+
   const keep = () => { if (box.value === confirmed) kept.remove(key); else kept.set(key, { text: box.value, base: revision }); };
   box.addEventListener("input", () => {
     keep();
@@ -218,6 +224,7 @@
   });
   box.addEventListener("blur", () => { if (dirty()) send(); });
   window.addEventListener("online", () => { tries = 0; send(); });
+  window.addEventListener("focus", () => { if (expired) { reopened(); send(); } });
   window.addEventListener("offline", () => { if (dirty()) lost(); });
   window.addEventListener("pagehide", () => {
     if (!closed && (box.value !== confirmed || seconds > 0 || plays > 0) && by("conflict").hidden) {
@@ -227,6 +234,7 @@
   window.addEventListener("beforeunload", (event) => { if (dirty() && !kept.works) event.preventDefault(); });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    reopened();
     if (closed) return;
     want = event.submitter && event.submitter.value === "cannot" ? "cannot" : "done";
     if (want === "cannot") {
