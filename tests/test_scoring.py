@@ -7,7 +7,6 @@ import math
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import mir_eval
@@ -643,13 +642,6 @@ def test_what_a_score_file_cannot_hold_is_refused_before_scoring(
     monkeypatch.setattr("lassbench.scoring.folders._measure_all", None)
     with pytest.raises(LassbenchError, match=words):
         score_folders([folder], suite, workers=1)
-
-
-@pytest.mark.parametrize("device", ["cpu:x", "tpu", "cuda:99", ""])
-def test_a_device_that_is_not_there(made: Path, suite: Suite, device: str) -> None:
-    settings = replace(FAST, device=device)
-    with pytest.raises(UsageError, match="to score on"):
-        score_folders([made / "oracle"], suite, workers=1, settings=settings)
 
 
 # --- checks and comparisons -------------------------------------------------

@@ -17,19 +17,20 @@ def find_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    where = f"device {name!r}"
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise UsageError(
-            "no such device", where=name, expected="auto, cpu, cuda or cuda:N"
+            "no such device", where=where, expected="auto, cpu, cuda or cuda:N"
         ) from error
     if device.type not in ("cpu", "cuda"):
-        raise UsageError("this device is not supported", where=name, expected="cpu or cuda")
+        raise UsageError("this device is not supported", where=where, expected="cpu or cuda")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device.type == "cuda" and (device.index or 0) >= count:
         raise UsageError(
             "no such CUDA device on this machine",
-            where=name,
+            where=where,
             got=f"{count} CUDA devices",
             fix="use --device cpu, or install a PyTorch that fits the driver",
         )

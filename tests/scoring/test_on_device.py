@@ -74,7 +74,9 @@ def test_the_same_numbers(suite: Suite, device: str) -> None:
                 assert one.samples_sha256 == other.samples_sha256
 
 
-def test_a_device_that_is_not_there_is_refused_before_anything_is_read(suite: Suite) -> None:
-    for device in ("abacus", *([] if torch.cuda.is_available() else ["cuda", "cuda:0"])):
-        with pytest.raises(UsageError, match="device"):
-            score_folders([Path("nowhere")], suite, settings=Settings(device=device))
+@pytest.mark.parametrize("device", ["abacus", "cpu:x", "mps", "cuda:99", ""])
+def test_a_device_that_is_not_there_is_refused_before_anything_is_read(
+    suite: Suite, device: str
+) -> None:
+    with pytest.raises(UsageError, match=f"device '{device}'"):
+        score_folders([Path("nowhere")], suite, settings=Settings(device=device))
