@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,8 +28,10 @@ COLUMNS = (
     *("annotator", "clip_id", "concept", "state", "reason", "description"),
     *("description_source", "seconds", "plays", "revision", "first_saved", "last_saved", "checks"),
 )
-#: What spreadsheets would take for a formula when a cell begins with it.
-_FORMULA = ("=", "+", "-", "@")
+#: What spreadsheets would take for a formula when a cell begins with it; and that
+#: with the sign that keeps them from it, which must not be taken for ours.
+_FORMULA, _KEPT = re.compile("'*[=+@-]"), re.compile("'+[=+@-]")
+_DAY_S = 86400.0
 
 
 def findings(
@@ -66,7 +69,7 @@ def to_csv(store: Store, dataset: Dataset) -> str:
 
 
 def _plain(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def to_json(store: Store, dataset: Dataset) -> str:
@@ -137,19 +140,38 @@ def _ordered(store: Store) -> list[Answer]:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did: answers written, and those that said the same already."""
+    """What an import did.
+
+    Attributes
+    ----------
+    written, unchanged
+        Answers written, and those that said the same already.
+    left
+        Drafts of the table for which the store has words of its own.
+    """
 
     written: int
     unchanged: int
+    left: int = 0
 
 
-def read_csv(path: Path, campaign: Campaign, *, source: str = "") -> list[Change]:
+def read_csv(
+    path: Path, campaign: Campaign, *, source: str = "", now: float | None = None
+) -> list[Change]:
     """The answers in a table.
 
     Columns: ``annotator`` and ``description``; ``clip_id``, or ``query_id`` of the
     campaign's list (a clip's rows must then agree); ``description_source`` unless
-    ``source`` says it for all rows.  ``state``, ``reason``, ``seconds`` and ``plays``
-    are read where they are there, so that an export can be imported.
+    ``source`` says it for all rows.  ``state``, ``reason``, ``seconds``, ``plays``,
+    ``revision``, ``first_saved`` and ``last_saved`` are read where they are there, so
+    that an export can be imported and then exported as it was.  A time without a zone
+    is taken as UTC; one of the two stands for both.
+
+    Parameters
+    ----------
+    now
+        The present, in seconds since 1970; nothing was saved more than a day later.
+        By default the clock's.
 
     Raises
     ------
@@ -163,7 +185,8 @@ def read_csv(path: Path, campaign: Campaign, *, source: str = "") -> list[Change
     reader.fieldnames = columns
     _check_columns(path, columns, source)
     faults: list[Fault] = []
-    rows = _Rows(campaign, source, _clips_by_query(campaign), faults)
+    present = time.time() if now is None else now
+    rows = _Rows(campaign, source, _clips_by_query(campaign), faults, present)
     changes: dict[tuple[str, str], Change] = {}
     try:
         for row in reader:
@@ -173,7 +196,8 @@ def read_csv(path: Path, campaign: Campaign, *, source: str = "") -> list[Change
                 continue
             before = changes.setdefault((change.annotator, change.clip_id), change)
             if before != change:
-                reason = f"{change.annotator} has another description of {change.clip_id} above"
+                what = "description" if before.text != change.text else "state, count or time"
+                reason = f"{change.annotator} has another {what} of {change.clip_id} above"
                 faults.append(Fault("contradiction", where, reason))
     except csv.Error as error:
         faults.append(Fault("bad row", f"{path}:{reader.line_num}", str(error)))
@@ -217,13 +241,19 @@ class _Rows:
     source: str
     clip_of: Mapping[str, tuple[str, str]]
     faults: list[Fault]
+    now: float
 
     def read(self, row: Mapping[Any, Any], where: str) -> Change | None:
-        """The answer in one row; ``None`` for an empty, unfinished or faulty one."""
+        """The answer in one row; ``None`` for an empty or faulty one."""
         cells = {name: (row[name] or "").strip() for name in row if isinstance(name, str)}
         who, state = cells["annotator"], cells.get("state", "done") or "done"
-        text = checks.finished(_unescaped(cells["description"]))
-        if state == "draft" or (state == "done" and not text):
+        if state == "draft":  # as it was left, with its spaces
+            text = checks.clean(_unescaped(row["description"] or ""))
+        else:
+            text = checks.finished(_unescaped(cells["description"]))
+        times = [_time(cells.get(name, "")) for name in ("first_saved", "last_saved")]
+        # A draft that was emptied again was saved once; a row to be filled in was not.
+        if not text and (state == "done" or (state == "draft" and not any(times))):
             return None
         clip_id = cells.get("clip_id", "")
         if not clip_id:
@@ -241,8 +271,11 @@ class _Rows:
             source=cells.get("description_source") or self.source,  # type: ignore[arg-type]
             seconds=float(_number(cells.get("seconds", ""), r"\d{1,9}(\.\d+)?")),
             plays=int(_number(cells.get("plays", ""), r"\d{1,9}")),
+            revision=int(_number(cells.get("revision", ""), r"\d{1,9}")),
+            first_at=times[0] or times[1],
+            last_at=times[1] or times[0],
         )
-        wrong = self._wrong(change)
+        wrong = self._wrong(change) or _wrong_counts(change, self.now)
         if wrong:
             self.faults.append(Fault(wrong[0], where, wrong[1]))
             return None
@@ -261,10 +294,10 @@ class _Rows:
         if change.source not in SOURCES:
             known = ", ".join(SOURCES)
             return "unknown source", f"description_source {change.source!r} is none of {known}"
-        if change.state not in {"done", "cannot"}:
+        if change.state not in {"done", "cannot", "draft"}:
             return "unknown state", f"{change.state!r} is none of done, cannot, draft"
-        if change.seconds < 0 or change.plays < 0:
-            return "bad number", "seconds or plays is no number of 0 or more"
+        if len(change.text) > checks.DRAFT_CHARACTERS:
+            return "too long", f"more than {checks.DRAFT_CHARACTERS} characters"
         errors = [one for one in checks.check(change.text) if one.level == "error"]
         if change.state == "done" and errors:
             return errors[0].kind, errors[0].message
@@ -276,8 +309,34 @@ def _number(cell: str, form: str) -> str:
     return cell if re.fullmatch(form, cell, re.ASCII) else "-1" if cell else "0"
 
 
+def _time(cell: str) -> float:
+    """The time in a cell, 0 for an empty one, -1 where there is something else."""
+    if not cell:
+        return 0.0
+    try:
+        read = datetime.fromisoformat(cell)
+        at = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return -1.0
+    return at if at > 0 else -1.0
+
+
+def _wrong_counts(change: Change, now: float) -> tuple[str, str] | None:
+    """Kind and reason of what is wrong with an answer's counts and times, if anything is."""
+    if change.seconds < 0 or change.plays < 0 or change.revision < 0:
+        return "bad number", "seconds, plays or revision is no number of 0 or more"
+    if change.first_at < 0 or change.last_at < 0:
+        example = "a time since 1970 such as 2026-09-21T14:13:20Z"
+        return "bad time", f"first_saved or last_saved is not {example} (ISO 8601)"
+    if change.last_at < change.first_at:
+        return "bad time", "last_saved is before first_saved"
+    if change.last_at > now + _DAY_S:
+        return "bad time", f"last_saved is in the future, {iso(change.last_at)}"
+    return None
+
+
 def _unescaped(text: str) -> str:
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+    return text[1:] if _KEPT.match(text) else text
 
 
 def _beyond(change: Change, old: Answer) -> Change:
@@ -293,6 +352,7 @@ def import_changes(store: Store, changes: Sequence[Change], *, replace: bool = F
     """Write the answers of a table into the store, all or none.
 
     Seconds and plays are totals: what the store has already is not added to them.
+    A draft takes the place of nothing.
 
     Raises
     ------
@@ -300,12 +360,16 @@ def import_changes(store: Store, changes: Sequence[Change], *, replace: bool = F
         If a list is closed, or, unless ``replace``, an answer says something else.
     """
     present, locked = store.answers(), store.locked()
-    faults, new = [], []
+    faults, new, left = [], [], 0
     for change in changes:
         old = present.get((change.annotator, change.clip_id))
         if old is not None and (old.text, old.state) == (change.text, change.state):
             continue
-        if old is not None and old.text and not replace:
+        answered = old is not None and (old.text != "" or old.state != "draft")
+        if answered and change.state == "draft":
+            left += 1
+            continue
+        if answered and not replace:
             where = f"{change.annotator}, {change.clip_id}"
             faults.append(Fault("already written", where, "says something else in the store"))
         if change.annotator in locked:
@@ -320,4 +384,4 @@ def import_changes(store: Store, changes: Sequence[Change], *, replace: bool = F
         )
     for future in [store.save(change) for change in new]:
         future.result()
-    return Imported(len(new), len(changes) - len(new))
+    return Imported(len(new), len(changes) - len(new) - left, left)

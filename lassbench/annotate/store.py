@@ -67,6 +67,9 @@ class Change:
     seconds, plays
         What is added to the time worked on the clip and to how often it was
         played; not negative.
+    first_at, last_at, revision
+        Of an import, what another store knew: when the answer was saved first
+        and last, and how many saves it had; 0 for now, and for one save more.
     """
 
     annotator: str
@@ -79,6 +82,9 @@ class Change:
     writer: str = ""
     seconds: float = 0.0
     plays: int = 0
+    first_at: float = 0.0
+    last_at: float = 0.0
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +274,8 @@ def _save(connection: sqlite3.Connection, change: Change, now: float) -> Saved:
     row = connection.execute(
         "SELECT * FROM answers WHERE annotator = ? AND clip_id = ?", key
     ).fetchone()
-    old = _answer(row) if row else Answer(*key, first_at=now)
+    first_at = change.first_at or now
+    old = _answer(row) if row else Answer(*key, first_at=first_at)
     text, state, reason = change.text, change.state, change.reason
     if state == "draft" and old.state != "draft" and text.split() == old.text.split():
         # A page's last word that says what is finished already, sent once more.
@@ -284,12 +291,12 @@ def _save(connection: sqlite3.Connection, change: Change, now: float) -> Saved:
         state=state,
         reason=reason,
         source=change.source,
-        revision=old.revision if same and row else old.revision + 1,
+        revision=max(change.revision, old.revision if same and row else old.revision + 1),
         writer=change.writer,
         seconds=old.seconds + change.seconds,
         plays=old.plays + change.plays,
-        first_at=old.first_at,
-        last_at=now,
+        first_at=min(old.first_at, first_at),
+        last_at=change.last_at or now,
     )
     if overtaken and not same:
         _note(connection, new, accepted=False)

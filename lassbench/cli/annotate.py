@@ -304,7 +304,8 @@ def import_(
 ) -> None:
     """Import descriptions that were gathered elsewhere from the CSV file TABLE.
 
-    Columns: annotator, description, clip_id or query_id, description_source.
+    Columns: annotator, description, clip_id or query_id, description_source; those of
+    an export are all read, so that it comes back as it was, times and drafts too.
     Without a store of DATASET one is made.  All rows are taken, or none.
     """
     from lassbench.annotate import exchange
@@ -327,7 +328,8 @@ def import_(
     with opened(dataset, store) as (found, _):
         changes = exchange.read_csv(table, found.campaign, source=source or "")
         done = exchange.import_changes(found, changes, replace=replace)
-    click.echo(f"{path}: {done.written} written, {done.unchanged} the same already")
+    left = f", {done.left} drafts left for what is there" if done.left else ""
+    click.echo(f"{path}: {done.written} written, {done.unchanged} the same already{left}")
 
 
 @command.command()

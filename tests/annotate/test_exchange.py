@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lassbench import freezing, manifests, tables
-from lassbench.annotate import access, agreement, exchange, report, server, sub_test
+from lassbench.annotate import access, agreement, checks, exchange, report, server, sub_test
 from lassbench.annotate.campaign import Campaign
-from lassbench.annotate.store import Answer, Change, Store
+from lassbench.annotate.store import Change, Store
 from lassbench.cli import run
 from lassbench.dataset import Dataset
 from lassbench.errors import FaultsError, LassbenchError, UsageError
@@ -62,41 +64,129 @@ def filled(store: Store) -> Store:
 # Export and import -------------------------------------------------------------------
 
 
-def facts(answer: Answer) -> tuple[object, ...]:
-    words = (answer.text, answer.state, answer.reason, answer.source)
-    return (*words, round(answer.seconds), answer.plays)
+def wrote(store: Store, clock: Clock) -> None:
+    """People at work: drafts, second thoughts, reasons, what a table could misunderstand."""
+    one, two, three, *_ = store.campaign.clips
+
+    def save(who: str, clip_id: str, words: str, **more: Any) -> None:
+        clock.now += 61.4
+        store.save(Change(who, clip_id, words, **more)).result()
+
+    save("a1", one, "=cmd() is what it sounds like", state="done", seconds=3.6, plays=1)
+    save("a1", two, "'=cmd() is what it sounds like")
+    save("a1", three, "''@quoted, \"twice\"; a 'bell' rings", state="done")
+    save("a2", one, "", state="cannot", reason="too quiet", seconds=12.5)
+    save("a2", two, "A low hum", state="cannot", reason="too noisy")
+    save("a3", one, "  half a sen")
+    save("a3", one, "  half a sentence  ", seconds=44.2, plays=3)
+    save("a3", two, "taken back")
+    save("a3", two, "")
+    save("a4", one, text("a4", 0), state="done", seconds=3570.0, plays=150)
+    save("a4", one, text("a4", 1), state="done", source="annotator-elsewhere")
 
 
-def test_an_export_can_be_imported(
-    filled: Store, campaign: Campaign, tiny_dataset: Dataset, tmp_path: Path
+def test_an_export_comes_back_as_it_was(
+    store: Store, campaign: Campaign, tiny_dataset: Dataset, tmp_path: Path, clock: Clock
 ) -> None:
-    clip_id = campaign.clips[0]
-    filled.save(Change("a1", clip_id, "=cmd() is what it sounds like", state="done")).result()
-    filled.save(Change("a2", clip_id, "", state="cannot", reason="too quiet")).result()
-    filled.save(Change("a3", clip_id, "half a sen")).result()
-    filled.save(
-        Change("a4", clip_id, text("a4", 0), state="done", seconds=3570.0, plays=150)
-    ).result()
+    fill(store, skip=3)
+    wrote(store, clock)
+    exported = exchange.to_csv(store, tiny_dataset)
+    rows = {(row["annotator"], row["clip_id"]): row for row in csv.DictReader(exported.split("\n"))}
+    first = rows["a1", campaign.clips[0]]
+    assert first["description"] == "'=cmd() is what it sounds like"
+    assert (first["first_saved"], first["seconds"]) == ("2026-09-21T14:14:21Z", "4")
+    half = rows["a3", campaign.clips[0]]
+    assert (half["first_saved"], half["last_saved"], half["revision"]) == (
+        "2026-09-21T14:19:28Z",
+        "2026-09-21T14:20:29Z",
+        "2",
+    )
     table = tmp_path / "all.csv"
-    table.write_text(exchange.to_csv(filled, tiny_dataset))
-    rows = list(csv.DictReader(table.open()))
-    assert len(rows) == 100
-    assert rows[0]["description"] == "'=cmd() is what it sounds like"
-    assert (rows[1]["first_saved"], rows[1]["seconds"]) == ("2026-09-21T14:13:20Z", "31")
-    other = Store.create(tmp_path / "other.sqlite", campaign)
-    done = exchange.import_changes(other, exchange.read_csv(table, campaign))
-    assert (done.written, done.unchanged) == (99, 0)
-    kept = {
-        key: facts(answer) for key, answer in filled.answers().items() if answer.state != "draft"
+    table.write_text(exported)
+    changes = exchange.read_csv(table, campaign, now=clock.now)
+    # Another day, another store: nothing of the import's own time shows.
+    other = Store.create(tmp_path / "other.sqlite", campaign, clock=lambda: clock.now + 1e6)
+    done = exchange.import_changes(other, changes)
+    assert (done.written, done.unchanged, done.left) == (len(rows), 0, 0)
+    assert exchange.to_csv(other, tiny_dataset) == exported
+    written = {key: replace(answer, writer="") for key, answer in store.answers().items()}
+    for key, answer in other.answers().items():
+        whole = replace(
+            written[key],
+            seconds=answer.seconds,
+            first_at=float(int(written[key].first_at)),
+            last_at=float(int(written[key].last_at)),
+        )
+        assert answer == whole
+        assert abs(answer.seconds - written[key].seconds) <= 0.5
+    assert {draft.saved_at for draft in other.history()} <= {
+        answer.last_at for answer in other.answers().values()
     }
-    assert kept == {key: facts(answer) for key, answer in other.answers().items()}
-    assert kept["a4", clip_id][-2:] == (3600.0, 152)
+    again = exchange.import_changes(other, changes)
+    assert (again.written, again.unchanged, again.left) == (0, len(rows), 0)
+    assert exchange.to_csv(other, tiny_dataset) == exported
     unheard = [one for one in report.report(other, tiny_dataset, check_language=False).outliers
-               if one.kind == "unheard"]  # fmt: skip
+               if one.kind == "unheard" and one.clip_id in campaign.clips[3:]]  # fmt: skip
     assert unheard == []
-    again = exchange.import_changes(other, exchange.read_csv(table, campaign))
-    assert (again.written, again.unchanged) == (0, 99)
     other.close()
+
+
+@given(
+    st.text(st.sampled_from("'=+-@ \",;ab\n\té<\ufeff\u202e"), max_size=12)
+    | st.text(max_size=20).map(lambda words: words.replace("\0", ""))
+)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150
+)
+def test_any_draft_comes_back_as_it_was(campaign: Campaign, tmp_path: Path, words: str) -> None:
+    kept = checks.clean(words)
+    row = {
+        "annotator": "a1",
+        "clip_id": campaign.clips[0],
+        "state": "draft",
+        "description": exchange._plain(kept),
+        "description_source": "annotator",
+        "first_saved": "2020-01-01T00:00:00Z",
+    }
+    assert not row["description"].startswith(("=", "+", "-", "@"))
+    changes = exchange.read_csv(write(tmp_path / "one.csv", [row]), campaign)
+    assert [change.text for change in changes] == [kept]
+
+
+def test_a_draft_takes_the_place_of_nothing(filled: Store) -> None:
+    one, two, three, *_ = filled.campaign.clips
+    filled.forget("a5").result()
+    filled.save(Change("a5", one, "The store's own words")).result()
+    filled.save(Change("a5", two, "", state="cannot", reason="too quiet")).result()
+    filled.save(Change("a5", three, "")).result()
+    drafts = [Change("a5", clip_id, "Earlier words") for clip_id in (one, two, three)]
+    done = exchange.import_changes(filled, drafts, replace=True)
+    assert (done.written, done.unchanged, done.left) == (1, 0, 2)
+    assert [filled.answer("a5", clip_id).text for clip_id in (one, two, three)] == [
+        "The store's own words",
+        "",
+        "Earlier words",
+    ]
+    # Nor do finished words, unless that is asked for: "cannot tell" is an answer too.
+    finished = replace(drafts[1], state="done")
+    with pytest.raises(FaultsError, match="already written"):
+        exchange.import_changes(filled, [finished])
+    assert exchange.import_changes(filled, [finished], replace=True).written == 1
+
+
+def test_an_import_over_an_answer_keeps_the_earlier_first_time(filled: Store, clock: Clock) -> None:
+    clip_id, before = filled.campaign.clips[0], clock.now
+    change = Change("a1", clip_id, "Something else is heard", state="done", revision=1,
+                    first_at=before + 50, last_at=before + 90)  # fmt: skip
+    clock.now += 1000
+    exchange.import_changes(filled, [change], replace=True)
+    answer = filled.answer("a1", clip_id)
+    assert (answer.first_at, answer.last_at, answer.revision) == (before, before + 90, 2)
+    # Without times it was saved now.
+    exchange.import_changes(
+        filled, [Change("a1", clip_id, "Once more it is heard", state="done")], replace=True
+    )
+    assert filled.answer("a1", clip_id).last_at == clock.now
 
 
 def test_json_has_every_draft(store: Store, tiny_dataset: Dataset) -> None:
@@ -148,24 +238,83 @@ def test_every_bad_row_is_told_at_once(campaign: Campaign, tmp_path: Path) -> No
         {"seconds": "an hour"},
         {"plays": "-3"},
         {"seconds": "9" * 5000, "plays": "9" * 5000},
+        {"revision": "-1"},
+        {"state": "draft", "description": "long " * 900},
     ]
     table = write(tmp_path / "bad.csv", [good, *({**good, **one} for one in bad)])
     with pytest.raises(FaultsError) as caught:
         exchange.read_csv(table, campaign)
-    assert [fault.where.rpartition(":")[2] for fault in caught.value.faults] == [
-        "3",
-        "4",
-        "5",
-        "6",
-        "7",
-        "8",
-        "9",
-        "10",
-        "11",
-    ]
+    lines = [fault.where.rpartition(":")[2] for fault in caught.value.faults]
+    assert lines == [str(number) for number in range(3, 14)]
     kinds = [fault.kind for fault in caught.value.faults]
     assert kinds == ["unknown annotator", "unknown clip", "unknown source", "too short",
-                     "personal", "unknown source", *["bad number"] * 3]  # fmt: skip
+                     "personal", "unknown source", *["bad number"] * 4, "too long"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "reason"),
+    [
+        ("yesterday", "", "is not a time since 1970"),
+        ("", "21/09/2026 14:13", "is not a time since 1970"),
+        ("2026-02-30T00:00:00Z", "", "is not a time since 1970"),
+        ("1790000000", "", "is not a time since 1970"),
+        ("1969-12-31T23:59:59Z", "", "is not a time since 1970"),
+        ("0001-01-01T00:00:00+23:59", "", "is not a time since 1970"),
+        ("2" * 5000, "", "is not a time since 1970"),
+        ("2026-09-21T14:13:20Z", "2026-09-21T14:13:19Z", "last_saved is before first_saved"),
+        ("2026-09-21T14:13:20-02:00", "2026-09-21T16:13:19Z", "last_saved is before"),
+        ("2026-09-20T00:00:00Z", "2026-09-22T14:13:21Z", "in the future, 2026-09-22T14:13:21Z"),
+        ("9999-12-31T23:59:59Z", "", "in the future"),
+    ],
+)
+def test_times_that_cannot_be_are_refused(
+    campaign: Campaign, tmp_path: Path, clock: Clock, first: str, last: str, reason: str
+) -> None:
+    row = {"annotator": "a1", "clip_id": campaign.clips[0], "description": "A low hum is heard",
+           "description_source": "annotator", "first_saved": first, "last_saved": last}  # fmt: skip
+    with pytest.raises(FaultsError) as caught:
+        exchange.read_csv(write(tmp_path / "x.csv", [row]), campaign, now=clock.now)
+    (fault,) = caught.value.faults
+    assert (fault.kind, fault.where) == ("bad time", f"{tmp_path / 'x.csv'}:2")
+    assert reason in fault.reason
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "seconds"),
+    [
+        ("2026-09-21T14:13:20Z", "2026-09-22T14:13:20Z", (1_790_000_000, 1_790_086_400)),
+        ("2026-09-21T16:13:20+02:00", "", (1_790_000_000, 1_790_000_000)),
+        ("", "2026-09-21 14:13:20", (1_790_000_000, 1_790_000_000)),
+        ("2026-09-21", "", (1_789_948_800, 1_789_948_800)),
+        ("", "", (0, 0)),
+    ],
+)
+def test_times_that_are_read(
+    campaign: Campaign,
+    tmp_path: Path,
+    clock: Clock,
+    first: str,
+    last: str,
+    seconds: tuple[int, int],
+) -> None:
+    row = {"annotator": "a1", "clip_id": campaign.clips[0], "description": "A low hum is heard",
+           "description_source": "annotator", "first_saved": first, "last_saved": last}  # fmt: skip
+    (change,) = exchange.read_csv(write(tmp_path / "x.csv", [row]), campaign, now=clock.now)
+    assert (change.first_at, change.last_at) == seconds
+
+
+def test_rows_that_differ_in_their_counts_say_so(campaign: Campaign, tmp_path: Path) -> None:
+    row = {"annotator": "a1", "clip_id": campaign.clips[0], "description": "A low hum is heard",
+           "description_source": "annotator", "plays": "1"}  # fmt: skip
+    with pytest.raises(FaultsError, match="another state, count or time of"):
+        exchange.read_csv(write(tmp_path / "x.csv", [row, {**row, "plays": "2"}]), campaign)
+
+
+def test_rows_to_be_filled_in_are_no_answers(campaign: Campaign, tmp_path: Path) -> None:
+    rows = [{"annotator": "a1", "clip_id": clip_id, "description": "", "state": state,
+             "description_source": "annotator"}
+            for clip_id in campaign.clips for state in ("", "done", "draft")]  # fmt: skip
+    assert exchange.read_csv(write(tmp_path / "x.csv", rows), campaign) == []
 
 
 def test_nobody_is_taken_for_the_writer(campaign: Campaign, tmp_path: Path) -> None:
@@ -188,7 +337,7 @@ def test_an_import_writes_over_nothing_unasked(filled: Store) -> None:
     assert text("a1", 0) in {draft.text for draft in filled.history("a1", change.clip_id)}
     filled.lock("a1").result()
     with pytest.raises(FaultsError, match="closed this list"):
-        exchange.import_changes(filled, [Change("a1", change.clip_id, "More")], replace=True)
+        exchange.import_changes(filled, [replace(change, text="More")], replace=True)
 
 
 # Freezing ----------------------------------------------------------------------------
@@ -462,6 +611,32 @@ def test_the_commands_from_import_to_suite(
     assert run([*freeze, "--allow-warnings"]) == 0
     assert "100 mixtures, 500 queries" in capsys.readouterr().out
     assert "annotator-elsewhere" in (tmp_path / "suite" / "suite.json").read_text()
+
+
+def test_export_import_export_by_command(
+    tiny_dataset: Dataset, campaign: Campaign, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = str(tiny_dataset.path)
+    clock = Clock()
+    clock.now = 1_600_000_000.0
+    store = Store.create(tmp_path / "one.sqlite", campaign, clock=clock)
+    wrote(store, clock)
+    store.close()
+    one, two = tmp_path / "one.csv", tmp_path / "two.csv"
+
+    def at(name: str) -> list[str]:
+        return ["--store", str(tmp_path / name)]
+
+    assert run(["annotate", "export", dataset, *at("one.sqlite"), "-o", str(one)]) == 0
+    assert run(["annotate", "import", dataset, str(one), *at("two.sqlite")]) == 0
+    assert "8 written, 0 the same already\n" in capsys.readouterr().out
+    assert run(["annotate", "export", dataset, *at("two.sqlite"), "-o", str(two)]) == 0
+    assert one.read_bytes() == two.read_bytes()
+    assert "2020-09-13T12:27:41Z" in one.read_text()
+    one.write_text(one.read_text().replace("2020-09-13T12:27:41Z", "2199-01-01T00:00:00Z"))
+    assert run(["annotate", "import", dataset, str(one), *at("three.sqlite")]) == 1
+    assert "one.csv:2" in capsys.readouterr().err
+    assert not (tmp_path / "three.sqlite").exists()
 
 
 def test_links_by_command(
