@@ -56,7 +56,8 @@ def separate_file(
         If ``out`` is neither WAV nor FLAC.
     """
     check_files(path, out)
-    seconds: float = block_s or getattr(separator, "block_s", BLOCK_S)
+    if block_s is None:
+        block_s = float(getattr(separator, "block_s", BLOCK_S))
     try:
         with _open(path) as source, files.atomic_path(out) as temporary:
             kind = out.suffix[1:].upper()
@@ -64,7 +65,7 @@ def separate_file(
             with soundfile.SoundFile(
                 temporary, "w", source.samplerate, source.channels, subtype=subtype, format=kind
             ) as sink:
-                for frames in _separated(separator, source, query, sample_rate_hz, seconds):
+                for frames in _separated(separator, source, query, sample_rate_hz, block_s):
                     sink.write(frames)
     except soundfile.LibsndfileError as error:
         raise LassbenchError(f"cannot be read or written: {error}", where=path) from error
