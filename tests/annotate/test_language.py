@@ -148,13 +148,16 @@ def test_no_process_outlives_the_server(
     tiny_dataset: Dataset, tmp_path: Path, end: signal.Signals
 ) -> None:
     served = Served(tiny_dataset.path, tmp_path / "store.sqlite").start()
-    assert served.process is not None
-    # The first answer comes when the application has started.
-    urllib.request.urlopen(f"{served.base}/robots.txt").close()
-    children = psutil.Process(served.process.pid).children(recursive=True)
-    assert len(children) == 1
-    served.process.send_signal(end)
-    served.process.wait(timeout=60)
-    assert psutil.wait_procs(children, timeout=60)[1] == []
-    assert served.process.stdout is not None
-    assert "Traceback" not in served.process.stdout.read()
+    try:
+        # The first answer comes when the application has started.
+        urllib.request.urlopen(f"{served.base}/robots.txt").close()
+        assert served.process is not None
+        children = psutil.Process(served.process.pid).children(recursive=True)
+        assert len(children) == 1
+        served.process.send_signal(end)
+        served.process.wait(timeout=60)
+        assert psutil.wait_procs(children, timeout=60)[1] == []
+        assert served.process.stdout is not None
+        assert "Traceback" not in served.process.stdout.read()
+    finally:
+        served.stop()
