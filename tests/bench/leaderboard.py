@@ -39,6 +39,10 @@ CLICK = """key => {
   document.body.offsetHeight;
   return performance.now() - start;
 }"""
+# Until a click has been painted and what it left for later is done: the next one waits for its own.
+REST = """() => new Promise(done => {
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 20)));
+})"""
 FIND = """text => {
   const box = document.getElementById('search');
   const start = performance.now();
@@ -120,14 +124,18 @@ def in_browser(page: Path) -> list[list[str]]:
         ready = [one.evaluate("window.readyAt") for one in opened]
         last = opened[-1]
         keys = ["name", "rank", "sdr_i", "sir_i", "sar", "snr_i", "si_sdr_i", "parameters"]
-        sorts = [last.evaluate(CLICK, key) for key in keys * 4]
+        sorts: dict[str, list[float]] = {key: [] for key in keys}
+        for key in keys * 5:
+            last.evaluate(REST)
+            sorts[key].append(last.evaluate(CLICK, key))
         finds = [last.evaluate(FIND, text) for text in ("system 01", "9", "", "nothing") * 4]
         heavy = page.stat().st_size
         browser.close()
     return [
         ["suite page", f"{heavy / 1e6:.2f} MB"],
         ["page answers after", _spread(ready)],
-        ["sorting by a column", _spread(sorts)],
+        ["sorting by a column", _spread([one for of_key in sorts.values() for one in of_key])],
+        ["sorting by the slowest column", _spread(max(sorts.values(), key=statistics.median))],
         ["searching", _spread(finds)],
     ]
 

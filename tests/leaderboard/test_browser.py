@@ -215,6 +215,41 @@ def test_the_drawn_intervals_stand_where_the_numbers_are(suite: Any) -> None:
     assert slope > 0
 
 
+def test_the_lines_behind_stand_at_the_ticks(suite: Any) -> None:
+    found = suite.evaluate(
+        """() => ({
+          lines: getComputedStyle(document.querySelector('#standings td.plot')).backgroundImage,
+          ticks: [...document.querySelectorAll('#standings .axis .tick')].map(t => t.style.left),
+        })"""
+    )
+    lines = re.findall(r"rgba\(0, 0, 0, 0\) calc\((?:-0\.5px \+ )?([\d.]+)%", found["lines"])
+    ticks = [float(one.rstrip("%")) for one in found["ticks"]]
+    assert len(ticks) > 2
+    assert [float(one) for one in lines[::2]] == pytest.approx(ticks, abs=0.01)
+
+
+def test_what_is_out_of_sight_has_its_numbers(chromium: Any, site: str) -> None:
+    """Rows below the window are not laid out, but are read out, copied and reached."""
+    found = Opened(chromium, viewport={"width": 1280, "height": 300})
+    page = found.open(f"{site}/suites/made-test/index.html")
+    page.wait_for_selector("html.ready")
+    last = page.locator("#standings tbody tr[data-slug]").last
+    assert page.evaluate("document.querySelector('#standings').getBoundingClientRect().top") > 300
+    copied = """() => {
+      getSelection().selectAllChildren(document.querySelector('#standings'));
+      return getSelection().toString();
+    }"""
+    for text, rows in ((last.aria_snapshot(), 1), (page.evaluate(copied), 6)):
+        assert len(re.findall(r"\d\.\d\d to", text)) >= 4 * rows
+    last.locator(".pick").focus()
+    top, bottom = page.evaluate(
+        """() => { const box = document.activeElement.getBoundingClientRect();
+                   return [box.top, box.bottom]; }"""
+    )
+    assert 0 <= top < bottom <= 300
+    found.finish()
+
+
 def test_bars_show_the_breakdown_and_its_numbers(suite: Any, root: Path) -> None:
     figure = suite.locator("figure[data-by=concept]")
     figure.locator("summary").click()
@@ -353,27 +388,33 @@ def test_everything_works_by_keyboard(opened: Opened, site: str) -> None:
     assert {"metric", "search", "standing", "theme", "bar-systems", "pick", "drop"} <= reached
 
 
-def test_light_and_dark_follow_the_system_and_the_button(chromium: Any, site: str) -> None:
-    def paper(page: Any) -> float:
-        text = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        return float(np.mean([int(one) for one in re.findall(r"\d+", text)[:3]]))
+def brightness(page: Any) -> float:
+    """Of the page's paper, 0 to 255."""
+    text = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return float(np.mean([int(one) for one in re.findall(r"\d+", text)[:3]]))
 
+
+def test_light_and_dark_follow_the_system_and_the_button(chromium: Any, site: str) -> None:
     for theme, dark in (("light", False), ("dark", True)):
         found = Opened(chromium, color_scheme=theme)
         page = found.open(f"{site}/index.html")
-        assert (paper(page) < 128) is dark
+        assert (brightness(page) < 128) is dark
         page.click("#theme")
-        assert (paper(page) < 128) is not dark
+        assert (brightness(page) < 128) is not dark
         page = found.open(f"{site}/about.html")
-        assert (paper(page) < 128) is not dark, "the choice is kept from page to page"
+        assert (brightness(page) < 128) is not dark, "the choice is kept from page to page"
         found.finish()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", "dark", "dark by choice"])
 def test_paper_shows_every_metric_in_black_on_white(chromium: Any, site: str, theme: str) -> None:
+    chosen, theme = theme == "dark by choice", theme.replace("dark by choice", "light")
     found = Opened(chromium, viewport={"width": 700, "height": 900}, color_scheme=theme)
     page = found.open(f"{site}/suites/made-test/index.html")
     page.wait_for_selector("html.ready")
+    if chosen:
+        page.click("#theme")
+        assert brightness(page) < 60
     assert not page.is_visible("th.m-sir_i")
     page.emulate_media(media="print", color_scheme=theme)
     assert not page.is_visible(".controls")
@@ -413,6 +454,17 @@ def test_listening_switches_tracks_at_the_same_moment(opened: Opened, site: str)
     page.click(".player >> nth=1 >> button.play")
     until(page, "document.querySelectorAll('.player')[1].querySelector('audio').ended")
     assert page.inner_text(".player >> nth=1 >> button.play") == "Play"
+
+
+def test_without_scripts_the_page_is_as_dark_as_the_system(chromium: Any, site: str) -> None:
+    papers = []
+    for theme in ("light", "dark"):
+        found = Opened(chromium, java_script_enabled=False, color_scheme=theme)
+        page = found.open(f"{site}/suites/made-test/index.html")
+        papers.append(brightness(page))
+        found.finish()
+    assert papers[0] > 200
+    assert papers[1] < 60
 
 
 def test_without_scripts_every_number_is_there(chromium: Any, site: str) -> None:

@@ -9,6 +9,7 @@ document.addEventListener("DOMContentLoaded", function () {
       return d.v === "" ? null : [Number(d.v), d.lo === "" ? null : Number(d.lo), d.hi === "" ? null : Number(d.hi)];
     });
     var range = charts.domain(cells);
+    charts.lines(table, range);
     rows.forEach(function (row, index) { charts.mark(row.querySelector("td.plot"), cells[index], range, row.dataset.type === "oracle" || row.dataset.type === "none" ? "reference" : ""); });
   });
   document.documentElement.classList.add("ready");

@@ -67,31 +67,43 @@
     return [low < 0 ? low - air : 0, high > 0 ? high + air : 0 + (low < 0 ? 0 : 1)];
   }
 
+  /* Where a value stands in a drawing that is 240 wide, with room for half a dot at both ends. */
+  function place(value, range) {
+    return 4 + (value - range[0]) / (range[1] - range[0] || 1) * 232;
+  }
+
+  /* The lines at an axis's ticks, behind every cell of a column at once. */
+  function lines(table, range) {
+    table.style.setProperty("--ticks", ticks(range[0], range[1], 4).map(function (value) {
+      var at = (place(value, range) / 2.4).toFixed(2) + "%";
+      var from = "calc(" + at + " - .5px)";
+      var to = "calc(" + at + " + .5px)";
+      return "linear-gradient(to right, transparent " + from + ", var(" + (value === 0 ? "--soft" : "--faint") + ") " + from + " " + to + ", transparent " + to + ")";
+    }).join(", "));
+  }
+
   /* A point with its interval in a table cell, on the axis of the whole column.
      A second call moves what the first one drew: hundreds of rows change at once. */
   function mark(parent, cell, range, kind) {
-    var width = 240;
-    var x = scale(range[0], range[1], 4, width - 4);
     var parts = parent.lassbenchMark;
     if (!parts) {
-      var picture = svg("svg", { viewBox: "0 0 " + width + " 20", preserveAspectRatio: "none", "class": "mark " + (kind || ""), "aria-hidden": "true", focusable: "false" }, parent);
+      var picture = svg("svg", { viewBox: "0 0 240 20", preserveAspectRatio: "none", "class": "mark " + (kind || ""), "aria-hidden": "true", focusable: "false" }, parent);
       parts = parent.lassbenchMark = {
-        grid: svg("path", { "class": "grid" }, picture),
-        zero: svg("path", { "class": "zero" }, picture),
         reach: svg("line", { y1: 10, y2: 10, "class": "reach" }, picture),
         /* A line of no length with round ends: a dot that stays round when the picture is stretched. */
         dot: svg("line", { y1: 10, y2: 10, "class": "dot" }, picture)
       };
     }
-    var lines = ticks(range[0], range[1], 4).filter(function (value) { return value !== 0; });
-    parts.grid.setAttribute("d", lines.map(function (value) { return "M" + x(value).toFixed(2) + " -14V34"; }).join(""));
-    parts.zero.setAttribute("d", "M" + x(0).toFixed(2) + " -14V34");
     var there = Boolean(cell) && cell[0] !== null;
-    var reaches = there && cell[1] !== null && cell[2] !== null;
-    parts.dot.setAttribute("visibility", there ? "visible" : "hidden");
-    parts.reach.setAttribute("visibility", reaches ? "visible" : "hidden");
-    if (there) { parts.dot.setAttribute("x1", x(cell[0])); parts.dot.setAttribute("x2", x(cell[0])); }
-    if (reaches) { parts.reach.setAttribute("x1", x(cell[1])); parts.reach.setAttribute("x2", x(cell[2])); }
+    stretch(parts.dot, there ? [cell[0], cell[0]] : null, range);
+    stretch(parts.reach, there && cell[1] !== null && cell[2] !== null ? [cell[1], cell[2]] : null, range);
+  }
+
+  function stretch(line, ends, range) {
+    if (!ends) { line.setAttribute("visibility", "hidden"); return; }
+    line.removeAttribute("visibility");
+    line.setAttribute("x1", place(ends[0], range));
+    line.setAttribute("x2", place(ends[1], range));
   }
 
   /* The axis above such a column. */
@@ -100,7 +112,7 @@
     var box = html("span", { "class": "axis", "aria-hidden": "true" }, parent);
     ticks(range[0], range[1], 4).forEach(function (value) {
       var tick = html("span", { "class": "tick" }, box, tickText(value));
-      tick.style.left = (4 + (value - range[0]) / (range[1] - range[0]) * 232) / 2.4 + "%";
+      tick.style.left = place(value, range) / 2.4 + "%";
     });
     if (unit) { html("span", { "class": "unit" }, box.lastChild, " " + unit); }
   }
@@ -267,7 +279,7 @@
   }
 
   window.lassbench.charts = {
-    html: html, svg: svg, number: number, signed: signed, domain: domain, mark: mark, axis: axis,
+    html: html, svg: svg, number: number, signed: signed, domain: domain, lines: lines, mark: mark, axis: axis,
     bars: bars, legend: legend, histogram: histogram, scatter: scatter, quantile: quantile, whenResized: whenResized
   };
 }());

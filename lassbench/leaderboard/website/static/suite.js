@@ -93,6 +93,7 @@ document.addEventListener("DOMContentLoaded", function () {
   function draw() {
     var range = charts.domain(facts.map(function (fact) { return fact.cells[metric.value].cell; }));
     charts.axis(table.querySelector("th.plot .axis-box"), range, units[names.indexOf(metric.value)]);
+    charts.lines(table, range);
     facts.forEach(function (fact) {
       var figure = fact.cells[metric.value];
       fact.rank.firstElementChild.textContent = figure.rank;

@@ -17,6 +17,7 @@ document.addEventListener("DOMContentLoaded", function () {
     var range = charts.domain(cells);
     var head = table.querySelector("th.plot .axis-box");
     if (head) { charts.axis(head, range, table.dataset.unit); }
+    charts.lines(table, range);
     rows.forEach(function (row, index) { charts.mark(row.querySelector("td.plot"), cells[index], range, ""); });
   });
 
