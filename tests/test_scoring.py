@@ -760,6 +760,16 @@ def test_an_entry_with_no_query_in_common_is_left_out(scored: dict[str, scores.S
     assert [one.name for one in beside(scored["oracle"], [elsewhere])] == ["Mixture"]
 
 
+def test_a_score_on_another_suite_is_not_stood_beside(scored: dict[str, scores.Scores]) -> None:
+    """Whether or not it happens to have a query id in common."""
+    theirs = scored["muffled"]
+    suite = theirs.file.suite.model_copy(update={"list_fingerprint": "0" * 64})
+    elsewhere = theirs.file.model_copy(update={"suite": suite})
+    for rows in (theirs.rows, theirs.rows.slice(0, 0)):
+        with pytest.raises(UsageError, match="different suites"):
+            beside(scored["oracle"], [scores.Scores(elsewhere, rows)])
+
+
 def test_the_command_line_refuses_in_one_message(
     folder: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from lassbench.scores import MIXTURE_COLUMNS, Scores, column, in_order, limited
-from lassbench.scoring.comparison import common_ids, common_rows, comparable, default_metric
+from lassbench.scoring.comparison import common_rows, comparable, default_metric
 from lassbench.statistics import Paired, bootstrap_columns, paired_difference
 
 #: The name under which the unprocessed mixture stands in tables.
@@ -58,9 +58,9 @@ def beside(scores: Scores, others: Iterable[Scores], *, metric: str = "") -> lis
     for other in others:
         if _same(scores, other) or other.file.system.name == MIXTURE:
             continue
-        if not common_ids(scores, other):
-            continue
         mine, theirs = common_rows(scores, other)
+        if not len(mine):
+            continue
         info = other.file.system
         row = _row(info.name, info.query_type, mine, theirs, metric)
         known = {name: row.means.get(name) for name in comparable(scores, other)}

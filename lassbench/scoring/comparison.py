@@ -61,14 +61,12 @@ class Comparison:
 
 
 def common_rows(first: Scores, second: Scores) -> tuple[pa.Table, pa.Table]:
-    """The rows of both, for the queries that both cover, in the same order.
+    """The rows of both, for the queries that both cover (it may be none), in the same order.
 
     Raises
     ------
     UsageError
         If the two are scores on different lists of queries.
-    LassbenchError
-        If they have no query in common.
     """
     a, b = first.file.suite, second.file.suite
     if a.list_fingerprint != b.list_fingerprint:
@@ -79,16 +77,9 @@ def common_rows(first: Scores, second: Scores) -> tuple[pa.Table, pa.Table]:
             got=f"{b.name} with list fingerprint {b.list_fingerprint[:16]}",
             fix="score both systems on one suite",
         )
-    ids = common_ids(first, second)
-    if not ids:
-        raise LassbenchError("the two scores have no query in common", where=a.name)
-    return _only(first.rows, ids), _only(second.rows, ids)
-
-
-def common_ids(first: Scores, second: Scores) -> set[str]:
-    """The queries that both cover."""
     ours, theirs = (one.rows.column("query_id").to_pylist() for one in (first, second))
-    return set(ours) & set(theirs)
+    ids = set(ours) & set(theirs)
+    return _only(first.rows, ids), _only(second.rows, ids)
 
 
 def comparable(first: Scores, second: Scores) -> list[str]:
@@ -107,7 +98,8 @@ def comparable(first: Scores, second: Scores) -> list[str]:
 
 
 def _only(rows: pa.Table, ids: set[str]) -> pa.Table:
-    return rows.filter(pa.array([one in ids for one in rows.column("query_id").to_pylist()]))
+    chosen = [one in ids for one in rows.column("query_id").to_pylist()]
+    return rows.filter(pa.array(chosen, type=pa.bool_()))
 
 
 def compare(
@@ -135,6 +127,9 @@ def compare(
         If no query is covered by both.
     """
     a, b = common_rows(first, second)
+    if not len(a):
+        suite = first.file.suite.name
+        raise LassbenchError("the two scores have no query in common", where=suite)
     shared = comparable(first, second)
     metric = metric or default_metric(first)
     if metric not in shared:
