@@ -47,6 +47,7 @@ def add(
     """
     from lassbench.leaderboard.adding import add_scores
 
+    known = {card.stem for card in (root / "suites").glob("*.json")}
     written = add_scores(
         root,
         scores,
@@ -58,6 +59,11 @@ def add(
     )
     for path in written:
         click.echo(f"wrote {path} and {path.with_suffix('.parquet').name}")
+    for name in sorted({path.parent.name for path in written} - known):
+        click.echo(
+            f"note: {root} had no suite {name}, this starts its table."
+            "  To take part in a table that is there, run this in a copy of its leaderboard."
+        )
     click.echo(f"next: lassbench leaderboard build --root {root} --site site")
 
 

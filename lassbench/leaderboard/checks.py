@@ -325,6 +325,12 @@ def check_rows(score: ScoreFile, rows: pa.Table) -> None:
         )
     if not rows.num_rows:
         raise Refused("coverage", "no query was scored")
+    if score.suite.synthetic and score.coverage.renderable < score.coverage.queries_total:
+        raise Refused(
+            "coverage",
+            f"{score.coverage.renderable} of {score.coverage.queries_total} queries could be"
+            " rendered: recordings vanish, the sounds of a synthetic suite do not",
+        )
     for name in _ROW_TEXTS:
         for text in rows.column(name).unique().to_pylist():
             reason = text_fault(text, limit=1000)

@@ -6,7 +6,9 @@ the same resamples (:mod:`lassbench.leaderboard.breakdowns`).  And the rows must
 obey what holds for every estimate whatsoever, whoever computed it:
 
 * BSS Eval splits the estimate into orthogonal parts, target + interference +
-  artefacts, so SDR <= SIR and SDR <= SAR;
+  artefacts (energies T, I, A), so with SDR = T/(I+A), SIR = T/I and
+  SAR = (T+I)/A it is 1/SDR = 1/SIR + (1 + 1/SIR)/SAR, and neither SIR nor SAR
+  is below SDR;
 * its target part is the best 512-tap filtering of the target, SI-SDR's the best
   scaling, which is one of those filters, so SI-SDR <= SDR;
 * with cosine c between estimate and target, SI-SDR is c^2 / (1 - c^2), and the
@@ -14,7 +16,10 @@ obey what holds for every estimate whatsoever, whoever computed it:
   snr <= 1 + si_sdr (as ratios, not decibels);
 * an improvement is a difference of two columns of the same row: ``-inf`` where
   the value is, 0 where value and mixture are the same infinity
-  (:mod:`lassbench.scores`, policy 3).
+  (:mod:`lassbench.scores`, policy 3);
+* undefined is what the references make so, for the mixture too (policy 3), and
+  else only a SAR so high that it measures rounding: nobody leaves out an answer
+  because it is bad.
 """
 
 from __future__ import annotations
@@ -26,7 +31,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lassbench.leaderboard.breakdowns import ROUNDING_DB, cell_fault
-from lassbench.scores import METRICS, ScoreFile, column, limited
+from lassbench.scores import (
+    METRICS,
+    SAR_UNDEFINED_DB,
+    SILENT_BELOW_DB,
+    ScoreFile,
+    column,
+    limited,
+)
 from lassbench.statistics import asker_spread
 
 Floats = NDArray[np.float64]
@@ -53,8 +65,10 @@ def row_faults(score: ScoreFile, rows: pa.Table) -> Iterator[str]:
     if score.kind == "separation":
         yield from _improvements_differ(rows, values)
         yield from _inequalities_broken(rows, values)
-    elif not np.isin(values["silent_share"], (0.0, 1.0)).all():
-        yield "silent_share of a query is neither 0 nor 1"
+        yield from _left_out(rows, values)
+        yield from _parts_differ(rows, values)
+    else:
+        yield from _silences_differ(rows, values)
 
 
 def _improvements_differ(rows: pa.Table, values: dict[str, Floats]) -> Iterator[str]:
@@ -88,6 +102,45 @@ def _inequalities_broken(rows: pa.Table, values: dict[str, Floats]) -> Iterator[
             off = (low < TRUSTED_DB) & (low > high + SLACK_DB)
         if off.any():
             yield f"{low_name} of {_at(rows, off)} is above {high_name}, which cannot be"
+
+
+def _left_out(rows: pa.Table, values: dict[str, Floats]) -> Iterator[str]:
+    for name in _IMPROVED:
+        if name in values:
+            off = np.isnan(values[name]) & ~np.isnan(column(rows, f"{name}_mixture"))
+            if off.any():
+                yield f"{name} of {_at(rows, off)} is left out, though the mixture's is defined"
+    high = values["sar"] > SAR_UNDEFINED_DB
+    if high.any():
+        yield f"sar of {_at(rows, high)} is above {SAR_UNDEFINED_DB:g} dB, where it is undefined"
+
+
+def _parts_differ(rows: pa.Table, values: dict[str, Floats]) -> Iterator[str]:
+    sdr, sir, sar = (values[name] for name in ("sdr", "sir", "sar"))
+    given = ~np.isnan(sar)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        # Where SAR is left out it is at least so high.
+        least = np.where(given, sar, SAR_UNDEFINED_DB)
+        interference, artefacts = 10 ** (-sir / 10), 10 ** (-least / 10)
+        expected = -10 * np.log10(interference + (1 + interference) * artefacts)
+        far = (sdr < TRUSTED_DB) & (np.abs(sdr - expected) > SLACK_DB)
+        off = np.where(given, far, far & (sdr < expected))
+    if off.any():
+        yield f"sdr of {_at(rows, off)} is not what its sir and sar make it"
+
+
+def _silences_differ(rows: pa.Table, values: dict[str, Floats]) -> Iterator[str]:
+    attenuation, level = values["attenuation"], column(rows, "estimate_level_db")
+    with np.errstate(invalid="ignore"):
+        same = (attenuation == -level) | (np.abs(attenuation + level) <= ROUNDING_DB)
+    if not same.all():
+        yield f"attenuation of {_at(rows, ~same)} is not minus its estimate_level_db"
+    off = values["silent_share"] != (attenuation >= SILENT_BELOW_DB)
+    if off.any():
+        yield (
+            f"silent_share of {_at(rows, off)} is not whether its attenuation is at least"
+            f" {SILENT_BELOW_DB:g} dB"
+        )
 
 
 def _at(rows: pa.Table, where: NDArray[np.bool_]) -> str:

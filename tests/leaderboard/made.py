@@ -102,7 +102,8 @@ def tags_of(concept: str, target: int) -> tuple[str, ...]:
 def separation_columns(
     suite: SuiteInfo, targets: Sequence[str], quality_db: float, seed: int
 ) -> dict[str, Any]:
-    """Metric columns that obey SDR <= SIR, SAR; SI-SDR <= SDR; snr <= 1 + si_sdr."""
+    """Metric columns that obey SI-SDR <= SDR <= SIR; 1/SDR = 1/SIR + (1 + 1/SIR)/SAR;
+    snr <= 1 + si_sdr."""
     size = len(targets)
     shared = np.random.default_rng(int(suite.list_fingerprint[:8], 16))
     own = np.random.default_rng([seed, 7])
@@ -111,11 +112,13 @@ def separation_columns(
     gain = quality_db + np.array([ease[t] for t in targets]) + own.normal(0, 1.5, size)
     si_sdr = mixture + gain
     sdr = si_sdr + own.exponential(0.5, size)
+    sir = sdr + 0.1 + own.exponential(3, size)
+    interference = 10 ** (-sir / 10)
     found = {
         "si_sdr": si_sdr,
         "sdr": sdr,
-        "sir": sdr + own.exponential(3, size),
-        "sar": sdr + own.exponential(2, size),
+        "sir": sir,
+        "sar": 10 * np.log10((1 + interference) / (10 ** (-sdr / 10) - interference)),
         "snr": si_sdr - own.exponential(0.3, size),
         "si_sdr_mixture": mixture,
         "sdr_mixture": mixture + 0.2,
@@ -153,7 +156,9 @@ def make_rows(
     else:
         table.update(absent_columns(suite.queries, quality_db, seed))
     if undefined_sar:
-        table["sar"] = [None] * suite.queries
+        # No artefacts: all that is not target is interference.
+        table["sar"], table["sir"] = [None] * suite.queries, table["sdr"]
+        table["sir_i"] = table["sir"] - table["sir_mixture"]
     table["flags"] = [""] * suite.queries
     schema = rows_schema(kind)
     return pa.table({name: table[name] for name in schema.names}, schema=schema)

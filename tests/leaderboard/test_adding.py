@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.leaderboard.adding import add_scores, mark_verified, without_captions
+from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import load_entry, read_leaderboard
 from lassbench.leaderboard.comparing import compare_rescored, describe_changes
 from lassbench.leaderboard.entries import Loaded
@@ -375,16 +377,48 @@ def test_a_submission_adds_entries_and_nothing_else(
     assert list(submission_faults(filled, board)) == []
 
 
-@pytest.mark.parametrize("what", ["verified", "card", "removed"])
+def verify(board: Path) -> None:
+    entry, scores = loaded(board), again(board)
+    mark_verified(entry, scores, compare_rescored(entry.entry, entry.rows, scores))
+
+
+def rename(board: Path) -> None:
+    card = board / "suites" / "made-test.json"
+    card.write_text(card.read_text().replace("Made-up", "Official"))
+
+
+MORE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "verified": (verify, "calls itself verified"),
+    "card": (rename, "made-test.json: is changed: a submission adds entries"),
+    "removed": (lambda board: loaded(board).path.unlink(), "is removed"),
+    "schema": (
+        lambda board: (board / "entry.schema.json").write_text("{}"),
+        "entry.schema.json: is changed: a submission adds entries",
+    ),
+    "tables": (build, "tables/README.md: is changed: the tables are made anew"),
+    "anything": (
+        lambda board: (board / "page.html").write_text("<script>"),
+        "page.html: is changed: a submission adds entries",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MORE)
 def test_a_submission_that_does_more(filled: Path, board: Path, what: str) -> None:
-    entry = loaded(board)
-    if what == "verified":
-        scores = again(board)
-        mark_verified(entry, scores, compare_rescored(entry.entry, entry.rows, scores))
-    elif what == "card":
-        card = board / "suites" / "made-test.json"
-        card.write_text(card.read_text().replace("Made-up", "Official"))
-    else:
-        entry.path.unlink()
-    words = {"verified": "calls itself verified", "card": "is changed", "removed": "is removed"}
-    assert words[what] in str(next(iter(submission_faults(filled, board))))
+    act, words = MORE[what]
+    act(board)
+    assert words in str(next(iter(submission_faults(filled, board))))
+
+
+def test_a_submission_that_takes_the_place_of_a_verified_entry(
+    filled: Path, board: Path, tmp_path: Path
+) -> None:
+    """A worse result under another's name, or a better one under the same seal."""
+    verify(board)
+    proposed = tmp_path / "proposed"
+    shutil.copytree(board, proposed)
+    scores = made.make_scores("LASS-Net small", suite=SUITE, seed=44, quality_db=1)
+    add_scores(proposed, [made.write(tmp_path / "worse", scores)], date=DATE, replace=True)
+    [fault] = submission_faults(board, proposed)
+    assert "lass-net-small.json: changes an entry that was verified" in str(fault)
+    assert list(submission_faults(filled, proposed)) == [], "it was not verified there"

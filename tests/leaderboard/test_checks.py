@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -445,24 +445,33 @@ def test_an_improvement_that_is_no_difference(board: Path) -> None:
     one_fault(board, "is not si_sdr minus si_sdr_mixture")
 
 
-def filled_columns(rows: pa.Table, values: dict[str, float]) -> pa.Table:
+def filled_columns(rows: pa.Table, values: Mapping[str, float | None]) -> pa.Table:
     for name, value in values.items():
         at, field = rows.column_names.index(name), rows.schema.field(name)
-        rows = rows.set_column(at, field, pa.array([value] * rows.num_rows))
+        rows = rows.set_column(at, field, pa.array([value] * rows.num_rows, type=field.type))
     return rows
 
 
-def restate(board: Path, values: dict[str, float]) -> None:
+def restate(board: Path, values: Mapping[str, float | None]) -> None:
     """Rows with constant columns, and a summary that follows: consistent, as a forger would."""
-    rows = filled_columns(pq.read_table(entry(board).with_suffix(".parquet")), values)
-    pq.write_table(rows, entry(board).with_suffix(".parquet"))
+    restate_by(board, lambda rows: filled_columns(rows, values))
 
-    def act(e: dict[str, Any]) -> None:
+
+def restate_by(
+    board: Path, act: Callable[[pa.Table], pa.Table], *, path: Path | None = None
+) -> None:
+    """Changed rows, and a summary that follows."""
+    path = path or entry(board)
+    rows = act(pq.read_table(path.with_suffix(".parquet")))
+    pq.write_table(rows, path.with_suffix(".parquet"))
+
+    def follow(e: dict[str, Any]) -> None:
         old = ScoreFile.model_validate(e["score"])
-        new = made.summarise(rows, old.suite, old.system, resamples=old.bootstrap.resamples)
+        resamples = old.bootstrap.resamples
+        new = made.summarise(rows, old.suite, old.system, kind=old.kind, resamples=resamples)
         e["score"] = new.model_dump(mode="json")
 
-    change(entry(board), act)
+    change(path, follow)
 
 
 RATIOS = ("sdr", "sir", "si_sdr", "snr")
@@ -483,9 +492,60 @@ def test_perfection_beyond_what_the_mixture_leaves(board: Path) -> None:
 @pytest.mark.parametrize("value", [-np.inf, np.inf])
 def test_infinities_by_the_policy_pass(board: Path, value: float) -> None:
     """All silent, or all perfect: the written policy says what their improvements are."""
-    names = (*RATIOS, "sar", *(f"{name}_i" for name in RATIOS))
-    restate(board, dict.fromkeys(names, value))
+    names = (*RATIOS, *(f"{name}_i" for name in RATIOS))
+    sar = {"sar": value if value < 0 else None}
+    restate(board, dict.fromkeys(names, value) | sar)
     assert faults(board) == []
+
+
+def worst_left_out(rows: pa.Table, names: Sequence[str], by: str = "si_sdr_i") -> pa.Table:
+    """``rows`` where the ten worst answers are undefined."""
+    worst = np.argsort(rows[by].to_pylist())[:10].tolist()
+    for name in names:
+        kept = [None if i in worst else one for i, one in enumerate(rows[name].to_pylist())]
+        at, field = rows.column_names.index(name), rows.schema.field(name)
+        rows = rows.set_column(at, field, pa.array(kept, type=field.type))
+    return rows
+
+
+def test_the_worst_answers_left_out_as_undefined(board: Path) -> None:
+    """Policy 3: undefined never hides a bad answer."""
+    names = (*RATIOS, "sar", *(f"{name}_i" for name in RATIOS))
+    restate_by(board, lambda rows: worst_left_out(rows, names))
+    one_fault(board, "and 9 more is left out, though the mixture's is defined")
+
+
+def test_the_lowest_sar_left_out_as_undefined(board: Path) -> None:
+    restate_by(board, lambda rows: worst_left_out(rows, ["sar"], by="sar"))
+    one_fault(board, "is not what its sir and sar make it")
+
+
+def test_a_sar_that_measures_rounding(board: Path) -> None:
+    restate(board, {"sar": 61.0})
+    one_fault(board, "sar of query q00000 and 59 more is above 60 dB, where it is undefined")
+
+
+def test_parts_that_do_not_add_up(board: Path) -> None:
+    """SDR raised by a tenth of a decibel, still below SIR and SAR."""
+    restate_by(board, lambda rows: shifted(shifted(rows, "sdr", 0.1), "sdr_i", 0.1))
+    one_fault(board, "is not what its sir and sar make it")
+
+
+ABSENT = {
+    "attenuation": (lambda rows: shifted(rows, "attenuation", 3.0), "is not minus its"),
+    "silent_share": (
+        lambda rows: filled_columns(rows, {"silent_share": 1.0}),
+        "is not whether its attenuation is at least 20 dB",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ABSENT)
+def test_silences_that_are_none(board: Path, name: str) -> None:
+    act, words = ABSENT[name]
+    path = board / "entries" / "made-absent" / "lass-net.json"
+    restate_by(board, act, path=path)
+    one_fault(board, words, file="lass-net.json")
 
 
 def test_a_finite_sdr_above_the_worst_sir(board: Path) -> None:
@@ -663,3 +723,12 @@ def test_a_hostile_suite_card(board: Path) -> None:
     assert [fault.where for fault in wrong] == [str(path)]
     assert "markup" in wrong[0].reason
     assert "made-test" not in left.suites
+
+
+def test_sounds_of_a_synthetic_suite_that_vanished(board: Path, tmp_path: Path) -> None:
+    """Who renders the suite has all of it: leaving out the hard part is not for want of clips."""
+    suite = made.suite_info("made-test", queries=60)
+    scores = made.make_scores("Picky", suite=suite, seed=12, keep=range(40), renderable=40)
+    path = made.write(tmp_path / "scores", scores)
+    with pytest.raises(FaultsError, match="40 of 60 queries could be rendered"):
+        add_scores(board, [path], date=DATE)

@@ -61,6 +61,18 @@ def test_real_scores_pass_every_check(root: Path, capsys: pytest.CaptureFixture[
     assert "2 in all, no fault" in capsys.readouterr().out
 
 
+def test_the_first_entry_of_a_suite_says_that_it_starts_a_table(
+    scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stranger who runs `add` elsewhere than in a copy of the leaderboard is told."""
+    place = ["--root", str(tmp_path / "here"), "--date", DATE]
+    first, second = sorted(str(path) for path in (scored / "scores").glob("*.json"))
+    assert run(["leaderboard", "add", first, *place]) == 0
+    assert "had no suite synthetic-test, this starts its table" in capsys.readouterr().out
+    assert run(["leaderboard", "add", second, *place]) == 0
+    assert "starts its table" not in capsys.readouterr().out
+
+
 def test_the_same_predictions_are_equal_and_make_it_verified(
     root: Path, scored: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,7 +73,7 @@ def test_systems_that_cannot_be_told_apart_share_a_rank(tmp_path: Path) -> None:
 
 def test_ranks_stand_on_the_intersection_of_coverage(tmp_path: Path) -> None:
     """Clips vanish: A lacks some queries, B others; both are compared on the rest."""
-    suite = made.suite_info("s", queries=60)
+    suite = made.suite_info("s", queries=60, synthetic=False)
     root = place(
         tmp_path / "b",
         made.make_scores("A", suite=suite, seed=1, keep=range(5, 60), renderable=55),
@@ -94,7 +94,7 @@ def test_ranks_stand_on_the_intersection_of_coverage(tmp_path: Path) -> None:
 
 
 def test_an_entry_that_covers_too_little_is_not_ranked(tmp_path: Path) -> None:
-    suite = made.suite_info("s", queries=60)
+    suite = made.suite_info("s", queries=60, synthetic=False)
     root = place(
         tmp_path / "b",
         made.make_scores("A", suite=suite, seed=1),

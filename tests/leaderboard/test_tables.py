@@ -190,15 +190,19 @@ def test_the_best_of_each_annotator_is_bold(board: Path) -> None:
     assert best.count("**") == 2 * 5
 
 
-def test_a_system_without_a_single_query_of_a_concept_builds(board: Path, tmp_path: Path) -> None:
+def test_a_system_without_a_single_query_of_a_concept_builds(tmp_path: Path) -> None:
     """Clips vanish: all of a concept's, it may be."""
-    suite = made.suite_info("made-test", queries=60)
+    suite = made.suite_info("recorded", queries=60, synthetic=False)
     concepts = made.questions(suite)["concept"]
     keep = [index for index, concept in enumerate(concepts) if concept != "dog"]
-    scores = made.make_scores("No dogs", suite=suite, seed=11, keep=keep)
-    add_scores(board, [made.write(tmp_path / "scores", scores)], date=DATE)
-    build(board, site=board.parent / "site")
-    rows = list(csv.DictReader((board / "tables" / "made-test.by-concept.csv").open()))
+    scores = (
+        made.make_scores("All", suite=suite, seed=10),
+        made.make_scores("No dogs", suite=suite, seed=11, keep=keep),
+    )
+    paths = [made.write(tmp_path / one.file.system.name, one) for one in scores]
+    add_scores(tmp_path / "board", paths, date=DATE)
+    build(tmp_path / "board", site=tmp_path / "site")
+    rows = list(csv.DictReader((tmp_path / "board/tables/recorded.by-concept.csv").open()))
     found = {row["System"]: row for row in rows}["No dogs"]
     assert found["dog"] == ""
     assert found["rain"] != ""
