@@ -486,3 +486,22 @@ def test_a_system_page_draws_its_spread(opened: Opened, site: str) -> None:
     page.wait_for_selector("#spread svg")
     page.select_option("#metric", "sar")
     assert "Undefined" in page.inner_text("#spread-facts")
+
+
+@pytest.mark.parametrize("width", [320, 700, 1280])
+def test_no_number_of_the_table_is_cut_off(opened: Opened, site: str, width: int) -> None:
+    """Cells are clipped at their edges: what is in them has to fit, two-digit negatives too."""
+    page = opened.open(f"{site}/suites/made-test/index.html")
+    page.wait_for_selector("html.ready")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate(
+        """() => document.querySelectorAll('#standings .cell small').forEach(one => {
+          one.textContent = '\u221213.44 to \u221211.13';
+        })"""
+    )
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll('#standings .cell, #standings .who')]
+          .filter(one => one.clientWidth && one.scrollWidth > one.clientWidth + 1)
+          .map(one => one.innerText)"""
+    )
+    assert cut == []
