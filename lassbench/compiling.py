@@ -1,7 +1,7 @@
 """Loops that numba compiles: where it can be had, and where their machine code is kept.
 
 Rooms with such loops keep them in a file of their own (``kernels.py``,
-``winograd.py``) and have another way of doing the same work, for places where
+``winograd_loops.py``) and have another way of doing the same work, for places where
 numba is absent.  ``LASSBENCH_NO_NUMBA=1`` in the environment asks for that other
 way, for instance where compiling is not allowed.
 """

@@ -383,6 +383,7 @@ async def _save(
     desk: Desk, identity: Identity, clip_id: str, sent: Sent
 ) -> tuple[Saved, list[checks.Finding]]:
     text = checks.clean(sent.text) if sent.action == "draft" else checks.finished(sent.text)
+    # An emptied draft waits in the same line: it must not overtake the save before it.
     findings = await _findings(desk, identity.annotator, clip_id, text)
     if not text.strip() and sent.action != "done":
         findings = []
