@@ -45,7 +45,8 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     Shared by the whole session: freeze suites into a folder of your own.
     """
     from lassbench.corpora.synthetic import SyntheticCorpus
-    from lassbench.dataset import build, open_dataset
+    from lassbench.dataset import open_dataset
+    from lassbench.dataset.build import build
 
     corpus = SyntheticCorpus(clips_per_concept=(3, 1, 2), sample_rate_hz=8000, seconds=1.0)
     folder = tmp_path_factory.mktemp("tiny") / "dataset"

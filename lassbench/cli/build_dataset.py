@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from lassbench.corpora import CORPORA
 
 if TYPE_CHECKING:
     from lassbench.corpora.base import Corpus
-    from lassbench.dataset import BuildReport
+    from lassbench.dataset.build import BuildReport
 
 _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.items())
 
@@ -73,6 +74,13 @@ _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.ite
     type=click.Path(path_type=Path),
     help="When OUT is an address such as s3://...: the local folder to work in.",
 )
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Only the first N clips of each concept in each split, to try things out; run again "
+    "without it, the build goes on to the whole.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 if any clip had to be left out.")
 @click.option("--workers", type=int, help="Processes.  Default: one per processor.")
 @click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler whose workers do the work.")
@@ -80,6 +88,7 @@ def command(
     out: str,
     corpus: str,
     work: Path | None,
+    limit: int | None,
     strict: bool,
     workers: int | None,
     scheduler: str | None,
@@ -101,7 +110,7 @@ def command(
     given.  A faulty table (CSV) stops the build before anything is written.
     """
     from lassbench.cli.fetch_options import take
-    from lassbench.dataset import build
+    from lassbench.dataset.build import build
     from lassbench.fetch.remote import staged
     from lassbench.parallel import open_executor
 
@@ -109,16 +118,21 @@ def command(
     # An option that was not given is no option of the corpus.
     given = {name: value for name, value in options.items() if value not in ((), "")}
     with staged(out, work) as (folder, _):
-        opened = _open(corpus, given, folder, how, scheduler)
+        opened = _open(corpus, given, folder, how, scheduler, limit or 0)
         with open_executor(workers, scheduler) as executor:
-            report = build(opened, folder, executor=executor)
+            report = build(opened, folder, executor=executor, limit=limit or 0)
     _print(report)
     if strict and report.rejected:
         click.get_current_context().exit(1)
 
 
 def _open(
-    name: str, given: dict[str, Any], out: Path, how: dict[str, Any], scheduler: str | None
+    name: str,
+    given: dict[str, Any],
+    out: Path,
+    how: dict[str, Any],
+    scheduler: str | None,
+    limit: int,
 ) -> Corpus:
     """The corpus; one whose audio is elsewhere is fetched into ``out`` first."""
     from lassbench.cli.fetch_options import refuse_given
@@ -129,7 +143,7 @@ def _open(
         given["audio"] = "synthetic"
     elif name == "audiocaps" and (audio or "audio_dir" not in given):
         folders = [str(folder) for folder in given.pop("audio_dir", ())]
-        return _fetch({**given, "fetched": True}, out, (*folders, *audio), how, scheduler)
+        return _fetch({**given, "fetched": True}, out, (*folders, *audio), how, scheduler, limit)
     elif audio:
         given["audio"] = audio
     refuse_given("nothing is fetched for this corpus")
@@ -142,6 +156,7 @@ def _fetch(
     audio: tuple[str, ...],
     how: dict[str, Any],
     scheduler: str | None,
+    limit: int,
 ) -> Corpus:
     from lassbench.cli.fetch_options import options_from, say
     from lassbench.corpora import open_corpus
@@ -158,7 +173,7 @@ def _fetch(
         sample_rate_hz=card.sample_rate_hz,
         seconds=card.clip_seconds,
     )
-    fetched, summary = fetch_corpus(corpus, out, options)
+    fetched, summary = fetch_corpus(corpus, out, options, limit=limit)
     say(summary, out)
     return fetched
 
@@ -180,7 +195,35 @@ def _print(report: BuildReport) -> None:
     if report.rejected:
         click.echo(f"left out (all of them are in {report.folder / 'clips.csv'}):")
         click.echo("\n".join(describe_faults(report.rejected)))
-    for group in report.repeated[:10]:
-        click.echo(f"the same samples: {', '.join(group)}")
-    if len(report.repeated) > 10:
-        click.echo(f"... and {len(report.repeated) - 10} more groups, in dataset.json")
+    if report.limited:
+        click.echo(
+            f"{report.limited} clips are beyond --limit; the same command without it adds them"
+        )
+    _print_repeated(report)
+
+
+def _print_repeated(report: BuildReport) -> None:
+    """Groups of clips with the same samples: those across splits, which spoil a test, first."""
+    across = [group for group in report.repeated if len({clip.split for clip in group}) > 1]
+    within = [group for group in report.repeated if group not in across]
+    if report.moved:
+        moves = Counter(report.moved.values())
+        told = ", ".join(f"{count} out of {split}" for split, count in sorted(moves.items()))
+        click.echo(f"moved to the split of a clip with the same samples: {told}")
+    for what, groups in (
+        ("the same samples in two splits of the corpus", across),
+        ("the same samples", within),
+    ):
+        for group in groups[:10]:
+            names = (
+                f"{clip.clip_id} ({clip.split}"
+                + (
+                    f", drawn for {report.moved[clip.clip_id]})"
+                    if clip.clip_id in report.moved
+                    else ")"
+                )
+                for clip in group
+            )
+            click.echo(f"{what}: {', '.join(names)}")
+        if len(groups) > 10:
+            click.echo(f"... and {len(groups) - 10} more groups, in dataset.json")

@@ -22,7 +22,8 @@ def command(dataset: Path, allow_missing: bool, workers: int | None, scheduler: 
     Decodes each clip and compares its samples with the hash that was noted when
     it was built.  Exits with 1 if anything is wrong or missing.
     """
-    from lassbench.dataset import open_dataset, verify
+    from lassbench.dataset import open_dataset
+    from lassbench.dataset.verify import verify
     from lassbench.errors import describe_faults
     from lassbench.parallel import open_executor
 

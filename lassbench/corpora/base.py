@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -98,7 +99,9 @@ class Corpus(Protocol):
     Implementations are small frozen dataclasses that pickle: paths and
     settings, no audio.  One whose clips depend on more than its card's rate and
     length (a seed, a filter) also has ``settings``, a mapping of plain values:
-    a build goes on in a folder only if they are the same as before.
+    a build goes on in a folder only if they are the same as before.  One that divides
+    its clips itself, or part of them, has ``drawn_splits``, the splits that it draws:
+    among these a build lets a clip with the samples of another one follow it.
     """
 
     @property
@@ -177,8 +180,9 @@ def check_clips(clips: Sequence[Clip]) -> None:
     FaultsError
         Listing every id that is not a safe file name or comes twice (also when
         only upper and lower case differ: some file systems cannot tell them
-        apart, except for YouTube's, where case is all that differs), and every
-        clip without a caption, a concept or a known split.
+        apart, except for YouTube's, where case is all that differs), every
+        clip without a caption, a concept or a known split, and every concept or
+        tag that differs from another in case only: two labels of one sound.
     """
     faults: list[Fault] = []
     seen: set[str] = set()
@@ -196,8 +200,24 @@ def check_clips(clips: Sequence[Clip]) -> None:
             faults.append(Fault("concept", where, "has no concept"))
         if clip.split not in SPLITS:
             faults.append(Fault("split", where, f"its split is {clip.split!r}"))
+    faults += _twin_labels("concept", ((clip.concept, clip.clip_id) for clip in clips))
+    faults += _twin_labels("tag", ((tag, clip.clip_id) for clip in clips for tag in clip.tags))
     if faults:
         raise FaultsError("clips that cannot be used", faults, fix="correct the corpus")
+
+
+def _twin_labels(what: str, labels: Iterable[tuple[str, str]]) -> Iterable[Fault]:
+    """Labels that are one but for case or Unicode form, each named once."""
+    first: dict[str, tuple[str, str]] = {}
+    told: set[str] = set()
+    for label, clip_id in labels:
+        known, at = first.setdefault(
+            unicodedata.normalize("NFKC", label).casefold(), (label, clip_id)
+        )
+        if label != known and label not in told:
+            told.add(label)
+            reason = f"its {what} {label!r} is {known!r} (of {at}) in other letters; write one way"
+            yield Fault("label", clip_id, reason)
 
 
 def read_table(

@@ -180,6 +180,11 @@ class Esc50Corpus:
         return {"only_esc10": self.only_esc10}
 
     @property
+    def drawn_splits(self) -> tuple[Split, ...]:
+        """Training and validation; what tests is ESC-50's fold 5."""
+        return ("train", "validation")
+
+    @property
     def _captions_path(self) -> Path:
         return self.source / "meta" / "captions.csv"
 

@@ -143,6 +143,11 @@ class FolderCorpus:
             clips = _divide(clips)
         return in_order(clips)
 
+    @property
+    def drawn_splits(self) -> tuple[Split, ...]:
+        """All of them, unless the table has a column of splits."""
+        return () if any(clip.split for clip, _ in self._entries) else SPLITS
+
     def locate(self, clip: Clip) -> FileSource | MissingSource:
         """The file of ``clip``, and the part of it to take."""
         source = self._sources.get(clip.clip_id)

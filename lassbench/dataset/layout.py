@@ -1,18 +1,19 @@
-"""What a dataset folder's files are called and what is in ``dataset.json``."""
+"""The files of a dataset folder: their names, what ``dataset.json`` says, the card."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from lassbench.corpora.base import CorpusCard, inner_path
+from lassbench.corpora.base import CorpusCard, Row, inner_path, read_table
 from lassbench.errors import LassbenchError
-from lassbench.files import read_json, sha256_bytes
+from lassbench.files import read_json, sha256_bytes, sha256_file
 from lassbench.records import SPLITS, Clip, Split
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 #: Columns of a shard, in order.
 COLUMNS = (
@@ -28,10 +29,15 @@ COLUMNS = (
     "audio",
 )
 
-CLIPS_HEADER = ("clip_id", "split", "concept", "state", "reason")
+#: Columns of ``clips.csv``; ``made_from`` is the identity of a kept clip's source
+#: (:func:`lassbench.dataset.build.identity`).
+CLIPS_HEADER = ("clip_id", "split", "concept", "state", "reason", "made_from")
 
 #: The state of a clip that is in the dataset; any other state is a fault's kind.
 KEPT = "kept"
+
+#: The state of a clip that ``--limit`` left out.
+LIMITED = "limit"
 
 
 def description_path(folder: Path) -> Path:
@@ -39,13 +45,18 @@ def description_path(folder: Path) -> Path:
     return folder / "dataset.json"
 
 
+def list_path(folder: Path) -> Path:
+    """Every clip of the corpus and its state, as CSV."""
+    return folder / "clips.csv"
+
+
 def settings_path(folder: Path) -> Path:
-    """What the build in this folder was asked for, written first."""
+    """What an unfinished first build was asked for; a finished one has it in ``dataset.json``."""
     return folder / "clips" / "build.json"
 
 
 def built_path(folder: Path) -> Path:
-    """What each clip file was made from, a line a clip."""
+    """What each clip file that is not packed yet was made from, a line a clip."""
     return folder / "clips" / "built.jsonl"
 
 
@@ -53,6 +64,9 @@ def ledger_path(folder: Path) -> Path:
     """What a fetch into this folder tried (:mod:`lassbench.fetch.ledger`)."""
     return folder / "ledger.sqlite"
 
+
+#: Where a build writes shards before they have their names.
+STAGE = ".packing"
 
 #: What a fetch leaves in the folder.
 FETCHED = frozenset(
@@ -64,13 +78,17 @@ FETCHED = frozenset(
 
 
 def clip_path(folder: Path, clip_id: str) -> Path:
-    """The FLAC file of one clip."""
+    """The FLAC file of one clip that is not packed yet."""
     return folder / "clips" / f"{clip_id}.flac"
 
 
-def shard_name(split: Split, number: int, of: int) -> str:
-    """A shard's path inside the folder, in the Hub's form."""
-    return f"data/{split}-{number:05d}-of-{of:05d}.parquet"
+def shard_name(split: Split, number: int, of: int, sha256: str) -> str:
+    """A shard's path inside the folder: the Hub's form, and the beginning of the file's hash.
+
+    With the hash no shard is ever written over by another: whatever moment a
+    build is killed at, ``dataset.json`` names shards that are whole.
+    """
+    return f"data/{split}-{number:05d}-of-{of:05d}-{sha256[:8]}.parquet"
 
 
 def split_of_shard(name: str) -> Split:
@@ -107,7 +125,7 @@ def read_description(folder: Path) -> dict[str, Any]:
             where=path,
             expected=f"schema_version {SCHEMA_VERSION}",
             got=f"{got}",
-            fix="build the dataset again with this version of lassbench",
+            fix="build the dataset again with this version of lassbench, in a new folder",
         )
     wrong = [*_wrong_values(value, _KINDS)]
     for key, kinds in (("shards", _SHARD_KINDS), ("missing", _MISSING_KINDS)):
@@ -136,6 +154,8 @@ _KINDS: dict[str, type] = {
     "fingerprint": str,
     "missing": list,
     "shards": list,
+    "settings": dict,
+    "clips_sha256": str,
 }
 _SHARD_KINDS: dict[str, type] = {"path": str, "clips": int, "sha256": str}
 _MISSING_KINDS: dict[str, type] = {
@@ -185,18 +205,22 @@ def card_from_json(value: Mapping[str, Any], where: Path) -> CorpusCard:
         ) from error
 
 
-def clip_to_json(clip: Clip) -> dict[str, Any]:
-    """A clip as plain values."""
-    return asdict(clip)
-
-
 def clip_from_json(value: Mapping[str, Any]) -> Clip:
-    """The inverse of :func:`clip_to_json`; unknown keys are passed over."""
+    """A clip from plain values; unknown keys are passed over."""
     known = {field.name for field in fields(Clip)}
     chosen = {key: entry for key, entry in value.items() if key in known}
     for key in ("captions", "tags"):
         chosen[key] = tuple(chosen.get(key, ()))
     return Clip(**chosen)
+
+
+def read_list(folder: Path, description: Mapping[str, Any]) -> list[Row]:
+    """The rows of ``clips.csv``, or none if it is not the file that ``description`` was
+    written with."""
+    path = list_path(folder)
+    if not path.is_file() or sha256_file(path) != description["clips_sha256"]:
+        return []
+    return read_table(path, CLIPS_HEADER)
 
 
 def count_by_split(clips: Iterable[Clip]) -> dict[str, dict[str, Any]]:
@@ -207,3 +231,88 @@ def count_by_split(clips: Iterable[Clip]) -> dict[str, dict[str, Any]]:
         of_split["clips"] += 1
         of_split["concepts"][clip.concept] = of_split["concepts"].get(clip.concept, 0) + 1
     return counts
+
+
+_USAGE = """\
+`lassbench.open_dataset(FOLDER)` reads it, `lassbench verify FOLDER` checks it.  With `datasets`
+alone, audio comes as the bytes of a FLAC file:
+
+```python
+import io, datasets, soundfile
+clips = datasets.load_dataset(FOLDER)
+samples, rate = soundfile.read(io.BytesIO(clips["test"][0]["audio"]["bytes"]))
+# or, with torchcodec installed, decoded by `datasets`:
+clips = clips.cast_column("audio", datasets.Audio())
+```
+""".splitlines()
+
+
+def readme(card: CorpusCard, description: Mapping[str, Any]) -> str:
+    """The dataset card: front matter that ``datasets`` and the Hub read, then words."""
+    lines = [*_front_matter(card, description), f"# {card.title}", ""]
+    if card.synthetic:
+        lines += ["**Synthetic: no clip in here is a recording.**", ""]
+    if not card.audio_may_be_published:
+        lines += ["**The audio may not be passed on: keep this folder to yourself.**", ""]
+    lines += [card.notes, ""] if card.notes else []
+    seconds = description["clip_samples"] / description["sample_rate_hz"]
+    lines += [
+        f"Mono, {description['sample_rate_hz']} Hz, 16 bits (FLAC), {seconds:g} s a clip.",
+        "",
+        *_count_table(description["splits"]),
+        "",
+        f"- Source: {card.homepage}" if card.homepage else "- Source: rendered by lassbench",
+        f"- Licence: {card.licence}",
+        f"- Not here: {len(description['missing'])} clips of the corpus, each with its reason "
+        "in `clips.csv`",
+        f"- Fingerprint of the samples: `{description['fingerprint']}`",
+        "",
+        *_USAGE,
+    ]
+    if card.citation:
+        lines += ["## Citation", "", "```", card.citation, "```", ""]
+    return "\n".join(lines)
+
+
+def _front_matter(card: CorpusCard, description: Mapping[str, Any]) -> list[str]:
+    import yaml
+
+    # A Hub licence identifier, or "other" with the terms below.
+    plain = card.licence.lower()
+    known = re.fullmatch(r"(cc0|cc-by(-nc)?(-sa|-nd)?|mit|apache)-[0-9.]+|mit", plain)
+    present = [split for split in SPLITS if description["splits"][split]["clips"]]
+    head = {
+        "pretty_name": card.title,
+        "license": plain if known else "other",
+        "task_categories": ["audio-to-audio"],
+        "tags": ["language-queried audio source separation", "lassbench"]
+        + (["synthetic"] if card.synthetic else []),
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [
+                    {
+                        "split": split,
+                        "path": [
+                            shard["path"]
+                            for shard in description["shards"]
+                            if split_of_shard(shard["path"]) == split
+                        ],
+                    }
+                    for split in present
+                ],
+            }
+        ],
+    }
+    text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True).rstrip()
+    return ["---", *text.splitlines(), "---", ""]
+
+
+def _count_table(splits: Mapping[str, Any]) -> list[str]:
+    concepts = sorted({concept for split in SPLITS for concept in splits[split]["concepts"]})
+    lines = ["| concept | train | validation | test |", "|---|---:|---:|---:|"]
+    for concept in concepts:
+        counts = " | ".join(str(splits[split]["concepts"].get(concept, 0)) for split in SPLITS)
+        lines.append(f"| {concept} | {counts} |")
+    totals = " | ".join(str(splits[split]["clips"]) for split in SPLITS)
+    return [*lines, f"| **all** | {totals} |"]

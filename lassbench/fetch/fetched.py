@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lassbench.corpora.audiocaps import AudioCapsCorpus
+from lassbench.dataset.build import first_of_each
 from lassbench.errors import Fault
 from lassbench.fetch.ledger import Entry, Ledger
 from lassbench.fetch.loop import CLIPS
@@ -23,10 +24,11 @@ CENSUS = "census.csv"
 
 
 def fetch_corpus(
-    corpus: AudioCapsCorpus, out: Path, options: FetchOptions
+    corpus: AudioCapsCorpus, out: Path, options: FetchOptions, *, limit: int = 0
 ) -> tuple[AudioCapsCorpus, FetchSummary]:
     """Fetch the clips of ``corpus`` into ``out``; the corpus with what came as its audio.
 
+    With ``limit``, only the first so many clips of each concept in each split.
     Writes the census, with each clip's state and date, beside the ledger.
 
     Raises
@@ -34,7 +36,7 @@ def fetch_corpus(
     RunStopped, LassbenchError, FaultsError
         As :func:`lassbench.fetch.runner.fetch`.
     """
-    summary = fetch(corpus.clips(), out, options)
+    summary = fetch(first_of_each(corpus.clips(), limit), out, options)
     export(out, out / CENSUS)
     return replace(corpus, audio_sources=(FetchedAudio(str(out.resolve())),)), summary
 

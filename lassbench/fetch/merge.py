@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lassbench.dataset import Dataset, layout
+from lassbench.dataset.open import open_intact
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
 from lassbench.fetch.ledger import FILE_NAME, Entry, Ledger
-from lassbench.fetch.loop import CLIPS
-from lassbench.files import atomic_path, check_output_folder, folder_lock
+from lassbench.files import atomic_path, check_output_folder, folder_lock, write_bytes
 
 #: Which of two states of one clip is kept: what is known of it weighs more.
 _WEIGHT = {
@@ -92,7 +93,8 @@ def _join(ledger: Ledger, other: Ledger, part: Path, out: Path) -> tuple[int, li
         and mine[entry.clip_id].state == "done"
         and mine[entry.clip_id].pcm_sha256 != entry.pcm_sha256
     ]
-    copied = sum(_copy(entry, part, out) for entry in taken if entry.state == "done")
+    packed = open_intact(part)
+    copied = sum(_copy(entry, part, out, packed) for entry in taken if entry.state == "done")
     # Files first: a merge that is killed leaves files that the next one finds.
     with ledger.transaction():
         _take_entries(ledger, taken)
@@ -122,10 +124,12 @@ def _check_windows(mine: dict[str, Entry], theirs: Sequence[Entry], part: Path) 
         )
 
 
-def _copy(entry: Entry, part: Path, out: Path) -> bool:
-    source = part / CLIPS / f"{entry.clip_id}.flac"
-    target = out / CLIPS / source.name
+def _copy(entry: Entry, part: Path, out: Path, packed: Dataset | None) -> bool:
+    source, target = (layout.clip_path(folder, entry.clip_id) for folder in (part, out))
     if not source.is_file():
+        if packed is not None and entry.clip_id in packed.clips:
+            write_bytes(target, packed.flac(entry.clip_id))
+            return True
         raise LassbenchError(
             "the ledger says that this clip is done, but its file is missing",
             where=source,

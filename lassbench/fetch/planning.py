@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lassbench.dataset import layout
+from lassbench.dataset.open import open_intact
 from lassbench.fetch.failures import GEO_BLOCKED, NEEDS_LOGIN, RETRY
 from lassbench.fetch.ledger import Attempt, Entry, Ledger, State
 from lassbench.fetch.sources import Source
@@ -100,24 +102,27 @@ class _History:
         return (entry.clip_id, source.name) not in self._asked
 
 
-def recover(
-    ledger: Ledger, clips_folder: Path, *, sample_rate_hz: int, samples: int, version: str
-) -> None:
-    """Make the ledger and ``clips/`` agree after whatever happened to the last run.
+def recover(ledger: Ledger, out: Path, *, sample_rate_hz: int, samples: int, version: str) -> None:
+    """Make the ledger and the clips agree after whatever happened to the last run.
 
     A clip that was landing is done if its file is there and is what was
     written down.  A file that the ledger does not know (the ledger was lost, or
     somebody put it there) is taken over if it has the clips' rate and length.
-    A clip whose file is gone is pending again.
+    So is a clip that stands in the dataset's shards, where a build has packed it.
+    A clip that is gone from both is pending again.
     """
-    there = {path.stem for path in clips_folder.glob("*.flac")}
+    there = {path.stem for path in (out / "clips").glob("*.flac")}
+    dataset = open_intact(out)
+    same = dataset and (dataset.sample_rate_hz, dataset.clip_samples) == (sample_rate_hz, samples)
+    packed = dataset.pcm_sha256 if dataset and same else {}
     for entry in list(ledger.entries()):
-        path = clips_folder / f"{entry.clip_id}.flac"
+        path = layout.clip_path(out, entry.clip_id)
         if entry.state == "done":
-            if entry.clip_id not in there:
+            if entry.clip_id not in there and entry.clip_id not in packed:
                 ledger.set_state(entry.clip_id, "pending")
             continue
         found = _pcm(path, sample_rate_hz, samples) if entry.clip_id in there else ""
+        found = found or packed.get(entry.clip_id, "")
         if entry.state == "landing":
             if found and found == entry.pcm_sha256:
                 ledger.finish(entry.clip_id)

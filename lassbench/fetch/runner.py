@@ -100,7 +100,7 @@ def fetch(
         ledger.register(mine, {clip.clip_id: at for at, clip in enumerate(clips)})
         recover(
             ledger,
-            out / CLIPS,
+            out,
             sample_rate_hz=options.sample_rate_hz,
             samples=round(options.seconds * options.sample_rate_hz),
             version=__version__,

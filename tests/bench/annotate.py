@@ -24,7 +24,8 @@ import numpy as np
 from lassbench.annotate.campaign import plan_campaign
 from lassbench.annotate.store import Change, Store
 from lassbench.corpora.synthetic import SyntheticCorpus
-from lassbench.dataset import build, open_dataset
+from lassbench.dataset import open_dataset
+from lassbench.dataset.build import build
 from tests.annotate.served import Served
 from tests.bench._table import machine, print_table
 

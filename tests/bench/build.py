@@ -111,7 +111,7 @@ def in_a_process(options: argparse.Namespace, size: int) -> dict[str, float]:
 
 def child(options: argparse.Namespace) -> None:
     """One build and its repetition; prints what they took as JSON."""
-    from lassbench.dataset import build
+    from lassbench.dataset.build import build
     from lassbench.parallel import open_executor
 
     corpus = open_part(options, options.clips)

@@ -42,7 +42,8 @@ import soundfile
 
 from lassbench import freezing, separators
 from lassbench.corpora.synthetic import SyntheticCorpus
-from lassbench.dataset import build, open_dataset
+from lassbench.dataset import open_dataset
+from lassbench.dataset.build import build
 from lassbench.mixtures import Rendered
 from lassbench.parallel import one_thread, open_executor
 from lassbench.records import Query, SystemCard

@@ -28,7 +28,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lassbench.config import Config, load_config
 from lassbench.corpora.synthetic import SyntheticCorpus
-from lassbench.dataset import build, open_dataset
+from lassbench.dataset import open_dataset
+from lassbench.dataset.build import build
 from lassbench.mixtures import render
 from lassbench.models.checkpoints import Checkpoint, Training, card_of
 from lassbench.models.devices import find_device, find_precision

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from lassbench.cli import run
 from lassbench.dataset import open_dataset
-from tests.dataset.made import add, recordings
+from tests.dataset.made import add, recordings, shard
 
 HOW = ["--rate", "8000", "--seconds", "0.5", "--workers", "1"]
 
@@ -56,6 +57,38 @@ def test_clips_left_out_are_listed_and_strict_makes_them_fatal(
     assert build(source, tmp_path / "out", "--strict") == 1
 
 
+def test_a_limit_is_told_and_can_be_lifted(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (90, 91):
+        (source / f"{number}.wav").write_bytes((source / "clip000.wav").read_bytes())
+        add(source, f"{number}.wav")
+    assert build(source, tmp_path / "out", "--limit", "1", "--strict") == 0
+    shown = capsys.readouterr().out
+    assert "beyond --limit; the same command without it adds them" in shown
+    assert build(source, tmp_path / "out") == 0
+    assert "beyond --limit" not in capsys.readouterr().out
+    assert build(source, tmp_path / "out", "--limit", "1") == 2
+    assert "would drop clips" in capsys.readouterr().err
+
+
+def test_copies_are_told_with_their_splits(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source / "again.wav").write_bytes((source / "clip000.wav").read_bytes())
+    add(source, "again.wav")
+    assert build(source, tmp_path / "out") == 0
+    shown = capsys.readouterr().out
+    assert "the same samples in two splits of the corpus: again (test), clip000 (train)" in shown
+    # Without a column of splits they are drawn here, and the copy follows.
+    table = source / "metadata.csv"
+    table.write_text(re.sub(r",(split|train|validation|test),", ",", table.read_text()))
+    assert build(source, tmp_path / "drawn") == 0
+    shown = capsys.readouterr().out
+    split = open_dataset(tmp_path / "drawn").clips["again"].split
+    assert f"the same samples: again ({split}), clip000 ({split}" in shown
+
+
 def test_a_faulty_table_stops_before_anything_is_written(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,13 +131,13 @@ def test_verify_says_that_all_is_well_or_what_is_not(
     verify = ["verify", str(out), "--workers", "1"]
     assert run(verify) == 0
     assert "8 clips checked, 0 faults" in capsys.readouterr().out
-    path = out / "data" / "test-00000-of-00001.parquet"
+    path = shard(out)
     data = bytearray(path.read_bytes())
     data[data.find(b"fLaC") + 3000] ^= 0x10
     path.write_bytes(data)
     assert run(verify) == 1
     shown = capsys.readouterr().out
-    assert "data/test-00000-of-00001.parquet: SHA-256 is not the one noted" in shown
+    assert f"data/{path.name}: SHA-256 is not the one noted" in shown
     assert "clip003" in shown
 
 

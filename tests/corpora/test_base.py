@@ -164,6 +164,25 @@ def test_every_bad_clip_is_named() -> None:
     ]
 
 
+@pytest.mark.parametrize("other", ["Dog", "DOG", "dog"], ids=["case", "capitals", "one label"])
+def test_labels_that_differ_in_case_alone_are_named_together(other: str) -> None:
+    clips = [clip("a", tags=("dog",)), clip("b", concept=other, tags=("x", other)), clip("c")]
+    clips.append(clip("d", concept=other))
+    if other == "dog":
+        check_clips(clips)
+        return
+    with pytest.raises(FaultsError) as caught:
+        check_clips(clips)
+    # Once for the concept, once for the tag, wherever else they occur.
+    assert [(fault.kind, fault.where) for fault in caught.value.faults] == [("label", "b")] * 2
+    assert all(f"{other!r} is 'dog' (of a)" in fault.reason for fault in caught.value.faults)
+
+
+def test_labels_in_two_unicode_forms_are_named_together() -> None:
+    with pytest.raises(FaultsError, match="in other letters"):
+        check_clips([clip("a", concept="caf\u00e9"), clip("b", concept="cafe\u0301")])
+
+
 def test_youtube_ids_differ_in_case_alone() -> None:
     check_clips([clip("Yab", youtube_id="ab"), clip("YaB", youtube_id="aB")])
 

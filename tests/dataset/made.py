@@ -46,3 +46,9 @@ def tree(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != ".lock"
     }
+
+
+def shard(folder: Path, split: str = "test") -> Path:
+    """The one shard of a split."""
+    (path,) = (folder / "data").glob(f"{split}-00000-of-00001-*.parquet")
+    return path

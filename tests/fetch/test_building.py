@@ -12,6 +12,8 @@ from lassbench.benchmarks.sources import load_metadata
 from lassbench.cli import run
 from lassbench.dataset import open_dataset
 from lassbench.definitions import read_definition
+from lassbench.fetch.merge import merge
+from tests.dataset.made import shard
 from tests.fetch.site import Site
 from tests.small_metadata import CONCEPTS, SmallMetadata, small_source
 
@@ -100,10 +102,60 @@ def test_fetching_first_and_building_later_is_the_same(
     asked = len(site.log)
     command = ["build-dataset", str(out), *options, "--workers", "1", "--clips-per-hour", "0"]
     assert run(command) == 0
-    assert len(open_dataset(out).clips) == 18
+    dataset = open_dataset(out)
     assert len(site.log) == asked
-    # What was fetched is what is packed, byte for byte.
-    assert {path.name: path.read_bytes() for path in (out / "clips").glob("*.flac")} == fetched
+    # What was fetched is what is packed, byte for byte, and there only.
+    assert {f"{clip_id}.flac": dataset.flac(clip_id) for clip_id in dataset.clips} == fetched
+    assert not (out / "clips").exists()
+    # The ledger goes on counting it as fetched.
+    assert run(["fetch", str(out), *listed]) == 0
+    assert len(site.log) == asked
+    assert not list(out.rglob("*.flac"))
+    # A part that was built can be merged still.
+    merged = merge([out], tmp_path / "merged")
+    assert (merged.done, merged.copied) == (18, 18)
+    got = {path.name: path.read_bytes() for path in (tmp_path / "merged" / "clips").glob("*.flac")}
+    assert got == fetched
+
+
+def test_a_limit_fetches_no_more_than_it_packs(
+    world: tuple[Site, list[str]], tmp_path: Path
+) -> None:
+    site, options = world
+    out = tmp_path / "out"
+    command = ["build-dataset", str(out), *options, "--workers", "1", "--clips-per-hour", "0"]
+    assert run([*command, "--limit", "1"]) == 0
+    some = open_dataset(out)
+    assert len(some.clips) == 9  # three concepts in three splits
+    assert {fault.kind for fault in some.missing.values()} == {"limit"}
+    asked = {name for name in site.videos if any(name in line for line in map(str, site.log))}
+    assert asked == {clip.youtube_id for clip in some.clips.values()}
+    # Without it the build goes on to the whole, and asks for no clip again.
+    site.log.clear()
+    assert run(command) == 0
+    whole = open_dataset(out)
+    assert len(whole.clips) == 18
+    assert {clip_id: whole.flac(clip_id) for clip_id in some.clips} == {
+        clip_id: some.flac(clip_id) for clip_id in some.clips
+    }
+    assert not any(name in line for name in asked for line in map(str, site.log))
+
+
+def test_a_packed_clip_whose_shard_is_lost_is_fetched_again(
+    world: tuple[Site, list[str]], tmp_path: Path
+) -> None:
+    site, options = world
+    out = tmp_path / "out"
+    command = ["build-dataset", str(out), *options, "--workers", "1", "--clips-per-hour", "0"]
+    assert run(command) == 0
+    before = {path.name: path.read_bytes() for path in (out / "data").iterdir()}
+    lost = {clip.youtube_id for clip in open_dataset(out).split("test")}
+    shard(out, "test").unlink()
+    site.log.clear()
+    assert run(command) == 0
+    assert {path.name: path.read_bytes() for path in (out / "data").iterdir()} == before
+    asked = {name for name in site.videos if any(name in line for line in map(str, site.log))}
+    assert asked == lost
 
 
 def test_a_dataset_is_built_at_an_address(tmp_path: Path) -> None:

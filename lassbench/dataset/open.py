@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from lassbench import files
 from lassbench.corpora.base import CorpusCard
 from lassbench.dataset import layout
 from lassbench.errors import Fault, LassbenchError, did_you_mean
@@ -18,7 +22,82 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lassbench.dataset.shards import ShardReader
+
+class ShardReader:
+    """One Parquet shard: its labels in one go, its audio a row at a time.
+
+    May be used by several threads.
+
+    Raises
+    ------
+    LassbenchError
+        If the file is missing or no Parquet file of this form; likewise from every
+        method, if the shard is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        self.path = path
+        try:
+            self._file: Any = pq.ParquetFile(path, memory_map=True)
+        except (OSError, ValueError) as error:
+            raise self._damaged(error) from error
+        names = self._file.schema_arrow.names
+        lacking = [name for name in layout.COLUMNS if name not in names]
+        if lacking:
+            raise LassbenchError(
+                f"the shard lacks the column {', '.join(lacking)}",
+                where=path,
+                got=", ".join(names),
+                fix="build the dataset again",
+            )
+        meta = self._file.metadata
+        sizes = (meta.row_group(group).num_rows for group in range(meta.num_row_groups))
+        self._starts = [0, *itertools.accumulate(sizes)]
+        self._lock = threading.Lock()
+        self._last: tuple[int, Any] = (-1, None)
+
+    @property
+    def groups(self) -> list[range]:
+        """The rows of each row group."""
+        return [range(*ends) for ends in itertools.pairwise(self._starts)]
+
+    def labels(self, group: int | None = None) -> list[dict[str, Any]]:
+        """Every row, or every row of one row group, without its audio."""
+        columns = [name for name in layout.COLUMNS if name != "audio"]
+        groups = list(range(len(self.groups))) if group is None else [group]
+        rows: list[dict[str, Any]] = self._read(groups, columns).to_pylist()
+        return rows
+
+    def audio_bytes(self, row: int) -> bytes:
+        """The FLAC file in one row.
+
+        Reads the row's group and keeps it for the row beside it: groups hold a few
+        MB (:data:`lassbench.dataset.build.ROW_GROUP`).
+        """
+        group = bisect.bisect_right(self._starts, row) - 1
+        with self._lock:
+            if self._last[0] != group:
+                table = self._read([group], ["audio.bytes"])
+                self._last = (group, table.column("audio").combine_chunks().field("bytes"))
+            return self._last[1][row - self._starts[group]].as_py() or b""
+
+    def _read(self, groups: list[int], columns: list[str]) -> Any:
+        try:
+            return self._file.read_row_groups(groups, columns=columns)
+        except (OSError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> LassbenchError:
+        if isinstance(error, OSError) and error.errno:
+            return files.explain_os_error(error, self.path)
+        return LassbenchError(
+            "the shard is damaged or not a Parquet file",
+            where=self.path,
+            got=str(error).splitlines()[0][:200],
+            fix="run `lassbench verify` on the dataset, and build it again",
+        )
 
 
 @dataclass(frozen=True)
@@ -192,8 +271,6 @@ class Dataset:
     def _reader(self, shard: str) -> ShardReader:
         readers: dict[str, ShardReader] = self.__dict__.setdefault("_readers", {})
         if shard not in readers:
-            from lassbench.dataset.shards import ShardReader
-
             readers[shard] = ShardReader(self.path / shard)
         return readers[shard]
 
@@ -209,3 +286,24 @@ def open_dataset(path: str | Path) -> Dataset:
     """
     folder = Path(path).resolve()
     return Dataset(folder, layout.read_description(folder))
+
+
+def open_intact(folder: Path) -> Dataset | None:
+    """The dataset in ``folder`` without its shards that are gone or altered; ``None`` if none is.
+
+    What a new build or fetch goes on from: a clip in a damaged shard counts as not there.
+
+    Raises
+    ------
+    LassbenchError
+        If ``dataset.json`` cannot be used.
+    """
+    if not layout.description_path(folder).is_file():
+        return None
+    description = layout.read_description(folder)
+    whole = [
+        shard
+        for shard in description["shards"]
+        if (path := folder / shard["path"]).is_file() and files.sha256_file(path) == shard["sha256"]
+    ]
+    return Dataset(folder, {**description, "shards": whole})

@@ -15,11 +15,12 @@ import pytest
 
 from lassbench import audio
 from lassbench.corpora.folder import FolderCorpus
-from lassbench.dataset import build, open_dataset, verify
+from lassbench.dataset import open_dataset
+from lassbench.dataset.build import build
+from lassbench.dataset.verify import verify
+from lassbench.files import sha256_file
 from lassbench.parallel import open_executor
-from tests.dataset.made import RATE, SECONDS, add, recordings, sound
-
-TEST = "data/test-00000-of-00001.parquet"
+from tests.dataset.made import RATE, SECONDS, add, recordings, shard, sound
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +38,22 @@ def copy(built: Path, tmp_path: Path) -> Path:
 
 def rewrite(folder: Path, change: Callable[[list[dict[str, Any]]], None]) -> None:
     """Change the rows of the test shard as somebody with a notebook might."""
-    table = pq.read_table(folder / TEST)
+    table = pq.read_table(shard(folder))
     rows = table.to_pylist()
     change(rows)
-    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), folder / TEST)
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), shard(folder))
+
+
+TEST = "the test shard"
 
 
 def found(folder: Path) -> set[tuple[str, str]]:
-    return {(fault.kind, fault.where) for fault in verify(open_dataset(folder)).faults}
+    """Kind and place of each fault; the shard's name ends in the hash that it was built with."""
+    said = json.loads((folder / "dataset.json").read_text())
+    names = {entry["path"]: TEST for entry in said["shards"] if "/test-" in entry["path"]}
+    faults = verify(open_dataset(folder)).faults
+    places = {Path(name).name: TEST for name in names} | names
+    return {(fault.kind, places.get(fault.where, fault.where)) for fault in faults}
 
 
 def test_a_whole_dataset_has_no_faults(built: Path) -> None:
@@ -124,32 +133,30 @@ def test_samples_and_hash_changed_together_break_the_fingerprint(copy: Path) -> 
 
     rewrite(copy, change)
     said = json.loads((copy / "dataset.json").read_text())
-    for shard in said["shards"]:
-        if shard["path"] == TEST:
-            from lassbench.files import sha256_file
-
-            shard["sha256"] = sha256_file(copy / TEST)
+    for entry in said["shards"]:
+        if "/test-" in entry["path"]:
+            entry["sha256"] = sha256_file(copy / entry["path"])
     (copy / "dataset.json").write_text(json.dumps(said))
     assert found(copy) == {("fingerprint", "dataset.json")}
 
 
 def test_a_shard_that_is_gone_takes_its_clips_along(copy: Path) -> None:
-    (copy / TEST).unlink()
+    (shard(copy)).unlink()
     lost = {("lost", clip) for clip in ("clip003", "clip007", "clip011")}
     assert found(copy) == {("missing-shard", TEST), *lost}
 
 
 def test_a_shard_cut_short_is_named(copy: Path) -> None:
-    data = (copy / TEST).read_bytes()
-    (copy / TEST).write_bytes(data[: len(data) // 2])
+    data = (shard(copy)).read_bytes()
+    (shard(copy)).write_bytes(data[: len(data) // 2])
     kinds = {kind for kind, where in found(copy) if where == TEST}
     assert kinds == {"altered-shard", "damaged-shard"}
 
 
 def test_a_flipped_byte_in_a_clip_is_found(copy: Path) -> None:
-    data = bytearray((copy / TEST).read_bytes())
+    data = bytearray((shard(copy)).read_bytes())
     data[data.find(b"fLaC") + 3000] ^= 0x10
-    (copy / TEST).write_bytes(data)
+    (shard(copy)).write_bytes(data)
     where = {where for _, where in found(copy)}
     assert where == {TEST, "clip003"}
 
@@ -157,6 +164,11 @@ def test_a_flipped_byte_in_a_clip_is_found(copy: Path) -> None:
 def test_a_lost_list_is_named(copy: Path) -> None:
     (copy / "clips.csv").unlink()
     assert ("missing-list", "clips.csv") in found(copy)
+
+
+def test_an_edited_list_is_named(copy: Path) -> None:
+    (copy / "clips.csv").write_text((copy / "clips.csv").read_text().replace("dog", "cat"))
+    assert found(copy) == {("altered-list", "clips.csv")}
 
 
 def test_what_the_build_could_not_have_is_told_apart(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,13 @@ import soundfile as sf
 
 from lassbench import audio
 from lassbench.corpora.folder import FolderCorpus
-from lassbench.dataset import Dataset, build, layout, open_dataset, packing
-from lassbench.dataset.clips import Built
-from lassbench.dataset.shards import ShardReader
+from lassbench.dataset import Dataset, layout, open_dataset
+from lassbench.dataset.build import build
+from lassbench.dataset.open import ShardReader
 from lassbench.errors import LassbenchError
 from lassbench.files import sha256_file
 from lassbench.records import SPLITS, Clip
-from tests.dataset.made import RATE, SECONDS, add, recordings
+from tests.dataset.made import RATE, SECONDS, add, recordings, shard
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +109,12 @@ def test_load_dataset_opens_the_folder(
     }
     rows = loaded["test"]
     assert tuple(rows.column_names) == layout.COLUMNS
-    assert rows.features["audio"] == datasets.Audio(sampling_rate=RATE)
+    # The type that the Hub's viewer plays, and bytes for whoever has no torchcodec.
+    assert rows.features["audio"] == datasets.Audio(sampling_rate=RATE, decode=False)
+    told = json.loads(pq.read_schema(shard(dataset.path)).metadata[b"huggingface"])
+    assert told["info"]["features"]["audio"]["_type"] == "Audio"
     assert rows.features["captions"] == datasets.List(datasets.Value("string"))
-    row = rows.cast_column("audio", datasets.Audio(decode=False))[0]
+    row = rows[0]
     assert row["clip_id"] == "clip003"
     assert row["captions"] == ["a dog", "sound 3"]
     assert row["audio"]["path"] == "clip003.flac"
@@ -119,18 +123,41 @@ def test_load_dataset_opens_the_folder(
     assert np.array_equal(x, dataset.samples_int16("clip003"))
 
 
-def test_clips_may_be_deleted_after_the_build(dataset: Dataset, tmp_path: Path) -> None:
+def test_the_card_shows_how_to_read_it(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first of the two ways needs no torchcodec: it runs as it stands in the card.
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "TORCHCODEC_AVAILABLE", False)
+    card = (dataset.path / "README.md").read_text()
+    code = card.split("```python\n")[1].split("# or")[0]
+    names: dict[str, object] = {"FOLDER": str(dataset.path)}
+    exec(code, names)
+    samples = names["samples"]
+    assert isinstance(samples, np.ndarray)
+    assert np.array_equal(samples, dataset.samples("clip003"))
+    assert names["rate"] == RATE
+
+
+def test_load_dataset_sees_only_the_shards_that_the_card_names(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A build that was killed may have left the shards of another plan.
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     shutil.copytree(dataset.path, tmp_path / "copy")
-    shutil.rmtree(tmp_path / "copy" / "clips")
-    copy = open_dataset(tmp_path / "copy")
-    assert np.array_equal(copy.samples("clip005"), dataset.samples("clip005"))
+    path = shard(tmp_path / "copy")
+    shutil.copy(path, path.with_name("test-00000-of-00002-01234567.parquet"))
+    loaded = datasets.load_dataset(str(tmp_path / "copy"), cache_dir=str(tmp_path / "cache"))
+    assert len(loaded["test"]) == 3
 
 
 # Shards -----------------------------------------------------------------------
 
 
 def test_shards_hold_what_the_hub_asks_for(dataset: Dataset) -> None:
-    path = dataset.path / "data" / "train-00000-of-00001.parquet"
+    path = shard(dataset.path, "train")
     meta = pq.ParquetFile(path).metadata
     group = meta.row_group(0)
     columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
@@ -140,40 +167,51 @@ def test_shards_hold_what_the_hub_asks_for(dataset: Dataset) -> None:
     assert b"huggingface" in pq.read_schema(path).metadata
 
 
-def test_shards_are_cut_by_size_and_numbered(tmp_path: Path) -> None:
-    clips = [Clip(f"c{n}", "dog", split, ("a",)) for split in ("train", "test") for n in range(5)]
-    sizes = {f"c{n}": 40 for n in range(5)}
-    shards = packing.plan_shards(clips, sizes, limit=100)
-    assert [(shard.name, len(shard.clips)) for shard in shards] == [
-        ("data/train-00000-of-00003.parquet", 2),
-        ("data/train-00001-of-00003.parquet", 2),
-        ("data/train-00002-of-00003.parquet", 1),
-        ("data/test-00000-of-00003.parquet", 2),
-        ("data/test-00001-of-00003.parquet", 2),
-        ("data/test-00002-of-00003.parquet", 1),
+def test_shards_are_cut_by_size_and_numbered(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = [len(dataset.flac(clip.clip_id)) for clip in dataset.split("train")]
+    monkeypatch.setattr("lassbench.dataset.build.ROW_GROUP", 1)
+    monkeypatch.setattr("lassbench.dataset.build.SHARD_BYTES", sum(sizes[:2]))
+    build(recordings(tmp_path / "source", 12), tmp_path / "out")
+    names = [path.name for path in sorted((tmp_path / "out" / "data").iterdir())]
+    cut = open_dataset(tmp_path / "out")
+    train = [name for name in names if name.startswith("train")]
+    assert [name[:20] for name in train] == [
+        f"train-{n:05d}-of-{len(train):05d}" for n in range(len(train))
     ]
-    # A clip above the limit gets a shard of its own.
-    assert len(packing.plan_shards(clips[:2], {"c0": 500, "c1": 1}, limit=100)) == 2
+    assert 3 <= len(train) <= 6
+    for entry in cut.description["shards"]:
+        held = [
+            len(cut.flac(row["clip_id"])) for row in ShardReader(cut.path / entry["path"]).labels()
+        ]
+        assert len(held) == entry["clips"]
+        # A clip above the limit would get a shard of its own.
+        assert sum(held) <= sum(sizes[:2]) or len(held) == 1
+    assert {clip_id: cut.flac(clip_id) for clip_id in cut.clips} == {
+        clip_id: dataset.flac(clip_id) for clip_id in dataset.clips
+    }
 
 
 def test_rows_are_read_from_any_group_in_any_order(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packing, "ROW_GROUP", 2)
-    clips = tuple(dataset.split("train"))
-    built = {
-        line["clip_id"]: Built(**line)
-        for line in map(json.loads, layout.built_path(dataset.path).read_text().splitlines())
-    }
-    shutil.copytree(dataset.path / "clips", tmp_path / "clips")
-    shard = packing.Shard("data/train-00000-of-00001.parquet", "train", clips)
-    (tmp_path / "data").mkdir()
-    assert list(packing.write_shards(tmp_path, [shard], built, RATE)) == [2, 4, 6]
-    reader = ShardReader(tmp_path / shard.name)
+    monkeypatch.setattr("lassbench.dataset.build.ROW_GROUP", 2)
+    build(recordings(tmp_path / "source", 12), tmp_path / "out")
+    reader = ShardReader(shard(tmp_path / "out", "train"))
+    clips = dataset.split("train")
     assert [list(rows) for rows in reader.groups] == [[0, 1], [2, 3], [4, 5]]
     assert [row["clip_id"] for row in reader.labels(1)] == [clip.clip_id for clip in clips[2:4]]
     for row in (5, 0, 3, 3, 1, 4, 2):
         assert reader.audio_bytes(row) == dataset.flac(clips[row].clip_id)
+
+
+def test_threads_share_a_reader(dataset: Dataset) -> None:
+    expected = {clip_id: dataset.flac(clip_id) for clip_id in dataset.clips}
+    shared = open_dataset(dataset.path)
+    wanted = [*expected] * 50
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(shared.flac, wanted)) == [expected[clip_id] for clip_id in wanted]
 
 
 def test_shards_that_another_tool_compressed_are_read_too(dataset: Dataset, tmp_path: Path) -> None:
@@ -223,9 +261,11 @@ def test_a_description_edited_by_hand_is_refused(
 
 def test_a_damaged_shard_names_itself(dataset: Dataset, tmp_path: Path) -> None:
     shutil.copytree(dataset.path, tmp_path / "copy")
-    path = tmp_path / "copy" / "data" / "test-00000-of-00001.parquet"
+    path = shard(tmp_path / "copy")
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(LassbenchError, match=r"test-00000-of-00001.parquet: the shard is damaged"):
+    with pytest.raises(
+        LassbenchError, match=r"test-00000-of-00001-[0-9a-f]{8}.parquet: the shard is damaged"
+    ):
         _ = open_dataset(tmp_path / "copy").clips
     path.unlink()
     with pytest.raises(LassbenchError, match="no such file"):
@@ -234,7 +274,7 @@ def test_a_damaged_shard_names_itself(dataset: Dataset, tmp_path: Path) -> None:
 
 def test_a_damaged_clip_names_itself(dataset: Dataset, tmp_path: Path) -> None:
     shutil.copytree(dataset.path, tmp_path / "copy")
-    path = tmp_path / "copy" / "data" / "test-00000-of-00001.parquet"
+    path = shard(tmp_path / "copy")
     data = bytearray(path.read_bytes())
     at = data.find(b"fLaC")
     data[at + 2000 : at + 2100] = bytes(100)
@@ -247,7 +287,7 @@ def test_a_damaged_clip_names_itself(dataset: Dataset, tmp_path: Path) -> None:
 
 def test_a_parquet_file_of_something_else_is_refused(dataset: Dataset, tmp_path: Path) -> None:
     shutil.copytree(dataset.path, tmp_path / "copy")
-    path = tmp_path / "copy" / "data" / "test-00000-of-00001.parquet"
+    path = shard(tmp_path / "copy")
     pq.write_table(pa.table({"a": [1]}), path)
     with pytest.raises(LassbenchError, match="the shard lacks the column clip_id"):
         _ = open_dataset(tmp_path / "copy").clips

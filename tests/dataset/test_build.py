@@ -20,11 +20,12 @@ import soundfile as sf
 from lassbench import audio, files
 from lassbench.corpora.folder import FolderCorpus
 from lassbench.corpora.synthetic import SyntheticCorpus
-from lassbench.dataset import build, building, open_dataset, packing
+from lassbench.dataset import layout, open_dataset
+from lassbench.dataset.build import build
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.files import folder_lock
 from lassbench.parallel import open_executor
-from tests.dataset.made import RATE, SECONDS, add, recordings, sound, tree
+from tests.dataset.made import RATE, SECONDS, add, recordings, shard, sound, tree
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +41,14 @@ def built(corpus: FolderCorpus, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 def test_what_a_build_leaves(built: Path) -> None:
-    names = set(tree(built))
-    assert {name for name in names if not name.startswith("clips/clip")} == {
-        *("README.md", "clips.csv", "clips/build.json", "clips/built.jsonl", "dataset.json"),
-        *(f"data/{split}-00000-of-00001.parquet" for split in ("train", "validation", "test")),
+    # After packing, the shards are the only copy of the audio.
+    assert set(tree(built)) == {
+        *("README.md", "clips.csv", "dataset.json"),
+        *(f"data/{shard(built, split).name}" for split in ("train", "validation", "test")),
     }
-    assert sum(name.endswith(".flac") for name in names) == 12
+    for split in ("train", "validation", "test"):
+        path = shard(built, split)
+        assert path.stem.endswith(f"-{files.sha256_file(path)[:8]}")
 
 
 def test_two_processes_give_the_bytes_of_one(
@@ -125,9 +128,14 @@ def test_a_build_that_was_interrupted_goes_on(
                 audio, "encode_flac", lambda *a: stop() if next(made, None) is None else encode(*a)
             )
         elif at == "first shard":
-            patch.setattr(packing, "write_clip_list", stop)
+            move = files.move_into_place
+            patch.setattr(
+                files,
+                "move_into_place",
+                lambda a, b: stop() if b.suffix == ".parquet" else move(a, b),
+            )
         else:
-            patch.setattr(packing, "readme", stop)
+            patch.setattr(layout, "readme", stop)
         with pytest.raises(KeyboardInterrupt):
             build(corpus, out)
     with pytest.raises(LassbenchError, match="has not finished"):
@@ -176,26 +184,110 @@ def test_leavings_of_a_killed_run_are_removed(
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(built, out)
+    (out / "clips").mkdir()
     (out / "clips" / f".clip000.flac.77{files.TEMPORARY_SUFFIX}").write_bytes(b"half")
-    with (out / "clips" / "built.jsonl").open("a") as notes:
-        notes.write('{"clip_id": "clip0')
-    (out / "data" / "train-00000-of-00009.parquet").write_bytes(b"an old plan")
+    (out / "clips" / "built.jsonl").write_text('{"clip_id": "clip0')
     (out / "clips" / "stranger.flac").write_bytes(b"of no clip")
+    (out / layout.STAGE).mkdir()
+    (out / layout.STAGE / "0.parquet").write_bytes(b"half a shard")
+    (out / "data" / "train-00000-of-00009-01234567.parquet").write_bytes(b"an old plan")
     build(corpus, out)
     assert tree(out) == tree(built)
+
+
+@pytest.mark.parametrize("moment", range(9))
+def test_a_second_build_that_is_killed_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    # The shards are the only copy: whatever moment a build that adds to them ends at,
+    # the old dataset or the new one stands whole, and the same command goes on.
+    source, out, whole = (tmp_path / name for name in ("source", "out", "whole"))
+    build(recordings(source, 4), out)
+    before = open_dataset(out)
+    old = {clip_id: before.flac(clip_id) for clip_id in before.clips}
+    for number in (20, 21):
+        sf.write(source / f"new{number}.wav", sound(number), RATE)
+        add(source, f"new{number}.wav", "train")
+    build(recordings_as_they_are(source), whole)
+    moves = iter(range(moment))
+    replaced = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if next(moves, None) is None:
+            raise KeyboardInterrupt
+        return replaced(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        if moment < 8:  # two clips, three shards, list, card, description
+            with pytest.raises(KeyboardInterrupt):
+                build(recordings_as_they_are(source), out)
+        else:
+            build(recordings_as_they_are(source), out)
+    now = open_dataset(out)
+    assert {clip_id: now.flac(clip_id) for clip_id in old} == old
+    assert len(now.clips) == (6 if moment == 8 else 4)
+    build(recordings_as_they_are(source), out)
+    assert tree(out) == tree(whole)
 
 
 # What is built again ----------------------------------------------------------
 
 
-def test_a_clip_file_that_was_altered_is_made_again(
-    corpus: FolderCorpus, built: Path, tmp_path: Path
+def test_a_clip_file_that_was_altered_before_packing_is_made_again(
+    corpus: FolderCorpus, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    shutil.copytree(built, out)
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(layout, "shard_name", raising)
+        build(corpus, out)
     (out / "clips" / "clip003.flac").write_bytes(audio.encode_flac(sound(99), RATE))
     (out / "clips" / "clip004.flac").unlink()
     assert build(corpus, out).reused == 10
+    assert tree(out) == tree(built)
+
+
+def raising(*_: object) -> None:
+    raise RuntimeError
+
+
+@pytest.mark.parametrize("how", ["gone", "altered"])
+def test_the_clips_of_a_damaged_shard_are_made_again(
+    corpus: FolderCorpus, built: Path, tmp_path: Path, how: str
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    path = shard(out)
+    if how == "gone":
+        path.unlink()
+    else:
+        data = bytearray(path.read_bytes())
+        data[data.find(b"fLaC") + 3000] ^= 0x10
+        path.write_bytes(data)
+    assert build(corpus, out).reused == 9
+    assert tree(out) == tree(built)
+
+
+def test_a_clip_whose_source_is_not_at_hand_stays_in_the_dataset(tmp_path: Path) -> None:
+    corpus = recordings(tmp_path / "source", 4)
+    build(corpus, tmp_path / "out")
+    before = tree(tmp_path / "out")
+    again = recordings_as_they_are(corpus.source)
+    assert again.clips()  # the table was read while the file was there
+    (corpus.source / "clip000.wav").unlink()
+    report = build(again, tmp_path / "out")
+    assert (report.reused, report.rejected) == (4, ())
+    assert tree(tmp_path / "out") == before
+
+
+def test_a_list_that_was_edited_counts_for_nothing(
+    corpus: FolderCorpus, built: Path, tmp_path: Path
+) -> None:
+    # What a clip was made from stands there: other words, and all are made again.
+    out = tmp_path / "out"
+    shutil.copytree(built, out)
+    (out / "clips.csv").write_text((out / "clips.csv").read_text() + "\n")
+    assert build(corpus, out).reused == 0
     assert tree(out) == tree(built)
 
 
@@ -230,7 +322,7 @@ def test_other_code_makes_other_clips(
 ) -> None:
     out = tmp_path / "out"
     shutil.copytree(built, out)
-    monkeypatch.setattr(building.clip_files, "_code", lambda part: "changed")
+    monkeypatch.setattr("lassbench.dataset.build._code", lambda part: "changed")
     assert build(corpus, out).reused == 0
 
 
@@ -288,7 +380,7 @@ def test_two_builds_in_one_folder_are_one_too_many(corpus: FolderCorpus, tmp_pat
 # Full disks -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("written", [0, 1, 7, 14, 17, 19])
+@pytest.mark.parametrize("written", [0, 1, 7, 13, 16, 18])
 def test_a_full_disk_is_named_and_leaves_nothing_half_written(
     corpus: FolderCorpus,
     built: Path,
@@ -364,7 +456,7 @@ def test_clips_that_cannot_be_used_are_left_out_and_listed(tmp_path: Path) -> No
     assert set(dataset.corpus_clips) == {*dataset.clips, *dataset.missing}
     listed = (tmp_path / "out" / "clips.csv").read_text().splitlines()
     assert len(listed) == 1 + 12
-    assert "silent,test,odd,silent,every sample of its 0.5 s is zero at 16 bits" in listed
+    assert "silent,test,odd,silent,every sample of its 0.5 s is zero at 16 bits," in listed
     said = json.loads((tmp_path / "out" / "dataset.json").read_text())
     assert {entry["clip_id"] for entry in said["missing"]} == set(dataset.missing)
 
@@ -387,9 +479,76 @@ def test_an_empty_table_is_an_error(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_one_recording_under_two_names_is_told(tmp_path: Path) -> None:
+# One recording under several names ----------------------------------------------
+
+
+def copies(folder: Path, header: str, rows: dict[str, int], *, split: str = "") -> FolderCorpus:
+    """A corpus whose rows name sounds by number: ``{"a": 1, "b": 1}`` are one recording."""
+    folder.mkdir()
+    lines = [header]
+    for name, number in rows.items():
+        sf.write(folder / f"{name}.wav", sound(number), RATE)
+        lines.append(f"{name}.wav,a sound,{'dog' if number % 2 else 'rain'}{split}")
+    (folder / "metadata.csv").write_text("\n".join(lines) + "\n")
+    return recordings_as_they_are(folder)
+
+
+def test_splits_drawn_here_never_hold_one_recording_twice(tmp_path: Path) -> None:
+    # 20 recordings of two concepts, each under three names.
+    rows = {f"{name}{number:02d}": number for number in range(20) for name in "abc"}
+    corpus = copies(tmp_path / "source", "file,captions,concept", rows)
+    drawn = {clip.clip_id: clip.split for clip in corpus.clips()}
+    report = build(corpus, tmp_path / "out")
+    dataset = open_dataset(tmp_path / "out")
+    for number in range(20):
+        names = [f"{name}{number:02d}" for name in "abc"]
+        # All are where the first one by id was drawn.
+        assert {dataset.clips[name].split for name in names} == {drawn[names[0]]}
+    changed = {name for name in rows if dataset.clips[name].split != drawn[name]}
+    assert changed, "the hashes of the ids were to draw some of the copies apart"
+    assert report.moved == {name: drawn[name] for name in changed}
+    assert len(report.repeated) == 20
+    listed = {
+        row["clip_id"]: row["split"] for row in layout.read_list(dataset.path, dataset.description)
+    }
+    assert listed == {name: clip.split for name, clip in dataset.clips.items()}
+
+
+def test_splits_that_the_corpus_states_are_kept_and_told(tmp_path: Path) -> None:
     corpus = recordings(tmp_path / "source", 4)
     shutil.copy(tmp_path / "source" / "clip000.wav", tmp_path / "source" / "again.wav")
     add(tmp_path / "source", "again.wav")
     report = build(recordings_as_they_are(corpus.source), tmp_path / "out")
-    assert report.repeated == (("again", "clip000"),)
+    ((first, second),) = report.repeated
+    assert (first.clip_id, first.split) == ("again", "test")
+    assert (second.clip_id, second.split) == ("clip000", "train")
+    assert report.moved == {}
+
+
+# A part of a corpus ---------------------------------------------------------------
+
+
+def test_a_limit_takes_the_first_of_each_concept_in_each_split(
+    corpus: FolderCorpus, built: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    report = build(corpus, out, limit=1)
+    # Of 12 recordings, every concept has two in train, one in validation, one in test.
+    assert (report.clips, report.limited, report.rejected) == (9, 3, ())
+    dataset = open_dataset(out)
+    assert Counter((c.concept, c.split) for c in dataset.clips.values()).most_common(1)[0][1] == 1
+    assert {fault.kind for fault in dataset.missing.values()} == {"limit"}
+    # Suites know of the others.
+    assert set(dataset.corpus_clips) == set(open_dataset(built).clips)
+    assert build(corpus, out).reused == 9
+    assert tree(out) == tree(built)
+
+
+def test_a_limit_drops_nothing_that_is_packed(
+    corpus: FolderCorpus, built: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(built, tmp_path / "out")
+    with pytest.raises(UsageError, match="--limit 1 would drop clips") as caught:
+        build(corpus, tmp_path / "out", limit=1)
+    assert "3 clips" in str(caught.value)
+    assert tree(tmp_path / "out") == tree(built)

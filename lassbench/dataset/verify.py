@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -11,8 +10,7 @@ from typing import Any
 
 from lassbench import audio, files
 from lassbench.dataset import layout
-from lassbench.dataset.opened import Dataset
-from lassbench.dataset.shards import ShardReader
+from lassbench.dataset.open import Dataset, ShardReader
 from lassbench.errors import Fault, LassbenchError
 from lassbench.parallel import map_ordered
 from lassbench.progress import track
@@ -95,8 +93,9 @@ def _check_shard(dataset: Dataset, shard: Mapping[str, Any]) -> tuple[list[Fault
         reader = ShardReader(path)
     except LassbenchError as error:
         return [*faults, Fault("damaged-shard", name, error.got or error.what)], []
-    if reader.rows != shard["clips"]:
-        reason = f"has {reader.rows} clips, dataset.json says {shard['clips']}"
+    rows = reader.groups[-1].stop if reader.groups else 0
+    if rows != shard["clips"]:
+        reason = f"has {rows} clips, dataset.json says {shard['clips']}"
         faults.append(Fault("rows", name, reason))
     return faults, [
         _Piece(path, group, dataset.sample_rate_hz, dataset.clip_samples)
@@ -145,13 +144,15 @@ def _check_clip(data: bytes, sha: str, piece: _Piece) -> Iterator[tuple[str, str
 
 def _check_list(dataset: Dataset, pcm: Mapping[str, str]) -> list[Fault]:
     """``clips.csv`` against the clips that are there."""
-    path = dataset.path / "clips.csv"
+    path = layout.list_path(dataset.path)
     if not path.is_file():
-        return [Fault("missing-list", "clips.csv", "the list of clips is gone")]
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    kept = {row.get("clip_id", ""): row for row in rows if row.get("state") == layout.KEPT}
-    lost = [Fault("lost", name, "should be in the dataset, and is not") for name in kept]
+        return [Fault("missing-list", path.name, "the list of clips is gone")]
+    rows = layout.read_list(dataset.path, dataset.description)
+    if not rows:
+        reason = "SHA-256 is not the one noted in dataset.json"
+        return [Fault("altered-list", path.name, reason)]
+    kept = {row["clip_id"] for row in rows if row["state"] == layout.KEPT}
+    lost = [Fault("lost", name, "should be in the dataset, and is not") for name in sorted(kept)]
     lost = [fault for fault in lost if fault.where not in pcm]
     strange = [
         Fault("unlisted", name, "is in the dataset, but not in clips.csv")

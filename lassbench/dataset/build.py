@@ -1,0 +1,655 @@
+"""Build a dataset folder: clip by clip, then packed; interrupted anywhere, it goes on.
+
+A clip is decoded into ``clips/<clip_id>.flac``, with a line in ``clips/built.jsonl`` that
+says what it was made from.  When all are there they are packed into Parquet, which then
+is the only copy; the next build takes a packed clip over as long as its source, its
+settings and the code that makes clips are the same.  New shards stand beside the old
+ones until ``dataset.json`` names them, so that a build which is killed loses nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import json
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from lassbench import __version__, audio, files
+from lassbench.corpora.base import Corpus, check_clips, in_order, read_source
+from lassbench.dataset import layout
+from lassbench.dataset.open import Dataset, open_intact
+from lassbench.errors import Fault, FaultsError, UsageError
+from lassbench.parallel import map_ordered
+from lassbench.progress import track
+from lassbench.records import (
+    AudioSource,
+    Clip,
+    FileSource,
+    MissingSource,
+    RenderedSource,
+    Split,
+)
+from lassbench.tables import write_table
+
+#: Bytes of audio a shard: the Hub's viewer and its users' tools like shards below 500 MB.
+SHARD_BYTES = 450_000_000
+
+#: Clips a row group.  Arrow reads whole groups: 16 clips of 10 s are 5 MB, read in a
+#: millisecond; smaller groups cost more when the labels are read than they save here.
+ROW_GROUP = 16
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did.
+
+    Attributes
+    ----------
+    folder
+        The dataset folder.
+    kept
+        split -> concept -> clips in the dataset.
+    rejected
+        Every clip whose audio cannot be used, and why.
+    limited
+        Clips that ``limit`` left out.
+    reused
+        Clips that an earlier run had made already.
+    repeated
+        Groups of clips with the same samples, as they are in the dataset.
+    moved
+        Clips that follow their first copy: clip id -> the split that it was drawn for.
+    fingerprint
+        The dataset's.
+    """
+
+    folder: Path
+    kept: Mapping[str, Mapping[str, int]]
+    rejected: tuple[Fault, ...]
+    limited: int
+    reused: int
+    repeated: tuple[tuple[Clip, ...], ...]
+    moved: Mapping[str, Split]
+    fingerprint: str
+
+    @property
+    def clips(self) -> int:
+        """How many clips the dataset holds."""
+        return sum(sum(concepts.values()) for concepts in self.kept.values())
+
+
+def build(
+    corpus: Corpus, out: str | Path, *, executor: Executor | None = None, limit: int = 0
+) -> BuildReport:
+    """Build the dataset of ``corpus`` in the folder ``out``, or go on with it.
+
+    Clips whose audio is missing or faulty are left out, each with its reason.
+    The same corpus gives the same bytes in every file, however many workers
+    made them and however often the build was interrupted.
+
+    Clips with the same samples count as one recording: where the corpus drew its splits
+    itself, all go where the first of them by id is.
+
+    Parameters
+    ----------
+    corpus
+        What to build.
+    out
+        A new or empty folder, or one in which a build of the same corpus with
+        the same settings was begun or finished.
+    executor
+        Where the clips are made; ``None`` for this process.
+    limit
+        Take only the first so many clips of each concept in each split; 0 for all.  The
+        others stand in the dataset's lists as left out, so that suites know of them.
+
+    Raises
+    ------
+    UsageError
+        If ``out`` holds something else or cannot be written, or ``limit`` would drop
+        clips that are in it.
+    FaultsError
+        If the corpus's tables are faulty, or not one clip is usable.
+    LassbenchError
+        If another process builds in ``out``, or the disk is full.
+    """
+    out = Path(out).resolve()
+    files.check_output_folder(out, what="the dataset folder")
+    settings = _settings(corpus)
+    _check_same_build(out, settings)
+    clips = corpus.clips()
+    if not clips:
+        raise UsageError("the corpus lists no clips", fix="check its options")
+    check_clips(clips)
+    try:
+        with files.folder_lock(out, what="the dataset folder"):
+            files.remove_leavings(out)
+            before = _Before.of(out)
+            chosen = first_of_each(clips, limit)
+            _check_nothing_dropped(out, before, clips, chosen, limit)
+            if before.dataset is None:
+                files.write_json(layout.settings_path(out), settings)
+            outcomes = _make_clips(corpus, chosen, out, before, executor)
+            outcomes |= {
+                clip.clip_id: Outcome(
+                    clip.clip_id, kind=layout.LIMITED, reason=f"beyond --limit {limit}"
+                )
+                for clip in clips
+                if clip.clip_id not in outcomes
+            }
+            return _pack(corpus, clips, outcomes, before.dataset, out)
+    except OSError as error:
+        raise files.explain_os_error(error, out) from error
+
+
+def first_of_each(clips: Sequence[Clip], limit: int) -> list[Clip]:
+    """The first ``limit`` of ``clips`` of each concept in each split; all of them if it is 0."""
+    seen: Counter[tuple[str, str]] = Counter()
+    chosen = []
+    for clip in clips:
+        seen[clip.split, clip.concept] += 1
+        if not limit or seen[clip.split, clip.concept] <= limit:
+            chosen.append(clip)
+    return chosen
+
+
+def _settings(corpus: Corpus) -> dict[str, Any]:
+    card = corpus.card
+    extra = dict(getattr(corpus, "settings", {}))
+    return {
+        "corpus": card.name,
+        "sample_rate_hz": card.sample_rate_hz,
+        "clip_seconds": card.clip_seconds,
+        **extra,
+    }
+
+
+def _check_same_build(out: Path, settings: Mapping[str, Any]) -> None:
+    if layout.description_path(out).is_file():
+        before = layout.read_description(out)["settings"]
+    elif layout.settings_path(out).is_file():
+        before = files.read_json(layout.settings_path(out))
+    else:
+        strangers = [name for name in _inhabitants(out) if name != ".lock"]
+        if layout.ledger_path(out).is_file():
+            # A fetch began here, and its clips are what is to be built.
+            strangers = [name for name in strangers if name not in layout.FETCHED]
+        if strangers:
+            raise UsageError(
+                "the folder is not empty and holds no build to go on with",
+                where=out,
+                got=", ".join(strangers[:3]) + (" ..." if len(strangers) > 3 else ""),
+                fix="name a new folder",
+            )
+        return
+    if before != settings:
+        different = sorted(
+            key for key in {*before, *settings} if before.get(key) != settings.get(key)
+        )
+        if "corpus" in different:
+            different = ["corpus"]
+        raise UsageError(
+            "the folder holds a dataset that was built with other settings",
+            where=out,
+            expected=", ".join(f"{key} {before.get(key)}" for key in different),
+            got=", ".join(f"{key} {settings.get(key)}" for key in different),
+            fix="name a new folder, or build with the same settings",
+        )
+
+
+def _inhabitants(folder: Path) -> list[str]:
+    """What is in ``folder``; empty folders, which a build that broke off leaves, do not count."""
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if not p.is_dir() or any(p.iterdir()))
+
+
+# ---------------------------------------------------------------------------
+# One clip
+# ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A finished clip: what it was made from and what it holds.
+
+    ``flac_sha256`` is that of its file in ``clips/``; empty for a clip that is packed.
+    """
+
+    clip_id: str
+    identity: str
+    pcm_sha256: str
+    flac_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a worker needs to make one clip; ``before``: what there is of it already."""
+
+    clip_id: str
+    source: AudioSource
+    folder: Path
+    sample_rate_hz: int
+    seconds: float
+    before: tuple[Built, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one clip: ``built``, or ``kind`` and ``reason`` of its fault."""
+
+    clip_id: str
+    built: Built | None = None
+    kind: str = ""
+    reason: str = ""
+    reused: bool = False
+
+
+def make(task: Task) -> Outcome:
+    """Make one clip's FLAC file, unless there is one of the same source that holds.
+
+    Raises
+    ------
+    LassbenchError
+        If the file cannot be written (a full disk, no permission).
+    """
+    path = layout.clip_path(task.folder, task.clip_id)
+    packed = next((built for built in task.before if not built.flac_sha256), None)
+    if packed and _is_gone(task.source):
+        # What was fetched, or read from a folder that is not at hand today, is in the
+        # shards and nowhere else.
+        return Outcome(task.clip_id, built=packed, reused=True)
+    try:
+        name = identity(task.source, task.sample_rate_hz, task.seconds)
+        for built in task.before:
+            if built.identity == name and _holds(built, path):
+                return Outcome(task.clip_id, built=built, reused=True)
+        samples = audio.to_int16(
+            read_source(task.source, sample_rate_hz=task.sample_rate_hz, seconds=task.seconds)
+        )
+    except audio.AudioFault as fault:
+        return Outcome(task.clip_id, kind=fault.kind, reason=fault.reason)
+    data = audio.encode_flac(samples, task.sample_rate_hz)
+    files.write_bytes(path, data)
+    built = Built(task.clip_id, name, audio.pcm_sha256(samples), files.sha256_bytes(data))
+    return Outcome(task.clip_id, built=built)
+
+
+def _is_gone(source: AudioSource) -> bool:
+    return isinstance(source, MissingSource) or (
+        isinstance(source, FileSource) and not Path(source.path).exists()
+    )
+
+
+def _holds(built: Built, path: Path) -> bool:
+    if not built.flac_sha256:
+        return True
+    return path.is_file() and files.sha256_file(path) == built.flac_sha256
+
+
+def identity(source: AudioSource, sample_rate_hz: int, seconds: float) -> str:
+    """SHA-256 over everything that decides a clip's samples; file names and dates do not.
+
+    Raises
+    ------
+    AudioFault
+        If the source is missing or its file cannot be read.
+    """
+    if isinstance(source, MissingSource):
+        raise audio.AudioFault(source.kind, source.reason)
+    parts: list[object] = [sample_rate_hz, seconds]
+    if isinstance(source, RenderedSource):
+        parts += ["rendered", source.concept, source.key, list(source.tags), _code("synthesis")]
+    else:
+        path = Path(source.path)
+        audio.check_readable(path)
+        parts += ["file", files.sha256_file(path), source.start_s, source.end_s]
+    parts.append(_code("audio"))
+    return files.sha256_bytes(json.dumps(parts).encode())
+
+
+@functools.cache
+def _code(part: str) -> str:
+    # A clip made by other code is not the same clip.  Hashing the code itself
+    # needs nobody to remember to raise a version.
+    package = Path(audio.__file__).parent
+    modules = {
+        "audio": [package / name for name in ("audio.py", "audio_ffmpeg.py", "resampling.py")],
+        "synthesis": sorted((package / "corpora" / "synthesis").glob("*.py")),
+    }
+    return files.sha256_bytes(b"".join(path.read_bytes() for path in modules[part]))
+
+
+# ---------------------------------------------------------------------------
+# All clips
+# ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What earlier runs left: the dataset that is here, and clips, packed or not yet."""
+
+    dataset: Dataset | None
+    clips: Mapping[str, tuple[Built, ...]]
+
+    @classmethod
+    def of(cls, out: Path) -> _Before:
+        found: defaultdict[str, tuple[Built, ...]] = defaultdict(tuple)
+        for built in _read_built(layout.built_path(out)):
+            found[built.clip_id] = (built,)
+        dataset = open_intact(out)
+        if dataset is not None:
+            rows = layout.read_list(out, dataset.description)
+            made_from = {row["clip_id"]: row["made_from"] for row in rows}
+            for clip_id, pcm in dataset.pcm_sha256.items():
+                found[clip_id] += (Built(clip_id, made_from.get(clip_id, ""), pcm),)
+        return cls(dataset, found)
+
+
+def _read_built(path: Path) -> Iterator[Built]:
+    """The finished clips that ``built.jsonl`` names; a line broken off by a kill is passed over."""
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError, TypeError):
+                yield Built(**json.loads(line))
+
+
+def _check_nothing_dropped(
+    out: Path, before: _Before, clips: Sequence[Clip], chosen: Sequence[Clip], limit: int
+) -> None:
+    left_out = {clip.clip_id for clip in clips} - {clip.clip_id for clip in chosen}
+    dropped = left_out & set(before.dataset.clips if before.dataset else ())
+    if dropped:
+        raise UsageError(
+            f"--limit {limit} would drop clips that are in the dataset",
+            where=out,
+            got=f"{len(dropped)} clips, such as {min(dropped)}",
+            fix="raise or leave out --limit, or name a new folder",
+        )
+
+
+def _make_clips(
+    corpus: Corpus, clips: Sequence[Clip], out: Path, before: _Before, executor: Executor | None
+) -> dict[str, Outcome]:
+    card = corpus.card
+    tasks = (
+        Task(
+            clip.clip_id,
+            corpus.locate(clip),
+            out,
+            card.sample_rate_hz,
+            card.clip_seconds,
+            before.clips.get(clip.clip_id, ()),
+        )
+        for clip in clips
+    )
+    outcomes: dict[str, Outcome] = {}
+    with _notes(layout.built_path(out)) as notes:
+        for outcome in track(map_ordered(executor, make, tasks), "clips", len(clips)):
+            outcomes[outcome.clip_id] = outcome
+            if outcome.built is not None and not outcome.reused:
+                notes.write(json.dumps(asdict(outcome.built), sort_keys=True) + "\n")
+                notes.flush()
+    return outcomes
+
+
+@contextlib.contextmanager
+def _notes(path: Path) -> Iterator[IO[str]]:
+    # Opened for appending: what earlier runs noted stays.  A line that a kill
+    # broke off is closed first, so that it cannot swallow the next one.
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+", encoding="utf-8") as stream:
+            if stream.tell():
+                stream.write("\n")
+            yield stream
+    except OSError as error:
+        raise files.explain_os_error(error, path) from error
+
+
+# ---------------------------------------------------------------------------
+# Packing
+# ---------------------------------------------------------------------------
+
+
+def _pack(
+    corpus: Corpus,
+    clips: Sequence[Clip],
+    outcomes: Mapping[str, Outcome],
+    packed: Dataset | None,
+    out: Path,
+) -> BuildReport:
+    built = {o.clip_id: o.built for o in outcomes.values() if o.built is not None}
+    rejected = tuple(
+        Fault(outcome.kind, clip.clip_id, outcome.reason)
+        for clip in clips
+        if (outcome := outcomes[clip.clip_id]).kind not in {"", layout.LIMITED}
+    )
+    if not built:
+        raise FaultsError(
+            "not one clip of the corpus is usable", rejected, where=out, fix="check --source"
+        )
+    clips, moved = _with_first_copy(corpus, clips, built)
+    kept = [clip for clip in clips if clip.clip_id in built]
+
+    def row(clip: Clip) -> dict[str, Any]:
+        return _row(clip, built[clip.clip_id], out, packed)
+
+    listed = _clip_list(clips, outcomes)
+    repeated = [[clip.clip_id for clip in group] for group in _copies(kept, built)]
+    description = {
+        **_describe(corpus, clips, outcomes, built),
+        "repeated": repeated,
+        "clips_sha256": files.sha256_bytes(listed.encode()),
+        "shards": _write_shards(out, kept, row, arrow_schema(corpus.card.sample_rate_hz)),
+    }
+    files.write_text(layout.list_path(out), listed)
+    files.write_text(out / "README.md", layout.readme(corpus.card, description))
+    # From here on the new dataset counts; until here the old one did.
+    files.write_json(layout.description_path(out), description)
+    _tidy(out, built, description["shards"])
+    by_id = {clip.clip_id: clip for clip in kept}
+    return BuildReport(
+        folder=out,
+        kept={split: value["concepts"] for split, value in description["splits"].items()},
+        rejected=rejected,
+        limited=sum(outcome.kind == layout.LIMITED for outcome in outcomes.values()),
+        reused=sum(outcome.reused for outcome in outcomes.values()),
+        repeated=tuple(tuple(by_id[clip_id] for clip_id in group) for group in repeated),
+        moved=moved,
+        fingerprint=description["fingerprint"],
+    )
+
+
+def _copies(clips: Iterable[Clip], built: Mapping[str, Built]) -> list[list[Clip]]:
+    """Groups of clips with the same samples, each sorted by id."""
+    groups: defaultdict[str, list[Clip]] = defaultdict(list)
+    for clip in sorted(clips, key=lambda clip: clip.clip_id):
+        if clip.clip_id in built:
+            groups[built[clip.clip_id].pcm_sha256].append(clip)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _with_first_copy(
+    corpus: Corpus, clips: Sequence[Clip], built: Mapping[str, Built]
+) -> tuple[list[Clip], dict[str, Split]]:
+    """``clips`` with each copy in the split of the first one, as far as the corpus drew both.
+
+    A system that is tested on a recording must not have been trained on it, whatever
+    the recording's other name is.
+    """
+    drawn = getattr(corpus, "drawn_splits", ())
+    follows = {
+        clip.clip_id: first.split
+        for first, *others in _copies(clips, built)
+        for clip in others
+        if clip.split != first.split and {clip.split, first.split} <= set(drawn)
+    }
+    moved = {clip.clip_id: clip.split for clip in clips if clip.clip_id in follows}
+    return in_order(
+        replace(clip, split=follows.get(clip.clip_id, clip.split)) for clip in clips
+    ), moved
+
+
+def _row(clip: Clip, built: Built, out: Path, packed: Dataset | None) -> dict[str, Any]:
+    if built.flac_sha256:
+        data = layout.clip_path(out, clip.clip_id).read_bytes()
+    else:
+        assert packed is not None
+        data = packed.flac(clip.clip_id)
+    return {
+        "clip_id": clip.clip_id,
+        "youtube_id": clip.youtube_id,
+        "start_s": clip.start_s,
+        "captions": list(clip.captions),
+        "tags": list(clip.tags),
+        "concept": clip.concept,
+        "root": clip.root,
+        "attribution": clip.attribution,
+        "pcm_sha256": built.pcm_sha256,
+        "audio": {"bytes": data, "path": f"{clip.clip_id}.flac"},
+    }
+
+
+def _write_shards(
+    out: Path, clips: Sequence[Clip], row: Callable[[Clip], dict[str, Any]], schema: Any
+) -> list[dict[str, Any]]:
+    """Write ``clips``, sorted by split; what ``dataset.json`` says of each shard."""
+    stage = out / layout.STAGE
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir()
+    (out / "data").mkdir(exist_ok=True)
+    shards = []
+    try:
+        tracked = track(clips, "packing", len(clips))
+        for split, of_split in itertools.groupby(tracked, key=lambda clip: clip.split):
+            written = list(_write_files(stage, map(row, of_split), schema))
+            for number, (path, count) in enumerate(written):
+                sha256, size = files.sha256_file(path), path.stat().st_size
+                name = layout.shard_name(split, number, len(written), sha256)
+                files.move_into_place(path, out / name)
+                shards.append({"path": name, "clips": count, "bytes": size, "sha256": sha256})
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return shards
+
+
+def _write_files(
+    folder: Path, rows: Iterator[dict[str, Any]], schema: Any
+) -> Iterator[tuple[Path, int]]:
+    """Parquet files of at most ``SHARD_BYTES`` of audio each, and how many rows each has."""
+    import pyarrow as pa
+
+    groups = iter(lambda: list(itertools.islice(rows, ROW_GROUP)), [])
+    group = next(groups, None)
+    for number in itertools.count():
+        if group is None:
+            return
+        count = filled = 0
+        with _writer(folder / f"{number}.parquet", schema) as writer:
+            while group is not None:
+                size = sum(len(one["audio"]["bytes"]) for one in group)
+                if count and filled + size > SHARD_BYTES:
+                    break
+                writer.write_table(pa.Table.from_pylist(group, schema=schema))
+                count, filled = count + len(group), filled + size
+                group = next(groups, None)
+        yield folder / f"{number}.parquet", count
+
+
+def _writer(path: Path, schema: Any) -> Any:
+    import pyarrow.parquet as pq
+
+    # FLAC does not compress further, and uncompressed pages can be read in
+    # place.  The page index lets the Hub's viewer fetch single rows.
+    leaves = ["captions.list.element", "tags.list.element", "audio.bytes", "audio.path"]
+    plain = [name for name in layout.COLUMNS if name not in {"captions", "tags", "audio"}]
+    codecs = dict.fromkeys(plain + leaves, "ZSTD")
+    codecs["audio.bytes"] = "NONE"
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression=codecs,
+        use_dictionary=["concept", "root"],
+        write_page_index=True,
+        write_statistics=["clip_id", "concept"],
+    )
+
+
+def arrow_schema(rate: int) -> Any:
+    """The shards' schema, as ``datasets`` itself would write it."""
+    from datasets import Audio, Features, List, Value
+
+    text = Value("string")
+    kinds: dict[str, Any] = dict.fromkeys(layout.COLUMNS, text)
+    kinds |= {"start_s": Value("float64"), "captions": List(text), "tags": List(text)}
+    # Not decoded by `datasets` itself, which would need torchcodec for it.
+    kinds["audio"] = Audio(sampling_rate=rate, decode=False)
+    return Features(kinds).arrow_schema
+
+
+def _clip_list(clips: Iterable[Clip], outcomes: Mapping[str, Outcome]) -> str:
+    """The text of ``clips.csv``: every clip of the corpus, kept or not, and why not."""
+    found = ((clip, outcomes[clip.clip_id]) for clip in clips)
+    rows = (
+        (
+            *(clip.clip_id, clip.split, clip.concept),
+            *(outcome.kind or layout.KEPT, outcome.reason),
+            outcome.built.identity if outcome.built else "",
+        )
+        for clip, outcome in found
+    )
+    return write_table(layout.CLIPS_HEADER, rows)
+
+
+def _describe(
+    corpus: Corpus,
+    clips: Sequence[Clip],
+    outcomes: Mapping[str, Outcome],
+    built: Mapping[str, Built],
+) -> dict[str, Any]:
+    """What ``dataset.json`` says of the clips."""
+    card = corpus.card
+    missing = [
+        {**asdict(clip), "kind": outcome.kind, "reason": outcome.reason}
+        for clip in clips
+        if (outcome := outcomes[clip.clip_id]).built is None
+    ]
+    return {
+        "schema_version": layout.SCHEMA_VERSION,
+        "lassbench_version": __version__,
+        "name": card.name,
+        "title": card.title,
+        "corpus": asdict(card),
+        "settings": _settings(corpus),
+        "sample_rate_hz": card.sample_rate_hz,
+        "clip_samples": card.clip_samples,
+        "splits": layout.count_by_split(clip for clip in clips if clip.clip_id in built),
+        "missing": missing,
+        "fingerprint": layout.fingerprint({one.clip_id: one.pcm_sha256 for one in built.values()}),
+    }
+
+
+def _tidy(out: Path, built: Mapping[str, Built], shards: Sequence[Mapping[str, Any]]) -> None:
+    """Remove what the new shards took the place of: older shards, and the packed clips' files."""
+    named = {shard["path"] for shard in shards}
+    for path in (out / "data").iterdir():
+        if f"data/{path.name}" not in named:
+            path.unlink()
+    if layout.ledger_path(out).is_file():
+        # Clips that were fetched for something else were paid for: they stay.
+        for clip_id in built:
+            layout.clip_path(out, clip_id).unlink(missing_ok=True)
+        for path in (layout.built_path(out), layout.settings_path(out)):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (out / "clips").rmdir()
+    else:
+        shutil.rmtree(out / "clips")
