@@ -1,16 +1,19 @@
-"""Build synthetic datasets of growing size: clips a second, memory, FLAC's share, linearity.
+"""Build synthetic datasets of growing size: clips a second, memory, reading back, FLAC's share.
 
 python -m tests.bench build [--clips N] [--workers N] [--seconds S] [--corpus synthetic|audiocaps]
 
 Each build runs in a process of its own, so that its peak memory is its own; the
 sizes double up to ``--clips``.  ``audiocaps`` renders the clips of LASS-2022
-(all 6264 with ``--clips 6264``), which needs no metadata.
+(all 6264 with ``--clips 6264``), which needs no metadata.  Clips are read back in
+order, as training does, and one by one in any order, as scoring does.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +26,7 @@ from typing import Any
 from lassbench import audio
 from lassbench.corpora import open_corpus
 from lassbench.corpora.base import Corpus, CorpusCard, read_source
+from lassbench.dataset import open_dataset
 from lassbench.records import AudioSource, Clip
 from tests.bench._table import compare, machine, peak_memory_mib, print_table
 
@@ -67,11 +71,13 @@ def main(arguments: list[str]) -> None:
                 f"{measured['parent_mib']:.0f}",
                 f"{measured['worker_mib']:.0f}",
                 f"{measured['dataset_mib']:.0f}",
+                *(measured[how] for how in ("in_order_ms", "any_order_ms", "decode_ms")),
             )
         )
     columns = (
         *("clips", "build s", "clips/s", "resume s"),
         *("parent MiB", "worker MiB", "shards MiB"),
+        *("read in order, ms a clip", "in any order", "and decode it"),
     )
     title = f"{options.corpus}, {options.workers} workers: a build, and the same command again"
     print_table(columns, rows, title)
@@ -127,7 +133,9 @@ def child(options: argparse.Namespace) -> None:
                     asked = [executor.submit(peak_memory_mib) for _ in range(8)]
                     worker = max([worker, *(answer.result() for answer in asked)])
         size = sum(path.stat().st_size for path in (out / "data").iterdir())
+        reading = read_back(out)
     measured = {
+        **reading,
         "first_s": times[0],
         "again_s": times[1],
         "parent_mib": peak_memory_mib(),
@@ -135,6 +143,34 @@ def child(options: argparse.Namespace) -> None:
         "dataset_mib": size / 2**20,
     }
     print(json.dumps(measured))
+
+
+def read_back(folder: Path) -> dict[str, float]:
+    """Milliseconds a clip: its bytes, the file system's cache warm, and its samples from them."""
+    dataset = open_dataset(folder)
+    clips = [clip.clip_id for clip in dataset.split("train")]
+    shuffled = random.Random(0).sample(clips, len(clips))
+    flacs = [dataset.flac(clip_id) for clip_id in clips]
+
+    def read(wanted: Sequence[str]) -> None:
+        opened = open_dataset(folder)
+        opened.flac(wanted[0])  # the labels are read with the first clip
+        start = time.perf_counter()
+        for clip_id in wanted:
+            opened.flac(clip_id)
+        times.append(1000 * (time.perf_counter() - start) / len(wanted))
+
+    times: list[float] = []
+    measured = {}
+    for how, wanted in (("in_order_ms", clips), ("any_order_ms", shuffled)):
+        times.clear()
+        for _ in range(5):
+            read(wanted)
+        measured[how] = statistics.median(times)
+    start = time.perf_counter()
+    for flac in flacs:
+        audio.decode_int16(flac)
+    return {**measured, "decode_ms": 1000 * (time.perf_counter() - start) / len(flacs)}
 
 
 def shares(corpus: Part, repeats: int) -> None:
