@@ -247,9 +247,20 @@ clips = clips.cast_column("audio", datasets.Audio())
 """.splitlines()
 
 
-def readme(card: CorpusCard, description: Mapping[str, Any]) -> str:
-    """The dataset card: front matter that ``datasets`` and the Hub read, then words."""
-    lines = [*_front_matter(card, description), f"# {card.title}", ""]
+_NO_AUDIO = """\
+> The audio is not in this repository. Every row names the clip's video and window and
+> the SHA-256 of its samples: `lassbench build-dataset` fetches the clips that are still
+> there, and `lassbench verify` says which of them are the same.
+""".splitlines()
+
+
+def readme(card: CorpusCard, description: Mapping[str, Any], *, with_audio: bool = True) -> str:
+    """The dataset card: front matter that ``datasets`` and the Hub read, then words.
+
+    ``with_audio`` is False for a table of the clips that is published without their sound.
+    """
+    lines = [*_front_matter(card, description, with_audio), f"# {card.title}", ""]
+    lines += [] if with_audio else [*_NO_AUDIO, ""]
     if card.synthetic:
         lines += ["**Synthetic: no clip in here is a recording.**", ""]
     if not card.audio_may_be_published:
@@ -267,14 +278,14 @@ def readme(card: CorpusCard, description: Mapping[str, Any]) -> str:
         "in `clips.csv`",
         f"- Fingerprint of the samples: `{description['fingerprint']}`",
         "",
-        *_USAGE,
+        *(_USAGE if with_audio else []),
     ]
     if card.citation:
         lines += ["## Citation", "", "```", card.citation, "```", ""]
     return "\n".join(lines)
 
 
-def _front_matter(card: CorpusCard, description: Mapping[str, Any]) -> list[str]:
+def _front_matter(card: CorpusCard, description: Mapping[str, Any], with_audio: bool) -> list[str]:
     import yaml
 
     # A Hub licence identifier, or "other" with the terms below.
@@ -284,7 +295,7 @@ def _front_matter(card: CorpusCard, description: Mapping[str, Any]) -> list[str]
     head = {
         "pretty_name": card.title,
         "license": plain if known else "other",
-        "task_categories": ["audio-to-audio"],
+        "task_categories": ["audio-to-audio" if with_audio else "other"],
         "tags": ["language-queried audio source separation", "lassbench"]
         + (["synthetic"] if card.synthetic else []),
         "configs": [

@@ -103,8 +103,8 @@ def _stage(folder: Path, stage: Path, description: dict[str, Any], *, include_au
             target = stage / source.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-    card = (folder / "README.md").read_text(encoding="utf-8")
-    write_text(stage / "README.md", card if include_audio else _card_without_audio(card))
+    card = layout.card_from_json(description["corpus"], folder)
+    write_text(stage / "README.md", layout.readme(card, description, with_audio=include_audio))
 
 
 def _without_audio(source: Path, target: Path) -> None:
@@ -122,22 +122,6 @@ def _without_audio(source: Path, target: Path) -> None:
         told[b"huggingface"] = json.dumps(features).encode()
     with atomic_path(target) as temporary:
         parquet.write_table(kept.replace_schema_metadata(told), temporary, write_page_index=True)
-
-
-_NOTE = """\
-> The audio is not in this repository. Every row names the clip's video and window and
-> the SHA-256 of its samples: `lassbench build-dataset` fetches the clips that are still
-> there, and `lassbench verify` says which of them are the same.
-
-"""
-
-
-def _card_without_audio(card: str) -> str:
-    # After the title: in front of it stand the fields that the Hub reads.
-    card = card.replace("- audio-to-audio\n", "- other\n")
-    head, mark, rest = card.partition("\n# ")
-    title, _, body = rest.partition("\n")
-    return f"{head}{mark}{title}\n\n{_NOTE}{body.lstrip()}"
 
 
 def _upload(stage: Path, repo: str, *, private: bool) -> str:

@@ -63,6 +63,7 @@ def test_the_table_goes_up_without_its_audio(hub: FakeHub, tiny_dataset: Dataset
     assert b"fLaC" not in b"".join(files(hub).values())
     card = files(hub)["README.md"].decode()
     assert card.startswith("---\n") and "The audio is not in this repository" in card
+    assert "soundfile" not in card, "there is no sound to read"
     assert json.loads(files(hub)["dataset.json"])["audio_included"] is False
     assert not [path for path in tiny_dataset.path.iterdir() if path.name.startswith(".push")]
 
@@ -73,6 +74,7 @@ def test_with_include_audio_the_shards_go_up_as_they_are(
     push(tiny_dataset.path, "me/lass", include_audio=True)
     for shard in sorted((tiny_dataset.path / "data").iterdir()):
         assert files(hub)[f"data/{shard.name}"] == shard.read_bytes()
+    assert files(hub)["README.md"] == (tiny_dataset.path / "README.md").read_bytes()
     # Then again without: what is left is what this push has.
     push(tiny_dataset.path, "me/lass")
     assert b"fLaC" not in b"".join(files(hub).values())
