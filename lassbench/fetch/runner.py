@@ -9,27 +9,35 @@ moment is taken up by the same command.
 from __future__ import annotations
 
 import os
+import queue
 import shutil
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lassbench import __version__, parallel
-from lassbench.fetch.crew import Crew
-from lassbench.fetch.ledger import Ledger
+from lassbench.corpora.audiocaps import AudioCapsCorpus
+from lassbench.errors import Fault
+from lassbench.fetch.ledger import Entry, Ledger
 from lassbench.fetch.loop import CLIPS, SOURCES, Loop, most_at_once
-from lassbench.fetch.options import FetchOptions
 from lassbench.fetch.pacing import RunStopped
-from lassbench.fetch.planning import Job, plan, recover
-from lassbench.fetch.shards import select
+from lassbench.fetch.planning import FetchOptions, Job, plan, recover, select
+from lassbench.fetch.report import export
 from lassbench.fetch.sources import KeptSource, Shop
 from lassbench.files import check_output_folder, folder_lock, remove_leavings
-from lassbench.records import Clip
+from lassbench.manifests import ClipRow
+from lassbench.records import AudioSource, Clip, FileSource, MissingSource
 
 SCRATCH = ".work"
+
+#: The dead-link census in a dataset folder: what it could not have, and since when.
+CENSUS = "census.csv"
 
 
 @dataclass(frozen=True)
@@ -62,13 +70,7 @@ class FetchSummary:
         return sum(self.states.get(state, 0) for state in ("pending", "failed", "unconfirmed"))
 
 
-def fetch(
-    clips: Sequence[Clip],
-    out: Path,
-    options: FetchOptions,
-    *,
-    checkpoint: Callable[[], None] | None = None,
-) -> FetchSummary:
+def fetch(clips: Sequence[Clip], out: Path, options: FetchOptions) -> FetchSummary:
     """Bring every clip that can be had to ``out/clips/<clip_id>.flac``.
 
     Parameters
@@ -79,8 +81,6 @@ def fetch(
         A dataset folder; made if there is none.
     options
         How.
-    checkpoint
-        Called now and then while the run lasts, such as to copy it elsewhere.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def fetch(
             version=__version__,
         )
         try:
-            settled = _run(ledger, mine, out, options, checkpoint)
+            settled = _run(ledger, mine, out, options)
         finally:
             _clear(out)
         return _summary(ledger, mine, settled, time.monotonic() - start)
@@ -133,13 +133,7 @@ def _summary(
     return FetchSummary(len(wanted), states, settled, flagged, elapsed_s)
 
 
-def _run(
-    ledger: Ledger,
-    clips: Sequence[Clip],
-    out: Path,
-    options: FetchOptions,
-    checkpoint: Callable[[], None] | None,
-) -> dict[str, int]:
+def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions) -> dict[str, int]:
     shop = Shop(out / SCRATCH)
     sources = options.sources
     if (out / SOURCES).is_dir():
@@ -196,5 +190,109 @@ def _executor(options: FetchOptions) -> Iterator[Executor]:
         return
     # Threads: a transfer waits for the network, and decoding, resampling and
     # encoding run outside Python's lock.
-    with Crew(most_at_once(options)) as crew:
-        yield crew
+    with DaemonThreads(most_at_once(options)) as threads:
+        yield threads
+
+
+class DaemonThreads(Executor):
+    """An executor of daemon threads, which a run can leave behind when it is told to end.
+
+    The standard pool's threads are waited for when the interpreter exits, and one
+    that waits for a server that went silent would hold up Ctrl-C by the whole of
+    its timeout.
+
+    Parameters
+    ----------
+    workers
+        How many.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._waiting: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
+        self._waiting = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"fetch-{number}", daemon=True)
+            for number in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have ``fn`` called by the next thread that is free."""
+        future: Future[Any] = Future()
+        self._waiting.put((future, lambda: fn(*args, **kwargs)))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let the threads end when they are done; ``wait`` is of no use here."""
+        for _ in self._threads:
+            self._waiting.put(None)
+
+    def _work(self) -> None:
+        while (taken := self._waiting.get()) is not None:
+            future, call = taken
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(call())
+            except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+                future.set_exception(error)
+
+
+# ---------------------------------------------------------------------------
+# A fetch as the audio of a corpus that is being built
+# ---------------------------------------------------------------------------
+
+
+def fetch_corpus(
+    corpus: AudioCapsCorpus, out: Path, options: FetchOptions
+) -> tuple[AudioCapsCorpus, FetchSummary]:
+    """Fetch the clips of ``corpus`` into ``out``; the corpus with what came as its audio.
+
+    Writes the census, with each clip's state and date, beside the ledger.
+
+    Raises
+    ------
+    RunStopped, LassbenchError, FaultsError
+        As :func:`fetch`.
+    """
+    summary = fetch(corpus.clips(), out, options)
+    export(out, out / CENSUS)
+    return replace(corpus, audio_sources=(FetchedAudio(str(out.resolve())),)), summary
+
+
+@dataclass(frozen=True)
+class FetchedAudio:
+    """The clips of a fetched folder; clips that did not come bring the ledger's reason.
+
+    An :class:`lassbench.corpora.audio_folders.AudioLocator`.
+    """
+
+    folder: str
+
+    @property
+    def settings(self) -> str:
+        """``files``: the same as folders, so that a build can go on with either."""
+        return "files"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder}
+
+    @cached_property
+    def _entries(self) -> dict[str, Entry]:
+        with Ledger.read(Path(self.folder)) as ledger:
+            return {entry.clip_id: entry for entry in ledger.entries()}
+
+    def faults(self, rows: Iterable[ClipRow]) -> list[Fault]:
+        """None: the ledger saw to that."""
+        return []
+
+    def locate(self, row: ClipRow) -> AudioSource:
+        """The finished clip, or why there is none."""
+        entry = self._entries.get(row.clip_id)
+        if entry is None:
+            return MissingSource("not-fetched", "no fetch was asked for it")
+        if entry.state == "done":
+            return FileSource(str(Path(self.folder) / CLIPS / f"{row.clip_id}.flac"))
+        reason = " ".join(entry.message.split()) or "not fetched yet"
+        return MissingSource(entry.kind or entry.state, reason)

@@ -106,15 +106,6 @@ def test_fetching_first_and_building_later_is_the_same(
     assert {path.name: path.read_bytes() for path in (out / "clips").glob("*.flac")} == fetched
 
 
-def test_a_dataset_is_built_at_an_address(tmp_path: Path) -> None:
-    command = ["build-dataset", f"file://{tmp_path}/bucket", "--work", str(tmp_path / "work")]
-    command += ["--clips-per-concept", "1,1,1", "--rate", "8000", "--seconds", "1"]
-    assert run([*command, "--workers", "1"]) == 0
-    here, there = open_dataset(tmp_path / "work"), open_dataset(tmp_path / "bucket")
-    assert there.fingerprint == here.fingerprint
-    assert len(there.clips) == 30
-
-
 def test_options_that_fetch_nothing_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
