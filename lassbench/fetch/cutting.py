@@ -98,9 +98,7 @@ def decode(
     try:
         if isinstance(medium, Path):
             return audio.decode(medium, start_s=start, end_s=end)
-        from lassbench import audio_ffmpeg
-
-        return audio_ffmpeg.decode_stream(medium, name, start, end)
+        return audio.decode_stream(medium, name, start, end)
     except AudioFault as fault:
         raise failure_of(fault, clip) from fault
 
