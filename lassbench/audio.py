@@ -144,12 +144,12 @@ def _decode_sndfile(
 ) -> tuple[NDArray[np.float32], int]:
     with sf.SoundFile(path) as stream:
         rate, frames = int(stream.samplerate), int(stream.frames)
-        shortened = missing_bytes(path, stream.format)
+        shortened = _missing_bytes(path, stream.format)
         if shortened:
             raise AudioFault("truncated", shortened, where=path)
         if frames == 0:
             raise AudioFault("zero-length", "holds no audio frames", where=path)
-        start, stop = frame_range(frames, rate, start_s, end_s, path)
+        start, stop = _frame_range(frames, rate, start_s, end_s, path)
         try:
             if start:
                 stream.seek(start)
@@ -164,10 +164,10 @@ def _decode_sndfile(
             f"breaks off after {start + len(samples)} of {frames} frames",
             where=path,
         )
-    return to_mono(samples), rate
+    return _to_mono(samples), rate
 
 
-def frame_range(
+def _frame_range(
     frames: int, rate: int, start_s: float | None, end_s: float | None, path: object
 ) -> tuple[int, int]:
     """First frame and one past the last between two times of a file of ``frames``."""
@@ -182,14 +182,14 @@ def frame_range(
     return start, max(start + 1, stop)
 
 
-def to_mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def _to_mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Average ``(frames, channels)`` over the channels: ``(frames,)`` float32."""
     if samples.shape[1] == 1:
         return np.ascontiguousarray(samples[:, 0])
     return np.asarray(samples.mean(axis=1, dtype=np.float64), dtype=np.float32)
 
 
-def missing_bytes(path: Path, container: str) -> str:
+def _missing_bytes(path: Path, container: str) -> str:
     """Why a WAV or Ogg file is shorter than it says, or ``""``.
 
     libsndfile reads a WAV file whose end was cut off as a shorter one, and an
@@ -277,7 +277,7 @@ def probe(path: str | Path) -> Probe:
         raise AudioFault(
             "not-audio", f"cannot be decoded: {error.error_string}", where=path
         ) from error
-    shortened = missing_bytes(path, info.format)
+    shortened = _missing_bytes(path, info.format)
     if shortened:
         raise AudioFault("truncated", shortened, where=path)
     return Probe(int(info.samplerate), int(info.channels), int(info.frames), str(info.subtype))
@@ -372,10 +372,10 @@ def _decode_container(
             raise AudioFault("out-of-range", f"no audio at or after {start:g} s", where=path)
         raise AudioFault("zero-length", "holds no audio frames", where=path)
     _check_whole(container, stream, path, (skipped + frames) / rate, end_s)
-    begin, end = frame_range(skipped + frames, rate, start_s, end_s, path)
+    begin, end = _frame_range(skipped + frames, rate, start_s, end_s, path)
     samples = np.concatenate(pieces)
     begin, end = max(0, begin - skipped), end - skipped
-    return to_mono(samples[begin:end]), rate
+    return _to_mono(samples[begin:end]), rate
 
 
 def _origin_s(stream: Any) -> float:

@@ -12,8 +12,8 @@ from lassbench.cli.options import (
     fetch_options,
     metadata_options,
     options_from,
+    print_summary,
     refuse_given,
-    say,
     take_fetch_options,
 )
 from lassbench.corpora import CORPORA
@@ -155,7 +155,7 @@ def _fetch(
         seconds=card.clip_seconds,
     )
     fetched, summary = fetch_corpus(corpus, out, options)
-    say(summary, out)
+    print_summary(summary, out)
     return fetched
 
 

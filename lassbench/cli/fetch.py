@@ -11,7 +11,7 @@ from lassbench.cli.options import (
     OutputFolder,
     fetch_options,
     options_from,
-    say,
+    print_summary,
     take_fetch_options,
 )
 
@@ -84,7 +84,7 @@ def command(
     clips, form = _clips(manifest, list_path)
     options = _options(given, form)
     summary = fetch(clips, out, options)
-    say(summary, out)
+    print_summary(summary, out)
     if summary.left and not options.limit:
         click.get_current_context().exit(1)
 

@@ -198,7 +198,7 @@ def _check_cookies(path: Path) -> None:
         ) from error
 
 
-def say(summary: FetchSummary, out: object) -> None:
+def print_summary(summary: FetchSummary, out: object) -> None:
     """Print how a run ended."""
     states = ", ".join(f"{count} {state}" for state, count in sorted(summary.states.items()))
     click.echo(f"{out}: {summary.total} clips: {states}")

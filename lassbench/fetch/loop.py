@@ -29,7 +29,7 @@ from lassbench.fetch.pacing import (
     clock,
 )
 from lassbench.fetch.planning import FetchOptions, Job
-from lassbench.fetch.sources import Shop
+from lassbench.fetch.sources import Workspace
 from lassbench.fetch.work import Outcome, Task, do, do_anywhere
 from lassbench.files import write_bytes
 from lassbench.progress import LOG_EVERY_S
@@ -62,7 +62,7 @@ class Loop:
     ----------
     jobs
         What is to be done, in order.
-    executor, shop
+    executor, workspace
         Who does it, and what the workers of this process keep.
     ledger, out, options
         Where it is written down, and how it is done.
@@ -76,9 +76,9 @@ class Loop:
         ledger: Ledger,
         out: Path,
         options: FetchOptions,
-        shop: Shop,
+        workspace: Workspace,
     ) -> None:
-        self.ledger, self.out, self.options, self.shop = ledger, out, options, shop
+        self.ledger, self.out, self.options, self.workspace = ledger, out, options, workspace
         self.executor = executor
         self.display = Display(len(jobs))
         self.breaker = Breaker()
@@ -133,7 +133,7 @@ class Loop:
 
     def stop(self) -> None:
         """End what is under way; clips that came through meanwhile are kept."""
-        self.shop.cancel.set()
+        self.workspace.cancel.set()
         for future in self._flying:
             future.cancel()
         running = [future for future in self._flying if not future.cancelled()]
@@ -197,7 +197,7 @@ class Loop:
         options = self.options
         keep = str(self.out / SOURCES) if options.keep_source else ""
         task = Task(job.clip, job.source, options.sample_rate_hz, options.seconds, keep)
-        function = do_anywhere if options.scheduler else partial(do, shop=self.shop)
+        function = do_anywhere if options.scheduler else partial(do, workspace=self.workspace)
         self._flying[self.executor.submit(function, task)] = job
 
     def _outcome(self, future: Future[Outcome]) -> Outcome:
@@ -329,12 +329,10 @@ class Display:
     ----------
     total
         Jobs of this run.
-    label
-        What the line begins with.
     """
 
-    def __init__(self, total: int, label: str = "fetch") -> None:
-        self.total, self.label = total, label
+    def __init__(self, total: int) -> None:
+        self.total = total
         self.counts: Counter[str] = Counter()
         self._start = time.monotonic()
         self._shown_at = self._start
@@ -344,11 +342,6 @@ class Display:
     def settle(self, state: str) -> None:
         """A clip of this run has come to ``state``."""
         self.counts[state] += 1
-
-    def per_hour(self) -> float:
-        """Clips settled an hour, so far."""
-        elapsed = max(time.monotonic() - self._start, 1e-6)
-        return 3600.0 * sum(self.counts.values()) / elapsed
 
     def tick(self, waiting_for: str = "", wait_s: float = 0.0) -> None:
         """Show the line if it is time; a new reason to wait is shown at once."""
@@ -375,12 +368,12 @@ class Display:
 
     def _line(self) -> str:
         settled = sum(self.counts.values())
-        parts = [f"{self.label}: {settled}/{self.total}"]
+        parts = [f"fetch: {settled}/{self.total}"]
         parts += [f"{count} {state}" for state, count in sorted(self.counts.items())]
-        rate = self.per_hour()
         if settled:
-            left_s = 3600.0 * (self.total - settled) / rate
-            parts += [f"{rate:.0f} an hour", f"{clock(left_s)} left"]
+            per_hour = 3600.0 * settled / max(time.monotonic() - self._start, 1e-6)
+            left_s = 3600.0 * (self.total - settled) / per_hour
+            parts += [f"{per_hour:.0f} an hour", f"{clock(left_s)} left"]
         return ", ".join(parts)
 
     def _write(self, text: str) -> None:

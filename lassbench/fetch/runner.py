@@ -12,7 +12,6 @@ import os
 import queue
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ from lassbench.fetch.loop import CLIPS, SOURCES, Loop, most_at_once
 from lassbench.fetch.pacing import RunStopped
 from lassbench.fetch.planning import FetchOptions, Job, plan, recover, select
 from lassbench.fetch.report import export
-from lassbench.fetch.sources import KeptSource, Shop
+from lassbench.fetch.sources import KeptSource, Workspace
 from lassbench.files import check_output_folder, folder_lock, remove_leavings
 from lassbench.manifests import ClipRow
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource
@@ -54,15 +53,12 @@ class FetchSummary:
         Clips that this run brought to each state.
     flagged
         Clips that are done, with something odd about them.
-    elapsed_s
-        Seconds the run took.
     """
 
     total: int
     states: dict[str, int]
     settled: dict[str, int]
     flagged: int
-    elapsed_s: float
 
     @property
     def left(self) -> int:
@@ -92,7 +88,6 @@ def fetch(clips: Sequence[Clip], out: Path, options: FetchOptions) -> FetchSumma
     FaultsError
         If the ledger is of another corpus.
     """
-    start = time.monotonic()
     check_output_folder(out, what="the output folder")
     mine = select(clips, options.shard)
     with folder_lock(out, what="the dataset folder"), Ledger.open(out) as ledger:
@@ -109,7 +104,7 @@ def fetch(clips: Sequence[Clip], out: Path, options: FetchOptions) -> FetchSumma
             settled = _run(ledger, mine, out, options)
         finally:
             _clear(out)
-        return _summary(ledger, mine, settled, time.monotonic() - start)
+        return _summary(ledger, mine, settled)
 
 
 def _clear(out: Path) -> None:
@@ -119,9 +114,7 @@ def _clear(out: Path) -> None:
         remove_leavings(out / CLIPS)
 
 
-def _summary(
-    ledger: Ledger, clips: Sequence[Clip], settled: dict[str, int], elapsed_s: float
-) -> FetchSummary:
+def _summary(ledger: Ledger, clips: Sequence[Clip], settled: dict[str, int]) -> FetchSummary:
     wanted = {clip.clip_id for clip in clips}
     states: dict[str, int] = {}
     same = ledger.same_audio()
@@ -130,23 +123,30 @@ def _summary(
         if entry.clip_id in wanted:
             states[entry.state] = states.get(entry.state, 0) + 1
             flagged += bool(entry.flags) or entry.clip_id in same
-    return FetchSummary(len(wanted), states, settled, flagged, elapsed_s)
+    return FetchSummary(len(wanted), states, settled, flagged)
 
 
 def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions) -> dict[str, int]:
-    shop = Shop(out / SCRATCH)
+    workspace = Workspace(out / SCRATCH)
     sources = options.sources
     if (out / SOURCES).is_dir():
         sources = (KeptSource(str((out / SOURCES).resolve())), *sources)
     jobs = plan(ledger, clips, sources, retry=options.retry, cookies=options.cookies)
-    jobs = _in_reading_order(jobs, shop)[: options.limit or None]
+    jobs = _in_reading_order(jobs, workspace)[: options.limit or None]
     if not jobs:
         return {}
     ledger.begin_run(os.uname().nodename, __version__, _described(options))
     ending = "interrupted"
     try:
         with _executor(options) as executor:
-            loop = Loop(jobs, executor=executor, ledger=ledger, out=out, options=options, shop=shop)
+            loop = Loop(
+                jobs,
+                executor=executor,
+                ledger=ledger,
+                out=out,
+                options=options,
+                workspace=workspace,
+            )
             try:
                 loop.run()
             finally:
@@ -156,17 +156,17 @@ def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions
         ending = "stopped"
         raise
     finally:
-        shop.close()
+        workspace.close()
         ledger.end_run(ending)
     return dict(loop.display.counts)
 
 
-def _in_reading_order(jobs: list[Job], shop: Shop) -> list[Job]:
+def _in_reading_order(jobs: list[Job], workspace: Workspace) -> list[Job]:
     first = jobs[0].source if jobs else None
     order = getattr(first, "order", None)
     if order is None:
         return jobs
-    at = {clip.clip_id: n for n, clip in enumerate(order([job.clip for job in jobs], shop))}
+    at = {clip.clip_id: n for n, clip in enumerate(order([job.clip for job in jobs], workspace))}
     return sorted(jobs, key=lambda job: at[job.clip.clip_id])
 
 

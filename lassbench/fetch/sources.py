@@ -11,7 +11,7 @@
     YouTube, at its pace.
 
 A source is a small frozen dataclass that pickles; what is costly to make (a
-yt-dlp session, an index of a table) is made once a thread by a :class:`Shop`.
+yt-dlp session, an index of a table) is made once a thread by a :class:`Workspace`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
+from lassbench.fetch import cutting
+from lassbench.fetch.cutting import Sound
 from lassbench.fetch.failures import (
     ABSENT,
     REFUSED,
@@ -37,13 +39,16 @@ from lassbench.fetch.failures import (
 )
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource
 
+if TYPE_CHECKING:
+    from lassbench.fetch.youtube import Settings
+
 Made = TypeVar("Made")
 
 #: Fields that an address template may have.
 FIELDS = ("youtube_id", "clip_id", "start_s", "end_s", "start_ms", "end_ms", "split", "concept")
 
 
-class Shop:
+class Workspace:
     """What a worker keeps from clip to clip, one set a thread.
 
     Parameters
@@ -116,7 +121,7 @@ class Source(Protocol):
         """The proxy's host, or ``""``."""
         ...
 
-    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+    def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
         """The clip's window as a :class:`lassbench.fetch.cutting.Sound`.
 
         Raises
@@ -142,12 +147,12 @@ class FolderSource:
         """``folder:PATH``."""
         return f"folder:{self.path}"
 
-    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+    def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
         """The clip's file, decoded."""
         from lassbench.corpora.audio_folders import AudioFolders
         from lassbench.manifests import ClipRow
 
-        index = shop.share(self, lambda: AudioFolders((self.path,)))
+        index = workspace.share(self, lambda: AudioFolders((self.path,)))
         row = ClipRow(clip.youtube_id, clip.start_s, clip.end_s, (), "", clip.concept, clip.tags)
         return _read(index.locate(row), clip, seconds)
 
@@ -161,18 +166,16 @@ class KeptSource:
     via = ""
     name = "kept"
 
-    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+    def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
         """The clip's video, decoded."""
-        from lassbench.fetch import cutting
-
         found = sorted(Path(self.path).glob(f"Y{clip.youtube_id}.*"))
         if not clip.youtube_id or not found:
             raise SourceFailure(ABSENT, "this video was not kept")
         samples, rate = cutting.decode(found[0], clip, seconds=seconds, cut=True)
-        return cutting.Sound(samples, rate)
+        return Sound(samples, rate)
 
 
-def read_medium(path: Path, clip: Clip, seconds: float) -> Any:
+def _read_medium(path: Path, clip: Clip, seconds: float) -> Sound:
     """Decode a transferred file that may be the clip or its video.
 
     Raises
@@ -185,16 +188,14 @@ def read_medium(path: Path, clip: Clip, seconds: float) -> Any:
     return _read(part_of(str(path), clip), clip, seconds, received=path.stat().st_size)
 
 
-def _read(found: AudioSource, clip: Clip, seconds: float, received: int = 0) -> Any:
-    from lassbench.fetch import cutting
-
+def _read(found: AudioSource, clip: Clip, seconds: float, received: int = 0) -> Sound:
     if isinstance(found, MissingSource):
         kind = ABSENT if found.kind == "missing" else UNFIT
         raise SourceFailure(kind, found.reason, received=received)
     assert isinstance(found, FileSource)
     cut = found.start_s is not None
     samples, rate = cutting.decode(Path(found.path), clip, seconds=seconds, cut=cut)
-    return cutting.Sound(samples, rate, received=received)
+    return Sound(samples, rate, received=received)
 
 
 @dataclass(frozen=True)
@@ -213,9 +214,9 @@ class TemplateSource:
         """``url:TEMPLATE``, without what in it may be a password."""
         return f"url:{shown(self.template)}"
 
-    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+    def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
         """What is at the clip's address, decoded."""
-        return read_medium(_download(self.url(clip), shop.media, clip), clip, seconds)
+        return _read_medium(_download(self.url(clip), workspace.media, clip), clip, seconds)
 
     def url(self, clip: Clip) -> str:
         """The clip's address."""
@@ -253,7 +254,7 @@ def _download(url: str, folder: Path, clip: Clip) -> Path:
         status = getattr(error, "code", None)
         if status in {404, 410}:
             raise SourceFailure(ABSENT, f"nothing at {shown(url)} (HTTP {status})") from error
-        raise web_failure(error, url) from error
+        raise _web_failure(error, url) from error
     size = path.stat().st_size
     if expected is not None and size != expected:
         raise SourceFailure(
@@ -280,7 +281,7 @@ def _open_url(url: str) -> Any:
     return response
 
 
-def web_failure(error: Exception, url: str) -> SourceFailure:
+def _web_failure(error: Exception, url: str) -> SourceFailure:
     """The class of what a web client raised."""
     status = getattr(error, "status", None) or getattr(error, "code", None)
     told = f"HTTP Error {status}: " if isinstance(status, int) else ""
@@ -296,23 +297,23 @@ def web_failure(error: Exception, url: str) -> SourceFailure:
 class YouTubeSource:
     """YouTube, through yt-dlp."""
 
-    settings: Any
+    settings: Settings
     paced = True
     name = "youtube"
 
     @property
     def via(self) -> str:
         """The proxy's host, or ``""``."""
-        return str(self.settings.via)
+        return self.settings.via
 
-    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+    def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
         """The clip's window of its video."""
         from lassbench.fetch.youtube import Session
 
         if not clip.youtube_id:
             raise SourceFailure(ABSENT, "the clip has no YouTube id")
-        session = shop.keep(
-            self, lambda: Session(self.settings, shop.home, shop.media, shop.cancel)
+        session = workspace.keep(
+            self, lambda: Session(self.settings, workspace.home, workspace.media, workspace.cancel)
         )
         return session.get(clip, seconds=seconds)
 
@@ -367,28 +368,28 @@ class TableSource:
         """``table:SPEC``, without what in it may be a password."""
         return f"table:{shown(self.spec)}"
 
-    def order(self, clips: Iterable[Clip], shop: Shop) -> list[Clip]:
+    def order(self, clips: Iterable[Clip], workspace: Workspace) -> list[Clip]:
         """``clips`` in the order of the tables, those that are not there last."""
-        index = self._index(shop)
+        index = self._index(workspace)
         last = Place("\U0010ffff", 0, 0)
         return sorted(clips, key=lambda clip: self._place(index, clip) or last)
 
-    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+    def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
         """The clip's row, decoded."""
-        place = self._place(self._index(shop), clip)
+        place = self._place(self._index(workspace), clip)
         if place is None:
             raise SourceFailure(ABSENT, f"no row of this clip in {self.name}")
-        groups = shop.share((self, "groups"), lambda: _Groups(self))
+        groups = workspace.share((self, "groups"), lambda: _Groups(self))
         data, named = groups.audio(place)
         if not data:
             raise SourceFailure(ABSENT, f"the row of this clip in {self.name} holds no audio")
-        shop.media.mkdir(parents=True, exist_ok=True)
-        path = shop.media / f"{clip.clip_id}{Path(named).suffix[:8]}"
+        workspace.media.mkdir(parents=True, exist_ok=True)
+        path = workspace.media / f"{clip.clip_id}{Path(named).suffix[:8]}"
         path.write_bytes(data)
-        return read_medium(path, clip, seconds)
+        return _read_medium(path, clip, seconds)
 
-    def _index(self, shop: Shop) -> dict[tuple[str, float | None], Place]:
-        return shop.share((self, "index"), self._read_index)
+    def _index(self, workspace: Workspace) -> dict[tuple[str, float | None], Place]:
+        return workspace.share((self, "index"), self._read_index)
 
     def _place(self, index: dict[tuple[str, float | None], Place], clip: Clip) -> Place | None:
         start = round(clip.start_s, 3) if self.start_column else None
@@ -415,7 +416,7 @@ class TableSource:
             raise LassbenchError(
                 "the tables cannot be read",
                 where=shown(self.spec),
-                got=web_failure(error, self.spec).message,
+                got=_web_failure(error, self.spec).message,
                 fix="check the address, the network and your access (`hf auth login`)",
             ) from error
 
@@ -498,7 +499,7 @@ class _Groups:
             with _open_table(place.file) as table:
                 return table.read_row_group(place.group, columns=[column]).column(column)
         except Exception as error:
-            raise web_failure(error, place.file) from error
+            raise _web_failure(error, place.file) from error
 
 
 # ---------------------------------------------------------------------------
@@ -507,7 +508,7 @@ class _Groups:
 
 
 def parse(
-    specs: Sequence[str], *, settings: Any, columns: dict[str, str] | None = None
+    specs: Sequence[str], *, settings: Settings, columns: dict[str, str] | None = None
 ) -> tuple[Source, ...]:
     """The sources that ``--audio`` names, in their order; YouTube when it names none.
 
@@ -521,7 +522,7 @@ def parse(
     return tuple(_parse_one(spec, settings, columns or {}) for spec in specs)
 
 
-def _parse_one(spec: str, settings: Any, columns: dict[str, str]) -> Source:
+def _parse_one(spec: str, settings: Settings, columns: dict[str, str]) -> Source:
     if spec == "youtube":
         return YouTubeSource(settings)
     if "{" in spec:
