@@ -11,9 +11,10 @@ from __future__ import annotations
 import io
 import math
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import soundfile as sf
@@ -105,9 +106,11 @@ def decode(
     try:
         samples, rate = _decode_sndfile(path, start_s, end_s)
     except sf.LibsndfileError as refused:
-        from lassbench import audio_ffmpeg
-
-        samples, rate = audio_ffmpeg.decode(path, start_s, end_s, refused=str(refused))
+        said = str(refused).rsplit(": ", maxsplit=1)[-1].rstrip(".")
+        # "file:" keeps a name such as "concat:a|b" from being read as a protocol.
+        samples, rate = _decode_ffmpeg(
+            f"file:{path}", path, start_s, end_s, f"libsndfile: {said}; "
+        )
     if not np.isfinite(samples).all():
         bad = int(np.count_nonzero(~np.isfinite(samples)))
         raise AudioFault("nan", f"{bad} of {samples.size} samples are NaN or infinite", where=path)
@@ -141,12 +144,12 @@ def _decode_sndfile(
 ) -> tuple[NDArray[np.float32], int]:
     with sf.SoundFile(path) as stream:
         rate, frames = int(stream.samplerate), int(stream.frames)
-        shortened = missing_bytes(path, stream.format)
+        shortened = _missing_bytes(path, stream.format)
         if shortened:
             raise AudioFault("truncated", shortened, where=path)
         if frames == 0:
             raise AudioFault("zero-length", "holds no audio frames", where=path)
-        start, stop = frame_range(frames, rate, start_s, end_s, path)
+        start, stop = _frame_range(frames, rate, start_s, end_s, path)
         try:
             if start:
                 stream.seek(start)
@@ -161,10 +164,10 @@ def _decode_sndfile(
             f"breaks off after {start + len(samples)} of {frames} frames",
             where=path,
         )
-    return to_mono(samples), rate
+    return _to_mono(samples), rate
 
 
-def frame_range(
+def _frame_range(
     frames: int, rate: int, start_s: float | None, end_s: float | None, path: object
 ) -> tuple[int, int]:
     """First frame and one past the last between two times of a file of ``frames``."""
@@ -179,14 +182,14 @@ def frame_range(
     return start, max(start + 1, stop)
 
 
-def to_mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def _to_mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Average ``(frames, channels)`` over the channels: ``(frames,)`` float32."""
     if samples.shape[1] == 1:
         return np.ascontiguousarray(samples[:, 0])
     return np.asarray(samples.mean(axis=1, dtype=np.float64), dtype=np.float32)
 
 
-def missing_bytes(path: Path, container: str) -> str:
+def _missing_bytes(path: Path, container: str) -> str:
     """Why a WAV or Ogg file is shorter than it says, or ``""``.
 
     libsndfile reads a WAV file whose end was cut off as a shorter one, and an
@@ -234,18 +237,6 @@ def _missing_ogg_pages(path: Path) -> str:
     return "" if page[5] & 4 else "breaks off before the page that ends the stream"
 
 
-def decode_bytes(data: bytes) -> tuple[NDArray[np.float32], int]:
-    """Decode a whole file held in memory to mono float32 and its rate in Hz.
-
-    Raises
-    ------
-    AudioFault
-        If ``data`` is not audio that libsndfile reads.
-    """
-    samples, rate = _read_memory(data, "float32")
-    return to_mono(samples), rate
-
-
 def decode_int16(data: bytes) -> tuple[NDArray[np.int16], int]:
     """Decode a mono 16-bit file held in memory to its exact samples and rate in Hz.
 
@@ -254,24 +245,19 @@ def decode_int16(data: bytes) -> tuple[NDArray[np.int16], int]:
     AudioFault
         If ``data`` is not mono audio that libsndfile reads.
     """
-    samples, rate = _read_memory(data, "int16")
-    if samples.shape[1] != 1:
-        raise AudioFault("not-mono", f"has {samples.shape[1]} channels, expected 1")
-    return np.ascontiguousarray(samples[:, 0], dtype=np.int16), rate
-
-
-def _read_memory(data: bytes, dtype: str) -> tuple[NDArray[np.float32], int]:
     if not data:
         raise AudioFault("empty-file", "no bytes")
     try:
         with sf.SoundFile(io.BytesIO(data)) as stream:
-            samples = stream.read(dtype=dtype, always_2d=True)
+            samples = stream.read(dtype="int16", always_2d=True)
             frames, rate = int(stream.frames), int(stream.samplerate)
     except sf.LibsndfileError as error:
         raise AudioFault("not-audio", f"cannot be decoded: {error.error_string}") from error
     if len(samples) < frames:
         raise AudioFault("truncated", f"breaks off after {len(samples)} of {frames} frames")
-    return samples, rate
+    if samples.shape[1] != 1:
+        raise AudioFault("not-mono", f"has {samples.shape[1]} channels, expected 1")
+    return np.ascontiguousarray(samples[:, 0], dtype=np.int16), rate
 
 
 def probe(path: str | Path) -> Probe:
@@ -291,10 +277,166 @@ def probe(path: str | Path) -> Probe:
         raise AudioFault(
             "not-audio", f"cannot be decoded: {error.error_string}", where=path
         ) from error
-    shortened = missing_bytes(path, info.format)
+    shortened = _missing_bytes(path, info.format)
     if shortened:
         raise AudioFault("truncated", shortened, where=path)
     return Probe(int(info.samplerate), int(info.channels), int(info.frames), str(info.subtype))
+
+
+# ---------------------------------------------------------------------------
+# Decoding what libsndfile cannot, with FFmpeg's libraries (PyAV): M4A, WebM, Opus.
+# PyAV is imported where it is used: most runs never need it.
+# ---------------------------------------------------------------------------
+
+# Audio containers only, from local files only: FFmpeg also knows playlists and
+# virtual containers, which would make it open other files and addresses that an
+# untrusted file names.
+_FFMPEG_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": "aac,aiff,amr,ape,asf,avi,caf,eac3,ac3,flac,flv,matroska,mov,mp3,mpegts,"
+    "ogg,tta,w64,wav,wv",
+}
+
+#: Decoding begins this long before a cut: AAC needs a frame or two of run-up and
+#: Opus 80 ms (RFC 7845, section 4.6).
+_RUN_UP_S = 0.5
+
+#: A container's duration is rounded, and the last packet may be short.
+_SHORT_BY_S = 0.25
+
+
+def decode_stream(
+    stream: IO[bytes] | io.RawIOBase, where: object, start_s: float | None, end_s: float | None
+) -> tuple[NDArray[np.float32], int]:
+    """Like :func:`decode`, from an open binary stream that seeks; ``where`` names it.
+
+    Errors of the stream's own ``read`` and ``seek`` pass through.
+    """
+    return _decode_ffmpeg(stream, where, start_s, end_s, "")
+
+
+def length_s(path: Path) -> float | None:
+    """The length in seconds that a container's header gives; ``None`` if it gives none."""
+    import av
+
+    try:
+        with av.open(f"file:{path}", options=dict(_FFMPEG_OPTIONS)) as container:
+            return _promised_s(container)
+    except (av.error.FFmpegError, ValueError):
+        return None
+
+
+def _decode_ffmpeg(
+    source: str | IO[bytes] | io.RawIOBase,
+    where: object,
+    start_s: float | None,
+    end_s: float | None,
+    refused: str,
+) -> tuple[NDArray[np.float32], int]:
+    import av
+
+    try:
+        with av.open(source, options=dict(_FFMPEG_OPTIONS)) as container:
+            if not container.streams.audio:
+                raise AudioFault("not-audio", "holds no audio stream", where=where)
+            return _decode_container(container, where, start_s, end_s)
+    except av.error.EOFError as error:
+        raise AudioFault("truncated", "breaks off in its header", where=where) from error
+    except (av.error.FFmpegError, ValueError) as error:
+        reason = f"cannot be decoded ({refused}FFmpeg: {str(error).split(': ')[0]})"
+        raise AudioFault("not-audio", reason, where=where) from error
+
+
+def _decode_container(
+    container: Any, path: object, start_s: float | None, end_s: float | None
+) -> tuple[NDArray[np.float32], int]:
+    import av
+
+    stream = container.streams.audio[0]
+    start = start_s or 0.0
+    if start > _RUN_UP_S:
+        told = _origin_s(stream) + start - _RUN_UP_S
+        container.seek(int(told * av.time_base), backward=True, any_frame=False)
+    pieces: list[NDArray[np.float32]] = []
+    skipped, rate, frames = 0, 0, 0
+    for at_s, piece, piece_rate in _pieces(container, stream):
+        if not pieces:
+            # The first frame decoded need not be the file's first: count from its time.
+            skipped, rate = _first_sample(stream, at_s, len(piece), piece_rate), piece_rate
+        pieces.append(piece)
+        frames += len(piece)
+        if end_s is not None and (skipped + frames) / rate >= end_s:
+            break
+    if not pieces:
+        if start:
+            raise AudioFault("out-of-range", f"no audio at or after {start:g} s", where=path)
+        raise AudioFault("zero-length", "holds no audio frames", where=path)
+    _check_whole(container, stream, path, (skipped + frames) / rate, end_s)
+    begin, end = _frame_range(skipped + frames, rate, start_s, end_s, path)
+    samples = np.concatenate(pieces)
+    begin, end = max(0, begin - skipped), end - skipped
+    return _to_mono(samples[begin:end]), rate
+
+
+def _origin_s(stream: Any) -> float:
+    """When the stream's first sample is due: some muxers begin later than 0."""
+    return max(0.0, float((stream.start_time or 0) * (stream.time_base or 0)))
+
+
+def _first_sample(stream: Any, at_s: float, frames: int, rate: int) -> int:
+    """Which sample of the stream the first decoded frame begins with.
+
+    Matroska and WebM tell times in whole milliseconds, 48 samples of Opus.  Opus
+    packets last whole multiples of 2.5 ms (RFC 6716, section 2.1.4) and the
+    stream's samples begin ``delay`` samples into the first one (RFC 7845,
+    section 4.2), so the nearest such multiple is the exact place.
+    """
+    told = round((at_s - _origin_s(stream)) * rate)
+    context = stream.codec_context
+    if context.name not in {"opus", "libopus"} or stream.time_base * rate <= 1:
+        return told
+    delay, grid = int(context.delay or 0), rate // 400
+    return round((told + frames + delay) / grid) * grid - delay - frames
+
+
+def _pieces(container: Any, stream: Any) -> Iterator[tuple[float, NDArray[np.float32], int]]:
+    """Time in seconds, ``(frames, channels)`` samples and rate of each decoded frame."""
+    import av
+
+    resampler = None
+    for frame in container.decode(stream):
+        if resampler is None:
+            # Keeps rate and channels, and makes the samples planar floats.
+            resampler = av.AudioResampler(
+                format="fltp", layout=frame.layout, rate=frame.sample_rate
+            )
+        at_s = float(frame.time or 0.0)
+        for out in resampler.resample(frame):
+            yield at_s, np.asarray(out.to_ndarray().T, dtype=np.float32), int(out.sample_rate)
+
+
+def _promised_s(container: Any) -> float | None:
+    """The container's length in seconds by its header."""
+    import av
+
+    return None if container.duration is None else container.duration / av.time_base
+
+
+def _check_whole(
+    container: Any, stream: Any, path: object, decoded_s: float, end_s: float | None
+) -> None:
+    if stream.duration is not None:
+        promised = float(stream.duration * stream.time_base)
+    else:
+        told_s = _promised_s(container)
+        if told_s is None:
+            return
+        promised = told_s
+    wanted = promised if end_s is None else min(promised, end_s)
+    if decoded_s < wanted - _SHORT_BY_S:
+        raise AudioFault(
+            "truncated", f"breaks off after {decoded_s:.2f} of {promised:.2f} s", where=path
+        )
 
 
 # ---------------------------------------------------------------------------

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lassbench.cli.fetch_options import fetch_options
-from lassbench.cli.metadata_options import metadata_options
+from lassbench.cli.options import (
+    OutputFolder,
+    fetch_options,
+    metadata_options,
+    options_from,
+    print_summary,
+    refuse_given,
+    take_fetch_options,
+)
 from lassbench.corpora import CORPORA
 
 if TYPE_CHECKING:
@@ -20,7 +27,7 @@ _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.ite
 
 
 @click.command(name="build-dataset")
-@click.argument("out", metavar="OUT")
+@click.argument("out", metavar="OUT", type=OutputFolder())
 @click.option("--corpus", default="synthetic", show_default=True, help=f"{_CORPUS_HELP}.")
 @click.option("--source", type=click.Path(path_type=Path), help="The corpus's folder.")
 @click.option(
@@ -70,11 +77,6 @@ _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.ite
 @click.option("--rate", type=int, help="Sample rate in Hz.  Default: the corpus's (32000).")
 @click.option("--seconds", type=float, help="Length of a clip.  Default: the corpus's (10; ESC 5).")
 @click.option(
-    "--work",
-    type=click.Path(path_type=Path),
-    help="When OUT is an address such as s3://...: the local folder to work in.",
-)
-@click.option(
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
@@ -85,16 +87,15 @@ _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.ite
 @click.option("--workers", type=int, help="Processes.  Default: one per processor.")
 @click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler whose workers do the work.")
 def command(
-    out: str,
+    out: Path,
     corpus: str,
-    work: Path | None,
     limit: int | None,
     strict: bool,
     workers: int | None,
     scheduler: str | None,
     **options: Any,
 ) -> None:
-    """Build a dataset folder OUT from a corpus; OUT may be an address that fsspec writes.
+    """Build a dataset folder OUT from a corpus.
 
     Every clip is decoded to mono, resampled, cut or zero-padded to one length,
     and packed as 16-bit FLAC into Parquet shards that datasets.load_dataset(OUT)
@@ -109,18 +110,15 @@ def command(
     reason.  The exit code is still 0, unless not one clip remains or --strict is
     given.  A faulty table (CSV) stops the build before anything is written.
     """
-    from lassbench.cli.fetch_options import take
     from lassbench.dataset.build import build
-    from lassbench.fetch.remote import staged
     from lassbench.parallel import open_executor
 
-    how = take(options)
+    how = take_fetch_options(options)
     # An option that was not given is no option of the corpus.
     given = {name: value for name, value in options.items() if value not in ((), "")}
-    with staged(out, work) as (folder, _):
-        opened = _open(corpus, given, folder, how, scheduler, limit or 0)
-        with open_executor(workers, scheduler) as executor:
-            report = build(opened, folder, executor=executor, limit=limit or 0)
+    opened = _open(corpus, given, out, how, scheduler, limit or 0)
+    with open_executor(workers, scheduler) as executor:
+        report = build(opened, out, executor=executor, limit=limit or 0)
     _print(report)
     if strict and report.rejected:
         click.get_current_context().exit(1)
@@ -135,7 +133,6 @@ def _open(
     limit: int,
 ) -> Corpus:
     """The corpus; one whose audio is elsewhere is fetched into ``out`` first."""
-    from lassbench.cli.fetch_options import refuse_given
     from lassbench.corpora import open_corpus
 
     audio = given.pop("audio", ())
@@ -158,10 +155,9 @@ def _fetch(
     scheduler: str | None,
     limit: int,
 ) -> Corpus:
-    from lassbench.cli.fetch_options import options_from, say
     from lassbench.corpora import open_corpus
     from lassbench.corpora.audiocaps import AudioCapsCorpus
-    from lassbench.fetch.fetched import fetch_corpus
+    from lassbench.fetch.runner import fetch_corpus
 
     corpus = open_corpus("audiocaps", given)
     assert isinstance(corpus, AudioCapsCorpus)
@@ -174,7 +170,7 @@ def _fetch(
         seconds=card.clip_seconds,
     )
     fetched, summary = fetch_corpus(corpus, out, options, limit=limit)
-    say(summary, out)
+    print_summary(summary, out)
     return fetched
 
 

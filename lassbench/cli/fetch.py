@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lassbench.cli.fetch_options import fetch_options
+from lassbench.cli.options import (
+    OutputFolder,
+    fetch_options,
+    options_from,
+    print_summary,
+    take_fetch_options,
+)
 
 if TYPE_CHECKING:
     from lassbench.records import Clip
 
 
 @click.command(name="fetch")
-@click.argument("out", metavar="OUT")
+@click.argument("out", metavar="OUT", type=OutputFolder())
 @click.option("--status", is_flag=True, help="Fetch nothing: show how it stands.")
 @click.option(
     "--export",
@@ -51,18 +57,12 @@ if TYPE_CHECKING:
 @click.option("--limit", type=int, default=0, help="At most so many clips in this run.")
 @click.option("--shard", metavar="I/N", help="Only this host's part: 1/3 on the first of three.")
 @click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler whose workers do the work.")
-@click.option(
-    "--work",
-    type=click.Path(path_type=Path),
-    help="When OUT is an address such as s3://...: the local folder to work in.",
-)
 def command(
-    out: str,
+    out: Path,
     status: bool,
     export: Path | None,
     manifest: str,
     list_path: Path | None,
-    work: Path | None,
     **given: Any,
 ) -> None:
     """Fetch the audio of a benchmark's clips into OUT.
@@ -79,38 +79,31 @@ def command(
     if status or export:
         _report(out, status, export)
         return
-    from lassbench.fetch.remote import staged
     from lassbench.fetch.runner import fetch
 
     clips, form = _clips(manifest, list_path)
     options = _options(given, form)
-    with staged(out, work) as (folder, carry):
-        summary = fetch(clips, folder, options, checkpoint=carry)
-    from lassbench.cli.fetch_options import say
-
-    say(summary, out)
+    summary = fetch(clips, out, options)
+    print_summary(summary, out)
     if summary.left and not options.limit:
         click.get_current_context().exit(1)
 
 
-def _report(out: str, status: bool, export: Path | None) -> None:
+def _report(out: Path, status: bool, export: Path | None) -> None:
     from lassbench.fetch import report
-    from lassbench.fetch.remote import ledger_of
 
-    with ledger_of(out) as folder:
-        if status:
-            click.echo(report.describe(report.status(folder)))
-        if export:
-            click.echo(f"{export}: {report.export(folder, export)} clips")
+    if status:
+        click.echo(report.describe(report.status(out)))
+    if export:
+        click.echo(f"{export}: {report.export(out, export)} clips")
 
 
 def _options(given: dict[str, Any], form: dict[str, Any]) -> Any:
-    from lassbench.cli.fetch_options import options_from, take
-    from lassbench.fetch.shards import Shard
+    from lassbench.fetch.planning import Shard
 
     return options_from(
         given["audio"],
-        take(given),
+        take_fetch_options(given),
         retry=given["retry"] or "",
         limit=given["limit"],
         scheduler=given["scheduler"],

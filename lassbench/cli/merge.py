@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.options import OutputFolder
+
 
 @click.command(name="merge")
 @click.argument(
@@ -15,7 +17,7 @@ import click
     "-o",
     "--out",
     required=True,
-    type=click.Path(path_type=Path),
+    type=OutputFolder(),
     help="The folder to join them in.",
 )
 def command(parts: tuple[Path, ...], out: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lassbench.cli.metadata_options import metadata_options, source
+from lassbench.cli.options import metadata_options, metadata_source
 
 
 @click.command(name="select")
@@ -71,7 +71,7 @@ def command(
         click.echo(metadata.sources_table())
         return
     definition = _definition(concepts, name, changes)
-    data = load_metadata(source(metadata_dir, unverified_metadata), definition)
+    data = load_metadata(metadata_source(metadata_dir, unverified_metadata), definition)
     built = building.build(definition, data)
     if explain is not None:
         click.echo(reports.explain(explain, built, data))

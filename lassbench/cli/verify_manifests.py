@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lassbench.cli.metadata_options import metadata_options, source
+from lassbench.cli.options import metadata_options, metadata_source
 
 
 @click.command(name="verify-manifests")
@@ -42,7 +42,9 @@ def command(
         if sums_only:
             manifests.open_benchmark(folder)
             continue
-        built, differences = checking.verify(folder, source(metadata_dir, unverified_metadata))
+        built, differences = checking.verify(
+            folder, metadata_source(metadata_dir, unverified_metadata)
+        )
         faults += differences
         click.echo(reports.counts_table(built))
         for line in reports.inferred_lines(built):

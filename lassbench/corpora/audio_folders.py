@@ -257,6 +257,4 @@ def _length_s(path: str) -> float | None:
     except audio.AudioFault as fault:
         if fault.kind != "not-audio":
             return None
-    from lassbench import audio_ffmpeg
-
-    return audio_ffmpeg.length_s(Path(path))
+    return audio.length_s(Path(path))

@@ -72,7 +72,7 @@ STAGE = ".packing"
 FETCHED = frozenset(
     {
         *("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "clips", "sources"),
-        *("census.csv", ".work", ".carried.json"),
+        *("census.csv", ".work"),
     }
 )
 

@@ -98,11 +98,9 @@ def decode(
     try:
         if isinstance(medium, Path):
             return audio.decode(medium, start_s=start, end_s=end)
-        from lassbench import audio_ffmpeg
-
-        return audio_ffmpeg.decode_stream(medium, name, start, end)
+        return audio.decode_stream(medium, name, start, end)
     except AudioFault as fault:
-        raise failure_of(fault, clip) from fault
+        raise _failure_of(fault, clip) from fault
 
 
 def _wanted_s(clip: Clip, seconds: float) -> float:
@@ -110,7 +108,7 @@ def _wanted_s(clip: Clip, seconds: float) -> float:
     return min(seconds, clip.end_s - clip.start_s) if clip.end_s > clip.start_s else seconds
 
 
-def failure_of(fault: AudioFault, clip: Clip) -> SourceFailure:
+def _failure_of(fault: AudioFault, clip: Clip) -> SourceFailure:
     """What a fault of the audio means for the run."""
     kind = _FAULTS.get(fault.kind, UNKNOWN)
     message = fault.reason
@@ -135,7 +133,7 @@ def finish(sound: Sound, clip: Clip, *, sample_rate_hz: int, seconds: float) -> 
     try:
         x = audio.conform(x, round(seconds * sample_rate_hz), seconds)
     except AudioFault as fault:
-        raise failure_of(fault, clip) from fault
+        raise _failure_of(fault, clip) from fault
     pcm = audio.to_int16(x)
     return Landed(
         audio.encode_flac(pcm, sample_rate_hz),

@@ -31,6 +31,9 @@ Action = Literal[
 #: Tries of one clip at one source in one run (actions ``again`` and ``back-off``).
 TRIES = 3
 
+#: Seconds without a byte after which a connection counts as broken.
+SOCKET_TIMEOUT_S = 20.0
+
 
 @dataclass(frozen=True, slots=True)
 class FailureClass:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import shutil
+import sys
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from functools import partial
 from pathlib import Path
 
 from lassbench import parallel
-from lassbench.errors import LassbenchError
-from lassbench.fetch.display import Display
+from lassbench.errors import LassbenchError, one_line
 from lassbench.fetch.failures import ABSENT, BREAKING, CLASSES, TRIES, WORKER_DIED, is_offline
 from lassbench.fetch.ledger import Attempt, Ledger, State
-from lassbench.fetch.options import FetchOptions
 from lassbench.fetch.pacing import (
     ACCOUNT_RATE,
     GUEST_RATE,
@@ -26,20 +26,19 @@ from lassbench.fetch.pacing import (
     Breaker,
     Limiter,
     Pause,
+    clock,
 )
-from lassbench.fetch.planning import Job
-from lassbench.fetch.sources import Shop
+from lassbench.fetch.planning import FetchOptions, Job
+from lassbench.fetch.sources import Workspace
 from lassbench.fetch.work import Outcome, Task, do, do_anywhere
 from lassbench.files import write_bytes
+from lassbench.progress import LOG_EVERY_S
 
 CLIPS = "clips"
 SOURCES = "sources"
 
 #: Seconds that transfers have to end when the run does.
 GRACE_S = 3.0
-
-#: Seconds between two calls of a run's checkpoint.
-CHECKPOINT_EVERY_S = 600.0
 
 #: A clip is put back this often in one run before it is left to the next.
 BOUNCES = 10
@@ -63,7 +62,7 @@ class Loop:
     ----------
     jobs
         What is to be done, in order.
-    executor, shop
+    executor, workspace
         Who does it, and what the workers of this process keep.
     ledger, out, options
         Where it is written down, and how it is done.
@@ -77,9 +76,9 @@ class Loop:
         ledger: Ledger,
         out: Path,
         options: FetchOptions,
-        shop: Shop,
+        workspace: Workspace,
     ) -> None:
-        self.ledger, self.out, self.options, self.shop = ledger, out, options, shop
+        self.ledger, self.out, self.options, self.workspace = ledger, out, options, workspace
         self.executor = executor
         self.display = Display(len(jobs))
         self.breaker = Breaker()
@@ -94,9 +93,6 @@ class Loop:
         self._paused_until = 0.0
         self._paused_for = ""
         self._limiter = self._new_limiter()
-        #: Called every so often, between two decisions.
-        self.checkpoint: Callable[[], None] | None = None
-        self._checked_at = time.monotonic()
         for job in jobs:
             self._enqueue(job)
 
@@ -137,7 +133,7 @@ class Loop:
 
     def stop(self) -> None:
         """End what is under way; clips that came through meanwhile are kept."""
-        self.shop.cancel.set()
+        self.workspace.cancel.set()
         for future in self._flying:
             future.cancel()
         running = [future for future in self._flying if not future.cancelled()]
@@ -173,9 +169,6 @@ class Loop:
         return max(0.0, self._paused_until - time.monotonic())
 
     def _show(self) -> None:
-        if self.checkpoint and time.monotonic() - self._checked_at >= CHECKPOINT_EVERY_S:
-            self.checkpoint()
-            self._checked_at = time.monotonic()
         left = self._pause_left_s()
         self.display.tick(self._paused_for if left else "", left)
 
@@ -204,7 +197,7 @@ class Loop:
         options = self.options
         keep = str(self.out / SOURCES) if options.keep_source else ""
         task = Task(job.clip, job.source, options.sample_rate_hz, options.seconds, keep)
-        function = do_anywhere if options.scheduler else partial(do, shop=self.shop)
+        function = do_anywhere if options.scheduler else partial(do, workspace=self.workspace)
         self._flying[self.executor.submit(function, task)] = job
 
     def _outcome(self, future: Future[Outcome]) -> Outcome:
@@ -327,6 +320,69 @@ class Loop:
             state = "gone"
         self.ledger.set_state(job.clip.clip_id, state, kind=kind, message=message, source=source)
         self.display.settle(state)
+
+
+class Display:
+    """A line that rewrites itself on a terminal, a line now and then in a log.
+
+    Parameters
+    ----------
+    total
+        Jobs of this run.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.counts: Counter[str] = Counter()
+        self._start = time.monotonic()
+        self._shown_at = self._start
+        self._tty = sys.stderr.isatty()
+        self._why = ""
+
+    def settle(self, state: str) -> None:
+        """A clip of this run has come to ``state``."""
+        self.counts[state] += 1
+
+    def tick(self, waiting_for: str = "", wait_s: float = 0.0) -> None:
+        """Show the line if it is time; a new reason to wait is shown at once."""
+        now = time.monotonic()
+        every = 1.0 if self._tty else LOG_EVERY_S
+        if waiting_for == self._why and now - self._shown_at < every:
+            return
+        self._why, self._shown_at = waiting_for, now
+        text = self._line()
+        if waiting_for:
+            text += f"; {waiting_for}; going on in {clock(wait_s)}"
+        self._write(text)
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        end = "\r\x1b[K" if self._tty else ""
+        print(f"{end}{one_line(text)}", file=sys.stderr, flush=True)  # noqa: T201
+
+    def close(self) -> None:
+        """Leave the last line as it is."""
+        if self._tty:
+            self._write(self._line())
+            print(file=sys.stderr, flush=True)  # noqa: T201
+
+    def _line(self) -> str:
+        settled = sum(self.counts.values())
+        parts = [f"fetch: {settled}/{self.total}"]
+        parts += [f"{count} {state}" for state, count in sorted(self.counts.items())]
+        if settled:
+            per_hour = 3600.0 * settled / max(time.monotonic() - self._start, 1e-6)
+            left_s = 3600.0 * (self.total - settled) / per_hour
+            parts += [f"{per_hour:.0f} an hour", f"{clock(left_s)} left"]
+        return ", ".join(parts)
+
+    def _write(self, text: str) -> None:
+        if self._tty:
+            # A line that wraps could not be written over.
+            text = text[: shutil.get_terminal_size().columns - 1]
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)  # noqa: T201
+        else:
+            print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def most_at_once(options: FetchOptions) -> int:

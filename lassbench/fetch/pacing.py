@@ -18,7 +18,6 @@ ACCOUNT_RATE = 1800.0
 PAUSE_S = 900.0
 LONGEST_PAUSE_S = 3600.0
 
-
 #: Failures that say that nothing at all could be reached.
 OFFLINE = "offline"
 OFFLINE_PAUSE_S = 5.0
@@ -45,13 +44,11 @@ class Limiter:
         Requests an hour; 0 for no limit.
     at_least_s
         Seconds between two requests, whatever ``per_hour`` says.
-    first_in_s
-        Seconds until the first request, for a run that follows another.
     """
 
-    def __init__(self, per_hour: float, at_least_s: float = 0.0, first_in_s: float = 0.0) -> None:
+    def __init__(self, per_hour: float, at_least_s: float = 0.0) -> None:
         self.spacing_s = max(3600.0 / per_hour if per_hour > 0 else 0.0, at_least_s)
-        self._ready_at = time.monotonic() + min(first_in_s, self.spacing_s)
+        self._ready_at = time.monotonic()
 
     def wait_s(self) -> float:
         """Seconds until the next request may go."""
@@ -73,8 +70,7 @@ class Breaker:
     suspicion is told "Video unavailable" of videos that play elsewhere.
     """
 
-    def __init__(self, after: int = BREAK_AFTER) -> None:
-        self.after = after
+    def __init__(self) -> None:
         self.row: list[str] = []
         self.last_message = ""
         #: A refusal that no success has followed yet.
@@ -99,7 +95,7 @@ class Breaker:
         self.row.append(kind)
         self.suspicious = self.suspicious or kind in BREAKING
         self.last_message = message
-        if len(self.row) >= self.after:
+        if len(self.row) >= BREAK_AFTER:
             raise self._stopped()
 
     def _stopped(self) -> RunStopped:

@@ -1,17 +1,123 @@
-"""Which clips a run asks for, and at which sources."""
+"""What a run is asked to do, and which clips it asks for at which sources."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lassbench.dataset import layout
 from lassbench.dataset.open import open_intact
+from lassbench.errors import UsageError
 from lassbench.fetch.failures import GEO_BLOCKED, NEEDS_LOGIN, RETRY
 from lassbench.fetch.ledger import Attempt, Entry, Ledger, State
+from lassbench.fetch.pacing import PAUSE_S
 from lassbench.fetch.sources import Source
-from lassbench.records import Clip
+from lassbench.records import CLIP_SECONDS, SAMPLE_RATE_HZ, Clip
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part ``index`` (from 1) of ``count``."""
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """``2/5`` as a shard.
+
+        Raises
+        ------
+        UsageError
+            If it is not ``i/n`` with 1 <= i <= n.
+        """
+        found = re.fullmatch(r"(\d+)/(\d+)", text)
+        if not found or not 1 <= int(found[1]) <= int(found[2]):
+            raise UsageError(
+                "--shard must be i/n with i from 1 to n",
+                got=text,
+                fix="for three hosts: --shard 1/3 on the first, 2/3 and 3/3 on the others",
+            )
+        return cls(int(found[1]), int(found[2]))
+
+    def __contains__(self, clip: Clip) -> bool:
+        """Whether ``clip`` is this shard's; all clips of one video are in one shard."""
+        digest = hashlib.sha256((clip.youtube_id or clip.clip_id).encode()).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.index - 1
+
+
+def select(clips: Sequence[Clip], shard: Shard | None) -> list[Clip]:
+    """The clips of ``shard``, in their order; all of them without one."""
+    return [clip for clip in clips if shard is None or clip in shard]
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """What a run is asked to do.
+
+    Attributes
+    ----------
+    sources
+        Asked in this order.
+    cookies
+        Whether the sources carry an account's cookies (a higher default rate).
+    rate_per_hour
+        Requests an hour to paced sources; ``None`` for the default, 0 for no limit.
+    jobs
+        Clips under way at once at paced sources.
+    sleep_s
+        Least seconds between two requests to paced sources.
+    retry
+        ``""``, or a group of :data:`lassbench.fetch.failures.RETRY`.
+    limit
+        At most so many clips in this run; 0 for all.
+    keep_source
+        Keep downloaded media in ``sources/``.
+    shard, scheduler
+        This host's part; a Dask scheduler's address.
+    pause_s, backoff_s
+        Seconds of the first pause after a rate limit, and of the first wait
+        after a passing failure.
+    sample_rate_hz, seconds
+        The clips' form.
+    """
+
+    sources: tuple[Source, ...]
+    cookies: bool = False
+    rate_per_hour: float | None = None
+    jobs: int = 2
+    sleep_s: float = 0.0
+    retry: str = ""
+    limit: int = 0
+    keep_source: bool = False
+    shard: Shard | None = None
+    scheduler: str | None = None
+    pause_s: float = PAUSE_S
+    backoff_s: float = 5.0
+    sample_rate_hz: int = SAMPLE_RATE_HZ
+    seconds: float = CLIP_SECONDS
+
+    def __post_init__(self) -> None:
+        bad = {
+            "--jobs": self.jobs < 1,
+            "--rate": self.rate_per_hour is not None and self.rate_per_hour < 0,
+            "--sleep": self.sleep_s < 0,
+            "--pause": self.pause_s < 0,
+            "--limit": self.limit < 0,
+        }
+        for option, wrong in bad.items():
+            if wrong:
+                raise UsageError(f"{option} is too small", fix=f"give a larger {option}")
+        if self.retry and self.retry not in RETRY:
+            raise UsageError("no such group of failures", got=self.retry, expected=", ".join(RETRY))
+        if self.keep_source and self.scheduler:
+            raise UsageError(
+                "--keep-source keeps files of this machine; with --scheduler they are elsewhere",
+                fix="leave one of the two out",
+            )
 
 
 @dataclass

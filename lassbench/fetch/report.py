@@ -148,11 +148,11 @@ def _flagged(ledger: Ledger) -> Iterator[tuple[str, str]]:
     same = ledger.same_audio()
     odd = "WHERE state = 'done' AND (flags <> '[]' OR clip_id IN (SELECT value FROM json_each(?)))"
     for entry in ledger.entries(odd, (json.dumps(sorted(same)),)):
-        for flag in flags_of(entry, same):
+        for flag in _flags_of(entry, same):
             yield entry.clip_id, flag
 
 
-def flags_of(entry: Entry, same: dict[str, list[str]]) -> list[str]:
+def _flags_of(entry: Entry, same: dict[str, list[str]]) -> list[str]:
     """Everything odd about a clip that is done."""
     flags = list(entry.flags)
     if entry.clip_id in same:
@@ -258,7 +258,7 @@ def census(ledger: Ledger) -> Iterator[list[object]]:
             entry.kind,
             # The kind of source: the census is for publishing, this machine's paths are not.
             entry.source.partition(":")[0],
-            "; ".join(flags_of(entry, same)),
+            "; ".join(_flags_of(entry, same)),
             " ".join(entry.message.split()),
             entry.changed_at,
             count,

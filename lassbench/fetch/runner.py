@@ -9,27 +9,36 @@ moment is taken up by the same command.
 from __future__ import annotations
 
 import os
+import queue
 import shutil
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from lassbench import __version__, parallel
-from lassbench.fetch.crew import Crew
-from lassbench.fetch.ledger import Ledger
+from lassbench.corpora.audiocaps import AudioCapsCorpus
+from lassbench.dataset import layout
+from lassbench.dataset.build import first_of_each
+from lassbench.errors import Fault
+from lassbench.fetch.ledger import Entry, Ledger
 from lassbench.fetch.loop import CLIPS, SOURCES, Loop, most_at_once
-from lassbench.fetch.options import FetchOptions
 from lassbench.fetch.pacing import RunStopped
-from lassbench.fetch.planning import Job, plan, recover
-from lassbench.fetch.shards import select
-from lassbench.fetch.sources import KeptSource, Shop
+from lassbench.fetch.planning import FetchOptions, Job, plan, recover, select
+from lassbench.fetch.report import export
+from lassbench.fetch.sources import KeptSource, Workspace
 from lassbench.files import check_output_folder, folder_lock, remove_leavings
-from lassbench.records import Clip
+from lassbench.manifests import ClipRow
+from lassbench.records import AudioSource, Clip, FileSource, MissingSource
 
 SCRATCH = ".work"
+
+#: The dead-link census in a dataset folder: what it could not have, and since when.
+CENSUS = "census.csv"
 
 
 @dataclass(frozen=True)
@@ -46,15 +55,12 @@ class FetchSummary:
         Clips that this run brought to each state.
     flagged
         Clips that are done, with something odd about them.
-    elapsed_s
-        Seconds the run took.
     """
 
     total: int
     states: dict[str, int]
     settled: dict[str, int]
     flagged: int
-    elapsed_s: float
 
     @property
     def left(self) -> int:
@@ -62,13 +68,7 @@ class FetchSummary:
         return sum(self.states.get(state, 0) for state in ("pending", "failed", "unconfirmed"))
 
 
-def fetch(
-    clips: Sequence[Clip],
-    out: Path,
-    options: FetchOptions,
-    *,
-    checkpoint: Callable[[], None] | None = None,
-) -> FetchSummary:
+def fetch(clips: Sequence[Clip], out: Path, options: FetchOptions) -> FetchSummary:
     """Bring every clip that can be had to ``out/clips/<clip_id>.flac``.
 
     Parameters
@@ -79,8 +79,6 @@ def fetch(
         A dataset folder; made if there is none.
     options
         How.
-    checkpoint
-        Called now and then while the run lasts, such as to copy it elsewhere.
 
     Raises
     ------
@@ -92,7 +90,6 @@ def fetch(
     FaultsError
         If the ledger is of another corpus.
     """
-    start = time.monotonic()
     check_output_folder(out, what="the output folder")
     mine = select(clips, options.shard)
     with folder_lock(out, what="the dataset folder"), Ledger.open(out) as ledger:
@@ -106,10 +103,10 @@ def fetch(
             version=__version__,
         )
         try:
-            settled = _run(ledger, mine, out, options, checkpoint)
+            settled = _run(ledger, mine, out, options)
         finally:
             _clear(out)
-        return _summary(ledger, mine, settled, time.monotonic() - start)
+        return _summary(ledger, mine, settled)
 
 
 def _clear(out: Path) -> None:
@@ -119,9 +116,7 @@ def _clear(out: Path) -> None:
         remove_leavings(out / CLIPS)
 
 
-def _summary(
-    ledger: Ledger, clips: Sequence[Clip], settled: dict[str, int], elapsed_s: float
-) -> FetchSummary:
+def _summary(ledger: Ledger, clips: Sequence[Clip], settled: dict[str, int]) -> FetchSummary:
     wanted = {clip.clip_id for clip in clips}
     states: dict[str, int] = {}
     same = ledger.same_audio()
@@ -130,29 +125,30 @@ def _summary(
         if entry.clip_id in wanted:
             states[entry.state] = states.get(entry.state, 0) + 1
             flagged += bool(entry.flags) or entry.clip_id in same
-    return FetchSummary(len(wanted), states, settled, flagged, elapsed_s)
+    return FetchSummary(len(wanted), states, settled, flagged)
 
 
-def _run(
-    ledger: Ledger,
-    clips: Sequence[Clip],
-    out: Path,
-    options: FetchOptions,
-    checkpoint: Callable[[], None] | None,
-) -> dict[str, int]:
-    shop = Shop(out / SCRATCH)
+def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions) -> dict[str, int]:
+    workspace = Workspace(out / SCRATCH)
     sources = options.sources
     if (out / SOURCES).is_dir():
         sources = (KeptSource(str((out / SOURCES).resolve())), *sources)
     jobs = plan(ledger, clips, sources, retry=options.retry, cookies=options.cookies)
-    jobs = _in_reading_order(jobs, shop)[: options.limit or None]
+    jobs = _in_reading_order(jobs, workspace)[: options.limit or None]
     if not jobs:
         return {}
     ledger.begin_run(os.uname().nodename, __version__, _described(options))
     ending = "interrupted"
     try:
         with _executor(options) as executor:
-            loop = Loop(jobs, executor=executor, ledger=ledger, out=out, options=options, shop=shop)
+            loop = Loop(
+                jobs,
+                executor=executor,
+                ledger=ledger,
+                out=out,
+                options=options,
+                workspace=workspace,
+            )
             try:
                 loop.run()
             finally:
@@ -162,17 +158,17 @@ def _run(
         ending = "stopped"
         raise
     finally:
-        shop.close()
+        workspace.close()
         ledger.end_run(ending)
     return dict(loop.display.counts)
 
 
-def _in_reading_order(jobs: list[Job], shop: Shop) -> list[Job]:
+def _in_reading_order(jobs: list[Job], workspace: Workspace) -> list[Job]:
     first = jobs[0].source if jobs else None
     order = getattr(first, "order", None)
     if order is None:
         return jobs
-    at = {clip.clip_id: n for n, clip in enumerate(order([job.clip for job in jobs], shop))}
+    at = {clip.clip_id: n for n, clip in enumerate(order([job.clip for job in jobs], workspace))}
     return sorted(jobs, key=lambda job: at[job.clip.clip_id])
 
 
@@ -196,5 +192,110 @@ def _executor(options: FetchOptions) -> Iterator[Executor]:
         return
     # Threads: a transfer waits for the network, and decoding, resampling and
     # encoding run outside Python's lock.
-    with Crew(most_at_once(options)) as crew:
-        yield crew
+    with DaemonThreads(most_at_once(options)) as threads:
+        yield threads
+
+
+class DaemonThreads(Executor):
+    """An executor of daemon threads, which a run can leave behind when it is told to end.
+
+    The standard pool's threads are waited for when the interpreter exits, and one
+    that waits for a server that went silent would hold up Ctrl-C by the whole of
+    its timeout.
+
+    Parameters
+    ----------
+    workers
+        How many.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._waiting: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
+        self._waiting = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"fetch-{number}", daemon=True)
+            for number in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have ``fn`` called by the next thread that is free."""
+        future: Future[Any] = Future()
+        self._waiting.put((future, lambda: fn(*args, **kwargs)))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let the threads end when they are done; ``wait`` is of no use here."""
+        for _ in self._threads:
+            self._waiting.put(None)
+
+    def _work(self) -> None:
+        while (taken := self._waiting.get()) is not None:
+            future, call = taken
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(call())
+            except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+                future.set_exception(error)
+
+
+# ---------------------------------------------------------------------------
+# A fetch as the audio of a corpus that is being built
+# ---------------------------------------------------------------------------
+
+
+def fetch_corpus(
+    corpus: AudioCapsCorpus, out: Path, options: FetchOptions, *, limit: int = 0
+) -> tuple[AudioCapsCorpus, FetchSummary]:
+    """Fetch the clips of ``corpus`` into ``out``; the corpus with what came as its audio.
+
+    With ``limit``, only the first so many clips of each concept in each split.
+    Writes the census, with each clip's state and date, beside the ledger.
+
+    Raises
+    ------
+    RunStopped, LassbenchError, FaultsError
+        As :func:`fetch`.
+    """
+    summary = fetch(first_of_each(corpus.clips(), limit), out, options)
+    export(out, out / CENSUS)
+    return replace(corpus, audio_sources=(FetchedAudio(str(out.resolve())),)), summary
+
+
+@dataclass(frozen=True)
+class FetchedAudio:
+    """The clips of a fetched folder; clips that did not come bring the ledger's reason.
+
+    An :class:`lassbench.corpora.audio_folders.AudioLocator`.
+    """
+
+    folder: str
+
+    @property
+    def settings(self) -> str:
+        """``files``: the same as folders, so that a build can go on with either."""
+        return "files"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder}
+
+    @cached_property
+    def _entries(self) -> dict[str, Entry]:
+        with Ledger.read(Path(self.folder)) as ledger:
+            return {entry.clip_id: entry for entry in ledger.entries()}
+
+    def faults(self, rows: Iterable[ClipRow]) -> list[Fault]:
+        """None: the ledger saw to that."""
+        return []
+
+    def locate(self, row: ClipRow) -> AudioSource:
+        """The finished clip, or why there is none."""
+        entry = self._entries.get(row.clip_id)
+        if entry is None:
+            return MissingSource("not-fetched", "no fetch was asked for it")
+        if entry.state == "done":
+            return FileSource(str(layout.clip_path(Path(self.folder), row.clip_id)))
+        reason = " ".join(entry.message.split()) or "not fetched yet"
+        return MissingSource(entry.kind or entry.state, reason)

@@ -5,27 +5,33 @@
 ``--audio 'https://host/{youtube_id}.opus'``
     Any address that fsspec opens, with the clip's fields in braces.
 ``--audio hf://datasets/user/name``
-    Parquet tables with an audio column (:mod:`lassbench.fetch.tables`).
+    Parquet tables with an audio column: a Hugging Face dataset, or files anywhere
+    that fsspec opens.
 ``--audio youtube``
     YouTube, at its pace.
 
 A source is a small frozen dataclass that pickles; what is costly to make (a
-yt-dlp session, an index of a table) is made once a thread by a :class:`Shop`.
+yt-dlp session, an index of a table) is made once a thread by a :class:`Workspace`.
 """
 
 from __future__ import annotations
 
 import string
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from lassbench.errors import UsageError
+from lassbench.errors import LassbenchError, UsageError, did_you_mean
+from lassbench.fetch import cutting
+from lassbench.fetch.cutting import Sound
 from lassbench.fetch.failures import (
     ABSENT,
     REFUSED,
+    SOCKET_TIMEOUT_S,
     TRANSIENT,
     UNFIT,
     SourceFailure,
@@ -33,16 +39,16 @@ from lassbench.fetch.failures import (
 )
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource
 
-Made = TypeVar("Made")
+if TYPE_CHECKING:
+    from lassbench.fetch.youtube import Settings
 
-#: Seconds without a byte after which a connection counts as broken.
-SOCKET_TIMEOUT_S = 20.0
+Made = TypeVar("Made")
 
 #: Fields that an address template may have.
 FIELDS = ("youtube_id", "clip_id", "start_s", "end_s", "start_ms", "end_ms", "split", "concept")
 
 
-class Shop:
+class Workspace:
     """What a worker keeps from clip to clip, one set a thread.
 
     Parameters
@@ -115,7 +121,7 @@ class Source(Protocol):
         """The proxy's host, or ``""``."""
         ...
 
-    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+    def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
         """The clip's window as a :class:`lassbench.fetch.cutting.Sound`.
 
         Raises
@@ -141,12 +147,12 @@ class FolderSource:
         """``folder:PATH``."""
         return f"folder:{self.path}"
 
-    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+    def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
         """The clip's file, decoded."""
         from lassbench.corpora.audio_folders import AudioFolders
         from lassbench.manifests import ClipRow
 
-        index = shop.share(self, lambda: AudioFolders((self.path,)))
+        index = workspace.share(self, lambda: AudioFolders((self.path,)))
         row = ClipRow(clip.youtube_id, clip.start_s, clip.end_s, (), "", clip.concept, clip.tags)
         return _read(index.locate(row), clip, seconds)
 
@@ -160,18 +166,16 @@ class KeptSource:
     via = ""
     name = "kept"
 
-    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+    def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
         """The clip's video, decoded."""
-        from lassbench.fetch import cutting
-
         found = sorted(Path(self.path).glob(f"Y{clip.youtube_id}.*"))
         if not clip.youtube_id or not found:
             raise SourceFailure(ABSENT, "this video was not kept")
         samples, rate = cutting.decode(found[0], clip, seconds=seconds, cut=True)
-        return cutting.Sound(samples, rate)
+        return Sound(samples, rate)
 
 
-def read_medium(path: Path, clip: Clip, seconds: float) -> Any:
+def _read_medium(path: Path, clip: Clip, seconds: float) -> Sound:
     """Decode a transferred file that may be the clip or its video.
 
     Raises
@@ -184,16 +188,14 @@ def read_medium(path: Path, clip: Clip, seconds: float) -> Any:
     return _read(part_of(str(path), clip), clip, seconds, received=path.stat().st_size)
 
 
-def _read(found: AudioSource, clip: Clip, seconds: float, received: int = 0) -> Any:
-    from lassbench.fetch import cutting
-
+def _read(found: AudioSource, clip: Clip, seconds: float, received: int = 0) -> Sound:
     if isinstance(found, MissingSource):
         kind = ABSENT if found.kind == "missing" else UNFIT
         raise SourceFailure(kind, found.reason, received=received)
     assert isinstance(found, FileSource)
     cut = found.start_s is not None
     samples, rate = cutting.decode(Path(found.path), clip, seconds=seconds, cut=cut)
-    return cutting.Sound(samples, rate, received=received)
+    return Sound(samples, rate, received=received)
 
 
 @dataclass(frozen=True)
@@ -212,9 +214,9 @@ class TemplateSource:
         """``url:TEMPLATE``, without what in it may be a password."""
         return f"url:{shown(self.template)}"
 
-    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+    def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
         """What is at the clip's address, decoded."""
-        return read_medium(_download(self.url(clip), shop.media, clip), clip, seconds)
+        return _read_medium(_download(self.url(clip), workspace.media, clip), clip, seconds)
 
     def url(self, clip: Clip) -> str:
         """The clip's address."""
@@ -252,7 +254,7 @@ def _download(url: str, folder: Path, clip: Clip) -> Path:
         status = getattr(error, "code", None)
         if status in {404, 410}:
             raise SourceFailure(ABSENT, f"nothing at {shown(url)} (HTTP {status})") from error
-        raise web_failure(error, url) from error
+        raise _web_failure(error, url) from error
     size = path.stat().st_size
     if expected is not None and size != expected:
         raise SourceFailure(
@@ -279,7 +281,7 @@ def _open_url(url: str) -> Any:
     return response
 
 
-def web_failure(error: Exception, url: str) -> SourceFailure:
+def _web_failure(error: Exception, url: str) -> SourceFailure:
     """The class of what a web client raised."""
     status = getattr(error, "status", None) or getattr(error, "code", None)
     told = f"HTTP Error {status}: " if isinstance(status, int) else ""
@@ -295,29 +297,218 @@ def web_failure(error: Exception, url: str) -> SourceFailure:
 class YouTubeSource:
     """YouTube, through yt-dlp."""
 
-    settings: Any
+    settings: Settings
     paced = True
     name = "youtube"
 
     @property
     def via(self) -> str:
         """The proxy's host, or ``""``."""
-        return str(self.settings.via)
+        return self.settings.via
 
-    def get(self, clip: Clip, shop: Shop, seconds: float) -> Any:
+    def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
         """The clip's window of its video."""
         from lassbench.fetch.youtube import Session
 
         if not clip.youtube_id:
             raise SourceFailure(ABSENT, "the clip has no YouTube id")
-        session = shop.keep(
-            self, lambda: Session(self.settings, shop.home, shop.media, shop.cancel)
+        session = workspace.keep(
+            self, lambda: Session(self.settings, workspace.home, workspace.media, workspace.cancel)
         )
         return session.get(clip, seconds=seconds)
 
 
+# ---------------------------------------------------------------------------
+# Parquet tables with an audio column
+# ---------------------------------------------------------------------------
+
+#: Row groups of audio kept in memory.
+_GROUPS_KEPT = 2
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where a row stands: file, row group, row within the group."""
+
+    file: str
+    group: int
+    row: int
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """Parquet files: ``hf://datasets/user/name``, ``s3://...``, or a folder.
+
+    The id columns are read once; audio is read a row group at a time, and clips
+    are asked for in the tables' order, so that each group is transferred once.
+
+    Attributes
+    ----------
+    spec
+        A Parquet file, or what has Parquet files below it.
+    id_column
+        Holds the YouTube id, with or without AudioSet's leading ``Y``, or the
+        clip's id.
+    start_column
+        Holds the window's start in seconds; needed when one video has several
+        windows there.
+    audio_column
+        Holds ``struct<bytes, path>``, as ``datasets`` writes it, or bytes.
+    """
+
+    spec: str
+    id_column: str = "youtube_id"
+    start_column: str = ""
+    audio_column: str = "audio"
+    paced = False
+    via = ""
+
+    @property
+    def name(self) -> str:
+        """``table:SPEC``, without what in it may be a password."""
+        return f"table:{shown(self.spec)}"
+
+    def order(self, clips: Iterable[Clip], workspace: Workspace) -> list[Clip]:
+        """``clips`` in the order of the tables, those that are not there last."""
+        index = self._index(workspace)
+        last = Place("\U0010ffff", 0, 0)
+        return sorted(clips, key=lambda clip: self._place(index, clip) or last)
+
+    def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
+        """The clip's row, decoded."""
+        place = self._place(self._index(workspace), clip)
+        if place is None:
+            raise SourceFailure(ABSENT, f"no row of this clip in {self.name}")
+        groups = workspace.share((self, "groups"), lambda: _Groups(self))
+        data, named = groups.audio(place)
+        if not data:
+            raise SourceFailure(ABSENT, f"the row of this clip in {self.name} holds no audio")
+        workspace.media.mkdir(parents=True, exist_ok=True)
+        path = workspace.media / f"{clip.clip_id}{Path(named).suffix[:8]}"
+        path.write_bytes(data)
+        return _read_medium(path, clip, seconds)
+
+    def _index(self, workspace: Workspace) -> dict[tuple[str, float | None], Place]:
+        return workspace.share((self, "index"), self._read_index)
+
+    def _place(self, index: dict[tuple[str, float | None], Place], clip: Clip) -> Place | None:
+        start = round(clip.start_s, 3) if self.start_column else None
+        names = (clip.youtube_id, f"Y{clip.youtube_id}", clip.clip_id)
+        return next((index[name, start] for name in names if (name, start) in index), None)
+
+    def _read_index(self) -> dict[tuple[str, float | None], Place]:
+        index: dict[tuple[str, float | None], Place] = {}
+        with self._explained():
+            for file in self._files():
+                with _open_table(file) as table:
+                    self._check_columns(table.schema_arrow.names, file)
+                    for group in range(table.num_row_groups):
+                        self._add_group(index, table, file, group)
+        return index
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except LassbenchError:
+            raise
+        except Exception as error:
+            raise LassbenchError(
+                "the tables cannot be read",
+                where=shown(self.spec),
+                got=_web_failure(error, self.spec).message,
+                fix="check the address, the network and your access (`hf auth login`)",
+            ) from error
+
+    def _add_group(
+        self, index: dict[tuple[str, float | None], Place], table: Any, file: str, group: int
+    ) -> None:
+        wanted = [self.id_column, *([self.start_column] if self.start_column else [])]
+        columns = table.read_row_group(group, columns=wanted).to_pydict()
+        for row, name in enumerate(columns[self.id_column]):
+            start = None
+            if self.start_column:
+                start = round(float(columns[self.start_column][row]), 3)
+            index.setdefault((str(name), start), Place(file, group, row))
+
+    def _check_columns(self, names: list[str], file: str) -> None:
+        for column, option in (
+            (self.id_column, "--id-column"),
+            (self.audio_column, "--audio-column"),
+            (self.start_column, "--start-column"),
+        ):
+            if column and column not in names:
+                raise UsageError(
+                    f"the table has no column {column!r}{did_you_mean(column, names)}",
+                    where=file,
+                    expected=", ".join(names),
+                    fix=f"name the column with {option}",
+                )
+
+    def _files(self) -> list[str]:
+        import fsspec
+
+        system, path = fsspec.core.url_to_fs(self.spec)
+        found = [path]
+        if not path.endswith(".parquet"):
+            found = sorted(system.glob(f"{path.rstrip('/')}/**/*.parquet"))
+        if not found:
+            raise UsageError(
+                "no Parquet file there", where=shown(self.spec), fix="check the address"
+            )
+        return [system.unstrip_protocol(path) for path in found]
+
+
+def _open_table(file: str) -> Any:
+    import fsspec
+    from pyarrow import parquet
+
+    return parquet.ParquetFile(fsspec.open(file, "rb").open())
+
+
+class _Groups:
+    """The last few row groups' audio, read once however many threads ask."""
+
+    def __init__(self, source: TableSource) -> None:
+        self._source = source
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, int], Any] = OrderedDict()
+
+    def audio(self, place: Place) -> tuple[bytes, str]:
+        """Bytes and file name of a row's audio.
+
+        Raises
+        ------
+        SourceFailure
+            If the table cannot be read.
+        """
+        with self._lock:
+            key = (place.file, place.group)
+            if key not in self._kept:
+                self._kept[key] = self._read(place)
+                if len(self._kept) > _GROUPS_KEPT:
+                    self._kept.popitem(last=False)
+            value = self._kept[key][place.row].as_py()
+        if isinstance(value, dict):
+            return value.get("bytes") or b"", value.get("path") or ""
+        return value or b"", ""
+
+    def _read(self, place: Place) -> Any:
+        column = self._source.audio_column
+        try:
+            with _open_table(place.file) as table:
+                return table.read_row_group(place.group, columns=[column]).column(column)
+        except Exception as error:
+            raise _web_failure(error, place.file) from error
+
+
+# ---------------------------------------------------------------------------
+# What --audio names
+# ---------------------------------------------------------------------------
+
+
 def parse(
-    specs: Sequence[str], *, settings: Any, columns: dict[str, str] | None = None
+    specs: Sequence[str], *, settings: Settings, columns: dict[str, str] | None = None
 ) -> tuple[Source, ...]:
     """The sources that ``--audio`` names, in their order; YouTube when it names none.
 
@@ -331,7 +522,7 @@ def parse(
     return tuple(_parse_one(spec, settings, columns or {}) for spec in specs)
 
 
-def _parse_one(spec: str, settings: Any, columns: dict[str, str]) -> Source:
+def _parse_one(spec: str, settings: Settings, columns: dict[str, str]) -> Source:
     if spec == "youtube":
         return YouTubeSource(settings)
     if "{" in spec:
@@ -339,8 +530,6 @@ def _parse_one(spec: str, settings: Any, columns: dict[str, str]) -> Source:
     if Path(spec).is_dir() and not any(Path(spec).rglob("*.parquet")):
         return FolderSource(str(Path(spec).resolve()))
     if "://" in spec or spec.endswith(".parquet") or Path(spec).is_dir():
-        from lassbench.fetch.tables import TableSource
-
         return TableSource(spec, **columns)
     raise UsageError(
         "--audio names no source of audio",

@@ -11,8 +11,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from lassbench.fetch import cutting
 from lassbench.fetch.failures import Cancelled, SourceFailure, classify
-from lassbench.fetch.sources import Shop, Source
+from lassbench.fetch.sources import Source, Workspace
 from lassbench.records import Clip
 
 
@@ -46,14 +47,14 @@ class Outcome:
     cancelled: bool = False
 
 
-def do(task: Task, shop: Shop) -> Outcome:
+def do(task: Task, workspace: Workspace) -> Outcome:
     """Fetch, cut, check and encode one clip.  Never raises what a clip can cause."""
     start = time.monotonic()
     told: dict[str, Any] = {}
     try:
-        if shop.cancel.is_set():
+        if workspace.cancel.is_set():
             return Outcome(task.clip.clip_id, cancelled=True)
-        told = _finished(task, shop)
+        told = _finished(task, workspace)
     except Cancelled:
         return Outcome(task.clip.clip_id, cancelled=True)
     except SourceFailure as failure:
@@ -68,7 +69,7 @@ def do(task: Task, shop: Shop) -> Outcome:
             "message": f"{type(error).__name__}: {error}",
         }
     finally:
-        shutil.rmtree(shop.media, ignore_errors=True)
+        shutil.rmtree(workspace.media, ignore_errors=True)
     return Outcome(
         task.clip.clip_id,
         seconds=time.monotonic() - start,
@@ -77,10 +78,8 @@ def do(task: Task, shop: Shop) -> Outcome:
     )
 
 
-def _finished(task: Task, shop: Shop) -> dict[str, Any]:
-    from lassbench.fetch import cutting
-
-    sound = task.source.get(task.clip, shop, task.seconds)
+def _finished(task: Task, workspace: Workspace) -> dict[str, Any]:
+    sound = task.source.get(task.clip, workspace, task.seconds)
     if task.keep_source and sound.whole is not None:
         _keep(sound.whole, Path(task.keep_source), task.clip)
     landed = cutting.finish(
@@ -111,17 +110,19 @@ def _version(source: Source) -> str:
 # On a worker of a cluster, which shares no memory and perhaps no disk with us
 # ---------------------------------------------------------------------------
 
-_SHOP: list[Shop] = []
+_WORKSPACE: list[Workspace] = []
 _OPENING = Lock()
 
 
 def do_anywhere(task: Task) -> Outcome:
     """:func:`do`, with what this process keeps from task to task."""
     with _OPENING:
-        if not _SHOP:
-            _SHOP.append(Shop(Path(tempfile.mkdtemp(prefix="lassbench-", dir=_local_folder()))))
+        if not _WORKSPACE:
+            _WORKSPACE.append(
+                Workspace(Path(tempfile.mkdtemp(prefix="lassbench-", dir=_local_folder())))
+            )
             atexit.register(_close)
-    return do(task, _SHOP[0])
+    return do(task, _WORKSPACE[0])
 
 
 def _local_folder() -> str | None:
@@ -135,6 +136,6 @@ def _local_folder() -> str | None:
 
 
 def _close() -> None:
-    for shop in _SHOP:
-        shop.close()
-        shutil.rmtree(shop.scratch, ignore_errors=True)
+    for workspace in _WORKSPACE:
+        workspace.close()
+        shutil.rmtree(workspace.scratch, ignore_errors=True)

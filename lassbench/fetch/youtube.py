@@ -3,15 +3,17 @@
 No player client, no section download and no ffmpeg program: yt-dlp finds the
 address of the low-bitrate audio and transfers it natively; the cut is made
 here.  A video of more than ``whole_up_to_s`` is read in pieces
-(:mod:`lassbench.fetch.ranges`) rather than transferred whole.
+(:class:`RangeFile`) rather than transferred whole.
 """
 
 from __future__ import annotations
 
+import io
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import yt_dlp
-from yt_dlp.networking import Request
+from yt_dlp.networking import Request as WebRequest
 from yt_dlp.utils import DownloadCancelled, YoutubeDLError
 
 from lassbench.fetch import cutting
@@ -27,21 +29,18 @@ from lassbench.fetch.cutting import Sound
 from lassbench.fetch.failures import (
     OUT_OF_RANGE,
     REFUSED,
+    SOCKET_TIMEOUT_S,
     TRANSIENT,
     Cancelled,
     SourceFailure,
     classify,
 )
-from lassbench.fetch.ranges import RangeFile
 from lassbench.records import Clip
 
 #: The low-bitrate audio, else the smallest harm.
 FORMAT = "ba[abr<=160]/ba/b"
 
 WATCH = "https://www.youtube.com/watch?v="
-
-#: Seconds without a byte after which a connection counts as broken.
-SOCKET_TIMEOUT_S = 20.0
 
 #: A file that stops growing is asked for again from where it stopped, this often.
 _TRANSFER_RETRIES = 3
@@ -88,17 +87,13 @@ class _Log:
         self.warnings: list[str] = []
 
     def debug(self, _message: str) -> None:
-        """Dropped."""
+        pass
 
-    def info(self, _message: str) -> None:
-        """Dropped."""
+    # What it calls an error arrives as an exception too.
+    info = error = debug
 
     def warning(self, message: str) -> None:
-        """Kept until the next clip."""
         self.warnings.append(message)
-
-    def error(self, _message: str) -> None:
-        """Dropped: the same arrives as an exception."""
 
 
 class Session:
@@ -238,7 +233,7 @@ class Session:
                 "Accept-Encoding": "identity",
                 "Range": f"bytes={first}-{last}",
             }
-            with self._ydl.urlopen(Request(info["url"], headers=headers)) as response:
+            with self._ydl.urlopen(WebRequest(info["url"], headers=headers)) as response:
                 told = response.headers.get("Content-Range", "")
                 if response.status != 206 or "/" not in told:
                     raise SourceFailure(
@@ -291,3 +286,101 @@ def _type_names(error: BaseException) -> set[str]:
             current.__context__,
         ]
     return names
+
+
+# ---------------------------------------------------------------------------
+# Reading a long video in pieces
+# ---------------------------------------------------------------------------
+
+#: Bytes of one request: some eleven seconds of 160 kbit/s audio.
+_BLOCK = 1 << 18
+
+#: Blocks kept: the decoder goes back and forth between index and data.
+_BLOCKS_KEPT = 16
+
+#: ``request(first, last)`` asks for those bytes (last one included) and returns
+#: them with the size of the whole file.
+RangeRequest = Callable[[int, int], tuple[bytes, int]]
+
+
+class RangeFile(io.RawIOBase):
+    """A file on a web server, read in blocks: what a decoder needs of a long video.
+
+    yt-dlp cuts sections with the ffmpeg program, which a machine need not have,
+    and cuts streams at a key frame, up to ten seconds early.  Here the decoder
+    itself reads the remote file: its index, a seek, and the ten seconds of the
+    clip.  Each request asks for one bounded block (an unbounded one is throttled
+    to about the speed of listening) through the yt-dlp session that found the
+    address, with its headers, cookies and proxy.
+
+    Attributes
+    ----------
+    received
+        Bytes transferred so far.
+    """
+
+    def __init__(self, request: RangeRequest, *, block: int = _BLOCK) -> None:
+        super().__init__()
+        self._request, self._block = request, block
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._size: int | None = None
+        self._at = 0
+        self.received = 0
+
+    @property
+    def size(self) -> int:
+        """The whole file's size in bytes (one request, if none was made)."""
+        if self._size is None:
+            self._load(0)
+        assert self._size is not None
+        return self._size
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def tell(self) -> int:
+        """The position in bytes."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move; nothing is transferred."""
+        base = {
+            io.SEEK_SET: 0,
+            io.SEEK_CUR: self._at,
+            io.SEEK_END: self.size if whence == io.SEEK_END else 0,
+        }
+        self._at = max(0, base[whence] + offset)
+        return self._at
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most ``size`` bytes, fewer at the end of a block; ``b""`` at the end."""
+        if size < 0:
+            return self.readall()
+        if size == 0 or (self._size is not None and self._at >= self._size):
+            return b""
+        number, inside = divmod(self._at, self._block)
+        data = self._load(number)[inside : inside + size]
+        self._at += len(data)
+        return data
+
+    def _load(self, number: int) -> bytes:
+        if number in self._blocks:
+            self._blocks.move_to_end(number)
+            return self._blocks[number]
+        first = number * self._block
+        if self._size is not None and first >= self._size:
+            return b""
+        data, self._size = self._request(first, first + self._block - 1)
+        self.received += len(data)
+        expected = max(0, min(self._block, self._size - first))
+        if len(data) != expected:
+            raise EOFError(f"{len(data)} bytes read, {expected - len(data)} more expected")
+        self._blocks[number] = data
+        if len(self._blocks) > _BLOCKS_KEPT:
+            self._blocks.popitem(last=False)
+        return data

@@ -6,7 +6,7 @@ store        the clips' samples, held once on the device
 mixing       the benchmark's peak rule, batched
 objective    the loss
 validation   SI-SDR improvement on fixed mixtures
-ranks        several processes (torchrun, accelerate launch)
+ranks        several processes (torchrun)
 state        what going on exactly needs
 log          console, CSV, TensorBoard, learning curve
 loop         the loop

@@ -1,7 +1,7 @@
-"""Several processes training together, started by torchrun or `accelerate launch`.
+"""Several processes training together, started by torchrun.
 
-Both set RANK, WORLD_SIZE, LOCAL_RANK and the master's address; nothing else of
-theirs is used.
+It sets RANK, WORLD_SIZE, LOCAL_RANK and the master's address; nothing else of it
+is used.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lassbench.fetch.options import FetchOptions
+from lassbench.fetch.planning import FetchOptions
 from lassbench.fetch.sources import YouTubeSource
 from lassbench.fetch.youtube import Settings
 from lassbench.records import Clip

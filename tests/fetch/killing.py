@@ -18,7 +18,7 @@ COMMAND = """
 import sys
 from pathlib import Path
 from lassbench.fetch.lists import read_list
-from lassbench.fetch.options import FetchOptions
+from lassbench.fetch.planning import FetchOptions
 from lassbench.fetch.runner import fetch
 from lassbench.fetch.sources import YouTubeSource
 from lassbench.fetch.youtube import Settings

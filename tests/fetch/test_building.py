@@ -158,15 +158,6 @@ def test_a_packed_clip_whose_shard_is_lost_is_fetched_again(
     assert asked == lost
 
 
-def test_a_dataset_is_built_at_an_address(tmp_path: Path) -> None:
-    command = ["build-dataset", f"file://{tmp_path}/bucket", "--work", str(tmp_path / "work")]
-    command += ["--clips-per-concept", "1,1,1", "--rate", "8000", "--seconds", "1"]
-    assert run([*command, "--workers", "1"]) == 0
-    here, there = open_dataset(tmp_path / "work"), open_dataset(tmp_path / "bucket")
-    assert there.fingerprint == here.fingerprint
-    assert len(there.clips) == 30
-
-
 def test_options_that_fetch_nothing_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

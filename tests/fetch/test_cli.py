@@ -64,14 +64,18 @@ def test_shards_and_merge(listed: Path, tmp_path: Path, capsys: Capture) -> None
     assert "3 of 3 clips" in capsys.readouterr().out
 
 
-def test_an_address_as_output(site: Site, listed: Path, tmp_path: Path, capsys: Capture) -> None:
-    out = f"file://{tmp_path}/bucket"
-    fetch = ["fetch", out, "--list", str(listed), "--rate", "0", "--work", str(tmp_path / "here")]
-    assert run(fetch) == 0
-    assert len(list((tmp_path / "bucket/clips").glob("*.flac"))) == 3
-    assert run(["fetch", "--status", out]) == 0
-    assert "3 of 3 clips" in capsys.readouterr().out
-    assert run(["fetch", "--status", f"file://{tmp_path}/none"]) == 1
+@pytest.mark.parametrize(
+    "command", [["build-dataset"], ["fetch"], ["fetch", "--status"], ["merge", "part", "-o"]]
+)
+def test_an_address_as_output_is_refused(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run([*command, "s3://bucket/lass"]) == 2
+    err = capsys.readouterr().err
+    assert "must be a folder" in err and "s3://bucket/lass" in err
+    assert "mount" in err and "rclone copy" in err
+    assert not any(tmp_path.iterdir()), "Path would have made a local folder `s3:`"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from lassbench.errors import UsageError
 from lassbench.fetch.ledger import Ledger
-from lassbench.fetch.options import FetchOptions
+from lassbench.fetch.planning import FetchOptions
 from lassbench.fetch.runner import fetch
 from lassbench.records import Clip
 from tests.fetch.conftest import video_id

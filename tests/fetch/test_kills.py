@@ -16,7 +16,7 @@ import pytest
 from lassbench.errors import LassbenchError
 from lassbench.fetch import loop, planning
 from lassbench.fetch.ledger import Ledger
-from lassbench.fetch.options import FetchOptions
+from lassbench.fetch.planning import FetchOptions
 from lassbench.fetch.runner import fetch
 from lassbench.records import Clip
 from tests.fetch import killing

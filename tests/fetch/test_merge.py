@@ -1,4 +1,4 @@
-"""Several hosts' parts become one; other outputs than a folder; lists and shards."""
+"""Several hosts' parts become one; lists and shards."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import fsspec
 import pytest
 
 from lassbench.errors import FaultsError, LassbenchError, UsageError
-from lassbench.fetch import remote
 from lassbench.fetch.ledger import Ledger
 from lassbench.fetch.lists import read_list
 from lassbench.fetch.merge import merge
-from lassbench.fetch.options import FetchOptions
+from lassbench.fetch.planning import FetchOptions, Shard, select
 from lassbench.fetch.runner import fetch
-from lassbench.fetch.shards import Shard, select
 from lassbench.records import Clip
 from tests.fetch.conftest import video_id
 from tests.fetch.site import Site
@@ -116,46 +113,6 @@ def test_what_cannot_be_merged_is_refused(
     shutil.rmtree(a / "clips")
     with pytest.raises(LassbenchError, match="its file is missing"):
         merge([a], tmp_path / "other")
-
-
-@pytest.mark.parametrize("kind", ["memory", "file"])
-def test_output_on_any_file_system(
-    kind: str, site: Site, make_clip: Make, options: Options, tmp_path: Path
-) -> None:
-    url = f"memory://bucket-{tmp_path.name}" if kind == "memory" else f"file://{tmp_path}/bucket"
-    clips = [make_clip(n) for n in range(3)]
-    for n in range(3):
-        site.add(video_id(n), number=n)
-    with remote.staged(url, tmp_path / "here") as (folder, carry):
-        fetch(clips[:2], folder, options(), checkpoint=carry)
-    system, root = fsspec.core.url_to_fs(url)
-    assert sorted(Path(path).name for path in system.find(root)) == sorted(
-        [f"{clips[0].clip_id}.flac", f"{clips[1].clip_id}.flac", "ledger.sqlite"]
-    )
-    # Another machine goes on from there, and asks for nothing twice.
-    with remote.staged(url, tmp_path / "there") as (folder, carry):
-        assert fetch(clips, folder, options(), checkpoint=carry).states == {"done": 3}
-    assert set(site.requests("media").values()) == {1}
-    store = remote.Store.open(url)
-    assert remote.push(tmp_path / "there", store) == 0, "nothing changed since"
-    assert len([name for name in store.sizes() if name.endswith(".flac")]) == 3
-
-
-def test_what_was_done_is_carried_over_also_when_the_run_fails(
-    site: Site, make_clip: Make, options: Options, tmp_path: Path
-) -> None:
-    site.add(video_id(0), number=0)
-    url = f"file://{tmp_path}/bucket"
-    with pytest.raises(RuntimeError), remote.staged(url, tmp_path / "here") as (folder, _):
-        fetch([make_clip(0)], folder, options())
-        raise RuntimeError
-    assert (tmp_path / "bucket/clips" / f"{make_clip(0).clip_id}.flac").is_file()
-    assert not list((tmp_path / "bucket").rglob("*.part"))
-
-
-def test_an_address_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(LassbenchError, match="cannot be written"):
-        remote.Store.open("nosuchkind://x/y")
 
 
 LIST = """audiocap_id,youtube_id,start_time,caption

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lassbench.fetch.display import Display
+from lassbench.fetch.loop import Display
 from lassbench.fetch.pacing import OFFLINE, Breaker, Limiter, Pause, RunStopped, clock
 
 

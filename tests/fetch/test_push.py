@@ -16,7 +16,7 @@ from lassbench import audio
 from lassbench.cli import run
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.fetch import sources
-from lassbench.fetch.options import FetchOptions
+from lassbench.fetch.planning import FetchOptions
 from lassbench.fetch.push import push
 from lassbench.fetch.runner import fetch
 from lassbench.fetch.youtube import Settings

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from lassbench import audio
 from lassbench.fetch.ledger import Ledger
-from lassbench.fetch.options import FetchOptions
-from lassbench.fetch.ranges import RangeFile
+from lassbench.fetch.planning import FetchOptions
 from lassbench.fetch.runner import fetch
+from lassbench.fetch.youtube import RangeFile
 from lassbench.records import Clip, FileSource
 from tests.fetch import media
 from tests.fetch.conftest import video_id

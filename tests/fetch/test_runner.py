@@ -16,8 +16,8 @@ from lassbench import audio
 from lassbench.errors import FaultsError, LassbenchError
 from lassbench.fetch.failures import CLASSES
 from lassbench.fetch.ledger import Ledger
-from lassbench.fetch.options import FetchOptions
 from lassbench.fetch.pacing import RunStopped
+from lassbench.fetch.planning import FetchOptions
 from lassbench.fetch.runner import fetch
 from lassbench.records import Clip
 from lassbench.resampling import resample

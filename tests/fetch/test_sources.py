@@ -17,7 +17,7 @@ from lassbench import audio
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.fetch import sources
 from lassbench.fetch.ledger import Ledger
-from lassbench.fetch.options import FetchOptions
+from lassbench.fetch.planning import FetchOptions
 from lassbench.fetch.runner import fetch
 from lassbench.fetch.youtube import Settings
 from lassbench.records import Clip
@@ -105,18 +105,16 @@ def write_table(folder: Path, rows: dict[int, bytes], *, groups: int = 1) -> Non
 def test_a_table_is_read_a_group_at_a_time_in_its_own_order(
     make_clip: Make, options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lassbench.fetch import tables
-
     numbers = [7, 2, 5, 0, 6, 1, 4, 3]
     write_table(tmp_path / "table", {number: wav(number, 2.0) for number in numbers}, groups=4)
     read: list[int] = []
-    original = tables._Groups._read
+    original = sources._Groups._read
 
-    def counted(self: tables._Groups, place: tables.Place) -> object:
+    def counted(self: sources._Groups, place: sources.Place) -> object:
         read.append(place.group)
         return original(self, place)
 
-    monkeypatch.setattr(tables._Groups, "_read", counted)
+    monkeypatch.setattr(sources._Groups, "_read", counted)
     chain = parse(
         f"file://{tmp_path}/table",
         id_column="name",

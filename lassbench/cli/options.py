@@ -1,4 +1,4 @@
-"""The options that say how audio is fetched, and what they mean together."""
+"""Options that several verbs share: the output folder, the metadata, how audio is fetched."""
 
 from __future__ import annotations
 
@@ -8,11 +8,67 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lassbench.errors import UsageError
+
 if TYPE_CHECKING:
-    from lassbench.fetch.options import FetchOptions
+    from lassbench.fetch.planning import FetchOptions
     from lassbench.fetch.runner import FetchSummary
+    from lassbench.metadata import MetadataSource
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class OutputFolder(click.Path):
+    """A folder to write to; an address is refused, since ``Path`` would make it a local folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The folder as a ``Path``.
+
+        Raises
+        ------
+        UsageError
+            If ``value`` is an address such as ``s3://bucket/lass``.
+        """
+        if "://" in str(value):
+            raise UsageError(
+                "the output must be a folder",
+                got=str(value),
+                expected="a path on a disk of this machine",
+                fix="mount the store and name the folder where it is mounted, or write to a "
+                "local folder and copy that afterwards, such as with `rclone copy FOLDER REMOTE:`",
+            )
+        return super().convert(value, param, ctx)
+
+
+def metadata_options(function: Function) -> Function:
+    """Add ``--metadata-dir`` and ``--unverified-metadata``."""
+    function = click.option(
+        "--unverified-metadata",
+        is_flag=True,
+        help="Use files whose SHA-256 is unknown or another one; the card then says so.",
+    )(function)
+    return click.option(
+        "--metadata-dir",
+        default="",
+        metavar="DIR|URL",
+        help="A folder with copies of the published files, or a mirror of it.  "
+        "Default: fetch them from their publishers, once.",
+    )(function)
+
+
+def metadata_source(metadata_dir: str, unverified_metadata: bool) -> MetadataSource:
+    """Where :func:`metadata_options` say that the published metadata is."""
+    from lassbench.metadata import MetadataSource
+
+    return MetadataSource(metadata_dir, verified=not unverified_metadata)
+
+
+# ---------------------------------------------------------------------------
+# How audio is fetched
+# ---------------------------------------------------------------------------
 
 _OPTIONS = (
     click.option(
@@ -65,7 +121,7 @@ def fetch_options(*rate_names: str) -> Callable[[Function], Function]:
     return add
 
 
-def take(given: dict[str, Any]) -> dict[str, Any]:
+def take_fetch_options(given: dict[str, Any]) -> dict[str, Any]:
     """Take the values of these options out of ``given``."""
     return {name: given.pop(name) for name in _NAMES}
 
@@ -78,8 +134,6 @@ def refuse_given(why: str) -> None:
     UsageError
         Naming the first of them.
     """
-    from lassbench.errors import UsageError
-
     context = click.get_current_context()
     given = [
         name
@@ -99,9 +153,8 @@ def options_from(audio: tuple[str, ...], how: dict[str, Any], **others: Any) -> 
     UsageError
         If one of them cannot be used.
     """
-    from lassbench.errors import UsageError
     from lassbench.fetch import sources
-    from lassbench.fetch.options import FetchOptions
+    from lassbench.fetch.planning import FetchOptions
     from lassbench.fetch.youtube import Settings
 
     cookies: Path | None = how["cookies"]
@@ -133,8 +186,6 @@ def options_from(audio: tuple[str, ...], how: dict[str, Any], **others: Any) -> 
 def _check_cookies(path: Path) -> None:
     from yt_dlp.cookies import YoutubeDLCookieJar
 
-    from lassbench.errors import UsageError
-
     try:
         YoutubeDLCookieJar(str(path)).load()
     except (OSError, ValueError) as error:
@@ -147,7 +198,7 @@ def _check_cookies(path: Path) -> None:
         ) from error
 
 
-def say(summary: FetchSummary, out: object) -> None:
+def print_summary(summary: FetchSummary, out: object) -> None:
     """Print how a run ended."""
     states = ", ".join(f"{count} {state}" for state, count in sorted(summary.states.items()))
     click.echo(f"{out}: {summary.total} clips: {states}")
