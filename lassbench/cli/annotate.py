@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lassbench.cli.options import OutputPath
+
 if TYPE_CHECKING:
     from lassbench.annotate.store import Store
     from lassbench.dataset import Dataset
@@ -21,7 +23,7 @@ store_option = click.option(
     type=click.Path(path_type=Path),
     help="The store of descriptions.  Default: DATASET/annotations/descriptions.sqlite.",
 )
-out_option = click.option("-o", "--out", type=click.Path(path_type=Path))
+out_option = click.option("-o", "--out", type=OutputPath())
 url_option = click.option(
     "--public-url", default="", help="How browsers reach the server, for links and cookies."
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lassbench.cli.options import (
-    OutputFolder,
+    OutputPath,
     fetch_options,
     metadata_options,
     options_from,
@@ -27,7 +27,7 @@ _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.ite
 
 
 @click.command(name="build-dataset")
-@click.argument("out", metavar="OUT", type=OutputFolder())
+@click.argument("out", metavar="OUT", type=OutputPath())
 @click.option("--corpus", default="synthetic", show_default=True, help=f"{_CORPUS_HELP}.")
 @click.option("--source", type=click.Path(path_type=Path), help="The corpus's folder.")
 @click.option(

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.options import OutputPath
+
 #: What says that a folder is a demo's, and may be made anew.
 MARK = ".lassbench-demo"
 
@@ -19,7 +21,7 @@ SYSTEMS = ("lassnet", "unet")
 
 
 @click.command(name="demo")
-@click.argument("out", type=click.Path(path_type=Path), default=Path("demo"))
+@click.argument("out", type=OutputPath(), default=Path("demo"))
 @click.option(
     "--steps", type=click.IntRange(min=1), help="Training steps.  Default: the tiny configs'."
 )

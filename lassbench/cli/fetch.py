@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lassbench.cli.options import (
-    OutputFolder,
+    OutputPath,
     fetch_options,
     options_from,
     print_summary,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="fetch")
-@click.argument("out", metavar="OUT", type=OutputFolder())
+@click.argument("out", metavar="OUT", type=OutputPath())
 @click.option("--status", is_flag=True, help="Fetch nothing: show how it stands.")
 @click.option(
     "--export",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.options import OutputPath
+
 
 @click.command(name="freeze")
 @click.argument("dataset", type=click.Path(path_type=Path))
@@ -21,9 +23,7 @@ import click
     default="",
     help="A manifest folder with frozen lists, or a shipped one's name.  Default: the dataset's.",
 )
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="Default: DATASET/suites/<name>."
-)
+@click.option("-o", "--out", type=OutputPath(), help="Default: DATASET/suites/<name>.")
 @click.option(
     "--split", type=click.Choice(["train", "validation", "test"]), default="test", show_default=True
 )

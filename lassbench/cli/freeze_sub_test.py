@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.options import OutputPath
+
 
 @click.command(name="freeze-sub-test")
 @click.argument("dataset", type=click.Path(path_type=Path))
@@ -14,9 +16,7 @@ import click
     type=click.Path(path_type=Path),
     help="The store of descriptions.  Default: DATASET/annotations/descriptions.sqlite.",
 )
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="Default: DATASET/suites/<name>."
-)
+@click.option("-o", "--out", type=OutputPath(), help="Default: DATASET/suites/<name>.")
 @click.option(
     "--allow-missing",
     is_flag=True,

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.options import OutputPath
+
 
 @click.command(name="import-checkpoint")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     default=Path("runs/lassnet-released"),
     show_default=True,
     help="The checkpoint folder to make.",

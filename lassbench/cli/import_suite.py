@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.options import OutputPath
+
 _FORMATS = (
     *("audiosep-audiocaps", "audiosep-audioset", "audiosep-clotho", "audiosep-esc50"),
     *("audiosep-music", "audiosep-vggsound", "dcase2024-task9"),
@@ -13,7 +15,7 @@ _FORMATS = (
 
 
 @click.command(name="import-suite")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out", type=OutputPath())
 @click.option(
     "--format", "kind", required=True, type=click.Choice(_FORMATS), help="Whose list it is."
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.options import OutputPath
+
 
 @click.command(name="inspect")
 @click.argument("query_id")
@@ -21,9 +23,7 @@ import click
     type=click.Path(path_type=Path),
     help="A prediction folder; may be given several times.",
 )
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), default=Path("inspect"), show_default=True
-)
+@click.option("-o", "--out", type=OutputPath(), default=Path("inspect"), show_default=True)
 def command(query_id: str, suite: Path, predictions: tuple[Path, ...], out: Path) -> None:
     """Draw QUERY_ID's mixture, target, interference and estimates as spectrograms.
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.options import OutputPath
+
 FOLDER = click.Path(path_type=Path)
 
 ROOT = click.option(
@@ -109,7 +111,7 @@ def check(root: Path, base: Path | None) -> None:
 
 @command.command(name="build")
 @ROOT
-@click.option("--site", type=FOLDER, help="Also write the site into this folder.")
+@click.option("--site", type=OutputPath(), help="Also write the site into this folder.")
 @click.option("--metric", default="", help="What to sort and rank by.  Default: si_sdr_i.")
 @click.option(
     "--include-audio",
@@ -269,7 +271,9 @@ def publish(target: str, root: Path, repo: Path, remote: str, message: str, dry_
 @click.option("--task-id", default="", help="Task of its eval.yaml.  Default: the suite's name.")
 @click.option("--metric", default="", help="Default: si_sdr_i, or attenuation.")
 @click.option("--source", default="", metavar="URL", help="Where the leaderboard stands.")
-@click.option("-o", "--out", type=FOLDER, default=Path(), help="Model repository.  Default: here.")
+@click.option(
+    "-o", "--out", type=OutputPath(), default=Path(), help="Model repository.  Default: here."
+)
 def eval_results(
     entry: Path, dataset_id: str, task_id: str, metric: str, source: str, out: Path
 ) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lassbench.cli.options import OutputFolder
+from lassbench.cli.options import OutputPath
 
 
 @click.command(name="merge")
@@ -17,7 +17,7 @@ from lassbench.cli.options import OutputFolder
     "-o",
     "--out",
     required=True,
-    type=OutputFolder(),
+    type=OutputPath(),
     help="The folder to join them in.",
 )
 def command(parts: tuple[Path, ...], out: Path) -> None:

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class OutputFolder(click.Path):
-    """A folder to write to; an address is refused, since ``Path`` would make it a local folder."""
+class OutputPath(click.Path):
+    """A place to write to; an address is refused, since ``Path`` would make it a local folder."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The folder as a ``Path``.
+        """``value`` as a ``Path``.
 
         Raises
         ------
@@ -34,9 +34,9 @@ class OutputFolder(click.Path):
         """
         if "://" in str(value):
             raise UsageError(
-                "the output must be a folder",
+                "the output must be on a disk of this machine",
                 got=str(value),
-                expected="a path on a disk of this machine",
+                expected="a path",
                 fix="mount the store and name the folder where it is mounted, or write to a "
                 "local folder and copy that afterwards, such as with `rclone copy FOLDER REMOTE:`",
             )

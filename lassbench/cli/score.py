@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lassbench.cli.options import OutputPath
+
 if TYPE_CHECKING:
     from lassbench.scores import Scores
     from lassbench.suites import Suite
@@ -45,7 +47,7 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
 @click.option(
     "--suite", type=FOLDER, help="Suite or dataset folder.  Default: as system.yaml says."
 )
-@click.option("-o", "--out", type=FOLDER, help="Score files.  Default: scores/<suite>/.")
+@click.option("-o", "--out", type=OutputPath(), help="Score files.  Default: scores/<suite>/.")
 @click.option(
     "--against", multiple=True, type=FOLDER, help="A score file to compare with; repeatable."
 )

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from lassbench.cli.options import metadata_options, metadata_source
+from lassbench.cli.options import OutputPath, metadata_options, metadata_source
 
 
 @click.command(name="select")
-@click.argument("out", type=click.Path(path_type=Path), required=False)
+@click.argument("out", type=OutputPath(), required=False)
 @click.option(
     "--concepts",
     type=click.Path(path_type=Path),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.options import OutputPath
+
 
 @click.command(name="separate")
 @click.argument("system")
@@ -14,9 +16,7 @@ import click
     "--suite", type=click.Path(path_type=Path), help="A suite folder, or a dataset with one suite."
 )
 @click.option("--query", help="With FILE: what to extract, as a sentence.")
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="Prediction folder, or output file."
-)
+@click.option("-o", "--out", type=OutputPath(), help="Prediction folder, or output file.")
 @click.option(
     "--device", default="auto", show_default=True, help="auto, cpu or cuda, for checkpoints."
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.options import OutputPath
+
 
 @click.command(name="train-baseline")
 @click.argument("system", type=click.Choice(["lassnet", "unet"]))
@@ -29,7 +31,7 @@ import click
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutputPath(),
     help="The run's folder.  Default: runs/<config>-<dataset>.",
 )
 @click.option("--resume", is_flag=True, help="Go on from the folder's last checkpoint, exactly.")

@@ -1,11 +1,16 @@
-"""``python -m lassbench`` is the command."""
+"""What holds for the command as a whole."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+
+import click
 
 from lassbench import __version__
+from lassbench.cli import root
+from lassbench.cli.options import OutputPath
 
 
 def test_run_as_a_module() -> None:
@@ -18,3 +23,24 @@ def test_run_as_a_module() -> None:
     assert wrong.returncode == 2
     assert "score" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+def commands(group: click.Group) -> Iterator[click.Command]:
+    """Every verb, those of groups too."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield from commands(command) if isinstance(command, click.Group) else (command,)
+
+
+def test_every_verb_refuses_an_address_as_its_output() -> None:
+    # `Path` would make a local folder `s3:` of it.
+    outputs = [
+        (command.name, param)
+        for command in commands(root)
+        for param in command.params
+        if param.name in {"out", "site"}
+    ]
+    assert len(outputs) >= 12
+    assert [name for name, param in outputs if not isinstance(param.type, OutputPath)] == []

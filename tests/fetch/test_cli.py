@@ -73,7 +73,7 @@ def test_an_address_as_output_is_refused(
     monkeypatch.chdir(tmp_path)
     assert run([*command, "s3://bucket/lass"]) == 2
     err = capsys.readouterr().err
-    assert "must be a folder" in err and "s3://bucket/lass" in err
+    assert "must be on a disk of this machine" in err and "s3://bucket/lass" in err
     assert "mount" in err and "rclone copy" in err
     assert not any(tmp_path.iterdir()), "Path would have made a local folder `s3:`"
 
