@@ -19,7 +19,6 @@ SHARED = {
     "records",
     "audio",
     "audio_ffmpeg",
-    "compiling",
     "files",
     "config",
     "parallel",
@@ -51,7 +50,7 @@ ORDER = {name: level for level, names in enumerate(STAGES) for name in names}
 
 #: Rooms that see less than their place in the row would let them.
 ONLY = {
-    "metrics": {"metrics", "compiling"},
+    "metrics": {"metrics"},
     "leaderboard": {"leaderboard", "scores", "statistics"},
     "statistics": set(),
 }
@@ -127,8 +126,7 @@ def test_only_models_and_training_import_torch_at_the_top() -> None:
     for path in modules():
         for name, line in imports(ast.parse(path.read_text()), everywhere=False):
             top = name.split(".")[0]
-            # A file called *torch*.py is loaded only by those who ask for it.
-            if top in HEAVY and room(path) not in HEAVY[top] and "batched" not in path.name:
+            if top in HEAVY and room(path) not in HEAVY[top]:
                 wrong.append(f"{path.relative_to(PACKAGE)}:{line} imports {name}")
     assert not wrong, "\n".join(wrong)
 
