@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lassbench"
 
 #: What any room may import, unless :data:`ONLY` says otherwise; "" is ``lassbench`` itself.
 SHARED = {
-    *("", "errors", "records", "audio", "compiling", "files", "config"),
+    *("", "errors", "records", "audio", "files", "config"),
     *("parallel", "progress", "resampling", "tables"),
 }
 
@@ -53,7 +53,7 @@ ORDER = {name: level for level, names in enumerate(STAGES) for name in names}
 #: Rooms that see less than their place in the row would let them, shared files included.
 ONLY = {
     # Arrays: no audio file, no dataset, no table.
-    "metrics": {"errors", "compiling", "resampling"},
+    "metrics": {"errors", "resampling"},
     "statistics": set[str](),
     "scores": {"errors", "files"},
     # Entries: no audio, no models, no scoring.
@@ -61,22 +61,19 @@ ONLY = {
     "fetch": {*SHARED, "corpora", "manifests", "dataset"},
 }
 
-#: Rooms that import torch, and files elsewhere that do: all of them late but ``batched.py``.
+#: Rooms that import torch, and files elsewhere that do, all of them late.
 TORCH_ROOMS = {"models", "training"}
 TORCH_FILES = {
     "annotate/agreement.py",
     "fetch/doctor.py",
-    "metrics/batched.py",
     "metrics/clap.py",
 }
-TORCH_AT_THE_TOP = {"metrics/batched.py"}
 
 #: Files that import by a computed name, which no check can follow: tables of a
 #: package's own modules, a user's system, and Numba's loops.
 COMPUTED_IMPORTS = {
     "__init__.py",
     "cli/__init__.py",
-    "compiling.py",
     "corpora/__init__.py",
     "scoring/__init__.py",
     "separators.py",
@@ -329,7 +326,7 @@ def test_torch_is_imported_by_models_and_training_alone(late: bool) -> None:
         for name, _ in imports_of(PACKAGE, file, tree, late=late)
         if name.split(".")[0] == "torch" and room(file) not in TORCH_ROOMS
     }
-    assert found == (TORCH_FILES if late else TORCH_AT_THE_TOP)
+    assert found == (TORCH_FILES if late else set())
 
 
 @pytest.mark.parametrize("module", ["lassbench", "lassbench.cli"])

@@ -5,14 +5,20 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
+import itertools
 import re
 import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pytest
 import soundfile
+from markupsafe import Markup
+from PIL import ImageFont
 
 from lassbench import freezing, scores
 from lassbench.dataset import Dataset
@@ -223,6 +229,104 @@ def test_bars_are_ordered_with_their_intervals() -> None:
     assert "none" not in drawn.replace("too few targets", "")
     assert drawn.count('class="whisker"') == 1
     assert "nothing to draw" in plots.bars({}, label="x")
+
+
+Box = tuple[float, float, float, float]
+
+
+class Drawing:
+    """A plot as a browser lays it out: boxes (left, top, right, bottom) in its own units.
+
+    Sizes and anchors come from the page's style sheet, widths from DejaVu Sans, which
+    is wider than what browsers have.
+    """
+
+    def __init__(self, svg: str) -> None:
+        style = Path(plots.__file__).with_name("templates").joinpath("report.css").read_text()
+        size = float(re.search(r"^svg \{.*font-size: ([\d.]+)px", style, re.M)[1])  # type: ignore[index]
+        self._anchors = dict(re.findall(r"^svg \.(\w+) \{.*text-anchor: (\w+)", style, re.M))
+        path = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+        self._font = ImageFont.truetype(path, size)
+        root = ElementTree.fromstring(svg)
+        self.view: Box = tuple(map(float, root.attrib["viewBox"].split()))  # type: ignore[assignment]
+        self.texts = [(str(one.text), self._text(one)) for one in root.iter("text") if one.text]
+        self.marks = [box for one in root.iter() for box in self._mark(one)]
+
+    def _text(self, one: ElementTree.Element) -> Box:
+        left, top, right, bottom = self._font.getbbox(str(one.text), anchor="ls")
+        classes = one.attrib["class"].split()
+        anchor = next((self._anchors[name] for name in classes if name in self._anchors), "start")
+        shift = {"start": 0.0, "middle": (left + right) / 2, "end": right}[anchor]
+        left, right = left - shift, right - shift
+        if "transform" in one.attrib:
+            numbers = re.fullmatch(
+                r"translate\(([-\d.]+) ([-\d.]+)\) rotate\(-90\)", one.attrib["transform"]
+            )
+            assert numbers is not None
+            x, y = map(float, numbers.groups())
+            return x + top, y - right, x + bottom, y - left
+        x, y = float(one.attrib["x"]), float(one.attrib["y"])
+        return x + left, y + top, x + right, y + bottom
+
+    @staticmethod
+    def _mark(one: ElementTree.Element) -> Iterator[Box]:
+        def numbers(*names: str) -> list[float]:
+            return [float(one.attrib[name]) for name in names]
+
+        if one.tag == "rect":
+            x, y, width, height = numbers("x", "y", "width", "height")
+            yield x, y, x + width, y + height
+        elif one.tag == "circle":
+            x, y, r = numbers("cx", "cy", "r")
+            yield x - r, y - r, x + r, y + r
+        elif one.tag == "line":
+            x1, y1, x2, y2 = numbers("x1", "y1", "x2", "y2")
+            if one.attrib["class"] == "axis" or x1 == x2:  # not the grid, not the diagonal
+                yield min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
+        elif one.tag == "path":
+            low, high, y = map(float, re.match(r"M([-\d.]+) ([-\d.]+)H([-\d.]+)", one.attrib["d"])
+                               .group(1, 3, 2))  # type: ignore[union-attr]  # fmt: skip
+            yield low, y - 4, high, y + 4
+
+
+def apart(one: Box, other: Box) -> bool:
+    return (
+        one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+    )  # fmt: skip
+
+
+def plots_of_a_result() -> dict[str, Markup]:
+    """Each plot with what stretches it: infinite values, three digits, long names, minus signs."""
+    generator = np.random.default_rng(0)
+    gains = np.concatenate([generator.normal(4, 6, 1000), np.full(30, -100.0), np.full(9, 100.0)])
+    points = [plots.Point(x, np.clip(x + gain, -100, 100), "q", gain < 0) for x, gain in zip(
+        generator.normal(0, 6, gains.size), gains, strict=True)]  # fmt: skip
+    names = ("dog", "Vehicle horn, car horn, honking", "Female singing, child singing", "rain")
+    cells = {
+        name: Cell(mean=mean, ci_low=mean - 3, ci_high=mean + 4, n=20)
+        for name, mean in zip(names, (16.0, 4.5, -0.25, -10.5), strict=True)
+    }
+    label = "SI-SDR improvement (dB)"
+    return {
+        "histogram": plots.histogram(gains, label=label, mean=4.1),
+        "scatter": plots.scatter(points, x_label="mixture (dB)", y_label="estimate (dB)"),
+        "bars": plots.bars(cells, label=label),
+        "bars, none negative": plots.bars({"dog": cells["dog"]}, label=label),
+    }
+
+
+@pytest.mark.parametrize("kind", list(plots_of_a_result()))
+def test_nothing_in_a_plot_is_cut_off_or_written_over(kind: str) -> None:
+    drawn = Drawing(str(plots_of_a_result()[kind]))
+    left, top, right, bottom = drawn.view
+    for what, box in [*drawn.texts, *(("a mark", mark) for mark in drawn.marks)]:
+        inside = left <= box[0] and top <= box[1] and box[2] <= right and box[3] <= bottom
+        assert inside, f"{what!r} sticks out: {box} of {drawn.view}"
+    for (one, here), (other, there) in itertools.combinations(drawn.texts, 2):
+        assert apart(here, there), f"{one!r} and {other!r} overlap: {here}, {there}"
+    for text, box in drawn.texts:
+        for mark in drawn.marks:
+            assert apart(box, mark), f"{text!r} at {box} overlaps a mark at {mark}"
 
 
 # --- sounds and pictures ----------------------------------------------------

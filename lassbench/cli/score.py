@@ -70,12 +70,10 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  Default: one a processor.")
 @click.option("--scheduler", help="Address of a Dask scheduler to work on instead.")
 @click.option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    help="cpu; cuda for the batched path; or auto for cuda where it is.",
+    "--clap",
+    metavar="MODEL",
+    help="Also CLAPScore, by a CLAP model's name or folder; on CUDA where there is a device.",
 )
-@click.option("--clap", metavar="MODEL", help="Also CLAPScore, by a CLAP model's name or folder.")
 @click.option("--report", type=FOLDER, help="Write a page with plots and players here.")
 @click.option(
     "--include-audio", is_flag=True, help="Put audio into the page that must not be published."
@@ -100,7 +98,6 @@ def command(
     allow_partial: bool,
     workers: int | None,
     scheduler: str | None,
-    device: str,
     clap: str | None,
     report: Path | None,
     include_audio: bool,
@@ -134,7 +131,7 @@ def command(
         workers=workers,
         scheduler=scheduler,
         clap=clap,
-        settings=Settings(resamples=resamples, seed=seed, device=device),
+        settings=Settings(resamples=resamples, seed=seed),
     )
     # Everything is on disk before anything is shown, which may fail.
     written = [write_scores(folder, scores) for scores in found]

@@ -1,8 +1,7 @@
 """Metrics of separation quality: arrays in, decibels out.
 
 ``bss_eval``  SDR, SIR and SAR of BSS Eval v3; ``References`` scores many estimates
-``ratios``    SNR (AudioSep's and DCASE's "SDR"), SI-SDR, level
-``batched``   the same BSS Eval for many queries at once on a GPU (torch)
+``ratios``    SNR (AudioSep's and DCASE's "SDR"), SI-SDR
 ``clap``      CLAPScore: does the estimate sound like the query? (transformers)
 
 The rest is what these are made of: ``signals`` (what is accepted as a signal),

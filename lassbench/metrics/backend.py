@@ -1,11 +1,13 @@
 """Which loops do the work: numba's where it can be imported, SciPy's elsewhere.
 
 Both give the same numbers (to about 1e-12 dB); numba's are several times
-faster.
+faster.  ``LASSBENCH_NO_NUMBA=1`` in the environment asks for SciPy's, for
+instance where compiling is not allowed.
 """
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 from functools import cache
 from types import ModuleType
@@ -14,15 +16,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench.compiling import loops
-
+#: The environment variable that turns numba off.
+NO_NUMBA = "LASSBENCH_NO_NUMBA"
 #: Partial sums of a sum over samples.
 _PARTS = 1024
 
 
 def kernels() -> ModuleType | None:
     """The compiled loops, or ``None`` where numba is absent, broken or turned off."""
-    return loops("lassbench.metrics.kernels")
+    return None if os.environ.get(NO_NUMBA, "") not in {"", "0"} else _compiled()
+
+
+@cache
+def _compiled() -> ModuleType | None:
+    try:
+        from lassbench.metrics import kernels
+    except ImportError:  # not installed, or refused by this NumPy
+        return None
+    return kernels
 
 
 def name() -> str:

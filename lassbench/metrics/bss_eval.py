@@ -91,7 +91,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -114,14 +113,12 @@ Floats = NDArray[np.float64]
 
 #: Taps of the distortion filters.
 TAPS = 512
-#: Identifier of the definition of SDR, SIR and SAR, carried by every result.
-BSS_EVAL_ID = "bsseval-v3-sources-512"
 #: Parts below this share of the estimate's energy count as nothing.
-NOTHING = 10.0 ** (-CEILING_DB / 10)
+_NOTHING = 10.0 ** (-CEILING_DB / 10)
 #: A difference of energies smaller than this share of them is computed anew.
 _TOO_CLOSE = 1e-6
 #: Condition numbers from which rounding of the correlations is looked for.
-ILL_CONDITIONED = 1e9
+_ILL_CONDITIONED = 1e9
 #: Scores that move less than this when the Gram matrix is stirred are settled.
 _SETTLED_DB = 1e-7
 
@@ -168,7 +165,7 @@ class Energies:
         """The three ratios, of what exceeds the rounding of E."""
         parts = (self.target, self.interference, self.distortion, self.artifacts)
         e1, e2, distortion, artifacts = (
-            part if part > NOTHING * self.total else 0.0 for part in parts
+            part if part > _NOTHING * self.total else 0.0 for part in parts
         )
         return BssEval(
             sdr=decibels(e1, distortion), sir=decibels(e1, e2), sar=decibels(e1 + e2, artifacts)
@@ -197,7 +194,7 @@ class Energies:
             distortion,
             artifacts,
         )
-        nothing = NOTHING * self.total
+        nothing = _NOTHING * self.total
         found = zip((distortion, artifacts), left, strict=True)
         return parts, all(rest > _TOO_CLOSE * before or before < nothing for rest, before in found)
 
@@ -230,7 +227,6 @@ class References:
     Everything that depends on the references alone is computed once, here.
     Pass a :class:`~lassbench.metrics.correlations.Source` where the same signal
     stands in several mixtures, at whatever gain: scores do not depend on it.
-    May be pickled.
 
     Parameters
     ----------
@@ -293,27 +289,18 @@ class References:
                 scores[index] = self._energies(signals[index], d, z).scores()
         return scores
 
-    def mixture(self, *, gains: tuple[float, float] = (1.0, 1.0)) -> BssEval:
-        """Scores of the mixture as the estimate, from the Gram matrix alone.
+    def mixture(self) -> BssEval:
+        """Scores of target + interference as the estimate, from the Gram matrix alone.
 
         The mixture lies in the span of the references, so SAR is plus infinity
         by definition and E - E1 = E2: SDR = SIR, without a difference.
-
-        Parameters
-        ----------
-        gains
-            Of target and interference in the mixture, relative to the arrays given.
         """
         if self.interference is None:
             return BssEval(math.inf, math.inf, math.inf)
-        d = self._gram.mixture(*gains)
+        d = self._gram.mixture()
         target, interference = self._split(self._coordinates(d[np.newaxis])[0])
         ratio = decibels(target, interference)
         return BssEval(sdr=ratio, sir=ratio, sar=math.inf)
-
-    def __getstate__(self) -> dict[str, Any]:
-        kept = ("target", "interference", "_gram", "_recursive")
-        return {name: self.__dict__[name] for name in kept}
 
     def _correlate(self, signal: Samples) -> Floats:
         """d = V'x of a signal of up to n + taps - 1 samples: (columns of V,)."""
@@ -363,7 +350,7 @@ class References:
         Asked of ill-conditioned references only: the estimate is projected again
         with the Gram matrix's diagonal raised by about that rounding.
         """
-        if self.condition < ILL_CONDITIONED:
+        if self.condition < _ILL_CONDITIONED:
             return False
         with backend.one_blas_thread():
             z, pivot = coordinates(self._gram.stirred(), d[np.newaxis])

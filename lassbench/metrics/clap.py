@@ -37,11 +37,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassbench.errors import LassbenchError
-from lassbench.metrics.signals import check_counts, checked, is_silent
+from lassbench.metrics.signals import checked, is_silent
 from lassbench.resampling import resample
 
-#: Identifier of the definition; a result also carries the model's name.
-CLAP_ID = "clap-score"
 #: Score of a silent estimate.
 SILENT = -1.0
 
@@ -83,6 +81,9 @@ class ClapModel:
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._model, self._tokenizer, self._extractor = _load(self.name)
         self._model.to(self._device).eval()
+        # On CUDA cuDNN rounds to ten bits unless told not to, and a score would
+        # depend on the card.
+        torch.backends.cudnn.allow_tf32 = False
 
     @property
     def sample_rate_hz(self) -> int:
@@ -133,13 +134,12 @@ class ClapModel:
         LassbenchError
             For NaN, infinity, another shape, or sequences that differ in length.
         """
-        check_counts(
-            "every query needs a text, an estimate and a mixture",
-            where="CLAPScore",
-            texts=texts,
-            estimates=estimates,
-            mixtures=mixtures,
-        )
+        if not len(texts) == len(estimates) == len(mixtures):
+            raise LassbenchError(
+                "every query needs a text, an estimate and a mixture",
+                where="CLAPScore",
+                got=f"{len(texts)} texts, {len(estimates)} estimates, {len(mixtures)} mixtures",
+            )
         heard: dict[int, NDArray[np.float64]] = {}
         scores = []
         words = self.embed_texts(texts) if len(texts) else np.empty((0, 0))

@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -92,7 +91,7 @@ class Source:
 
     A target that stands in five mixtures is one ``Source`` passed to five
     :class:`~lassbench.metrics.bss_eval.References`.  About 6 MB for 10 s at
-    32 kHz; pickled as its samples alone.
+    32 kHz.
 
     Parameters
     ----------
@@ -115,9 +114,6 @@ class Source:
             raise LassbenchError("there must be at least one tap", where="taps", got=f"{taps}")
         self.samples = checked_reference(samples, where=where)
         self.taps = taps
-        self._prepare()
-
-    def _prepare(self) -> None:
         reach = self.taps - 1
         whole = _power_of_two(self.samples.size + reach)
         #: FFT points: ``FFT_SIZE``, less for a short signal, more for very many taps.
@@ -129,13 +125,6 @@ class Source:
         self._blocks: Spectra | None = None
         self._borders: tuple[Spectra, Spectra] | None = None
         self._autocorrelation: Floats | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"samples": self.samples, "taps": self.taps}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._prepare()
 
     def blocks(self) -> Spectra:
         """Spectra of the zero-padded blocks, two a row: (pairs, size).
@@ -162,11 +151,6 @@ class Source:
         return _transform(
             self.samples, range(first, first + count * self.block, self.block), width, out
         )
-
-    @property
-    def energy(self) -> float:
-        """Sum of squares: c_xx at lag 0."""
-        return float(self.autocorrelation[0])
 
     @property
     def autocorrelation(self) -> Floats:

@@ -14,17 +14,33 @@ machine compiles (one to two seconds).
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench.compiling import compiled
-
 Floats = NDArray[np.float64]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-@compiled
+def _compiled(function: F) -> F:
+    """``function`` compiled on its first call, cached where there is a place for it.
+
+    The machine code is kept beside the package or, where that folder is
+    read-only, in the user's cache folder.  Where neither can be written it is
+    compiled once per process.  Arithmetic is done exactly as written (no
+    ``fastmath``), so the digits do not depend on the processor.
+    """
+    try:
+        return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
+    except RuntimeError:
+        # "cannot cache function: no locator available for file ..."
+        return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
+
+
+@_compiled
 def add_products(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]], sums: Floats) -> None:
     """Add x[i] y[i] to ``sums[i mod lanes]``: lanes vectorise without reordering a sum."""
     lanes = sums.size
@@ -34,7 +50,7 @@ def add_products(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]], sum
             sums[i] += np.float64(u[i]) * np.float64(v[i])
 
 
-@compiled
+@_compiled
 def pack(  # noqa: PLR0917 - numba compiles positional arguments
     signal: NDArray[np.floating[Any]], first: int, step: int, width: int, count: int, out: Floats
 ) -> None:
@@ -59,7 +75,7 @@ def pack(  # noqa: PLR0917 - numba compiles positional arguments
         into[2 * here :] = 0.0
 
 
-@compiled
+@_compiled
 def accumulate(a: Floats, b: Floats, total: Floats) -> None:
     """``total += sum over rows of conj(a) * b``; complex numbers are (real, imaginary) pairs.
 
@@ -73,14 +89,14 @@ def accumulate(a: Floats, b: Floats, total: Floats) -> None:
             total[2 * k + 1] += x[2 * k] * y[2 * k + 1] - x[2 * k + 1] * y[2 * k]
 
 
-@compiled
+@_compiled
 def _subtract(row: Floats, column: Floats, gain: float) -> None:
     """``row -= gain * column``."""
     for i in range(column.size):
         row[i] -= gain * column[i]
 
 
-@compiled
+@_compiled
 def _rotate(b: Floats, f: Floats, kappa: float) -> None:
     """b' = (b - kappa f) / c and f' = (f - kappa b) / c with c = sqrt(1 - kappa^2).
 
@@ -94,7 +110,7 @@ def _rotate(b: Floats, f: Floats, kappa: float) -> None:
         b[i] = new
 
 
-@compiled
+@_compiled
 def target_columns(  # noqa: PLR0917 - as above
     b1: Floats, f1: Floats, b2: Floats, f2: Floats, schur: Floats, rhs: Floats
 ) -> float:
@@ -136,7 +152,7 @@ def target_columns(  # noqa: PLR0917 - as above
     return smallest
 
 
-@compiled
+@_compiled
 def _turn(p1: Floats, p2: Floats, q1: Floats, q2: Floats) -> bool:
     """Turn the generator until its first entries are (x, 0, 0, 0): then p1 is a column of L.
 
@@ -165,7 +181,7 @@ def _turn(p1: Floats, p2: Floats, q1: Floats, q2: Floats) -> bool:
     return True
 
 
-@compiled
+@_compiled
 def interference_columns(  # noqa: PLR0917 - as above
     p1: Floats, p2: Floats, q1: Floats, q2: Floats, rhs: Floats, power: float
 ) -> float:

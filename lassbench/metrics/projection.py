@@ -58,7 +58,7 @@ A *pivot* is L[k,k]^2 relative to r(0) of its source: the share of a delayed
 reference that the columns before it do not explain.  Correlations in float64
 carry relative errors of about 1e-15, so a pivot below :data:`SMALLEST_PIVOT`
 is rounding, not signal: :class:`LeastSquares` then drops the directions that
-hold less than ``RANK_TOLERANCE`` of the strongest one's energy and projects on
+hold less than ``_RANK_TOLERANCE`` of the strongest one's energy and projects on
 the others, first the target's, then what the interference adds to them.
 """
 
@@ -83,7 +83,7 @@ _ROUNDING = 4e-15
 #: The smallest pivot that is taken for signal.
 SMALLEST_PIVOT = 1e-13
 #: Directions weaker than this, relative to their source's strongest, are dropped.
-RANK_TOLERANCE = 1e-13
+_RANK_TOLERANCE = 1e-13
 
 
 @dataclass(frozen=True)
@@ -107,12 +107,10 @@ class Gram:
         """Delays of each reference."""
         return self.r11.size
 
-    def mixture(self, first: float, second: float) -> Floats:
-        """d = V'x for x = first * target + second * interference: (2 * taps,)."""
+    def mixture(self) -> Floats:
+        """d = V'x for x = target + interference: (2 * taps,)."""
         zero = self.taps - 1
-        with_target = first * self.r11 + second * self.r12[zero:]
-        with_interference = first * self.r12[zero::-1] + second * self.r22
-        return np.concatenate([with_target, with_interference])
+        return np.concatenate([self.r11 + self.r12[zero:], self.r12[zero::-1] + self.r22])
 
     def stirred(self) -> Gram:
         """G with its diagonal raised by about the rounding error of a correlation."""
@@ -256,7 +254,7 @@ def _whitening(matrix: Floats, whole: Floats) -> Floats:
     # Not LAPACK's default driver, which fails on some matrices of low rank.
     strength, directions = scipy.linalg.eigh(matrix, driver="evd")
     strongest = scipy.linalg.eigh(whole, eigvals_only=True, driver="evd")[-1]
-    kept = strength > RANK_TOLERANCE * strongest
+    kept = strength > _RANK_TOLERANCE * strongest
     whitening: Floats = directions[:, kept] / np.sqrt(strength[kept])
     return whitening
 

@@ -1,4 +1,4 @@
-"""Ratios of energies in decibels that need no filter: SNR, SI-SDR, level.
+"""Ratios of energies in decibels that need no filter: SNR and SI-SDR.
 
 All functions take 1-D arrays of equal length in any unit, compute in float64
 and return a ``float``.
@@ -24,6 +24,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lassbench.metrics.backend import product
 from lassbench.metrics.signals import (
     Samples,
     check_length,
@@ -31,15 +32,10 @@ from lassbench.metrics.signals import (
     checked_reference,
     energy,
     is_silent,
-    product,
 )
 
 #: Ratios beyond plus or minus this many decibels are returned as infinite.
 CEILING_DB = 200.0
-
-#: Identifiers of the definitions, carried by every result.
-SNR_ID = "snr"
-SI_SDR_ID = "si-sdr-scale-no-mean"
 
 
 def decibels(numerator: float, denominator: float) -> float:
@@ -90,21 +86,6 @@ def si_sdr(*, reference: ArrayLike, estimate: ArrayLike) -> float:
     s, e = _pair(reference, estimate)
     scaled = np.multiply(product(e, s) / energy(s), s, dtype=np.float64)
     return decibels(energy(scaled), energy(e - scaled))
-
-
-def level_db(samples: ArrayLike) -> float:
-    """Mean-square level in dB: ``10 log10(mean of x^2)``; minus infinity for silence.
-
-    LASS-Absent subtracts the estimate's level from the mixture's.  No ceiling
-    is applied: levels are not ratios of nearly equal numbers.
-
-    Raises
-    ------
-    LassbenchError
-        For no samples, NaN or infinity.
-    """
-    x = checked(samples, where="signal")
-    return -math.inf if is_silent(x) else 10.0 * math.log10(energy(x) / x.size)
 
 
 def _pair(reference: ArrayLike, estimate: ArrayLike) -> tuple[Samples, Samples]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,21 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from lassbench.errors import LassbenchError
 from lassbench.metrics.backend import product
-
-__all__ = [
-    "LARGEST",
-    "SMALLEST",
-    "SMALLEST_ENERGY",
-    "Samples",
-    "check_counts",
-    "check_length",
-    "checked",
-    "checked_reference",
-    "energy",
-    "is_silent",
-    "peak",
-    "product",
-]
 
 #: float32 or float64, shape (n,).
 Samples = NDArray[np.floating[Any]]
@@ -34,19 +18,6 @@ Samples = NDArray[np.floating[Any]]
 SMALLEST, LARGEST = 1e-120, 1e120
 #: The energy of a signal that counts as silent is below this.
 SMALLEST_ENERGY = SMALLEST**2
-
-
-def check_counts(what: str, *, where: str, **given: Sequence[Any]) -> None:
-    """Refuse sequences that differ in length, saying ``what`` each item needs.
-
-    Raises
-    ------
-    LassbenchError
-        With the number of items under each name.
-    """
-    if len({len(items) for items in given.values()}) > 1:
-        got = ", ".join(f"{len(items)} {name}" for name, items in given.items())
-        raise LassbenchError(what, where=where, got=got)
 
 
 def checked(samples: ArrayLike, *, where: str) -> Samples:

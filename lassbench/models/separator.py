@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,14 +16,18 @@ from torch import Tensor
 from lassbench.config import Config
 from lassbench.errors import UsageError
 from lassbench.models.devices import find_device
-from lassbench.models.inference import Answering, keep_memory, side_by_side
-from lassbench.models.lassnet import LassNet
+from lassbench.models.lassnet import LassNet, TagUNet
 from lassbench.models.query import Codec, TagCodec
 from lassbench.models.stft import Stft
-from lassbench.models.unet import TagUNet
+from lassbench.parallel import map_ordered
 from lassbench.records import TAG_SEPARATOR, Query, SystemCard, SystemQuery
 
 Samples = NDArray[np.float32]
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+#: Items at a time on a CPU, at most: each holds the activations of a whole network.
+_SIDE_BY_SIDE = 4
 
 
 class CheckpointSeparator:
@@ -44,7 +50,7 @@ class CheckpointSeparator:
         The rate it was trained at; callers resample.
     block_s
         Seconds of a long recording to give it at a time: a few chunks, which a CPU
-        answers side by side.
+        separates side by side.
     """
 
     def __init__(
@@ -57,11 +63,8 @@ class CheckpointSeparator:
         device: str = "auto",
     ) -> None:
         self._device = find_device(device)
+        self._on_gpu = self._device.type == "cuda"
         self._net = net.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._answering: Answering | None = None
-        if self._device.type == "cpu":
-            keep_memory()
-            self._answering = Answering(self._net.UNet)
         spectrogram = config.spectrogram
         self._stft = Stft(frame=spectrogram.frame, hop=spectrogram.hop).to(self._device)
         self._codec, self._config = codec, config
@@ -73,7 +76,7 @@ class CheckpointSeparator:
     @property
     def device(self) -> str:
         """The device's name, as people know it."""
-        if self._device.type == "cuda":
+        if self._on_gpu:
             return torch.cuda.get_device_name(self._device)
         return f"cpu, {torch.get_num_threads()} threads"
 
@@ -166,19 +169,17 @@ class CheckpointSeparator:
             return mixtures
         scale = self._scale(mixtures)
         x = mixtures / scale
-        if self._answering is None:
+        if self._on_gpu:
             return self._masked(x, embeddings) * scale
-        rows = range(len(x))
         one_by_one = side_by_side(
-            lambda n: self._masked(x[n : n + 1], embeddings[n : n + 1]), rows, count=len(x)
+            lambda n: self._masked(x[n : n + 1], embeddings[n : n + 1]), range(len(x))
         )
         return np.concatenate(list(one_by_one)) * scale
 
     def _masked(self, x: NDArray[np.float32], embeddings: Tensor) -> NDArray[np.float32]:
-        """``(batch, samples)``, masked as ``(batch, query)`` asks; a batch of one on the CPU."""
+        """``(batch, samples)``, masked as ``(batch, query)`` asks."""
         spectrum = self._stft(torch.from_numpy(x).to(self._device))
-        answering = self._answering or self._net.UNet
-        mask = answering(spectrum.abs(), embeddings).sigmoid()
+        mask = self._net.UNet(spectrum.abs(), embeddings).sigmoid()
         answer: NDArray[np.float32] = self._stft.inverse(spectrum * mask, x.shape[1]).cpu().numpy()
         return answer
 
@@ -191,7 +192,7 @@ class CheckpointSeparator:
 
     def _long(self, mixture: Samples, embedding: Tensor) -> Samples:
         """Chunk by chunk, neighbours cross-faded; memory beyond the answer stays flat."""
-        scale = float(self._scale(mixture[None])[0, 0])
+        scale = self._scale(mixture[None])[0, 0]
         answer = np.zeros_like(mixture)
         settings = self._config.separation
         chunk, overlap = (
@@ -202,17 +203,35 @@ class CheckpointSeparator:
         def separated(piece: tuple[int, int, Samples]) -> tuple[int, int, Samples]:
             start, stop, weights = piece
             # The whole recording's peak, so that a quiet passage stays quiet.
-            x = mixture[None, start:stop] / np.float32(scale)
-            return start, stop, self._masked(x, embedding[None])[0] * (weights * np.float32(scale))
+            x = mixture[None, start:stop] / scale
+            return start, stop, self._masked(x, embedding[None])[0] * (weights * scale)
 
-        pieces = chunks(mixture.shape[0], chunk, overlap)
-        if self._answering is None:
-            done: Iterator[tuple[int, int, Samples]] = map(separated, pieces)
-        else:
-            done = side_by_side(separated, pieces, count=math.ceil(mixture.shape[0] / chunk))
+        pieces = list(chunks(mixture.shape[0], chunk, overlap))
+        done = map(separated, pieces) if self._on_gpu else side_by_side(separated, pieces)
         for start, stop, piece in done:
             answer[start:stop] += piece
         return answer
+
+
+def side_by_side(function: Callable[[Item], Answer], items: Sequence[Item]) -> Iterator[Answer]:
+    """``function`` of each item, in order, in threads that have their share of torch's.
+
+    Threads that share an item wait for each other after every layer, which takes
+    longer than the layer where other programs have a part of the processors.
+    """
+    threads = torch.get_num_threads()
+    workers = min(len(items), threads, _SIDE_BY_SIDE)
+    if workers <= 1:
+        yield from map(function, items)
+        return
+    try:
+        with ThreadPoolExecutor(
+            workers, initializer=torch.set_num_threads, initargs=(threads // workers,)
+        ) as pool:
+            yield from map_ordered(pool, torch.inference_mode()(function), items, ahead=workers)
+    finally:
+        # torch counts per thread, but new threads begin with what was set last.
+        torch.set_num_threads(threads)
 
 
 def chunks(samples: int, longest: int, overlap: int) -> Iterator[tuple[int, int, Samples]]:

@@ -69,7 +69,7 @@ def score_folders(
     scheduler
         Address of a Dask scheduler to use instead.
     clap
-        Name or folder of a CLAP model: add CLAPScore.
+        Name or folder of a CLAP model: add CLAPScore (on CUDA where there is a device).
 
     Returns
     -------
@@ -86,11 +86,7 @@ def score_folders(
         If there is nothing to score, or the suite's audio is not what was frozen.
     """
     settings = settings or Settings()
-    if settings.device != "cpu":
-        from lassbench.models.devices import find_device
-
-        settings = dataclasses.replace(settings, device=str(find_device(settings.device)))
-    model = _clap_model(clap, settings.device) if clap else None
+    model = _clap_model(clap) if clap else None
     opened = [_Folder(*check(Path(folder), suite)) for folder in folders]
     for one in opened:
         check_system(one.predictions.system, one.predictions.folder)
@@ -101,7 +97,7 @@ def score_folders(
     with open_executor(workers, scheduler) as executor:
         if not allow_partial and any(one.faults for one in opened):
             _refuse(opened, suite, executor)
-        _measure_all(opened, suite, executor, settings.device)
+        _measure_all(opened, suite, executor)
     if not allow_partial and any(one.lost for one in opened):
         raise _faults_error(opened)
     return [_summed_up(one, suite, settings, model) for one in opened]
@@ -124,10 +120,10 @@ def _summed_up(one: _Folder, suite: Suite, settings: Settings, model: ClapModel 
     )
 
 
-def _clap_model(name: str, device: str) -> ClapModel:
+def _clap_model(name: str) -> ClapModel:
     from lassbench.metrics.clap import ClapModel
 
-    return ClapModel(name, device=device)
+    return ClapModel(name)
 
 
 def _check_names(opened: Sequence[_Folder]) -> None:
@@ -154,17 +150,10 @@ def _check_renderable(suite: Suite) -> None:
         )
 
 
-def _measure_all(
-    opened: Sequence[_Folder], suite: Suite, executor: Executor | None, device: str
-) -> None:
+def _measure_all(opened: Sequence[_Folder], suite: Suite, executor: Executor | None) -> None:
     pieces = list(cut(suite, suite.renderable_queries))
     made = (_piece(suite, queries, opened) for queries in pieces)
-    if device == "cpu" or suite.kind == "absent":
-        outcomes = map_ordered(executor, measure, made, ahead=32)
-    else:
-        from lassbench.scoring.on_device import measure_on_device
-
-        outcomes = measure_on_device(made, device)
+    outcomes = map_ordered(executor, measure, made, ahead=32)
     for outcome in track(outcomes, "scoring", total=len(pieces)):
         for one, (measured, lost) in zip(opened, outcome, strict=True):
             one.measured += measured

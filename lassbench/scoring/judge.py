@@ -38,9 +38,10 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from lassbench.metrics.backend import product
 from lassbench.metrics.bss_eval import BssEval, References
 from lassbench.metrics.ratios import decibels, si_sdr, snr
-from lassbench.metrics.signals import SMALLEST_ENERGY, energy, product
+from lassbench.metrics.signals import SMALLEST_ENERGY, energy
 from lassbench.mixtures import Rendered
 from lassbench.suites import SuiteKind
 
@@ -74,14 +75,9 @@ class Judge:
         Mixture, target and interference, float32 of shape (samples,).
     kind
         ``separation``, or ``absent``, where only levels matter.
-    mixture
-        BSS Eval of the mixture as an estimate where it has been computed already
-        (on a GPU, with the estimates'): then only :meth:`verdict` is of use.
     """
 
-    def __init__(
-        self, rendered: Rendered, kind: SuiteKind, *, mixture: BssEval | None = None
-    ) -> None:
+    def __init__(self, rendered: Rendered, kind: SuiteKind) -> None:
         self._rendered = rendered
         s, n = rendered.target, rendered.interference
         self._mixture_energy = energy(rendered.mixture)
@@ -89,11 +85,9 @@ class Judge:
         self._of_mixture: dict[str, float] = {}
         if kind == "separation":
             self._energies = energy(s), energy(n)
-            if mixture is None:
-                self._references = References(target=s, interference=n)
-                mixture = self._references.mixture()
-            self._mixture = mixture
-            of_mixture = self.verdict(rendered.mixture, mixture).values
+            self._references = References(target=s, interference=n)
+            self._mixture = self._references.mixture()
+            of_mixture = self._verdict(rendered.mixture, self._mixture).values
             # SAR is left out: the mixture has none (FACTS section 3).
             self._of_mixture = {
                 f"{name}_mixture": of_mixture[name] for name in ("sdr", "sir", "si_sdr", "snr")
@@ -104,15 +98,15 @@ class Judge:
         remaining = iter(estimates)
         while batch := list(islice(remaining, _AT_ONCE)):
             if self._references is None:
-                yield from map(self.absent_verdict, batch)
+                yield from map(self._absent_verdict, batch)
                 continue
-            same = [is_mixture(one, self._rendered) for one in batch]
+            same = [_is_mixture(one, self._rendered) for one in batch]
             others = (one for one, known in zip(batch, same, strict=True) if not known)
             scored = iter(self._references.score_many(others))
             for one, known in zip(batch, same, strict=True):
-                yield self.verdict(one, self._mixture if known else next(scored))
+                yield self._verdict(one, self._mixture if known else next(scored))
 
-    def absent_verdict(self, e: Samples) -> Verdict:
+    def _absent_verdict(self, e: Samples) -> Verdict:
         """The verdict on an answer to a query for an absent sound: its level alone."""
         return Verdict({}, self._level_db(energy(e)), False)
 
@@ -123,7 +117,7 @@ class Judge:
             return math.inf
         return 10.0 * math.log10(power / self._mixture_energy)
 
-    def verdict(self, e: Samples, bss: BssEval) -> Verdict:
+    def _verdict(self, e: Samples, bss: BssEval) -> Verdict:
         """The verdict on an estimate whose BSS Eval is ``bss``."""
         s, n = self._rendered.target, self._rendered.interference
         target, interference = self._energies
@@ -142,7 +136,7 @@ class Judge:
         return Verdict(values, self._level_db(power), not nearer_target)
 
 
-def is_mixture(estimate: Samples, rendered: Rendered) -> bool:
+def _is_mixture(estimate: Samples, rendered: Rendered) -> bool:
     """Whether a system returned the mixture untouched: then its BSS Eval is known."""
     start = slice(0, 4096)  # most estimates differ at once
     return np.array_equal(estimate[start], rendered.mixture[start]) and np.array_equal(

@@ -27,7 +27,7 @@ from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import Fault, LassbenchError
 from lassbench.mixtures import Rendered
 from lassbench.records import Query
-from lassbench.scoring.judge import Judge, Verdict
+from lassbench.scoring.judge import Judge
 from lassbench.suites import Suite
 
 #: Queries a piece has at least, so that handing it over costs next to nothing.
@@ -156,16 +156,6 @@ class Answer:
     samples: Samples
     samples_sha256: str
 
-    def measured(self, verdict: Verdict) -> Measured:
-        """The answer with the verdict on it."""
-        return Measured(
-            self.query_id,
-            verdict.values,
-            verdict.level_db,
-            verdict.wrong_source,
-            self.samples_sha256,
-        )
-
 
 def measure(piece: Piece) -> Outcome:
     """Judge every answer of a piece.
@@ -176,32 +166,27 @@ def measure(piece: Piece) -> Outcome:
         If the audio of a mixture is not what was frozen.
     """
     outcome: Outcome = [([], []) for _ in piece.systems]
-    for rendered, answers in gather(piece, outcome):
-        judge = Judge(rendered, piece.suite.kind)
-        verdicts = judge.verdicts([answer.samples for answer in answers])
-        for answer, verdict in zip(answers, verdicts, strict=True):
-            outcome[answer.system][0].append(answer.measured(verdict))
-    return outcome
-
-
-def gather(piece: Piece, outcome: Outcome) -> Iterator[tuple[Rendered, list[Answer]]]:
-    """Each mixture of a piece that was answered, with the answers.
-
-    Answers that cannot be read are entered into ``outcome`` as lost.
-
-    Raises
-    ------
-    LassbenchError
-        If the audio of a mixture is not what was frozen.
-    """
     suite = open_suite(piece)
     by_mixture: dict[str, list[Query]] = {}
     for query in suite.queries.values():
         by_mixture.setdefault(query.mixture_id, []).append(query)
     for mixture_id, queries in by_mixture.items():
         answers = list(_answers(piece.systems, queries, outcome))
-        if answers:
-            yield render_checked(suite, mixture_id), answers
+        if not answers:
+            continue
+        judge = Judge(render_checked(suite, mixture_id), suite.kind)
+        verdicts = judge.verdicts([answer.samples for answer in answers])
+        for answer, verdict in zip(answers, verdicts, strict=True):
+            outcome[answer.system][0].append(
+                Measured(
+                    answer.query_id,
+                    verdict.values,
+                    verdict.level_db,
+                    verdict.wrong_source,
+                    answer.samples_sha256,
+                )
+            )
+    return outcome
 
 
 def open_suite(piece: Piece) -> Suite:
@@ -269,7 +254,7 @@ class RememberingDataset(Dataset):
             return samples
 
 
-# Threads that read for a GPU share a dataset.
+# A worker of a Dask cluster may have several threads, which share a dataset.
 _one_at_a_time = threading.Lock()
 
 

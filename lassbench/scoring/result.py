@@ -38,12 +38,11 @@ from lassbench.suites import Suite
 
 @dataclass(frozen=True)
 class Settings:
-    """How intervals are made, and what the engine ran on."""
+    """How intervals are made."""
 
     resamples: int = RESAMPLES
     seed: int = 0
     level: float = LEVEL
-    device: str = "cpu"
 
     @property
     def bootstrap(self) -> Bootstrap:
@@ -106,9 +105,9 @@ def make_scores(
         annotators=summary.annotators,
         wrong_source_share=summary.wrong_source_share,
         targets=summary.targets,
-        bootstrap=Bootstrap(resamples=settings.resamples, seed=settings.seed, level=settings.level),
+        bootstrap=settings.bootstrap,
         contamination=contamination,
-        engine={"kernels": backend.name(), "device": settings.device},
+        engine={"kernels": backend.name()},
         warnings=(
             *_system_warnings(system, suite, contamination),
             *_coverage_warnings(coverage, faults),

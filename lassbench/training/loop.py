@@ -36,7 +36,6 @@ from lassbench.models.checkpoints import (
     write_card,
 )
 from lassbench.models.devices import find_precision
-from lassbench.models.inference import keep_memory
 from lassbench.models.lassnet import LassNet
 from lassbench.models.stft import Stft
 from lassbench.records import Clip
@@ -108,8 +107,6 @@ def train(
             stack.enter_context(folder_lock(out, what="the run's folder"))
             remove_leavings(out)
         stack.enter_context(deterministic(config.train.deterministic))
-        if ranks.device.type == "cpu":
-            keep_memory()
         stop = stack.enter_context(_asked_to_stop())
         training, validation = split_clips(dataset)
         start = prepare(config, dataset, training, out, resume=resume)

@@ -14,10 +14,9 @@ from lassbench.dataset import Dataset
 from lassbench.errors import FaultsError
 from lassbench.metrics.ratios import si_sdr
 from lassbench.mixtures import Rendered, plan, render
-from lassbench.models.lassnet import LassNet
+from lassbench.models.lassnet import LassNet, TagUNet
 from lassbench.models.query import Codec, TagCodec
 from lassbench.models.stft import Stft
-from lassbench.models.unet import TagUNet
 from lassbench.records import Clip, Mixture
 from lassbench.training.roster import tags_of
 

@@ -33,7 +33,7 @@ from unittest import mock
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from lassbench.compiling import NO_NUMBA
+from lassbench.metrics.backend import NO_NUMBA
 from lassbench.metrics.bss_eval import BssEval, References, bss_eval
 from lassbench.metrics.correlations import Source
 from tests.bench._table import compare, machine, print_table

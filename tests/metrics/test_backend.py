@@ -12,8 +12,8 @@ import numba
 import numpy as np
 import pytest
 
-from lassbench.compiling import NO_NUMBA
 from lassbench.metrics import backend
+from lassbench.metrics.backend import NO_NUMBA
 
 KERNELS = Path(backend.__file__).with_name("kernels.py")
 

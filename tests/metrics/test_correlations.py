@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-import pickle
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lassbench.compiling import NO_NUMBA
 from lassbench.metrics import correlations
+from lassbench.metrics.backend import NO_NUMBA
 from lassbench.metrics.correlations import FFT_SIZE, Source, convolve, correlate, cross_correlation
 
 Floats = NDArray[np.float64]
@@ -76,18 +75,10 @@ def test_float32_is_kept_and_means_the_same() -> None:
     x = np.random.default_rng(0).standard_normal(9000).astype(np.float32)
     source = Source(x)
     assert source.samples is x
-    assert source.energy == pytest.approx(float(x.astype(np.float64) @ x), rel=1e-13)
+    assert source.autocorrelation[0] == pytest.approx(float(x.astype(np.float64) @ x), rel=1e-13)
     np.testing.assert_array_equal(
         source.autocorrelation, Source(x.astype(np.float64)).autocorrelation
     )
-
-
-def test_pickled_as_samples() -> None:
-    source = Source(np.random.default_rng(0).standard_normal(20000))
-    before = source.autocorrelation
-    copied = pickle.loads(pickle.dumps(source))
-    assert len(pickle.dumps(source)) < 1.01 * source.samples.nbytes + 1000
-    np.testing.assert_array_equal(copied.autocorrelation, before)
 
 
 @pytest.mark.parametrize(("size", "taps"), [(1, 1), (5, 3), (3, 5), (10007, 512)])

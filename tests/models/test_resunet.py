@@ -6,10 +6,9 @@ import pytest
 import torch
 
 from lassbench.config import NetworkConfig
-from lassbench.models.lassnet import LassNet
+from lassbench.models.lassnet import LassNet, TagUNet
 from lassbench.models.query import build_bert
 from lassbench.models.resunet import DROPPED_BINS, LOG_FLOOR, Film, ResUNet
-from lassbench.models.unet import TagUNet
 
 
 def small(film: str = "affine", widths: tuple[int, ...] = (4, 6, 8)) -> ResUNet:

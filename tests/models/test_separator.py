@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
+import subprocess
+import sys
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -12,20 +17,31 @@ from lassbench.config import SeparationConfig
 from lassbench.errors import UsageError
 from lassbench.models.checkpoints import card_of
 from lassbench.models.devices import find_device, find_precision
-from lassbench.models.separator import CheckpointSeparator, chunks
-from lassbench.models.stft import Stft
+from lassbench.models.lassnet import LassNet, TagUNet
+from lassbench.models.separator import CheckpointSeparator, chunks, side_by_side
 from lassbench.records import Query
 from tests.models.test_checkpoints import CONFIG, tag_checkpoint, text_checkpoint
 
 RATE = 8000
+#: How far an answer may lie from the plain network's: sums are taken in another order.
+TOLERANCE = 1e-5
+
+
+def network(kind: str) -> LassNet | TagUNet:
+    """A network whose normalisations are not the identity, as after training."""
+    net = (text_checkpoint() if kind == "text" else tag_checkpoint()).network()
+    generator = torch.Generator().manual_seed(0)
+    for name, part in sorted(net.UNet.state_dict().items()):
+        if name.endswith("running_var"):
+            part += torch.rand(part.shape, generator=generator)
+        elif (".bn" in name and part.is_floating_point()) or name.endswith("bias"):
+            part += 0.3 * torch.randn(part.shape, generator=generator)
+    return net
 
 
 def separator(kind: str = "text", **settings: object) -> CheckpointSeparator:
     checkpoint = text_checkpoint() if kind == "text" else tag_checkpoint()
-    net = checkpoint.network()
-    for name, part in net.named_buffers():  # not the identity, as after training
-        if name.endswith("running_mean"):
-            part += 0.1
+    net = network(kind)
     config = replace(checkpoint.blueprint.config, separation=SeparationConfig(**settings))  # type: ignore[arg-type]
     return CheckpointSeparator(net, checkpoint.blueprint.codec, config, card_of(checkpoint))
 
@@ -38,15 +54,21 @@ def ask(number: int, text: str, tags: tuple[str, ...] = ()) -> Query:
     return Query(f"q{number}", f"m{number}", text, tags)
 
 
-def test_one_answer_is_the_masked_spectrogram() -> None:
-    system, checkpoint = separator(normalise=False), text_checkpoint()
-    net, stft = system._net, Stft(frame=256, hop=128)
-    x = noise(RATE)
-    with torch.inference_mode():
-        spectrum = stft(torch.from_numpy(x[None]))
-        mask = net(spectrum.abs(), *checkpoint.blueprint.codec.encode(["a dog barks"]))  # type: ignore[arg-type]
-        wanted = stft.inverse(spectrum * mask, RATE)[0].numpy()
-    np.testing.assert_allclose(system.separate(x, "a dog barks", RATE), wanted, atol=1e-6)
+@pytest.mark.parametrize("kind", ["text", "tag"])
+def test_answers_are_the_plain_networks_masked_spectrograms(kind: str) -> None:
+    system, net = separator(kind, normalise=False), network(kind)
+    window = torch.hann_window(256)
+    mixtures, tags = [noise(RATE, seed) for seed in range(3)], ("dog", "rain", "dog")
+    queries = [ask(n, f"{tag} is heard", (tag,)) for n, tag in enumerate(tags)]
+    answers = system.separate_batch(mixtures, queries, RATE)
+    for x, query, answer in zip(mixtures, queries, answers, strict=True):
+        asked = query.text if kind == "text" else query.tags
+        with torch.inference_mode():
+            spectrum = torch.stft(torch.from_numpy(x), 256, 128, window=window, return_complex=True)
+            mask = net(spectrum.abs().T[None, None], *system._codec.encode([asked]))  # type: ignore[list-item]
+            wanted = torch.istft(spectrum * mask[0, 0].T, 256, 128, window=window, length=RATE)
+        assert mask.std() > 0.01, "a mask that is flat would show nothing"
+        np.testing.assert_allclose(answer, wanted.numpy(), atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("kind", ["text", "tag"])
@@ -143,6 +165,64 @@ def test_devices() -> None:
     assert find_precision("auto", torch.device("cpu")) == torch.float32
     with pytest.raises(UsageError, match="CUDA only"):
         find_precision("bfloat16", torch.device("cpu"))
+
+
+@pytest.mark.parametrize("threads", [1, 3, 8])
+def test_items_side_by_side_come_in_order_and_share_the_threads(threads: int) -> None:
+    before = torch.get_num_threads()
+    seen: set[int] = set()
+
+    def function(item: int) -> tuple[int, int, bool]:
+        seen.add(threading.get_ident())
+        return item, torch.get_num_threads(), torch.is_inference_mode_enabled()
+
+    try:
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            found = list(side_by_side(function, range(20)))
+        assert [item for item, _, _ in found] == list(range(20))
+        assert {share for _, share, _ in found} == {2 if threads == 8 else 1}
+        assert all(inference for _, _, inference in found)
+        assert len(seen) <= min(threads, 4)
+        assert torch.get_num_threads() == threads
+        fresh: list[int] = []
+        late = threading.Thread(target=lambda: fresh.append(torch.get_num_threads()))
+        late.start()
+        late.join()
+        assert fresh == [threads], "threads that come later have all of them"
+    finally:
+        torch.set_num_threads(before)
+
+
+FAULTS = """
+import resource, sys, torch
+from lassbench.models.devices import find_device
+if sys.argv[1] == "kept":
+    find_device("cpu")
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(2):
+    before = faults()
+    for _ in range(20):
+        torch.ones(16 << 20)
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_on_a_cpu_freed_memory_is_used_again() -> None:
+    # Twenty times 64 MiB: 320,000 pages of 4 KiB, or 640 of 2 MiB.
+    faults = {
+        how: int(subprocess.check_output([sys.executable, "-c", FAULTS, how], text=True))
+        for how in ("kept", "left alone")
+    }
+    assert faults["left alone"] >= 640
+    assert faults["kept"] < 64
+
+
+def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    assert find_device("cpu").type == "cpu"
 
 
 @pytest.mark.gpu

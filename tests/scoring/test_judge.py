@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lassbench.compiling import NO_NUMBA
 from lassbench.dataset import Dataset
+from lassbench.metrics.backend import NO_NUMBA
 from lassbench.metrics.ratios import si_sdr, snr
 from lassbench.mixtures import Rendered, render
 from lassbench.scoring import pieces

@@ -6,6 +6,7 @@ import csv
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -26,7 +28,10 @@ from lassbench.training import setup as preparing
 from lassbench.training import train
 from lassbench.training.loop import Loop, learning_rate
 from lassbench.training.pairs import PairStream
+from lassbench.training.ranks import Ranks
+from lassbench.training.roster import split_clips
 from lassbench.training.state import State, load_state
+from lassbench.training.validation import Validation
 
 Make = Callable[..., Config]
 
@@ -120,6 +125,55 @@ def test_stopped_and_resumed_is_the_same_as_uninterrupted(
     assert whole.si_sdr_i is not None
     rows = [row["step"] for row in csv.DictReader((tmp_path / "cut/metrics.csv").open())]
     assert rows == sorted(set(rows), key=int), "no step twice"
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_the_logged_loss_is_the_mean_since_the_last_line(
+    pieces: int,
+    tiny_dataset: Dataset,
+    tiny_config: Make,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # So small a learning rate leaves the weights as they are drawn, and a step's loss
+    # can be taken from its batch alone.
+    config = tiny_config(train={"accumulate": pieces, "learning_rate": 1e-12})
+    train(config, tiny_dataset, tmp_path / "run", device="cpu")
+    said = capsys.readouterr().err
+    training, validation = split_clips(tiny_dataset)
+    loop = Loop(
+        preparing.prepare(config, tiny_dataset, training, tmp_path / "other", resume=False),
+        tiny_dataset,
+        training=training,
+        validation=Validation(tiny_dataset, validation, config),
+        ranks=Ranks(0, 1, torch.device("cpu")),
+        out=tmp_path / "other",
+    )
+    window = torch.hann_window(256)
+
+    def spectrum(samples: torch.Tensor) -> torch.Tensor:
+        found = torch.stft(samples, 256, 128, window=window, return_complex=True)
+        return found.abs().transpose(1, 2)[:, None]
+
+    def loss(step: int) -> float:
+        mixture, target, query = loop.batch(loop.stream.draw(step))
+        found = []
+        for part in torch.arange(len(mixture)).chunk(pieces):  # normalised by itself
+            x, s = spectrum(mixture[part]), spectrum(target[part])
+            mask = loop.net.train()(x, *(one[part] for one in query))
+            found.append(float((mask * x - s).abs().mean()))
+        return float(np.mean(found))
+
+    losses = [loss(step) for step in range(6)]
+    rows = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
+    lines = {"2": losses[0:2], "3": losses[2:3], "4": losses[3:4], "6": losses[4:6]}
+    assert [row["step"] for row in rows] == list(lines)
+    expected = [float(np.mean(of_steps)) for of_steps in lines.values()]
+    assert [float(row["loss"]) for row in rows] == pytest.approx(expected, rel=1e-4)
+    shown = [float(loss) for loss in re.findall(r"step \d/6  loss ([\d.]+) ", said)]
+    assert shown == pytest.approx(expected, abs=2e-5)
+    for first, last in (lines["2"], lines["6"]):
+        assert first != pytest.approx(last, rel=1e-2), "or the last would pass for the mean"
 
 
 def test_accumulating_gives_the_whole_batchs_gradient(
