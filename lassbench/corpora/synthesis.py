@@ -238,7 +238,7 @@ def _recorded(rng: Rng, sound: _Sound, distance: str, room: str) -> _Sound:
     away = ("near", "mid", "far").index(distance)
     # Time in which the reverberation falls by 60 dB; direct sound over it and background in dB.
     reverb_s = rng.uniform(*{"outdoors": (0.05, 0.2), "room": (0.2, 0.6), "hall": (0.9, 1.7)}[room])
-    direct_db, background_db = rng.uniform(10, 20) - 7 * away, rng.uniform(-55, -28)
+    direct_db, background_db = rng.uniform(10, 20) - 7 * away, rng.uniform(-60, -32)
     low_hz, high_hz = rng.uniform(20, 60), rng.uniform(7e3, 15e3) / (1, 1.2, 2.5)[away]
     peak = rng.uniform(0.25, 0.9) / (1, 1, 1.8)[away]
 
@@ -287,7 +287,7 @@ def _scattered(rng: Rng, grid: _Grid, grains: Array, pace: _Pace, melody: float 
     out, (times, places) = np.zeros(grid.samples), _events(rng, grid, pace)
     rows = rng.uniform(0, 1, len(times)) if not melody else places + rng.normal(0, 0.2, len(times))
     rows = np.clip(rows * len(grains), 0, len(grains) - 1).astype(int)
-    gains = np.exp(0.35 * rng.standard_normal(len(times))) * (1 - 0.6 * melody * places)
+    gains = np.exp(0.4 * rng.standard_normal(len(times))) * (1 - 0.6 * melody * places)
     # A plain loop over slices: for short grains it beats NumPy's scattering.
     for time, row, gain in zip(times.tolist(), rows.tolist(), gains.tolist(), strict=True):
         stretch = out[round(time * grid.rate) :][: grains.shape[1]]
@@ -352,7 +352,7 @@ def _harmonics(grid: _Grid, hz: Array, levels: Callable[[Array], Array]) -> Arra
 def _knocks(
     hz: ArrayLike, decay_s: ArrayLike, levels: ArrayLike, pace: _Pace, tick: float = 0.5
 ) -> _Sound:
-    """Things that are struck: damped modes and a tick of noise, in eight variants, a bell in one.
+    """Things that are struck: damped modes and a tick of noise, in 24 variants, a bell in one.
 
     hz: ranges of the modes' frequencies, [modes, 2]; decay_s, levels: [modes]. A knock is the sum
     over its modes of level exp(-t / decay) sin(2 pi f t). With sample 128 i + j the exponential
@@ -361,7 +361,7 @@ def _knocks(
 
     def knocks(rng: Rng, grid: _Grid) -> Array:
         low, high = np.transpose(hz)
-        modes = rng.uniform(low, high, (8 if np.max(decay_s) < 0.05 else 1, len(low)))
+        modes = rng.uniform(low, high, (24 if np.max(decay_s) < 0.05 else 1, len(low)))
         level = np.multiply(levels, modes < 0.47 * grid.rate) * rng.uniform(0.5, 1, modes.shape)
         decay = np.multiply(decay_s, rng.uniform(0.7, 1.4, modes.shape))
         time = grid.time(min(max(5 * np.max(decay_s), 0.01), grid.seconds))
@@ -384,10 +384,10 @@ _CALLS = {
     "laughing-man": ((140, 240), 1.0, (0.14, 0.19), 0.25, 0.0, 1.3, "laugh"),
     "laughing-woman": ((260, 420), 1.16, (0.14, 0.19), 0.25, 0.0, 1.3, "laugh"),
     "laughing-baby": ((420, 640), 1.7, (0.13, 0.18), 0.15, 0.0, 1.3, "laugh"),
-    "large": ((170, 330), 1.0, (0.16, 0.3), 0.45, 0.6, 0.9, "bark"),
-    "medium": ((330, 560), 1.35, (0.12, 0.22), 0.4, 0.5, 0.9, "bark"),
-    "small": ((560, 900), 1.8, (0.09, 0.16), 0.35, 0.3, 0.9, "bark"),
-    "yip": ((900, 1600), 2.3, (0.06, 0.11), 0.15, 0.0, 0.9, "bark"),
+    "large": ((170, 330), 1.0, (0.16, 0.3), 0.35, 0.6, 1.2, "bark"),
+    "medium": ((330, 560), 1.35, (0.12, 0.22), 0.3, 0.5, 1.2, "bark"),
+    "small": ((560, 900), 1.8, (0.09, 0.16), 0.25, 0.3, 1.2, "bark"),
+    "yip": ((900, 1600), 2.3, (0.06, 0.11), 0.1, 0.0, 1.2, "bark"),
     "goose": ((280, 420), 1.0, (0.25, 0.45), 0.12, 0.1, 0.45, "honk"),
     "hen": ((190, 330), 1.0, (0.13, 0.26), 0.12, 0.1, 0.45, "quack"),
     "drake": ((130, 230), 1.0, (0.09, 0.18), 0.5, 0.5, 0.45, "quack"),
@@ -398,7 +398,7 @@ _CALLS = {
 _MOUTHS = {
     "vowels": ((1, 1.05, 0.95), 0.05, "270 2290 3010, 530 1840 2480, 730 1090 2440, 300 870 2240"),
     "laugh": ((0.9, 1.1, 0.8), 0.08, "730 1090 2440"),
-    "bark": ((0.65, 1, 0.6), 0.3, "560 1150 2100"),
+    "bark": ((0.65, 1, 0.6), 0.2, "560 1150 2100"),
     "honk": ((1, 1.6, 1.4), 0.25, "800 1400 2500"),
     "quack": ((1, 1.1, 0.8), 0.2, "1250 2350 3500"),
 }
@@ -431,13 +431,13 @@ def _voice(rng: Rng, kind: str, pace: _Pace, melody: float = 0) -> _Sound:
             # The powers of three resonances and of a weak direct path. With centre c and -3 dB
             # width w a resonance is a series RLC circuit's: 1 / (1 + ((f^2 - c^2) / (f w))^2).
             shape = shapes[rng.integers(len(shapes), size=16)] * rng.uniform(0.93, 1.07, (16, 3))
-            power = np.full((16, len(f)), 0.0004)
+            power = np.tile(0.001 / (1 + (f / 1500) ** 4), (16, 1))
             for number, c in enumerate(shape.T[..., None]):
                 power += 0.4**number / (1 + ((f - c * c / f) / (60 + width * c)) ** 2)
             calls += share * scipy.fft.irfft(spectra * np.sqrt(power), size)[:, : u.shape[1]]
         calls /= np.abs(calls).max(axis=1, keepdims=True)
         if mouth == "vowels":  # many syllables start with a consonant's friction
-            loud = np.maximum(rng.uniform(-0.3, 0.6, (16, 1)), 0)
+            loud = np.maximum(rng.uniform(-0.1, 0.2, (16, 1)), 0)
             hiss = np.diff(rng.uniform(-1, 1, u.shape), prepend=0)
             calls += loud * hiss * np.interp(u, (0, 0.06, 0.15, 0.3), (0, 1, 1, 0))
         return _scattered(rng, grid, calls, pace, melody)
@@ -488,7 +488,7 @@ def _applause(rng: Rng, tags: frozenset[str]) -> _Drawn:
     span = {"one": (1, 1), "few": (3, 6), "group": (10, 30), "crowd": (40, 50)}[size]
     hands, rate_hz, cupped = rng.uniform(*span), rng.uniform(2.4, 5), rng.uniform(0.75, 1.35)
     course = _pick(rng, "constant constant grows fades") if hands > 6 else "constant"
-    wash = (size == "crowd") * rng.uniform(0.5, 2), _band(500 * cupped, 2500 * cupped)
+    wash = (size == "crowd") * rng.uniform(0.1, 0.5), _band(500 * cupped, 2500 * cupped)
     pace = _Pace(1 / (hands * rate_hz), uneven=0.06 if hands == 1 else 1)
     claps = _knocks([(600 * cupped, 2600 * cupped)] * 3, [0.002, 0.003, 0.004], [1, 1, 1], pace)
     facts = f"{size} {_fit(rate_hz, 3, 4.2, 'slow - fast')} {course}"
@@ -508,7 +508,7 @@ def _dog(rng: Rng, tags: frozenset[str]) -> _Drawn:
     }[how]
     voices = [(rng.uniform(0.5, 1), _voice(rng, size, pace)) for _ in range(dogs)]
     facts = f"{'yips' if size == 'yip' else 'barks'} dogs-{dogs} {size if dogs == 1 else ''}"
-    facts += f" {how}-{pace.number}" if pace.number else f" {how}"
+    facts += f" {how}-{pace.number}" if pace.number else f" {how}" if dogs == 1 else ""
     return _mix(voices), "outdoors outdoors outdoors room room hall", facts
 
 
@@ -520,7 +520,7 @@ def _duck(rng: Rng, tags: frozenset[str]) -> _Drawn:
     pace = _Pace(every_s, (1, int(rng.integers(3, 10))), pause_s)
     voices = [(rng.uniform(0.5, 1), _voice(rng, kind, pace, 0.1)) for _ in range(flock)]
     facts = f"{kind} {'geese' if kind == 'goose' else 'ducks'}-{flock}"
-    facts += " " + _fit(pause_s, 0.5, 0.8, "again - spaced")
+    facts += " " + _fit(pause_s, 0.5, 0.8, "again - spaced") if flock == 1 else ""
     return _mix(voices), "outdoors outdoors outdoors outdoors room", facts
 
 
@@ -568,11 +568,11 @@ def _typing(rng: Rng, tags: frozenset[str]) -> _Drawn:
     computer = "Computer keyboard" in tags
     kind = _pick(rng, "clicky dull soft" + " typewriter typewriter" * (not computer))
     keys, board, ring_s, boom, tick = _KEYBOARDS[kind]
-    rate_hz, run, pause_s = rng.uniform(2.4, 11), int(rng.integers(4, 40)), rng.uniform(0.2, 1.1)
+    every_s, run, pause_s = rng.uniform(0.09, 0.42), int(rng.integers(4, 40)), rng.uniform(0.2, 1.1)
     modes = (keys, keys, keys, board), (ring_s, ring_s, ring_s, 0.012), (0.6, 0.5, 0.4, boom)
-    pace = _Pace(1 / rate_hz, (run // 2, run), pause_s, 0.3)
+    pace = _Pace(every_s, (run // 2, run), pause_s, 0.3)
     flow = "bursts" if run < 12 else _fit(pause_s, 0.4, 0.8, "fluent - halting")
-    facts = f"{'computer' if computer else ''} {kind} {_fit(rate_hz, 4, 7, 'slow even fast')}"
+    facts = f"{'computer' if computer else ''} {kind} {_fit(every_s, 0.16, 0.26, 'fast even slow')}"
     return _knocks(*modes, pace, tick), "room room room hall", f"{facts} {flow}"
 
 
@@ -629,7 +629,7 @@ def _rain(rng: Rng, tags: frozenset[str]) -> _Drawn:
     hz, decay_s, tick = _SURFACES[surface]
     rates = {"drops": (4, 14), "light": (20, 50), "steady": (50, 150), "heavy": (100, 250)}
     pace = _Pace(1 / rng.uniform(*rates[weight]), uneven=1)
-    level = rng.uniform(8, 16) if weight == "drops" else rng.uniform(2, 6) if on else 1
+    level = rng.uniform(8, 16) if weight == "drops" else rng.uniform(2, 5) if on else 1
     hiss = _band(rng.uniform(60, 400), rng.uniform(5e3, 13e3), rng.uniform(-0.8, -0.1))
     rain = _mix([(1, hiss), (level, _knocks([hz], [decay_s], [1], pace, tick))], course)
     facts = f"{weight} {f'on-{surface}' if on else ''}"
@@ -697,7 +697,7 @@ fluent: also with hardly a pause | halting: also with long pauses
 man: who a man, an adult male, someone | woman: who a woman, an adult female, someone
 baby: who a baby, an infant; noun baby laughter | speech: verb speak, talk; noun speech, talking
 man-and-woman: who a man and a woman, a woman and a man; be are; verb speak in turn
-narration: verb narrate; noun narration, a monologue | flat: adj monotonous; how in a flat tone
+narration: verb narrate; noun narration | flat: adj monotonous; how in a flat tone
 calm: adj calm; how calmly | lively: adj lively; how in a lively tone
 laughter: verb laugh; noun laughter, laughing | giggle: verb giggle; adj quick
 chuckle: verb chuckle | hearty: verb laugh heartily; adj hearty, slow
@@ -744,7 +744,7 @@ on-roof: where on a tin roof | on-umbrella: where on an umbrella | on-leaves: wh
 on-puddle: where on a puddle, on water | close: also and thunder cracks, with cracks of thunder
 rolling: also and thunder rumbles
 rolling-thunder: who thunder; verb rumble, roll; adj low, deep; noun thunder, rolling thunder
-close-thunder: who thunder; verb crack, boom; adj loud, sharp; noun thunder, a crack of thunder
+close-thunder: who thunder; verb crack, boom; adj loud, sharp; noun thunder, cracking thunder
 vibration: verb vibrate; noun vibration | hum: who something, a machine; verb drone
 engine: who an engine, a motor; verb idle, shake; adj throbbing
 phone: who a phone, a mobile phone; adj pulsing; noun buzzing of a phone

@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -22,13 +22,13 @@ import numpy as np
 import pytest
 import scipy.fft
 import scipy.signal
-import scipy.stats
 
 from lassbench.corpora import synthesis
 from lassbench.corpora.synthesis import CONCEPTS, TAG_SETS, describe, draw_tags, render
 from lassbench.errors import UsageError
 
 RATE = 16000
+HIGHPASS = scipy.signal.butter(4, 700, "highpass", fs=RATE, output="sos")
 MANIFEST = Path(__file__).parents[2] / "manifests" / "lass-2022"
 MAN, WOMAN = "Male speech, man speaking", "Female speech, woman speaking"
 POLICE, AMBULANCE = "Police car (siren)", "Ambulance (siren)"
@@ -71,7 +71,7 @@ def many(concept: str, count: int, *tags: str, seconds: float = 6.0) -> list[np.
     return [clip(concept, f"many-{i}", *tags, seconds=seconds) for i in range(count)]
 
 
-def pitch_hz(x: np.ndarray, low: float, high: float) -> float:
+def pitch_hz(x: np.ndarray, low: float = 70, high: float = 800) -> float:
     """Median fundamental of the loud, periodic 50 ms frames, by normalised autocorrelation."""
     length = RATE // 20
     frames = x[: len(x) // length * length].reshape(-1, length)
@@ -92,10 +92,16 @@ def centroid_hz(x: np.ndarray) -> float:
     return float((frequency * power).sum() / power.sum())
 
 
-def band_share(x: np.ndarray, low: float, high: float) -> float:
-    """Share of the clip's energy between two frequencies."""
+def bass(x: np.ndarray) -> float:
+    """Share of the clip's energy below 250 Hz."""
     frequency, power = scipy.signal.welch(x, RATE, nperseg=4096)
-    return float(power[(frequency >= low) & (frequency < high)].sum() / power.sum())
+    return float(power[frequency < 250].sum() / power.sum())
+
+
+def crest(x: np.ndarray) -> float:
+    """How far the loudest samples above 700 Hz stand out."""
+    loud = np.abs(scipy.signal.sosfilt(HIGHPASS, x))
+    return float(np.quantile(loud, 0.9995) / np.sqrt(np.mean(loud**2)))
 
 
 def dominant_hz(x: np.ndarray, rate: int = RATE) -> np.ndarray:
@@ -108,15 +114,15 @@ def dominant_hz(x: np.ndarray, rate: int = RATE) -> np.ndarray:
     return np.asarray(frequency[inside][np.abs(spectrum[inside]).argmax(axis=0)])
 
 
-def level(x: np.ndarray, frame_s: float) -> np.ndarray:
-    """RMS of every frame."""
-    length = int(RATE * frame_s)
-    return np.sqrt((x[: len(x) // length * length].reshape(-1, length) ** 2).mean(axis=1))
+def steadiness(x: np.ndarray) -> float:
+    """Share of the time in which the dominant frequency stays within 0.6 %."""
+    return float((np.abs(np.diff(np.log(dominant_hz(x)))) < 0.006).mean())
 
 
 def onsets(x: np.ndarray, frame_s: float, rise: float) -> int:
     """How often the level of a frame jumps by a factor over the frame before the last."""
-    frames = level(x, frame_s)
+    length = int(RATE * frame_s)
+    frames = np.sqrt((x[: len(x) // length * length].reshape(-1, length) ** 2).mean(axis=1))
     loud = frames[2:] > rise * (frames[:-2] + 0.02 * frames.max())
     return int((np.diff(loud.astype(int), prepend=0) == 1).sum())
 
@@ -151,21 +157,18 @@ def test_same_bytes_twice_and_in_a_fresh_process_without_vector_units() -> None:
         assert run.stdout.strip() == str(here)
 
 
-def test_tag_order_and_repeats_do_not_matter_but_tags_do() -> None:
-    one, two = clip("speech", "k", "Speech", MAN), clip("speech", "k", MAN, "Speech", MAN)
-    assert np.array_equal(one, two)
-    assert not np.array_equal(one, clip("speech", "k", "Speech", WOMAN))
+def test_a_clip_is_of_its_key_and_the_set_of_its_tags() -> None:
+    assert np.array_equal(
+        clip("speech", "k", "Speech", MAN), clip("speech", "k", MAN, "Speech", MAN)
+    )
+    assert not np.array_equal(
+        clip("speech", "k", "Speech", MAN), clip("speech", "k", "Speech", WOMAN)
+    )
     assert describe("speech", "k", ("Speech", MAN)) == describe("speech", "k", (MAN, "Speech"))
-
-
-@pytest.mark.parametrize("concept", CONCEPTS)
-def test_without_tags_the_drawn_ones_are_taken(concept: str) -> None:
-    tags = draw_tags(concept, "k")
-    assert np.array_equal(clip(concept, "k", seconds=1.0), clip(concept, "k", *tags, seconds=1.0))
-    assert describe(concept, "k") == describe(concept, "k", tags)
-
-
-def test_names_are_not_run_together() -> None:
+    for concept in CONCEPTS:
+        tags = draw_tags(concept, "k")
+        assert np.array_equal(clip(concept, "k"), clip(concept, "k", *tags))
+        assert describe(concept, "k") == describe(concept, "k", tags)
     # A seed made by joining the names would give these two the same stream.
     assert synthesis._stream("ab", "c").random() != synthesis._stream("a", "bc").random()
 
@@ -189,12 +192,6 @@ def test_shape_level_and_grid(concept: str, rate: int, seconds: float) -> None:
         assert np.array_equal(on_grid, np.rint(on_grid))
 
 
-@pytest.mark.parametrize("concept", CONCEPTS)
-def test_there_is_something_to_hear_within_a_second(concept: str) -> None:
-    for x in many(concept, 12):
-        assert np.abs(x[:RATE]).max() > 0.05 * np.abs(x).max()
-
-
 @pytest.mark.parametrize(("rate", "seconds"), [(16000, 2.0), (44100, 3.0)])
 def test_rate_and_length_keep_the_scene(rate: int, seconds: float) -> None:
     """A two-tone siren has the same two notes however it is rendered."""
@@ -207,102 +204,71 @@ def test_rate_and_length_keep_the_scene(rate: int, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("concept", CONCEPTS)
-def test_no_two_clips_alike(concept: str) -> None:
-    """At no lag does one clip predict another: correlation below 0.5 at every offset."""
-    clips = many(concept, 7, seconds=4.0)
+def test_clips_are_heard_at_once_and_no_two_are_alike(concept: str) -> None:
+    """Sound within a second; at no lag does one clip predict another by half."""
+    clips = many(concept, 8, seconds=4.0)
+    for x in clips:
+        assert np.abs(x[:RATE]).max() > 0.05 * np.abs(x).max()
     spectra = [scipy.fft.rfft(x / np.linalg.norm(x), 2 * len(x)) for x in clips]
     for one, two in itertools.combinations(spectra, 2):
         assert np.abs(scipy.fft.irfft(one * np.conj(two))).max() < 0.5
 
 
-def test_concepts_can_be_told_apart_but_not_by_their_spectrum_alone() -> None:
-    """Nearest class mean over band levels and their changes (chance: 10 %)."""
+def test_concepts_can_be_told_apart_but_not_by_their_band_alone() -> None:
+    """By the nearest of 160 other clips, or by the nearest mean spectrum (chance: 10 %)."""
     edges = np.geomspace(60, 7800, 13)
 
     def features(x: np.ndarray) -> np.ndarray:
         frequency, _, spectrum = scipy.signal.stft(x, RATE, nperseg=512, noverlap=256)
-        power = np.abs(spectrum) ** 2
-        bands = np.array([np.histogram(frequency, edges, weights=p)[0] for p in power.T])
+        bands = np.array(
+            [np.histogram(frequency, edges, weights=p)[0] for p in abs(spectrum.T) ** 2]
+        )
         levels = 10 * np.log10(bands + 1e-5 * bands.sum(axis=1).max() + 1e-20)
-        flat = scipy.stats.gmean(power + 1e-12, axis=0) / (power + 1e-12).mean(axis=0)
-        spread = levels.std(axis=0)
-        steps = np.abs(np.diff(levels, axis=0)).mean(axis=0)
         mean = 10 * np.log10(bands.mean(axis=0) / bands.mean(axis=0).sum() + 1e-6)
-        return np.concatenate([mean, 2 * spread, 4 * steps, [50 * np.median(flat)]])
+        return np.concatenate(
+            [mean, np.abs(np.diff(levels, axis=0)).mean(axis=0), levels.std(axis=0)]
+        )
 
-    table = np.array([[features(x) for x in many(c, 14, seconds=4.0)] for c in CONCEPTS])
+    table = np.array([[features(x) for x in many(c, 24, seconds=2.0)] for c in CONCEPTS])
+    table /= (table - table.mean(axis=1, keepdims=True)).std(axis=(0, 1))
 
-    def right(values: np.ndarray) -> float:
-        means = values[:, :8].mean(axis=1)
-        distance = ((values[:, 8:, None] - means) ** 2).sum(axis=-1)
-        return float((distance.argmin(axis=-1) == np.arange(len(CONCEPTS))[:, None]).mean())
+    def nearest(known: np.ndarray) -> float:
+        """Share of the last eight clips of each concept whose nearest known one is of theirs."""
+        gaps = table[:, 16:, None, : known.shape[-1]] - known.reshape(-1, known.shape[-1])
+        found = (gaps**2).sum(axis=-1).argmin(axis=-1) // known.shape[1]
+        return float((found == np.arange(10)[:, None]).mean())
 
-    assert right(table) > 0.6
-    assert 0.35 < right(table[..., : len(edges) - 1]) < 0.9
+    assert nearest(table[:, :16]) > 0.8
+    assert 0.35 < nearest(table[:, :16, : len(edges) - 1].mean(axis=1, keepdims=True)) < 0.9
 
 
 # --- tags steer -----------------------------------------------------------------------------------
 
 
-def test_men_speak_lower_than_women() -> None:
-    men = [pitch_hz(x, 60, 400) for x in many("speech", 8, "Speech", MAN)]
-    women = [pitch_hz(x, 60, 400) for x in many("speech", 8, "Speech", WOMAN)]
-    assert max(men) < 165 < min(women)
-
-
-def test_babies_laugh_higher() -> None:
-    adults = [pitch_hz(x, 100, 800) for x in many("laughter", 10, "Laughter")]
-    babies = [pitch_hz(x, 100, 800) for x in many("laughter", 10, "Laughter", "Baby laughter")]
-    assert np.median(babies) > 1.3 * np.median(adults)
-
-
 @pytest.mark.parametrize(
-    ("concept", "low", "high"),
+    ("concept", "measure", "low", "high", "factor"),
     [
-        ("dog", ("Dog", "Bow-wow"), ("Dog", "Bow-wow", "Yip")),
-        ("duck", ("Goose",), ("Duck", "Quack")),
-        ("bell", ("Church bell",), ("Bell",)),
-        ("rain", ("Thunder",), ("Rain",)),
+        ("speech", pitch_hz, MAN, WOMAN, 1.4),
+        ("laughter", pitch_hz, "Laughter", "Baby laughter", 1.3),
+        ("dog", centroid_hz, "Bow-wow", "Bow-wow+Yip", 1.2),
+        ("duck", centroid_hz, "Goose", "Duck+Quack", 1.2),
+        ("bell", centroid_hz, "Church bell", "Bell", 1.2),
+        ("rain", bass, "Rain", "Rain+Thunder", 2),
+        ("rain", bass, "Rain", "Thunder", 2),
+        ("rain", centroid_hz, "Thunder", "Rain", 4),
+        ("rain", crest, "Rain", "Rain+Raindrop", 1.25),
+        ("siren", steadiness, POLICE, FIRE, 1.2),
+        ("siren", steadiness, FIRE, AMBULANCE, 1.05),
     ],
 )
-def test_tags_that_brighten(concept: str, low: tuple[str, ...], high: tuple[str, ...]) -> None:
-    """Yips over barks, ducks over geese, any bells over church bells, rain over thunder."""
-    medians = [np.median([centroid_hz(x) for x in many(concept, 10, *t)]) for t in (low, high)]
-    assert medians[1] > 1.2 * medians[0]
-
-
-def test_ambulances_step_between_two_tones_and_others_sweep() -> None:
-    def steady(x: np.ndarray) -> float:
-        """Share of the time in which the dominant frequency stays within 0.6 %."""
-        return float((np.abs(np.diff(np.log(dominant_hz(x)))) < 0.006).mean())
-
-    two_tone, police, fire = (
-        np.median([steady(x) for x in many("siren", 8, "Siren", tag)])
-        for tag in (AMBULANCE, POLICE, FIRE)
+def test_tags_are_heard(
+    concept: str, measure: Callable[[np.ndarray], float], low: str, high: str, factor: float
+) -> None:
+    """Higher voices, yips over barks, bass of thunder, drops that stand out, steady tones."""
+    lower, higher = (
+        np.median([measure(x) for x in many(concept, 10, *tags.split("+"))]) for tags in (low, high)
     )
-    assert police < fire < two_tone
-    assert police < 0.7 and two_tone > 0.85
-
-
-def test_thunder_is_low_and_rain_is_not() -> None:
-    plain, storm, thunder = (
-        np.median([band_share(x, 0, 250) for x in many("rain", 8, *tags)])
-        for tags in (("Rain",), ("Rain", "Thunder", "Thunderstorm"), ("Thunder",))
-    )
-    assert plain < 0.2 and min(storm, thunder) > 2 * plain
-    # A clip of thunder alone has no rain in it: hardly anything above 2 kHz.
-    assert max(band_share(x, 2000, 8000) for x in many("rain", 8, "Thunder")) < 0.02
-
-
-def test_single_raindrops_stand_out() -> None:
-    def crest(x: np.ndarray) -> float:
-        sos = scipy.signal.butter(4, 700, "highpass", fs=RATE, output="sos")
-        loud = np.abs(scipy.signal.sosfilt(sos, x))
-        return float(np.quantile(loud, 0.9995) / np.sqrt(np.mean(loud**2)))
-
-    rain = [crest(x) for x in many("rain", 8, "Rain")]
-    drops = [crest(x) for x in many("rain", 8, "Rain", "Raindrop")]
-    assert np.median(drops) > 1.25 * np.median(rain)
+    assert higher > factor * lower
 
 
 # --- the tools, against closed forms --------------------------------------------------------------
@@ -337,38 +303,19 @@ def test_a_knock_is_a_damped_sinusoid() -> None:
     assert np.abs(scipy.fft.rfft(knock[start:], 16 * RATE)).argmax() == pytest.approx(7040, abs=16)
 
 
-@pytest.mark.parametrize(("room", "low", "high"), [("outdoors", 0.05, 0.2), ("hall", 0.9, 1.7)])
-def test_rooms_decay_at_their_reverberation_time(room: str, low: float, high: float) -> None:
-    """Schroeder's backward integration falls by 10 dB in a sixth of the reverberation time."""
-
-    def click(rng: np.random.Generator, grid: synthesis._Grid) -> np.ndarray:
-        return np.eye(1, grid.samples)[0]
-
-    sound = synthesis._recorded(synthesis._stream("room"), click, "far", room)
-    x = sound(synthesis._stream("sound"), GRID)[20:]
-    energy = np.cumsum(x[: RATE // 2][::-1] ** 2)[::-1]
-    decay_db = 10 * np.log10(energy / energy[0])
-    fall_s = (np.argmax(decay_db < -7) - np.argmax(decay_db < -2)) / RATE
-    assert low * 0.7 < 12 * fall_s < high * 1.3
-
-
 # --- captions agree with the audio ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("concept", "tags", "decay"), [("dog", ("Dog",), 0.1), ("bell", ("Bell",), 3)]
-)
-def test_counted_barks_and_strokes_are_heard(
-    concept: str, tags: tuple[str, ...], decay: float
-) -> None:
-    for key in itertools.islice(saying(concept, "|".join(TIMES), *tags), 8):
-        text = " ".join(describe(concept, key, tags, n=12)).lower()
-        told = {TIMES[words] for words in re.findall("|".join(TIMES), text)}
-        x = clip(concept, key, *tags, seconds=10.0)
+@pytest.mark.parametrize("concept", ["dog", "bell"])
+def test_counted_barks_and_strokes_are_heard(concept: str) -> None:
+    for key in itertools.islice(saying(concept, "|".join(TIMES)), 8):
+        text = " ".join(describe(concept, key, n=12)).lower()
+        x = clip(concept, key, seconds=10.0)
         loud = scipy.signal.fftconvolve(np.abs(x), np.hanning(1600), mode="same")
-        bursts = int((np.diff((loud > 0.1 * loud.max()).astype(int), prepend=0) == 1).sum())
-        heard = bursts if concept == "dog" else onsets(x, 0.02, 1.5)
-        assert told == {heard}, (key, text)
+        loud = loud > 0.1 * loud.max()
+        barks = int((np.diff(loud.astype(int), prepend=0) == 1).sum())
+        heard = barks if concept == "dog" else onsets(x, 0.02, 1.5)
+        assert {TIMES[words] for words in re.findall("|".join(TIMES), text)} == {heard}, (key, text)
 
 
 def test_captions_name_the_right_speaker() -> None:
@@ -396,14 +343,6 @@ def test_what_grows_or_fades_in_a_caption_does_so(concept: str) -> None:
             half = len(clip(concept, key)) // 3
             ends = np.std(clip(concept, key)[:half]), np.std(clip(concept, key)[-half:])
             assert sign * (ends[1] - ends[0]) > 0, key
-
-
-def test_distant_clips_are_duller() -> None:
-    far, near = (
-        np.median([centroid_hz(clip("applause", key)) for key in itertools.islice(keys, 10)])
-        for keys in (saying("applause", "far away|in the distance"), saying("applause", "nearby"))
-    )
-    assert far < near
 
 
 @pytest.mark.parametrize("concept", CONCEPTS)
