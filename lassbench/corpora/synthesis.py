@@ -659,41 +659,41 @@ calm: adj calm; how calmly | lively: adj lively; how in a lively tone | hearty: 
 laughter: verb laugh; noun laughter, laughing | chuckle: verb chuckle | dogs-1: who a dog
 people-2: who two people; be are; verb laugh together; adj shared | one: who one person; adj sparse
 people-5: who several people, a few people; be are; verb laugh together; how at once; adj loud
-applause: verb applaud; noun clapping, hands clapping | medium: who a medium-sized dog
-few: who a few people, several people; be are; adj sparse, thin
+applause: verb applaud; noun clapping, clapping of hands | medium: who a medium-sized dog
+few: who a few people, several people; be are; adj sparse, thin | dogs-3: who three dogs; be are
 group: who a small audience, a group of people; adj light; noun applause
 crowd: who a large crowd, a big audience; adj loud, dense; noun applause
-barks: verb bark; noun dog barking, barking of a dog | large: who a large dog, a big dog; adj deep
-yips: verb yelp; noun dog yelping, yipping of a dog; adj shrill | dogs-3: who three dogs; be are
+barks: verb bark; noun dog barking, barking | large: who a large dog, a big dog; adj deep
+yips: verb yelp; noun dog yelping, yipping; adj shrill | yip: who a small dog, a tiny dog; adj high
 rapid: adj rapid; how rapidly, without stopping | small: who a small dog, a little dog; adj high
-yip: who a small dog, a tiny dog; adj high | dogs-2: who two dogs, a pair of dogs; be are
-hen: verb quack; noun duck quacking, quacking of ducks; adj nasal | ducks-1: who a duck, one duck
-drake: verb quack; noun duck quacking, quacking of ducks; adj hoarse | geese-1: who a goose
-goose: verb honk; noun goose honking, honking of geese; adj loud | geese-2: who two geese; be are
-ducks-2: who two ducks, a pair of ducks; be are | geese-5: who a flock of geese; be are
-ducks-5: who a flock of ducks, several ducks; be are | any: who a siren
-siren: verb sound, blare; noun siren noise, blaring of a siren | police: who a siren, a police siren
-ambulance: who a siren, an ambulance siren | fire: who a siren, a fire truck siren
-yelp: verb yelp, whoop; adj yelping, rapid; how in quick sweeps | wail: verb wail; adj slow, wailing
-trill: verb trill, warble; adj trilling | two-tone: adj two-tone, high-low; how in two tones
+dogs-2: who two dogs, a pair of dogs; be are | ducks-1: who a duck, one duck | geese-1: who a goose
+hen: verb quack; noun duck quacking, quacking; adj nasal | geese-2: who two geese; be are
+drake: verb quack; noun duck quacking, quacking; adj hoarse | geese-5: who a flock of geese; be are
+goose: verb honk; noun goose honking, honking; adj loud | any: who a siren
+ducks-2: who two ducks, a pair of ducks; be are | police: who a siren, a police siren
+ducks-5: who a flock of ducks, several ducks; be are | ambulance: who a siren, an ambulance siren
+siren: verb sound, blare; noun siren noise, blaring of a siren | wail: verb wail; adj slow, wailing
+fire: who a siren, a fire truck siren | trill: verb trill, warble; adj trilling
+yelp: verb yelp, whoop; adj yelping, rapid; how in quick sweeps | clicky: adj clicking
+two-tone: adj two-tone, high-low; how in two tones | dull: adj dull, muffled
 typing: who someone, a person, somebody; verb type, strike the keys; noun typing, typing on keys
 computer: verb type on a computer keyboard; noun typing on a computer keyboard
 typewriter: verb type on a typewriter; noun typing on a typewriter; adj heavy, clattering
-clicky: adj clicking | dull: adj dull, muffled | alarm: who an alarm bell
-bell: verb ring; noun ringing of a bell | church: who a church bell, a tower bell; verb toll
+alarm: who an alarm bell | bell: verb ring; noun ringing of a bell | on-leaves: where on leaves
+church: who a church bell, a tower bell; verb toll | hand: who a hand bell, a small bell
 peal: who church bells, several bells; be are; verb peal; noun pealing of bells
-hand: who a hand bell, a small bell | desk: who a desk bell, a service bell
+desk: who a desk bell, a service bell | on-roof: where on a tin roof
 chime: who chimes, chime bells; be are; verb chime; noun chiming of bells
 light: who rain; verb fall lightly, drizzle; adj light, gentle; noun rain, drizzle
-steady: who rain; verb fall, come down; adj steady; noun rain, rainfall | on-leaves: where on leaves
+steady: who rain; verb fall, come down; adj steady; noun rain, rainfall
 heavy: who rain; verb pour down, fall hard; adj heavy, strong; noun rain
 drops: who raindrops; be are; verb fall, patter; adj slow; noun dripping of rain; how one by one
-on-roof: where on a tin roof | on-puddle: where on a puddle, on water
-close: also and thunder cracks, with cracks of thunder | rolling: also and thunder rumbles
+on-puddle: where on a puddle, on water | close: also and thunder cracks, with cracks of thunder
+rolling: also and thunder rumbles | vibration: verb vibrate; noun vibration
 rolling-thunder: who thunder; verb rumble, roll; adj low, deep; noun thunder, rolling thunder
 close-thunder: who thunder; verb crack, boom; adj loud, sharp; noun thunder, cracking thunder
-vibration: verb vibrate; noun vibration | hum: who something, a machine; verb drone
-engine: who an engine, a motor; verb idle, shake; adj throbbing | motor: who a motor; verb whirr
+hum: who something, a machine; verb drone | motor: who a motor; verb whirr
+engine: who an engine, a motor; verb idle, shake; adj throbbing
 phone: who a phone, a mobile phone; adj pulsing; noun buzzing of a phone
 faster: also speeding up, rising in pitch | slower: also slowing down, falling in pitch
 """

@@ -38,11 +38,11 @@ TIMES |= {"four times": 4, "five times": 5}
 
 # A caption must name the sound: words for each concept.
 WORDS = {
-    "speech": r"speak|speech|talk|voice|narrat|monologue",
+    "speech": r"speak|speech|talk|voice|narrat",
     "laughter": r"laugh|giggl|chuckl",
     "applause": r"appla|clap",
-    "dog": r"\bdogs?\b",
-    "duck": r"\bducks?\b|\bgoose\b|\bgeese\b",
+    "dog": r"\bdogs?\b|bark|yelp|yip",
+    "duck": r"\bducks?\b|goose|geese|quack|honk",
     "siren": r"siren",
     "typing": r"typ|keys",
     "bell": r"bell|chime",
@@ -53,12 +53,13 @@ WORDS = {
 
 def digests() -> dict[str, str]:
     """A digest of one short clip of every concept, and of its captions."""
-    made = {
-        c: (render(c, "d", sample_rate_hz=RATE, seconds=1.0), describe(c, "d")) for c in CONCEPTS
-    }
-    return {
-        c: hashlib.sha256(x.tobytes() + str(t).encode()).hexdigest() for c, (x, t) in made.items()
-    }
+    found = {}
+    for concept in CONCEPTS:
+        x = render(concept, "d", sample_rate_hz=RATE, seconds=1.0)
+        found[concept] = hashlib.sha256(
+            x.tobytes() + str(describe(concept, "d")).encode()
+        ).hexdigest()
+    return found
 
 
 @cache
@@ -288,19 +289,6 @@ def test_noise_is_3_db_down_at_its_edges_and_flat_between() -> None:
     inside = power[(frequency > 1000) & (frequency < 2000)].mean()
     assert np.std(x) == pytest.approx(1.0)
     assert np.interp((500, 4000), frequency, power) / inside == pytest.approx([0.5, 0.5], rel=0.25)
-
-
-def test_a_knock_is_a_damped_sinusoid() -> None:
-    pace = synthesis._Pace(1.0, number=1)
-    knock = synthesis._knocks([(440, 440)], [0.2], [1], pace, 0)(synthesis._stream("knock"), GRID)
-    start = int(np.flatnonzero(knock)[0])
-    envelope = np.abs(scipy.signal.hilbert(knock[start : start + RATE // 2]))
-    # The decay is drawn within a factor; its logarithm is a straight line all the same.
-    line = np.log(envelope[400:6400:400])
-    slope = np.diff(line) * 40
-    assert slope == pytest.approx(np.full(len(slope), slope.mean()), rel=0.02)
-    assert 0.7 < -1 / slope.mean() / 0.2 < 1.4
-    assert np.abs(scipy.fft.rfft(knock[start:], 16 * RATE)).argmax() == pytest.approx(7040, abs=16)
 
 
 # --- captions agree with the audio ----------------------------------------------------------------
