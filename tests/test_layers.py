@@ -91,7 +91,6 @@ DOUBLES = {
     "loop.py": 2,
     "report.py": 2,
     "schema.py": 2,
-    "signals.py": 2,
     "sources.py": 2,
     "store.py": 2,
     "tables.py": 2,
