@@ -181,7 +181,9 @@ class ResUNet(nn.Module):
         (mask 0.5) there.
         """
         frames = magnitude.shape[2]
-        x = self.prepared(magnitude)
+        x = F.pad(magnitude, (0, -DROPPED_BINS, 0, -frames % 2**self.depth))
+        if self.input == "log":
+            x = torch.log(x + LOG_FLOOR)
         skips: list[Tensor] = []
         for level in range(1, self.depth + 1):
             x, skip = self.get_submodule(f"encoder_block{level}")(x, q)
@@ -191,11 +193,6 @@ class ResUNet(nn.Module):
             x = self.get_submodule(f"decoder_block{level}")(x, skips.pop(), q)
         z: Tensor = self.after_conv2(self.after_conv_block1(x, q))
         return F.pad(z[:, :, :frames], (0, DROPPED_BINS))
-
-    def prepared(self, magnitude: Tensor) -> Tensor:
-        """What the first block sees: padded frames, fewer bins, the logarithm if wanted."""
-        x = F.pad(magnitude, (0, -DROPPED_BINS, 0, -magnitude.shape[2] % 2**self.depth))
-        return torch.log(x + LOG_FLOOR) if self.input == "log" else x
 
 
 def _xavier(module: nn.Module) -> None:

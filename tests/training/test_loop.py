@@ -161,7 +161,7 @@ def test_the_logged_loss_is_the_mean_since_the_last_line(
         for part in torch.arange(len(mixture)).chunk(pieces):  # normalised by itself
             x, s = spectrum(mixture[part]), spectrum(target[part])
             mask = loop.net.train()(x, *(one[part] for one in query))
-            found.append(float((mask * x - s).abs().mean()))
+            found.append((mask * x - s).abs().mean().item())
         return float(np.mean(found))
 
     losses = [loss(step) for step in range(6)]
