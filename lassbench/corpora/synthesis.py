@@ -20,8 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lassbench.errors import UsageError, did_you_mean
 
-#: Part of every seed: raise it when a change alters what is rendered, so that no two versions pass
-#: for the same data.
+#: Part of every seed: raise it when a change alters what is rendered.
 VERSION = "2"
 
 # How often AudioSet gives each set of labels to a clip of a concept: counted over the 6064 released
@@ -68,8 +67,7 @@ class _Grid(NamedTuple):
         return np.arange(count) / self.rate
 
 
-# What renders a sound, [samples]. What is drawn for a scene: its sound, the rooms it may be in, and
-# the facts of it that captions may tell.
+# What renders a sound, [samples]; what is drawn for a scene: its sound, rooms it may be in, facts.
 _Sound = Callable[[Rng, _Grid], Array]
 _Drawn = tuple[_Sound, str, str]
 
@@ -79,7 +77,6 @@ for _concept, _shared, _sets in re.findall(r"(\w+) (.*): (.*)\n", _COUNTED):
     for _count, _, _tags in (entry.partition(" ") for entry in _sets.split("; ")):
         _key = tuple(sorted(f"{_shared} + {_tags}".strip(" +").split(" + ")))
         TAG_SETS.setdefault(_concept, {})[_key] = int(_count)
-#: The concepts that can be rendered.
 CONCEPTS = tuple(TAG_SETS)
 
 
@@ -220,9 +217,8 @@ def _sentences(facts: Sequence[str], rng: Rng, n: int) -> tuple[str, ...]:
 
 
 def _recorded(rng: Rng, sound: _Sound, distance: str, room: str) -> _Sound:
-    """A sound as it is recorded: room, microphone, background, level."""
+    """A sound as it is recorded: room (reverb_s: its fall by 60 dB), microphone, noise, level."""
     away = ("near", "mid", "far").index(distance)
-    # Time in which the reverberation falls by 60 dB; direct sound over it, background, in dB.
     reverb_s = rng.uniform(*{"outdoors": (0.05, 0.2), "room": (0.2, 0.6), "hall": (0.9, 1.7)}[room])
     direct_db, background_db = rng.uniform(10, 20) - 7 * away, rng.uniform(-60, -32)
     low_hz, high_hz = rng.uniform(20, 60), rng.uniform(7e3, 15e3) / (1, 1.2, 2.5)[away]
@@ -258,9 +254,10 @@ def _events(rng: Rng, grid: _Grid, pace: _Pace) -> tuple[Array, Array]:
         slots = np.arange(pace.number) + rng.uniform(-0.2, 0.2, pace.number)
         return first + (slots - slots[0]) * 0.85 * grid.seconds / pace.number, np.zeros(pace.number)
     lengths = rng.integers(*pace.run, int(1.5 * grid.seconds / pace.every_s) + 2, endpoint=True)
-    places = np.concatenate([np.linspace(0, 1, length) for length in lengths])
+    ends, steps = np.cumsum(lengths) - 1, np.repeat(np.maximum(lengths - 1, 1), lengths)
+    places = (np.arange(len(steps)) - np.repeat(ends - lengths + 1, lengths)) / steps
     gaps = pace.every_s * np.exp(pace.uneven * rng.standard_normal(len(places)))
-    gaps[np.cumsum(lengths) - 1] += pace.pause_s * rng.uniform(0.5, 1.5, len(lengths))
+    gaps[ends] += pace.pause_s * rng.uniform(0.5, 1.5, len(lengths))
     times = first + np.cumsum(gaps) - gaps
     inside = times < max(grid.seconds - 0.05, first + 1e-6)
     return times[inside], places[inside]
@@ -308,9 +305,10 @@ def _band(low_hz: float, high_hz: float, slope: float = 0) -> _Sound:
 
     def noise(rng: Rng, grid: _Grid) -> Array:
         size = scipy.fft.next_fast_len(grid.samples, real=True)
-        f = np.maximum(scipy.fft.rfftfreq(size, 1 / grid.rate), 1.0)
-        level = f**slope / np.sqrt((1 + (low_hz / f) ** 4) * (1 + (f / high_hz) ** 4))
-        spectrum = level * rng.uniform(-1, 1, (len(f), 2)).view(np.complex128)[:, 0]
+        f = np.geomspace(1, grid.rate / 2, 500)
+        curve = f**slope / np.sqrt((1 + (low_hz / f) ** 4) * (1 + (f / high_hz) ** 4))
+        level = np.interp(scipy.fft.rfftfreq(size, 1 / grid.rate), f, curve)
+        spectrum = level * rng.uniform(-1, 1, (len(level), 2)).view(np.complex128)[:, 0]
         out = scipy.fft.irfft(spectrum, size)[: grid.samples]
         return np.asarray(out / np.std(out))
 
@@ -349,7 +347,8 @@ def _knocks(hz: ArrayLike, decay: ArrayLike, level: ArrayLike, pace: _Pace, tick
         time = grid.time(min(max(5 * np.max(decay), 0.01), grid.seconds))
         poles = (2j * np.pi * modes - 1 / decay_s)[..., None] / grid.rate
         coarse = loud[..., None] * np.exp(poles * np.arange(0, len(time), 128))
-        grains = (coarse.swapaxes(1, 2) @ np.exp(poles * np.arange(128))).imag
+        slow, fast = coarse.swapaxes(1, 2), np.exp(poles * np.arange(128))
+        grains = slow.real @ fast.imag + slow.imag @ fast.real
         grains = grains.reshape(len(modes), -1)[:, : len(time)]
         grains += tick * rng.uniform(-1, 1, grains.shape) * np.exp(-time / 0.0015)
         grains *= np.minimum(time / 0.0003, 1) * np.minimum((time[-1] - time) / 0.003, 1)
@@ -401,7 +400,8 @@ def _voice(rng: Rng, kind: str, pace: _Pace, melody: float = 0) -> _Sound:
         hz = pitch_hz * np.interp(u, (0, 0.3, 1), pitches) * rng.uniform(0.93, 1.07, (16, 1))
         hz *= np.linspace(1 + melody / 2, 1 - melody / 2, 16)[:, None]
         source = _harmonics(grid, hz, lambda order: order**-slope)
-        source *= 1 + rough * np.cos(np.pi * np.cumsum(hz, axis=1) / grid.rate)
+        if rough:
+            source *= 1 + rough * np.cos(np.pi * np.cumsum(hz, axis=1) / grid.rate)
         source += breath * (rng.uniform(-1, 1, u.shape) - source)
         source *= np.interp(u, (0, 0.12, 0.5, 0.85, 1), (0, 1, 0.8, 0.25, 0))
         size = scipy.fft.next_fast_len(u.shape[1] + grid.rate // 100, real=True)
@@ -634,8 +634,8 @@ def _vibration(rng: Rng, tags: frozenset[str]) -> _Drawn:
         return np.asarray((hum + air * (1 + hum)) * (1 + beat * wave))
 
     buzz = _gated(tone, _Pace(1.6 * on_s + 0.15, uneven=0.02), 0.03, on_s, 0.02)
-    phone = kind == "phone"
-    return buzz if phone else tone, "room outdoors", f"{kind} {'bursts' if phone else course}"
+    sound, how = (buzz, "bursts") if kind == "phone" else (tone, course)
+    return sound, "room outdoors", f"{kind} {how}"
 
 
 _DRAW = (_speech, _laughter, _applause, _dog, _duck, _siren, _typing, _bell, _rain, _vibration)
