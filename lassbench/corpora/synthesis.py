@@ -197,7 +197,8 @@ def _sentences(facts: Sequence[str], rng: Rng, n: int) -> tuple[str, ...]:
     words: dict[str, list[str]] = {}
     entries = "; ".join(_BOOK[fact].strip() for fact in facts if fact in _BOOK)
     for slot, phrases in re.findall(r"(\w+) ([^;]+)", entries):
-        words.setdefault(slot, []).extend(phrases.split(", "))
+        comma = ", " if slot == "also" else ""
+        words.setdefault(slot, []).extend(comma + phrase for phrase in phrases.split(", "))
     # The book's verbs are regular: they take "s", and "ing" in place of a last "e".
     ending = "s" if words.setdefault("be", ["is"]) == ["is"] else ""
     words["does"] = [re.sub(r"^\w+", rf"\g<0>{ending}", verb) for verb in words["verb"]]
@@ -211,7 +212,7 @@ def _sentences(facts: Sequence[str], rng: Rng, n: int) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for _ in range(20 + min(n, 2000)):
         for index in rng.permutation(len(usable))[: n - len(found)]:
-            text = " ".join(_SLOT.sub(fill, usable[index]).split())
+            text = " ".join(_SLOT.sub(fill, usable[index]).split()).replace(" ,", ",")
             found[text[:1].upper() + text[1:]] = None
     return tuple(found)
 
@@ -445,7 +446,7 @@ def _laughter(rng: Rng, tags: frozenset[str]) -> _Drawn:
     people = ["baby"] if "Baby laughter" in tags else people
     pace = _Pace(every_s, (4, 12), pause_s)
     voices = [(rng.uniform(0.5, 1), _voice(rng, f"laughing-{p}", pace, 0.5)) for p in people]
-    flow = _fit(pause_s, 0.4, 0.8, "constant again bursts")
+    flow = _fit(pause_s, 0.4, 0.8, "- again bursts")
     facts = f"{people[0]} {flow}" if len(people) == 1 else f"people-{size}"
     facts += " " + _fit(every_s, 0.185, 0.215, "giggle chuckle hearty")
     return _mix(voices), "room room room hall outdoors", facts
@@ -574,7 +575,7 @@ def _bell(rng: Rng, tags: frozenset[str]) -> _Drawn:
         cast.append((1, _knocks(*modes, np.tile(ratio**-0.6, 2), pace, 0.1)))
     again = "constant" if rate_hz > 9 else _fit(rate_hz, 1, 2.5, "slow again fast")
     pitch = _fit(note_hz, 350, 1500, "deep clear high")
-    facts = f"{kind} {pitch} {f'counted-{count}' if count else again}"
+    facts = f"{kind} {pitch} {f'counted-{count}' if count else again} {'single' * (bells == 1)}"
     return _mix(cast), "outdoors outdoors room room hall", facts
 
 
@@ -592,7 +593,7 @@ def _rain(rng: Rng, tags: frozenset[str]) -> _Drawn:
     weight = "drops" if "Raindrop" in tags else _pick(rng, "light steady heavy")
     surface, course = _pick(rng, " ".join(_SURFACES)), _pick(rng, "level level level grows fades")
     hz, decay_s, tick = _SURFACES[surface]
-    rates = {"drops": (4, 14), "light": (20, 50), "steady": (50, 150), "heavy": (100, 250)}
+    rates = {"drops": (1.5, 5), "light": (20, 50), "steady": (50, 150), "heavy": (100, 250)}
     pace = _Pace(1 / rng.uniform(*rates[weight]), uneven=1)
     level = rng.uniform(8, 16) if weight == "drops" else rng.uniform(2, 5) if on else 1
     hiss = _band(rng.uniform(60, 400), rng.uniform(5e3, 13e3), rng.uniform(-0.8, -0.1))
@@ -642,7 +643,7 @@ _DRAW = (_speech, _laughter, _applause, _dog, _duck, _siren, _typing, _bell, _ra
 
 # What each fact puts into the slots of the templates: fact: slot phrase, phrase; slot phrase.
 _PHRASES = """
-near: where nearby, close by | far: where in the distance, far away; adj distant, faint
+near: where nearby, close by | far: where in the distance, far away, some way off
 outdoors: where outdoors, outside | room: where indoors, in a room | hall: where in a hall
 slow: adj slow, unhurried; how slowly, at a slow pace | even: how steadily, at an even pace
 fast: adj fast, rapid; how fast, quickly, rapidly | bursts: how in short bursts, on and off
@@ -679,7 +680,7 @@ two-tone: adj two-tone, high-low; how in two tones | dull: adj dull, muffled
 typing: who someone, a person, somebody; verb type, strike the keys; noun typing, typing on keys
 computer: verb type on a computer keyboard; noun typing on a computer keyboard
 typewriter: verb type on a typewriter; noun typing on a typewriter; adj heavy, clattering
-alarm: who an alarm bell | bell: verb ring; noun ringing of a bell | on-leaves: where on leaves
+alarm: who an alarm bell | bell: verb ring | single: noun ringing of a bell
 church: who a church bell, a tower bell; verb toll | hand: who a hand bell, a small bell
 peal: who church bells, several bells; be are; verb peal; noun pealing of bells
 desk: who a desk bell, a service bell | on-roof: where on a tin roof
@@ -688,12 +689,12 @@ light: who rain; verb fall lightly, drizzle; adj light, gentle; noun rain, drizz
 steady: who rain; verb fall, come down; adj steady; noun rain, rainfall
 heavy: who rain; verb pour down, fall hard; adj heavy, strong; noun rain
 drops: who raindrops; be are; verb fall, patter; adj slow; noun dripping of rain; how one by one
-on-puddle: where on a puddle, on water | close: also and thunder cracks, with cracks of thunder
-rolling: also and thunder rumbles | vibration: verb vibrate; noun vibration
+on-puddle: where on a puddle | on-leaves: where on leaves | close: also with cracks of thunder
+rolling: also with rumbling thunder, as thunder rolls | vibration: verb vibrate; noun vibration
 rolling-thunder: who thunder; verb rumble, roll; adj low, deep; noun thunder, rolling thunder
 close-thunder: who thunder; verb crack, boom; adj loud, sharp; noun thunder, cracking thunder
 hum: who something, a machine; verb drone | motor: who a motor; verb whirr
-engine: who an engine, a motor; verb idle, shake; adj throbbing
+engine: who an engine, a motor; verb rumble, shake; adj throbbing
 phone: who a phone, a mobile phone; adj pulsing; noun buzzing of a phone
 faster: also speeding up, rising in pitch | slower: also slowing down, falling in pitch
 """
