@@ -70,7 +70,7 @@ TORCH_FILES = {
 }
 
 #: Files that import by a computed name, which no check can follow: tables of a
-#: package's own modules, a user's system, and Numba's loops.
+#: package's own modules, and a user's system.
 COMPUTED_IMPORTS = {
     "__init__.py",
     "cli/__init__.py",

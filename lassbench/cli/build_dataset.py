@@ -175,6 +175,7 @@ def _fetch(
 
 
 def _print(report: BuildReport) -> None:
+    from lassbench.dataset import layout
     from lassbench.errors import describe_faults
 
     again = f" ({report.reused} were there already)" if report.reused else ""
@@ -191,6 +192,14 @@ def _print(report: BuildReport) -> None:
     if report.rejected:
         click.echo(f"left out (all of them are in {report.folder / 'clips.csv'}):")
         click.echo("\n".join(describe_faults(report.rejected)))
+    if report.outlived:
+        click.echo("kept as they were packed, though their source cannot be used any more:")
+        click.echo("\n".join(describe_faults(report.outlived)))
+    for shard, lost in report.damaged.items():
+        click.echo(
+            f"{shard} was gone or altered: {lost} of its clips were not whole any more; what was "
+            f"left of it is in {report.folder / layout.DAMAGED}"
+        )
     if report.limited:
         click.echo(
             f"{report.limited} clips are beyond --limit; the same command without it adds them"

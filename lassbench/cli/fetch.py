@@ -67,10 +67,10 @@ def command(
 ) -> None:
     """Fetch the audio of a benchmark's clips into OUT.
 
-    Every clip ends as OUT/clips/<clip_id>.flac: mono, 32 kHz, 16 bits, exactly
-    its seconds.  OUT/ledger.sqlite has every attempt.  A run that was ended, by
-    whatever, goes on when the same command is run again; it never asks again
-    for what it has.
+    Every clip ends as OUT/clips/<clip_id>.flac: mono, 16 bits, at the rate and of
+    the length of the benchmark; `lassbench build-dataset` packs it into Parquet.
+    OUT/ledger.sqlite has every attempt.  A run that was ended, by whatever, goes
+    on when the same command is run again; it never asks again for what it has.
 
     Exits with 0 when nothing is left to try, with 1 when clips failed in
     passing, and with 3 when ten refusals in a row stopped it: then nothing was

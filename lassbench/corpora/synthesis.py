@@ -1,9 +1,8 @@
 """Sounds of the benchmark's ten concepts, rendered from nothing but a name.
 
 A scene is drawn from a clip's name and tags: who speaks, how many dogs, which bell, how far away.
-It is rendered to samples and, independently, put into words, so that captions and audio agree. One
-clip holds one kind of sound. Everything is computed in float64 and rounded to 16 bits once, at the
-end, so that last-bit differences between processors do not reach the samples.
+It is rendered to samples and put into words, so that captions and audio agree. All is computed in
+float64 and rounded to 16 bits once: the last bits, in which processors differ, are not heard of.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import itertools
 import json
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,14 +28,7 @@ from lassbench.dataset.open import Dataset, open_intact
 from lassbench.errors import Fault, FaultsError, UsageError
 from lassbench.parallel import map_ordered
 from lassbench.progress import track
-from lassbench.records import (
-    AudioSource,
-    Clip,
-    FileSource,
-    MissingSource,
-    RenderedSource,
-    Split,
-)
+from lassbench.records import AudioSource, Clip, FileSource, MissingSource, RenderedSource, Split
 from lassbench.tables import write_table
 
 #: Bytes of audio a shard: the Hub's viewer and its users' tools like shards below 500 MB.
@@ -58,6 +51,11 @@ class BuildReport:
         split -> concept -> clips in the dataset.
     rejected
         Every clip whose audio cannot be used, and why.
+    outlived
+        Clips that stay as they were packed, though their source cannot be used any
+        more, and why not.
+    damaged
+        Shards that were gone or altered -> clips lost with each; they lie in ``damaged/``.
     limited
         Clips that ``limit`` left out.
     reused
@@ -73,6 +71,8 @@ class BuildReport:
     folder: Path
     kept: Mapping[str, Mapping[str, int]]
     rejected: tuple[Fault, ...]
+    outlived: tuple[Fault, ...]
+    damaged: Mapping[str, int]
     limited: int
     reused: int
     repeated: tuple[tuple[Clip, ...], ...]
@@ -121,21 +121,16 @@ def build(
         If another process builds in ``out``, or the disk is full.
     """
     out = Path(out).resolve()
-    files.check_output_folder(out, what="the dataset folder")
-    settings = _settings(corpus)
-    _check_same_build(out, settings)
-    clips = corpus.clips()
-    if not clips:
-        raise UsageError("the corpus lists no clips", fix="check its options")
-    check_clips(clips)
+    clips = check_can_build(corpus, out, limit)
     try:
         with files.folder_lock(out, what="the dataset folder"):
             files.remove_leavings(out)
             before = _Before.of(out)
             chosen = first_of_each(clips, limit)
-            _check_nothing_dropped(out, before, clips, chosen, limit)
-            if before.dataset is None:
-                files.write_json(layout.settings_path(out), settings)
+            if before.dataset is not None:
+                _check_nothing_dropped(out, set(before.dataset.clips), chosen)
+            else:
+                files.write_json(layout.settings_path(out), _settings(corpus))
             outcomes = _make_clips(corpus, chosen, out, before, executor)
             outcomes |= {
                 clip.clip_id: Outcome(
@@ -144,9 +139,41 @@ def build(
                 for clip in clips
                 if clip.clip_id not in outcomes
             }
-            return _pack(corpus, clips, outcomes, before.dataset, out)
+            return _pack(corpus, clips, outcomes, before, out)
     except OSError as error:
         raise files.explain_os_error(error, out) from error
+
+
+def check_can_build(corpus: Corpus, out: Path, limit: int = 0) -> list[Clip]:
+    """The corpus's clips, if they can be built in ``out``: all that can be known beforehand.
+
+    Raises
+    ------
+    UsageError, FaultsError
+        As :func:`build`.
+    """
+    files.check_output_folder(out, what="the dataset folder")
+    _check_same_build(out, _settings(corpus))
+    clips = corpus.clips()
+    if not clips:
+        raise UsageError("the corpus lists no clips", fix="check its options")
+    check_clips(clips)
+    if layout.description_path(out).is_file():
+        rows = layout.read_list(out, layout.read_description(out))
+        kept = {row["clip_id"] for row in rows if row["state"] == layout.KEPT}
+        _check_nothing_dropped(out, kept, first_of_each(clips, limit))
+    return clips
+
+
+def _check_nothing_dropped(out: Path, packed: Set[str], chosen: Sequence[Clip]) -> None:
+    dropped = packed - {clip.clip_id for clip in chosen}
+    if dropped:
+        raise UsageError(
+            "the build would drop clips that are in the dataset, the only copy of their audio",
+            where=out,
+            got=f"a corpus, or a --limit, without {len(dropped)} of them, such as {min(dropped)}",
+            fix="list them too, leave out or raise --limit, or name a new folder",
+        )
 
 
 def first_of_each(clips: Sequence[Clip], limit: int) -> list[Clip]:
@@ -243,7 +270,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one clip: ``built``, or ``kind`` and ``reason`` of its fault."""
+    """What became of one clip: ``built``, or ``kind`` and ``reason`` of its fault.
+
+    Both, if its source is faulty now and what was packed of it earlier stays.
+    """
 
     clip_id: str
     built: Built | None = None
@@ -275,7 +305,7 @@ def make(task: Task) -> Outcome:
             read_source(task.source, sample_rate_hz=task.sample_rate_hz, seconds=task.seconds)
         )
     except audio.AudioFault as fault:
-        return Outcome(task.clip_id, kind=fault.kind, reason=fault.reason)
+        return Outcome(task.clip_id, packed, fault.kind, fault.reason, reused=packed is not None)
     data = audio.encode_flac(samples, task.sample_rate_hz)
     files.write_bytes(path, data)
     built = Built(task.clip_id, name, audio.pcm_sha256(samples), files.sha256_bytes(data))
@@ -337,6 +367,7 @@ class _Before:
     """What earlier runs left: the dataset that is here, and clips, packed or not yet."""
 
     dataset: Dataset | None
+    damaged: Mapping[str, int]
     clips: Mapping[str, tuple[Built, ...]]
 
     @classmethod
@@ -344,13 +375,14 @@ class _Before:
         found: defaultdict[str, tuple[Built, ...]] = defaultdict(tuple)
         for built in _read_built(layout.built_path(out)):
             found[built.clip_id] = (built,)
-        dataset = open_intact(out)
-        if dataset is not None:
-            rows = layout.read_list(out, dataset.description)
-            made_from = {row["clip_id"]: row["made_from"] for row in rows}
-            for clip_id, pcm in dataset.pcm_sha256.items():
-                found[clip_id] += (Built(clip_id, made_from.get(clip_id, ""), pcm),)
-        return cls(dataset, found)
+        intact = open_intact(out)
+        if intact is None:
+            return cls(None, {}, found)
+        rows = layout.read_list(out, intact.dataset.description)
+        made_from = {row["clip_id"]: row["made_from"] for row in rows}
+        for clip_id, pcm in intact.dataset.pcm_sha256.items():
+            found[clip_id] += (Built(clip_id, made_from.get(clip_id, ""), pcm),)
+        return cls(intact.dataset, intact.damaged, found)
 
 
 def _read_built(path: Path) -> Iterator[Built]:
@@ -359,20 +391,6 @@ def _read_built(path: Path) -> Iterator[Built]:
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError, TypeError):
                 yield Built(**json.loads(line))
-
-
-def _check_nothing_dropped(
-    out: Path, before: _Before, clips: Sequence[Clip], chosen: Sequence[Clip], limit: int
-) -> None:
-    left_out = {clip.clip_id for clip in clips} - {clip.clip_id for clip in chosen}
-    dropped = left_out & set(before.dataset.clips if before.dataset else ())
-    if dropped:
-        raise UsageError(
-            f"--limit {limit} would drop clips that are in the dataset",
-            where=out,
-            got=f"{len(dropped)} clips, such as {min(dropped)}",
-            fix="raise or leave out --limit, or name a new folder",
-        )
 
 
 def _make_clips(
@@ -423,24 +441,28 @@ def _pack(
     corpus: Corpus,
     clips: Sequence[Clip],
     outcomes: Mapping[str, Outcome],
-    packed: Dataset | None,
+    before: _Before,
     out: Path,
 ) -> BuildReport:
     built = {o.clip_id: o.built for o in outcomes.values() if o.built is not None}
-    rejected = tuple(
+    faults = [
         Fault(outcome.kind, clip.clip_id, outcome.reason)
         for clip in clips
         if (outcome := outcomes[clip.clip_id]).kind not in {"", layout.LIMITED}
-    )
+    ]
     if not built:
         raise FaultsError(
-            "not one clip of the corpus is usable", rejected, where=out, fix="check --source"
+            "not one clip of the corpus is usable",
+            faults,
+            where=out,
+            fix="check where the corpus's audio is",
         )
+    _put_aside(out, before.damaged)
     clips, moved = _with_first_copy(corpus, clips, built)
     kept = [clip for clip in clips if clip.clip_id in built]
 
     def row(clip: Clip) -> dict[str, Any]:
-        return _row(clip, built[clip.clip_id], out, packed)
+        return _row(clip, built[clip.clip_id], out, before.dataset)
 
     listed = _clip_list(clips, outcomes)
     repeated = [[clip.clip_id for clip in group] for group in _copies(kept, built)]
@@ -454,12 +476,14 @@ def _pack(
     files.write_text(out / "README.md", layout.readme(corpus.card, description))
     # From here on the new dataset counts; until here the old one did.
     files.write_json(layout.description_path(out), description)
-    _tidy(out, built, description["shards"])
+    _tidy(out, built)
     by_id = {clip.clip_id: clip for clip in kept}
     return BuildReport(
         folder=out,
         kept={split: value["concepts"] for split, value in description["splits"].items()},
-        rejected=rejected,
+        rejected=tuple(fault for fault in faults if fault.where not in built),
+        outlived=tuple(fault for fault in faults if fault.where in built),
+        damaged=before.damaged,
         limited=sum(outcome.kind == layout.LIMITED for outcome in outcomes.values()),
         reused=sum(outcome.reused for outcome in outcomes.values()),
         repeated=tuple(tuple(by_id[clip_id] for clip_id in group) for group in repeated),
@@ -488,9 +512,9 @@ def _with_first_copy(
     drawn = getattr(corpus, "drawn_splits", ())
     follows = {
         clip.clip_id: first.split
-        for first, *others in _copies(clips, built)
+        for first, *others in _copies((clip for clip in clips if clip.split in drawn), built)
         for clip in others
-        if clip.split != first.split and {clip.split, first.split} <= set(drawn)
+        if clip.split != first.split
     }
     moved = {clip.clip_id: clip.split for clip in clips if clip.clip_id in follows}
     return in_order(
@@ -526,6 +550,7 @@ def _write_shards(
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
     (out / "data").mkdir(exist_ok=True)
+    _remove_unnamed_shards(out)
     shards = []
     try:
         tracked = track(clips, "packing", len(clips))
@@ -601,7 +626,7 @@ def _clip_list(clips: Iterable[Clip], outcomes: Mapping[str, Outcome]) -> str:
     rows = (
         (
             *(clip.clip_id, clip.split, clip.concept),
-            *(outcome.kind or layout.KEPT, outcome.reason),
+            *((layout.KEPT, "") if outcome.built else (outcome.kind, outcome.reason)),
             outcome.built.identity if outcome.built else "",
         )
         for clip, outcome in found
@@ -637,12 +662,28 @@ def _describe(
     }
 
 
-def _tidy(out: Path, built: Mapping[str, Built], shards: Sequence[Mapping[str, Any]]) -> None:
-    """Remove what the new shards took the place of: older shards, and the packed clips' files."""
-    named = {shard["path"] for shard in shards}
+def _remove_unnamed_shards(out: Path) -> None:
+    """Delete the shards that ``dataset.json`` does not name: older ones, or a killed build's."""
+    named = set()
+    if layout.description_path(out).is_file():
+        named = {shard["path"] for shard in layout.read_description(out)["shards"]}
     for path in (out / "data").iterdir():
         if f"data/{path.name}" not in named:
             path.unlink()
+
+
+def _put_aside(out: Path, damaged: Iterable[str]) -> None:
+    """Keep what is left of damaged shards: somebody may mend what could not be read here."""
+    for name in damaged:
+        kept = out / layout.DAMAGED / Path(name).name
+        if (out / name).is_file() and not kept.exists():
+            kept.parent.mkdir(exist_ok=True)
+            shutil.copyfile(out / name, kept)
+
+
+def _tidy(out: Path, built: Mapping[str, Built]) -> None:
+    """Remove what the new shards took the place of: older shards, and the packed clips' files."""
+    _remove_unnamed_shards(out)
     if layout.ledger_path(out).is_file():
         # Clips that were fetched for something else were paid for: they stay.
         for clip_id in built:

@@ -65,8 +65,8 @@ def ledger_path(folder: Path) -> Path:
     return folder / "ledger.sqlite"
 
 
-#: Where a build writes shards before they have their names.
-STAGE = ".packing"
+#: Where a build writes shards before they have their names, and where it puts damaged ones.
+STAGE, DAMAGED = ".packing", "damaged"
 
 #: What a fetch leaves in the folder.
 FETCHED = frozenset(

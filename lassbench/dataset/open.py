@@ -6,7 +6,7 @@ import bisect
 import functools
 import itertools
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -55,7 +55,8 @@ class ShardReader:
         meta = self._file.metadata
         sizes = (meta.row_group(group).num_rows for group in range(meta.num_row_groups))
         self._starts = [0, *itertools.accumulate(sizes)]
-        self._lock = threading.Lock()
+        # Arrow's reader is not made for threads: together they crash the process.
+        self._lock = threading.RLock()
         self._last: tuple[int, Any] = (-1, None)
 
     @property
@@ -67,7 +68,7 @@ class ShardReader:
         """Every row, or every row of one row group, without its audio."""
         columns = [name for name in layout.COLUMNS if name != "audio"]
         groups = list(range(len(self.groups))) if group is None else [group]
-        rows: list[dict[str, Any]] = self._read(groups, columns).to_pylist()
+        rows: list[dict[str, Any]] = self._read(groups, columns, lambda table: table.to_pylist())
         return rows
 
     def audio_bytes(self, row: int) -> bytes:
@@ -79,13 +80,18 @@ class ShardReader:
         group = bisect.bisect_right(self._starts, row) - 1
         with self._lock:
             if self._last[0] != group:
-                table = self._read([group], ["audio.bytes"])
-                self._last = (group, table.column("audio").combine_chunks().field("bytes"))
+                values = self._read(
+                    [group],
+                    ["audio.bytes"],
+                    lambda table: table.column("audio").combine_chunks().field("bytes"),
+                )
+                self._last = (group, values)
             return self._last[1][row - self._starts[group]].as_py() or b""
 
-    def _read(self, groups: list[int], columns: list[str]) -> Any:
+    def _read(self, groups: list[int], columns: list[str], form: Callable[[Any], Any]) -> Any:
         try:
-            return self._file.read_row_groups(groups, columns=columns)
+            with self._lock:
+                return form(self._file.read_row_groups(groups, columns=columns))
         except (OSError, ValueError) as error:
             raise self._damaged(error) from error
 
@@ -132,8 +138,11 @@ class Dataset:
         SHA-256 over the sorted (clip id, hash of its samples) pairs.
     """
 
-    def __init__(self, path: Path, description: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, description: Mapping[str, Any], *, without: Set[str] = frozenset()
+    ) -> None:
         self.path = path
+        self._without = without
         self.card: CorpusCard = layout.card_from_json(
             description["corpus"], layout.description_path(path)
         )
@@ -262,6 +271,8 @@ class Dataset:
             split = layout.split_of_shard(shard["path"])
             for row, entry in enumerate(self._reader(shard["path"]).labels()):
                 clip_id = entry["clip_id"]
+                if clip_id in self._without:
+                    continue
                 end_s = entry["start_s"] + seconds if entry["youtube_id"] else 0.0
                 clips[clip_id] = layout.clip_from_json({**entry, "split": split, "end_s": end_s})
                 pcm[clip_id] = entry["pcm_sha256"]
@@ -288,10 +299,27 @@ def open_dataset(path: str | Path) -> Dataset:
     return Dataset(folder, layout.read_description(folder))
 
 
-def open_intact(folder: Path) -> Dataset | None:
-    """The dataset in ``folder`` without its shards that are gone or altered; ``None`` if none is.
+@dataclass(frozen=True)
+class Intact:
+    """What is whole of the dataset in a folder.
 
-    What a new build or fetch goes on from: a clip in a damaged shard counts as not there.
+    Attributes
+    ----------
+    dataset
+        With the clips that are whole.  It does not pickle as what it is.
+    damaged
+        Shards that are gone or not as they were written -> clips lost with each.
+    """
+
+    dataset: Dataset
+    damaged: Mapping[str, int]
+
+
+def open_intact(folder: Path) -> Intact | None:
+    """What a new build or fetch can go on from; ``None`` where no dataset is.
+
+    Shards are the only copy of their clips, so one that was altered is read clip by
+    clip: those whose samples have their hash are whole.
 
     Raises
     ------
@@ -301,9 +329,36 @@ def open_intact(folder: Path) -> Dataset | None:
     if not layout.description_path(folder).is_file():
         return None
     description = layout.read_description(folder)
-    whole = [
-        shard
-        for shard in description["shards"]
-        if (path := folder / shard["path"]).is_file() and files.sha256_file(path) == shard["sha256"]
-    ]
-    return Dataset(folder, {**description, "shards": whole})
+    readable, damaged = [], {}
+    bad: set[str] = set()
+    for shard in description["shards"]:
+        path = folder / shard["path"]
+        if path.is_file() and files.sha256_file(path) == shard["sha256"]:
+            readable.append(shard)
+            continue
+        try:
+            lost = _altered_clips(ShardReader(path))
+        except LassbenchError:  # gone, or no Parquet file any more
+            damaged[shard["path"]] = shard["clips"]
+        else:
+            readable.append(shard)
+            damaged[shard["path"]] = len(lost)
+            bad |= lost
+    return Intact(Dataset(folder, {**description, "shards": readable}, without=bad), damaged)
+
+
+def _altered_clips(reader: ShardReader) -> set[str]:
+    """The ids of a shard's clips whose samples have not their hash."""
+    from lassbench import audio
+
+    def is_whole(row: int, sha256: str) -> bool:
+        try:
+            return audio.pcm_sha256(audio.decode_int16(reader.audio_bytes(row))[0]) == sha256
+        except (LassbenchError, audio.AudioFault):
+            return False
+
+    return {
+        label["clip_id"]
+        for row, label in enumerate(reader.labels())
+        if not is_whole(row, label["pcm_sha256"])
+    }

@@ -65,7 +65,7 @@ def verify(dataset: Dataset, *, executor: Executor | None = None) -> Verdict:
         faults += found
         pieces += of_shard
     pcm: dict[str, str] = {}
-    checked = track(map_ordered(executor, _check_piece, pieces), "clips", len(pieces))
+    checked = track(map_ordered(executor, _check_piece, pieces), "parts of shards", len(pieces))
     for result in checked:
         faults += result.faults
         for clip_id, sha in result.pcm:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from lassbench import parallel
+from lassbench.dataset import layout
 from lassbench.errors import LassbenchError, one_line
 from lassbench.fetch.failures import ABSENT, BREAKING, CLASSES, TRIES, WORKER_DIED, is_offline
 from lassbench.fetch.ledger import Attempt, Ledger, State
@@ -34,7 +35,6 @@ from lassbench.fetch.work import Outcome, Task, do, do_anywhere
 from lassbench.files import write_bytes
 from lassbench.progress import LOG_EVERY_S
 
-CLIPS = "clips"
 SOURCES = "sources"
 
 #: Seconds that transfers have to end when the run does.
@@ -229,7 +229,7 @@ class Loop:
 
     def _keep(self, job: Job, outcome: Outcome) -> None:
         self.ledger.land(_attempt(job, outcome), pcm_sha256=outcome.pcm_sha256, flags=outcome.flags)
-        write_bytes(self.out / CLIPS / f"{job.clip.clip_id}.flac", outcome.flac)
+        write_bytes(layout.clip_path(self.out, job.clip.clip_id), outcome.flac)
         self.ledger.finish(job.clip.clip_id)
         self.display.settle("done")
 

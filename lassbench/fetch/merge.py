@@ -93,7 +93,8 @@ def _join(ledger: Ledger, other: Ledger, part: Path, out: Path) -> tuple[int, li
         and mine[entry.clip_id].state == "done"
         and mine[entry.clip_id].pcm_sha256 != entry.pcm_sha256
     ]
-    packed = open_intact(part)
+    intact = open_intact(part)
+    packed = intact.dataset if intact else None
     copied = sum(_copy(entry, part, out, packed) for entry in taken if entry.state == "done")
     # Files first: a merge that is killed leaves files that the next one finds.
     with ledger.transaction():

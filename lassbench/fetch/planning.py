@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -216,11 +216,14 @@ def recover(ledger: Ledger, out: Path, *, sample_rate_hz: int, samples: int, ver
     somebody put it there) is taken over if it has the clips' rate and length.
     So is a clip that stands in the dataset's shards, where a build has packed it.
     A clip that is gone from both is pending again.
+
+    Raises
+    ------
+    UsageError
+        If the dataset in ``out`` has clips of another rate or length.
     """
     there = {path.stem for path in (out / "clips").glob("*.flac")}
-    dataset = open_intact(out)
-    same = dataset and (dataset.sample_rate_hz, dataset.clip_samples) == (sample_rate_hz, samples)
-    packed = dataset.pcm_sha256 if dataset and same else {}
+    packed = _packed(out, sample_rate_hz, samples)
     for entry in list(ledger.entries()):
         path = layout.clip_path(out, entry.clip_id)
         if entry.state == "done":
@@ -237,6 +240,23 @@ def recover(ledger: Ledger, out: Path, *, sample_rate_hz: int, samples: int, ver
         elif found:
             adopted = Attempt(entry.clip_id, "clips", "done", f"taken over by {version}")
             ledger.land(adopted, pcm_sha256=found, flags=(), state="done")
+
+
+def _packed(out: Path, sample_rate_hz: int, samples: int) -> Mapping[str, str]:
+    intact = open_intact(out)
+    if intact is None:
+        return {}
+    dataset = intact.dataset
+    if (dataset.sample_rate_hz, dataset.clip_samples) != (sample_rate_hz, samples):
+        # Clips of two forms under one id would take each other's place.
+        raise UsageError(
+            "the folder holds a dataset of clips of another form",
+            where=out,
+            expected=f"{dataset.clip_samples} samples at {dataset.sample_rate_hz} Hz",
+            got=f"{samples} samples at {sample_rate_hz} Hz",
+            fix="name a new folder",
+        )
+    return dataset.pcm_sha256
 
 
 def _pcm(path: Path, sample_rate_hz: int, samples: int) -> str:

@@ -23,10 +23,10 @@ from typing import Any
 from lassbench import __version__, parallel
 from lassbench.corpora.audiocaps import AudioCapsCorpus
 from lassbench.dataset import layout
-from lassbench.dataset.build import first_of_each
+from lassbench.dataset.build import check_can_build, first_of_each
 from lassbench.errors import Fault
 from lassbench.fetch.ledger import Entry, Ledger
-from lassbench.fetch.loop import CLIPS, SOURCES, Loop, most_at_once
+from lassbench.fetch.loop import SOURCES, Loop, most_at_once
 from lassbench.fetch.pacing import RunStopped
 from lassbench.fetch.planning import FetchOptions, Job, plan, recover, select
 from lassbench.fetch.report import export
@@ -112,8 +112,8 @@ def fetch(clips: Sequence[Clip], out: Path, options: FetchOptions) -> FetchSumma
 def _clear(out: Path) -> None:
     # The folder is ours alone: whatever is in there, a killed run left it.
     shutil.rmtree(out / SCRATCH, ignore_errors=True)
-    if (out / CLIPS).is_dir():
-        remove_leavings(out / CLIPS)
+    if (out / "clips").is_dir():
+        remove_leavings(out / "clips")
 
 
 def _summary(ledger: Ledger, clips: Sequence[Clip], settled: dict[str, int]) -> FetchSummary:
@@ -257,11 +257,14 @@ def fetch_corpus(
     Raises
     ------
     RunStopped, LassbenchError, FaultsError
-        As :func:`fetch`.
+        As :func:`fetch`, and as a build of them in ``out``: whoever fetches for a day
+        does not want to be told then.
     """
-    summary = fetch(first_of_each(corpus.clips(), limit), out, options)
+    fetched = replace(corpus, audio_sources=(FetchedAudio(str(out.resolve())),))
+    clips = check_can_build(fetched, out.resolve(), limit)
+    summary = fetch(first_of_each(clips, limit), out, options)
     export(out, out / CENSUS)
-    return replace(corpus, audio_sources=(FetchedAudio(str(out.resolve())),)), summary
+    return fetched, summary
 
 
 @dataclass(frozen=True)

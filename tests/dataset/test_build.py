@@ -251,7 +251,14 @@ def raising(*_: object) -> None:
     raise RuntimeError
 
 
-@pytest.mark.parametrize("how", ["gone", "altered"])
+def flip_a_bit(path: Path) -> None:
+    """Alter the first clip of a shard."""
+    data = bytearray(path.read_bytes())
+    data[data.find(b"fLaC") + 3000] ^= 0x10
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("how", ["gone", "cut short", "altered"])
 def test_the_clips_of_a_damaged_shard_are_made_again(
     corpus: FolderCorpus, built: Path, tmp_path: Path, how: str
 ) -> None:
@@ -260,12 +267,68 @@ def test_the_clips_of_a_damaged_shard_are_made_again(
     path = shard(out)
     if how == "gone":
         path.unlink()
+    elif how == "cut short":
+        path.write_bytes(path.read_bytes()[:5000])
     else:
-        data = bytearray(path.read_bytes())
-        data[data.find(b"fLaC") + 3000] ^= 0x10
-        path.write_bytes(data)
-    assert build(corpus, out).reused == 9
+        flip_a_bit(path)
+    left = path.read_bytes() if path.exists() else None
+    report = build(corpus, out)
+    lost = 1 if how == "altered" else 3
+    assert (report.reused, report.damaged) == (12 - lost, {f"data/{path.name}": lost})
+    aside = out / layout.DAMAGED / path.name
+    assert (aside.read_bytes() if aside.exists() else None) == left
+    shutil.rmtree(aside.parent, ignore_errors=True)
     assert tree(out) == tree(built)
+
+
+def test_one_altered_clip_takes_no_other_along(tmp_path: Path) -> None:
+    # The sources are not at hand: what the shard still holds is all there is.
+    corpus = recordings(tmp_path / "source", 12)
+    build(corpus, tmp_path / "out")
+    before = open_dataset(tmp_path / "out")
+    old = {clip.clip_id: before.flac(clip.clip_id) for clip in before.clips.values()}
+    flip_a_bit(shard(tmp_path / "out", "train"))
+    again = recordings_as_they_are(corpus.source)
+    assert again.clips()
+    for path in corpus.source.glob("clip*"):
+        path.unlink()
+    report = build(again, tmp_path / "out")
+    (fault,) = report.rejected
+    assert fault.where == next(clip.clip_id for clip in before.split("train"))
+    now = open_dataset(tmp_path / "out")
+    del old[fault.where]
+    assert {clip_id: now.flac(clip_id) for clip_id in now.clips} == old
+    assert [path.name[:5] for path in (tmp_path / "out" / layout.DAMAGED).iterdir()] == ["train"]
+
+
+def test_a_build_drops_no_clip_that_is_packed(tmp_path: Path) -> None:
+    corpus = recordings(tmp_path / "source", 4)
+    build(corpus, tmp_path / "out")
+    before = tree(tmp_path / "out")
+    table = corpus.source / "metadata.csv"
+    table.write_text("\n".join(table.read_text().splitlines()[:3]) + "\n")
+    with pytest.raises(UsageError, match="would drop clips that are in the dataset") as caught:
+        build(recordings_as_they_are(corpus.source), tmp_path / "out")
+    assert "2 of them, such as clip002" in str(caught.value)
+    # Nor if the list of them was lost.
+    (tmp_path / "out" / "clips.csv").unlink()
+    with pytest.raises(UsageError, match="would drop clips"):
+        build(recordings_as_they_are(corpus.source), tmp_path / "out")
+    assert {name for name in before if name.startswith("data")} <= set(tree(tmp_path / "out"))
+
+
+def test_a_clip_outlives_its_source(tmp_path: Path) -> None:
+    corpus = recordings(tmp_path / "source", 4)
+    build(corpus, tmp_path / "out")
+    before = tree(tmp_path / "out")
+    (corpus.source / "clip000.wav").write_bytes(b"RIFF")
+    report = build(recordings_as_they_are(corpus.source), tmp_path / "out")
+    assert [fault.where for fault in report.outlived] == ["clip000"]
+    assert report.rejected == ()
+    unchanged = tree(tmp_path / "out")
+    assert {name: unchanged[name] for name in unchanged if name.startswith("data")} == {
+        name: before[name] for name in before if name.startswith("data")
+    }
 
 
 def test_a_clip_whose_source_is_not_at_hand_stays_in_the_dataset(tmp_path: Path) -> None:
@@ -407,6 +470,19 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(
     assert tree(out) == tree(built)
 
 
+def test_shards_of_a_build_that_failed_do_not_pile_up(
+    corpus: FolderCorpus, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+            patch.setattr(layout, "readme", raising)
+            patch.setattr("lassbench.dataset.build.ROW_GROUP", number + 1)
+            build(corpus, tmp_path / "out")
+    assert len(list((tmp_path / "out" / "data").iterdir())) == 3
+    build(corpus, tmp_path / "out")
+    assert tree(tmp_path / "out") == tree(built)
+
+
 def test_a_real_full_disk(corpus: FolderCorpus, built: Path, tmp_path: Path) -> None:
     # A file system of 64 KiB in a mount namespace of its own.
     disk = tmp_path / "disk"
@@ -525,6 +601,24 @@ def test_splits_that_the_corpus_states_are_kept_and_told(tmp_path: Path) -> None
     assert report.moved == {}
 
 
+class Divided(FolderCorpus):
+    """A corpus that is given its test split and draws the others."""
+
+    drawn_splits = ("train", "validation")
+
+
+def test_copies_in_a_split_that_is_given_do_not_hold_the_drawn_ones_apart(tmp_path: Path) -> None:
+    corpus = recordings(tmp_path / "source", 4)
+    for name, split in (("a", "test"), ("b", "train"), ("c", "validation"), ("d", "test")):
+        shutil.copy(corpus.source / "clip000.wav", corpus.source / f"{name}.wav")
+        add(corpus.source, f"{name}.wav", split)
+    divided = Divided(corpus.source, corpus.table, RATE, SECONDS)
+    report = build(divided, tmp_path / "out")
+    clips = open_dataset(tmp_path / "out").clips
+    assert [clips[name].split for name in "abcd"] == ["test", "train", "train", "test"]
+    assert report.moved == {"c": "validation"}
+
+
 # A part of a corpus ---------------------------------------------------------------
 
 
@@ -548,7 +642,7 @@ def test_a_limit_drops_nothing_that_is_packed(
     corpus: FolderCorpus, built: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(built, tmp_path / "out")
-    with pytest.raises(UsageError, match="--limit 1 would drop clips") as caught:
+    with pytest.raises(UsageError, match="would drop clips") as caught:
         build(corpus, tmp_path / "out", limit=1)
-    assert "3 clips" in str(caught.value)
+    assert "3 of them" in str(caught.value)
     assert tree(tmp_path / "out") == tree(built)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -206,12 +207,47 @@ def test_rows_are_read_from_any_group_in_any_order(
         assert reader.audio_bytes(row) == dataset.flac(clips[row].clip_id)
 
 
-def test_threads_share_a_reader(dataset: Dataset) -> None:
-    expected = {clip_id: dataset.flac(clip_id) for clip_id in dataset.clips}
-    shared = open_dataset(dataset.path)
-    wanted = [*expected] * 50
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(shared.flac, wanted)) == [expected[clip_id] for clip_id in wanted]
+def test_threads_share_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # In a process of its own: without a lock, Arrow's reader ends the process.
+    monkeypatch.setattr("lassbench.dataset.build.ROW_GROUP", 1)
+    build(recordings(tmp_path / "source", 24), tmp_path / "out")
+    code = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from lassbench.dataset.open import ShardReader
+(path,) = (Path(sys.argv[1]) / "data").glob("train-*")
+reader, alone = ShardReader(path), ShardReader(path)
+labels = alone.labels()
+expected = [alone.audio_bytes(row) for row in range(len(labels))]
+def one(number):
+    if number % 3 == 0:
+        return reader.labels() == labels
+    row = 7 * number % len(labels)
+    return reader.audio_bytes(row) == expected[row]
+with ThreadPoolExecutor(8) as pool:
+    sys.exit(not all(pool.map(one, range(3000))))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "out")],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_labels_that_are_no_text_are_a_damage(dataset: Dataset, tmp_path: Path) -> None:
+    shutil.copytree(dataset.path, tmp_path / "copy")
+    path = shard(tmp_path / "copy")
+    table = pq.read_table(path)
+    broken = pa.StringArray.from_buffers(
+        3, pa.array([0, 1, 2, 3], pa.int32()).buffers()[1], pa.py_buffer(b"\xff\xfe\xfd")
+    )
+    at = table.schema.get_field_index("concept")
+    pq.write_table(table.set_column(at, table.schema.field(at), broken), path)
+    with pytest.raises(LassbenchError, match="the shard is damaged"):
+        _ = open_dataset(tmp_path / "copy").clips
 
 
 def test_shards_that_another_tool_compressed_are_read_too(dataset: Dataset, tmp_path: Path) -> None:

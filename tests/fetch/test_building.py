@@ -158,6 +158,35 @@ def test_a_packed_clip_whose_shard_is_lost_is_fetched_again(
     assert asked == lost
 
 
+def test_clips_of_another_form_are_refused_before_anything_is_fetched(
+    world: tuple[Site, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site, options = world
+    out = tmp_path / "out"
+    command = ["build-dataset", str(out), *options, "--workers", "1", "--clips-per-hour", "0"]
+    assert run(command) == 0
+    before = {path.name: path.read_bytes() for path in (out / "data").iterdir()}
+    listed = Path(options[3]) / "concepts.yaml"
+    site.log.clear()
+    # Another benchmark, whose clips have another length.
+    text = listed.read_text().replace("clip_seconds: 1.0", "clip_seconds: 2.0")
+    (tmp_path / "longer.yaml").write_text(text)
+    definition = read_definition(tmp_path / "longer.yaml")
+    source = small_source(tmp_path / "metadata2")
+    building.write(
+        building.build(definition, load_metadata(source, definition)), tmp_path / "longer"
+    )
+    capsys.readouterr()
+    other = [str(tmp_path / "longer") if word == options[3] else word for word in command]
+    assert run(other) == 2
+    assert "built with other settings" in capsys.readouterr().err
+    assert run(["fetch", str(out), "--manifest", str(tmp_path / "longer"), "--rate", "0"]) == 2
+    assert "another form" in capsys.readouterr().err
+    assert not site.log
+    assert run(command) == 0
+    assert {path.name: path.read_bytes() for path in (out / "data").iterdir()} == before
+
+
 def test_options_that_fetch_nothing_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
