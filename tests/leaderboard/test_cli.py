@@ -109,7 +109,7 @@ def test_rescore_takes_the_clap_model(
 
     asked: list[str] = []
 
-    def load(name: str, device: str) -> None:
+    def load(name: str) -> None:
         asked.append(name)
         raise LassbenchError("no such CLAP model", where=name)
 
