@@ -197,8 +197,8 @@ def _print(report: BuildReport) -> None:
         click.echo("\n".join(describe_faults(report.outlived)))
     for shard, lost in report.damaged.items():
         click.echo(
-            f"{shard} was gone or altered: {lost} of its clips were not whole any more; what was "
-            f"left of it is in {report.folder / layout.DAMAGED}"
+            f"{shard} was gone or altered, and with it {lost} of its clips, which were made again "
+            f"where their source is at hand; what was left of it is in {report.folder}/{layout.DAMAGED}"
         )
     if report.limited:
         click.echo(

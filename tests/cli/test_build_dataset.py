@@ -72,6 +72,32 @@ def test_a_limit_is_told_and_can_be_lifted(
     assert "would drop clips" in capsys.readouterr().err
 
 
+def test_a_damaged_shard_is_told(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build(source, tmp_path / "out") == 0
+    path = shard(tmp_path / "out")
+    path.write_bytes(path.read_bytes()[:1000])
+    capsys.readouterr()
+    assert build(source, tmp_path / "out") == 0
+    shown = capsys.readouterr().out
+    assert f"data/{path.name} was gone or altered, and with it 2 of its clips" in shown
+    assert f"what was left of it is in {tmp_path / 'out' / 'damaged'}" in shown
+
+
+def test_a_clip_that_outlived_its_source_is_told(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build(source, tmp_path / "out") == 0
+    (source / "clip000.wav").write_text("no sound")
+    capsys.readouterr()
+    assert build(source, tmp_path / "out", "--strict") == 0
+    shown = capsys.readouterr().out
+    assert "8 clips (8 were there already), 0 left out" in shown
+    assert "kept as they were packed, though their source cannot be used any more" in shown
+    assert "clip000: cannot be decoded" in shown
+
+
 def test_copies_are_told_with_their_splits(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
