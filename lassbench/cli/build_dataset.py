@@ -198,7 +198,8 @@ def _print(report: BuildReport) -> None:
     for shard, lost in report.damaged.items():
         click.echo(
             f"{shard} was gone or altered, and with it {lost} of its clips, which were made again "
-            f"where their source is at hand; what was left of it is in {report.folder}/{layout.DAMAGED}"
+            "where their source is at hand; what was left of it is in "
+            f"{report.folder}/{layout.DAMAGED}"
         )
     if report.limited:
         click.echo(
