@@ -221,14 +221,12 @@ def _print_repeated(report: BuildReport) -> None:
         ("the same samples", within),
     ):
         for group in groups[:10]:
+            places = {clip.clip_id: clip.split for clip in group}
             names = (
-                f"{clip.clip_id} ({clip.split}"
-                + (
-                    f", drawn for {report.moved[clip.clip_id]})"
-                    if clip.clip_id in report.moved
-                    else ")"
-                )
-                for clip in group
+                f"{name} ({split}, drawn for {report.moved[name]})"
+                if name in report.moved
+                else f"{name} ({split})"
+                for name, split in places.items()
             )
             click.echo(f"{what}: {', '.join(names)}")
         if len(groups) > 10:

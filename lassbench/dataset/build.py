@@ -113,8 +113,8 @@ def build(
     Raises
     ------
     UsageError
-        If ``out`` holds something else or cannot be written, or ``limit`` would drop
-        clips that are in it.
+        If ``out`` holds something else or cannot be written, or clips that are in it
+        are no longer in the corpus or beyond ``limit``.
     FaultsError
         If the corpus's tables are faulty, or not one clip is usable.
     LassbenchError

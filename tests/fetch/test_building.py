@@ -34,6 +34,16 @@ def world(site: Site, tmp_path: Path) -> tuple[Site, list[str]]:
     return site, options
 
 
+def build_command(out: Path, options: list[str]) -> list[str]:
+    """The build that fetches, as fast as the site answers."""
+    return ["build-dataset", str(out), *options, "--workers", "1", "--clips-per-hour", "0"]
+
+
+def asked_for(site: Site) -> set[str]:
+    """The videos that the site was asked for."""
+    return {name for name in site.videos if any(name in str(line) for line in site.log)}
+
+
 def test_fetch_and_pack_in_one_command(
     world: tuple[Site, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -42,7 +52,7 @@ def test_fetch_and_pack_in_one_command(
     site.add(names[0], "private")
     site.add(names[1], "removed")
     out = tmp_path / "out"
-    command = ["build-dataset", str(out), *options, "--workers", "1", "--clips-per-hour", "0"]
+    command = build_command(out, options)
     assert run(command) == 0
     told = capsys.readouterr().out
     assert "16 done, 2 gone" in told
@@ -81,7 +91,7 @@ def test_a_fetch_that_was_stopped_packs_nothing(
     site, options = world
     site.mood = lambda _: "bot"
     out = tmp_path / "out"
-    command = ["build-dataset", str(out), *options, "--workers", "1", "--clips-per-hour", "0"]
+    command = build_command(out, options)
     assert run(command) == 3
     assert "--cookies" in capsys.readouterr().err
     assert not (out / "dataset.json").exists()
@@ -100,7 +110,7 @@ def test_fetching_first_and_building_later_is_the_same(
     fetched = {path.name: path.read_bytes() for path in (out / "clips").glob("*.flac")}
     assert len(fetched) == 18
     asked = len(site.log)
-    command = ["build-dataset", str(out), *options, "--workers", "1", "--clips-per-hour", "0"]
+    command = build_command(out, options)
     assert run(command) == 0
     dataset = open_dataset(out)
     assert len(site.log) == asked
@@ -123,12 +133,12 @@ def test_a_limit_fetches_no_more_than_it_packs(
 ) -> None:
     site, options = world
     out = tmp_path / "out"
-    command = ["build-dataset", str(out), *options, "--workers", "1", "--clips-per-hour", "0"]
+    command = build_command(out, options)
     assert run([*command, "--limit", "1"]) == 0
     some = open_dataset(out)
     assert len(some.clips) == 9  # three concepts in three splits
     assert {fault.kind for fault in some.missing.values()} == {"limit"}
-    asked = {name for name in site.videos if any(name in line for line in map(str, site.log))}
+    asked = asked_for(site)
     assert asked == {clip.youtube_id for clip in some.clips.values()}
     # Without it the build goes on to the whole, and asks for no clip again.
     site.log.clear()
@@ -138,7 +148,7 @@ def test_a_limit_fetches_no_more_than_it_packs(
     assert {clip_id: whole.flac(clip_id) for clip_id in some.clips} == {
         clip_id: some.flac(clip_id) for clip_id in some.clips
     }
-    assert not any(name in line for name in asked for line in map(str, site.log))
+    assert not asked & asked_for(site)
 
 
 def test_a_packed_clip_whose_shard_is_lost_is_fetched_again(
@@ -146,7 +156,7 @@ def test_a_packed_clip_whose_shard_is_lost_is_fetched_again(
 ) -> None:
     site, options = world
     out = tmp_path / "out"
-    command = ["build-dataset", str(out), *options, "--workers", "1", "--clips-per-hour", "0"]
+    command = build_command(out, options)
     assert run(command) == 0
     before = {path.name: path.read_bytes() for path in (out / "data").iterdir()}
     lost = {clip.youtube_id for clip in open_dataset(out).split("test")}
@@ -154,7 +164,7 @@ def test_a_packed_clip_whose_shard_is_lost_is_fetched_again(
     site.log.clear()
     assert run(command) == 0
     assert {path.name: path.read_bytes() for path in (out / "data").iterdir()} == before
-    asked = {name for name in site.videos if any(name in line for line in map(str, site.log))}
+    asked = asked_for(site)
     assert asked == lost
 
 
@@ -163,7 +173,7 @@ def test_clips_of_another_form_are_refused_before_anything_is_fetched(
 ) -> None:
     site, options = world
     out = tmp_path / "out"
-    command = ["build-dataset", str(out), *options, "--workers", "1", "--clips-per-hour", "0"]
+    command = build_command(out, options)
     assert run(command) == 0
     before = {path.name: path.read_bytes() for path in (out / "data").iterdir()}
     listed = Path(options[3]) / "concepts.yaml"
