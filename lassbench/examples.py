@@ -92,7 +92,7 @@ def export_examples(
         )
         files.write_json(temporary / "examples.json", content.model_dump(mode="json"))
 
-    files.replace_folder(folder, build)
+    files.replace_folder(folder, build, what="the examples' folder")
     return folder
 
 

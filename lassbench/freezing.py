@@ -235,7 +235,7 @@ def freeze(
             files.write_json(folder / name, of_suite)
         files.write_json(folder / "suite.json", described)
 
-    files.replace_folder(out, build)
+    files.replace_folder(out, build, what="the suite's folder")
     return load_suite(out)
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import math
 import multiprocessing
+import os
+import signal
+import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,13 +43,39 @@ def test_json_refuses_what_it_cannot_carry(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(b'{"a":\n nope}', ":2: not valid JSON"), (b"\xff\xfe\x00", "UTF-8")]
+    ("content", "words"),
+    [
+        (b'{"a":\n nope}', ":2: not valid JSON"),
+        (b"", ":1: not valid JSON"),
+        (b"{}\n\xff\xfe", ":2: is not UTF-8"),
+        (b'{"a": 1,\n "b\0": 2}', ":2: holds a NUL byte"),
+        (b'{"a": NaN}', "holds NaN"),
+        (b'{"a": -Infinity}', "holds -Infinity"),
+        (b'{"a": 1e999}', "holds the number 1e999"),
+        (b'{"a": ' + b"7" * 5000 + b"}", "a whole number of 5000 digits"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a": ' * 100_000, "nested too deeply"),
+        (b'{"a": 1, "b": {"c": 1, "c": 2}}', "has the key 'c' twice"),
+        (b'{"a": "\\ud800"}', "half a character"),
+        (b'{"a": "' + b"x" * 100 + b'"}', "too large"),
+    ],
 )
-def test_broken_json_is_named_with_its_line(tmp_path: Path, content: bytes, words: str) -> None:
+def test_json_that_not_every_reader_takes_for_the_same_is_refused(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(content)
-    with pytest.raises(LassbenchError, match=words):
-        files.read_json(path)
+    limit = 100 if words == "too large" else files.JSON_LIMIT
+    with pytest.raises(LassbenchError, match=words) as caught:
+        files.read_json(path, limit=limit, fix="make it anew")
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in caught.value.what
+
+
+def test_json_that_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes('\ufeff{"a": "\\ud83d\\ude00é", "b": [1, 1.5, -0.0, null]}'.encode())
+    assert files.read_json(path) == {"a": "\U0001f600é", "b": [1, 1.5, -0.0, None]}
     with pytest.raises(LassbenchError, match="no such file"):
         files.read_json(tmp_path / "none.json")
 
@@ -91,15 +121,224 @@ def test_leavings_are_removed_and_nothing_else(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "sub").iterdir()] == ["a.part"]
 
 
-def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
-    folder = tmp_path / "suite"
-    files.replace_folder(folder, lambda path: path.joinpath("a").write_text("1") and None)
+# Folders ----------------------------------------------------------------------
+
+
+def fill(version: str) -> Callable[[Path], None]:
+    def build(folder: Path) -> None:
+        (folder / "deep").mkdir()
+        for name in ("a", "deep/b"):
+            (folder / name).write_text(version)
+
+    return build
+
+
+def content(folder: Path) -> set[tuple[str, str]]:
+    return {(p.name, p.read_text()) for p in folder.rglob("*") if p.is_file()}
+
+
+OLD, NEW = {("a", "old"), ("b", "old")}, {("a", "new"), ("b", "new")}
+
+
+@pytest.fixture(params=[True, False], ids=["swapped", "moved aside"])
+def swaps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Both ways of putting a folder in the place of another."""
+    if not request.param:
+        monkeypatch.setattr(files, "_swap", lambda one, other: False)
+    return bool(request.param)
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path, swaps: bool) -> None:
+    folder = tmp_path / "deep" / "suite"
+    files.replace_folder(folder, fill("old"), what="the suite's folder")
+    assert content(folder) == OLD
 
     def fail(path: Path) -> None:
-        path.joinpath("b").write_text("2")
+        fill("half")(path)
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        files.replace_folder(folder, fail)
-    assert [p.name for p in folder.iterdir()] == ["a"]
-    assert [p.name for p in tmp_path.iterdir()] == ["suite"]
+        files.replace_folder(folder, fail, what="the suite's folder")
+    assert content(folder) == OLD
+    files.replace_folder(folder, fill("new"), what="the suite's folder")
+    assert content(folder) == NEW
+    assert [p.name for p in folder.parent.iterdir()] == ["suite"]
+
+
+def _replace_until_killed(folder: Path, calls: int, swaps: bool) -> None:
+    """Replace ``folder`` and end, with no goodbye, before the given system call."""
+    left = calls
+
+    def counted(name: str) -> None:
+        real = getattr(os, name)
+
+        def call(*args: object, **options: object) -> object:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **options)
+
+        setattr(os, name, call)
+
+    for name in ("mkdir", "rename", "replace", "unlink", "rmdir", "open"):
+        counted(name)
+    swap = files._swap if swaps else lambda one, other: False
+
+    def counted_swap(one: Path, other: Path) -> bool:
+        os.replace(one, one)  # noqa: PTH105  # counted: a moment before the swap
+        done = swap(one, other)
+        os.replace(one, one)  # noqa: PTH105  # and one after it
+        return done
+
+    files._swap = counted_swap
+    files.replace_folder(folder, fill("new"), what="the suite's folder")
+    os._exit(7)
+
+
+def test_killed_at_any_moment_the_old_or_the_new_folder_stands_whole(
+    tmp_path: Path, swaps: bool
+) -> None:
+    context = multiprocessing.get_context("fork")
+    folder = tmp_path / "suite"
+    for calls in range(1, 100):
+        files.replace_folder(folder, fill("old"), what="the suite's folder")
+        child = context.Process(target=_replace_until_killed, args=(folder, calls, swaps))
+        child.start()
+        child.join()
+        aside = tmp_path / ".suite.old.part"
+        # Without the swap there is a moment at which the old one stands beside its place.
+        assert content(folder if swaps or folder.exists() else aside) in (OLD, NEW), calls
+        before = content(folder) if folder.exists() else content(aside)
+
+        def fail(path: Path) -> None:
+            raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            files.replace_folder(folder, fail, what="the suite's folder")
+        assert content(folder) == before
+        assert [p.name for p in tmp_path.iterdir()] == ["suite"], calls
+        if child.exitcode == 7:
+            break
+    assert calls > 8
+    assert child.exitcode == 7
+
+
+def _replace_slowly(folder: Path, begun: object, go_on: object) -> None:
+    def build(path: Path) -> None:
+        fill("new")(path)
+        begun.set()  # type: ignore[attr-defined]
+        go_on.wait(60)  # type: ignore[attr-defined]
+
+    files.replace_folder(folder, build, what="the suite's folder")
+
+
+def test_of_two_at_once_the_second_is_told(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    begun, go_on = context.Event(), context.Event()
+    first = context.Process(target=_replace_slowly, args=(tmp_path / "suite", begun, go_on))
+    first.start()
+    assert begun.wait(60)
+    with pytest.raises(LassbenchError, match=f"suite's folder is in use by process {first.pid}"):
+        files.replace_folder(tmp_path / "suite", fill("old"), what="the suite's folder")
+    files.replace_folder(tmp_path / "suite.2", fill("old"), what="another folder")
+    go_on.set()
+    first.join()
+    assert content(tmp_path / "suite") == NEW
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["suite", "suite.2"]
+
+
+def test_what_is_cleared_up_is_this_folders_own(tmp_path: Path) -> None:
+    for name in (".suite.12.part", ".suite.2.12.part", ".suite.old.part", "suite.1.part"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".suite.13.part").write_text("a file that is being written")
+    files.replace_folder(tmp_path / "suite", fill("new"), what="the folder")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        *(".suite.13.part", ".suite.2.12.part", "suite", "suite.1.part"),
+    ]
+    assert content(tmp_path / "suite") == NEW
+
+
+def test_a_link_stays_and_leads_to_the_new_folder(tmp_path: Path, swaps: bool) -> None:
+    files.replace_folder(tmp_path / "disk" / "suite", fill("old"), what="the folder")
+    (tmp_path / "suite").symlink_to(tmp_path / "disk" / "suite")
+    files.replace_folder(tmp_path / "suite", fill("new"), what="the folder")
+    assert (tmp_path / "suite").is_symlink()
+    assert content(tmp_path / "suite") == NEW
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match="cannot take the place of a file"):
+        files.replace_folder(tmp_path / "file", fill("new"), what="the folder")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_lock_leaves_nothing_and_needs_no_file_system_with_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with files.folder_lock(tmp_path / "a", what="the folder"):
+        assert (tmp_path / "a" / ".lock").is_file()
+    assert not list((tmp_path / "a").iterdir())
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(files.fcntl, "flock", no_locks)
+    with files.folder_lock(tmp_path / "a", what="the folder"):
+        pass
+
+
+# Names ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a", "Y-x_1.b", "lass-test-0001", "0", "x" * 150])
+def test_names_that_can_be_part_of_a_path(name: str) -> None:
+    assert files.checked_name(name, what="the query", where="f:1") == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", ".", "..", "../x", "/etc/passwd", "a/b", "a\\b", "-x", ".hidden", "~", "C:x"),
+        *("a b", "é", "a\n", "a\0b", "x" * 151, "a\u202eb", "con:", "a*"),
+    ],
+)
+def test_names_that_cannot(name: str) -> None:
+    with pytest.raises(LassbenchError, match="the name of the query"):
+        files.checked_name(name, what="the query", where="f:1")
+
+
+@pytest.mark.parametrize(
+    "text", ["LASS-Net (large)", "../../x", "/", "..", "", "é" * 500, "a\0b", ".part", "x" * 500]
+)
+def test_a_name_is_made_of_any_text(text: str) -> None:
+    assert files.name_fault(files.name_of(text)) == ""
+    assert files.name_of("LASS-Net (large)") == "LASS-Net-large"
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a b.wav", "déjà vu.ogg", "..a", "-x.wav", "a/b/c.wav"])
+def test_paths_below_a_folder(name: str) -> None:
+    assert files.inner_path_fault(name) == ""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "/etc/passwd", "../secret.wav", "a/../../b.wav", "..\\b.wav", "C:\\a.wav"),
+        *("~/a.wav", "http://host/a.wav", "file:///a.wav", "a\x1b[2J.wav"),
+    ],
+)
+def test_paths_that_lead_elsewhere(name: str) -> None:
+    assert files.inner_path_fault(name)
+
+
+@pytest.mark.parametrize("listed", ["NFC", "NFD"])
+def test_a_name_is_found_in_whichever_unicode_form_the_disk_has_it(
+    tmp_path: Path, listed: str
+) -> None:
+    for folder in ("NFC", "NFD"):
+        for file in ("NFC", "NFD"):
+            place = tmp_path / f"{folder}-{file}" / unicodedata.normalize(folder, "Größe")
+            place.mkdir(parents=True)
+            (place / unicodedata.normalize(file, "déjà vu.wav")).write_text(folder + file)
+            name = unicodedata.normalize(listed, "Größe/déjà vu.wav")
+            assert files.find_inside(place.parent, name).read_text() == folder + file
+    assert files.find_inside(tmp_path, "é/nothing") == tmp_path / "é/nothing"

@@ -211,7 +211,7 @@ def write(built: Built, out: Path) -> None:
         for name, text in built.contents.items():
             (folder / name).write_bytes(text.encode())
 
-    files.replace_folder(out, fill)
+    files.replace_folder(out, fill, what="the benchmark's folder")
 
 
 def vary(

@@ -187,7 +187,7 @@ def import_suite(
         length = _one_length(sizes, faults, audio_dir)
         _write(folder, kind=kind, name=name, rows=rows, samples=length, pcm=pcm)
 
-    files.replace_folder(out, build)
+    files.replace_folder(out, build, what="the suite's folder")
     return Imported(load_suite(out), tuple(faults))
 
 

@@ -53,7 +53,9 @@ def build_site(
         )
     found = table_files(board, tables) if texts is None else texts
     files.replace_folder(
-        out, lambda folder: _Site(board, tables, folder, found, listening or {}).write()
+        out,
+        lambda folder: _Site(board, tables, folder, found, listening or {}).write(),
+        what="the site's folder",
     )
     return out / "index.html"
 
