@@ -53,6 +53,11 @@ class LassbenchError(Exception):
             lines.append(f"  to do:    {self.fix}")
         return "\n".join(lines)
 
+    @property
+    def brief(self) -> str:
+        """The message as one line, without where and what to do."""
+        return f"{self.what}: {self.got}" if self.got else self.what
+
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive pickling by default, and errors
         # travel back from worker processes.
@@ -121,6 +126,13 @@ class FaultsError(LassbenchError):
         if self.fix:
             lines.append(f"  to do: {self.fix}")
         return "\n".join(lines)
+
+    @property
+    def brief(self) -> str:
+        """The sentence and the first faults, as one line."""
+        more = f"; and {len(self.faults) - 5} more" if len(self.faults) > 5 else ""
+        named = "; ".join(fault.reason for fault in self.faults[:5])
+        return one_line(f"{self.what}: {named}{more}", 600)
 
 
 class UsageFaultsError(FaultsError, UsageError):

@@ -175,18 +175,33 @@ _MAKE_ANEW = "restore the file or make it anew"
 
 
 def read_json(path: Path, *, limit: int = JSON_LIMIT, fix: str = _MAKE_ANEW) -> Any:
-    """The value in a JSON file, which must be one that every JSON reader takes for the same.
+    """The value in a JSON file of at most ``limit`` bytes (see :func:`parse_json`).
 
     Raises
     ------
     LassbenchError
-        If the file is missing, larger than ``limit`` bytes or not JSON, or holds NaN,
-        an infinity, a key twice, a surrogate, or numbers or nesting without end; with
-        the line where it is known.
+        If the file is missing or larger, and as :func:`parse_json`.
+    """
+    return parse_json(read_text(path, limit=limit), where=path, fix=fix)
+
+
+def parse_json(text: str, *, where: object, fix: str = _MAKE_ANEW) -> Any:
+    """The value of JSON ``text``, which must be one that every JSON reader takes for the same.
+
+    Parameters
+    ----------
+    where
+        What the text came from, for messages.
+
+    Raises
+    ------
+    LassbenchError
+        If it is not JSON, or holds NaN, an infinity, a key twice, a NUL, a surrogate, or
+        numbers or nesting without end; with the line where it is known.
     """
 
     def refuse(what: str) -> NoReturn:
-        raise LassbenchError(what, where=path, fix=fix)
+        raise LassbenchError(what, where=where, fix=fix)
 
     def finite(digits: str) -> float:
         value = float(digits)
@@ -207,7 +222,6 @@ def read_json(path: Path, *, limit: int = JSON_LIMIT, fix: str = _MAKE_ANEW) -> 
             refuse(f"has the key {repeated[0][:80]!r} twice")
         return found
 
-    text = read_text(path, limit=limit)
     try:
         value = json.loads(
             text,
@@ -219,17 +233,22 @@ def read_json(path: Path, *, limit: int = JSON_LIMIT, fix: str = _MAKE_ANEW) -> 
     except json.JSONDecodeError as error:
         raise LassbenchError(
             f"not valid JSON ({error.msg}): cut short or edited",
-            where=f"{path}:{error.lineno}",
+            where=f"{where}:{error.lineno}",
             fix=fix,
         ) from error
     except RecursionError as error:
-        raise LassbenchError("is nested too deeply", where=path, fix=fix) from error
+        raise LassbenchError("is nested too deeply", where=where, fix=fix) from error
+    if nul := _NUL.search(text):
+        line = text.count("\n", 0, nul.end()) + 1
+        raise LassbenchError("holds a NUL character", where=f"{where}:{line}", fix=fix)
     if _SURROGATE.search(text) and not _is_text(value):
         refuse("holds half a character (a lone surrogate)")
     return value
 
 
 _MOST_DIGITS = 40
+#: ``\\u0000``, its backslash not being escaped itself.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _SURROGATE = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
 
 
@@ -456,8 +475,20 @@ def name_fault(name: str) -> str:
     return "may have letters, digits, '.', '_' and '-' only, a letter or digit first"
 
 
-def checked_name(name: str, *, what: str, where: object, fix: str = "") -> str:
+def checked_name(
+    name: str,
+    *,
+    what: str,
+    where: object = "",
+    fix: str = "",
+    error: type[LassbenchError] = LassbenchError,
+) -> str:
     """``name`` itself, if it can be part of a path.
+
+    Parameters
+    ----------
+    error
+        What is raised: :class:`LassbenchError`, or its subclass for wrong usage.
 
     Raises
     ------
@@ -465,8 +496,8 @@ def checked_name(name: str, *, what: str, where: object, fix: str = "") -> str:
         If it cannot (:func:`name_fault`).
     """
     if reason := name_fault(name):
-        got = one_line(name, 100)
-        raise LassbenchError(f"the name of {what} {reason}", where=where, got=got, fix=fix)
+        got = one_line(name, 100) or "nothing"
+        raise error(f"the name of {what} {reason}", where=where, got=got, fix=fix)
     return name
 
 

@@ -21,6 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lassbench"
 #: What any room may import, unless :data:`ONLY` says otherwise; "" is ``lassbench`` itself.
 SHARED = {
     *("", "errors", "records", "audio", "files", "config"),
+    *("checked", "csv_files", "yaml_files"),
     *("parallel", "progress", "resampling", "tables"),
 }
 
@@ -55,9 +56,11 @@ ONLY = {
     # Arrays: no audio file, no dataset, no table.
     "metrics": {"errors", "resampling"},
     "statistics": set[str](),
-    "scores": {"errors", "files"},
+    "scores": {"checked", "errors", "files"},
     # Entries: no audio, no models, no scoring.
-    "leaderboard": {"", "errors", "files", "parallel", "records", "scores", "statistics"},
+    "leaderboard": {
+        *("", "checked", "errors", "files", "parallel", "records", "scores", "statistics"),
+    },
     "fetch": {*SHARED, "corpora", "manifests", "dataset"},
 }
 

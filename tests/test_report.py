@@ -20,8 +20,9 @@ import soundfile
 from markupsafe import Markup
 from PIL import ImageFont
 
-from lassbench import freezing, scores
+from lassbench import freezing
 from lassbench.dataset import Dataset
+from lassbench.files import name_of
 from lassbench.inspection import level_db
 from lassbench.predictions import System, write_system
 from lassbench.records import SystemCard
@@ -155,7 +156,7 @@ def test_the_same_score_makes_the_same_page(
 ) -> None:
     again = write_report(tmp_path, scored, suite, folder, beside=beside(scored, []))
     assert again.read_text() == text
-    assert again.name == f"{scores.file_stem(NASTY)}.html"
+    assert again.name == f"{name_of(NASTY)}.html"
 
 
 def test_marks_of_synthetic_and_partial_results(

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from lassbench import scores
 from lassbench.errors import LassbenchError, UsageError
+from lassbench.files import name_of
 
 HASH = "ab" * 32
 
@@ -136,7 +137,9 @@ def test_a_file_cut_in_half_is_refused_with_its_line(written: Path) -> None:
     ("path", "value", "complaint"),
     [
         (("colour",), "blue", "colour"),
-        (("summary", "sdr", "mean"), "NaN", "summary.sdr.mean"),
+        (("summary", "sdr", "mean"), "1.5", "summary.sdr.mean"),
+        (("suite", "name"), "../../x", "suite.name"),
+        (("suite", "sample_rate_hz"), 0, "suite.sample_rate_hz"),
         (("summary", "sdr", "n"), -1, "summary.sdr.n"),
         (("system", "name"), "x" * 10_000, "system.name"),
         (("system", "query_type"), "telepathy", "system.query_type"),
@@ -152,7 +155,7 @@ def test_fields_outside_the_schema_are_named(written: Path, path, value, complai
     place = content
     for key in path[:-1]:
         place = place[key]
-    place[path[-1]] = float("nan") if value == "NaN" else value
+    place[path[-1]] = value
     written.write_text(json.dumps(content))
     with pytest.raises(LassbenchError, match="not a score file") as caught:
         scores.read_scores(written)
@@ -186,7 +189,7 @@ def test_there_must_be_exactly_one_score_in_a_folder(tmp_path: Path) -> None:
     ],
 )
 def test_a_systems_name_makes_a_safe_file_name(name: str, stem: str) -> None:
-    assert scores.file_stem(name) == stem
+    assert name_of(name) == stem
 
 
 def test_means_see_decibels_limited_and_shares_untouched() -> None:

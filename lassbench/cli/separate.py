@@ -47,12 +47,13 @@ def command(
         _separate_file(system, file, query, out, device, rate)
         return
     assert suite is not None
-    from lassbench import separators
+    from lassbench import files, separators
     from lassbench.suites import load_suite
 
     separator = separators.find_separator(system, device=device)
     opened = load_suite(suite)
-    folder = out or Path("predictions") / opened.name / _slug(separators.card_of(separator).name)
+    name = files.name_of(separators.card_of(separator).name).lower()
+    folder = out or Path("predictions") / opened.name / name
     done = separators.run(separator, opened, folder, batch_size=batch_size, limit=limit)
     count = min(limit or len(opened.queries), len(opened.renderable_queries))
     speed = done.cost.get("real_time_factor")
@@ -77,7 +78,3 @@ def _separate_file(
     rate_hz = rate or own_rate
     userfiles.separate_file(separator, file, target, query=query, sample_rate_hz=rate_hz)
     click.echo(str(target))
-
-
-def _slug(name: str) -> str:
-    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split()) or "system"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
 from lassbench import files
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
+from lassbench.checked import validate
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, UsageFaultsError
 from lassbench.leaderboard.agreement import suite_faults
 from lassbench.leaderboard.checks import (
     Refused,
@@ -38,7 +38,6 @@ from lassbench.scores import (
     PARQUET_SUFFIX,
     ScoreFile,
     Scores,
-    describe_validation,
     find_score,
     rows_sha256,
 )
@@ -118,8 +117,7 @@ def _read_one(root: Path, path: Path, given: _Given) -> Loaded | Fault:
     except UsageError:
         raise
     except LassbenchError as error:
-        detail = f": {error.got}" if error.got else ""
-        return Fault("unreadable", str(path), f"{error.what}{detail}")
+        return Fault("unreadable", str(path), error.brief)
     place = entry_path(root, score.suite.name, score.system.name)
     return Loaded(place, score.suite.name, entry, rows)
 
@@ -138,21 +136,20 @@ def without_captions(rows: pa.Table, *, synthetic: bool) -> pa.Table:
 
 
 def _entry(score: ScoreFile, given: _Given) -> Entry:
-    try:
-        return Entry(
-            standing="partial" if score.coverage.partial else "submitted",
-            date=given.date,
-            submitted_by=given.submitted_by,
-            links=given.links,
-            notes=given.notes,
-            score=score,
-        )
-    except ValidationError as error:
-        raise UsageError(
-            "not a valid entry",
-            got=describe_validation(error),
-            fix="correct the options; a date is YYYY-MM-DD",
-        ) from error
+    return validate(
+        Entry,
+        {
+            "standing": "partial" if score.coverage.partial else "submitted",
+            "date": given.date,
+            "submitted_by": given.submitted_by,
+            "links": given.links,
+            "notes": given.notes,
+            "score": score.model_dump(mode="json"),
+        },
+        what="not a valid entry",
+        fix="correct the options; a date is YYYY-MM-DD",
+        error=UsageFaultsError,
+    )
 
 
 def _clashes(root: Path, made: Sequence[Loaded], *, replace: bool) -> list[Fault]:

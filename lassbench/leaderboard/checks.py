@@ -187,9 +187,8 @@ def _misplaced(base: Path, path: Path, cards: set[str]) -> str:
 
 
 def _as_fault(path: Path, kind: str, error: LassbenchError) -> Fault:
-    got = f": {error.got}" if error.got else ""
-    at = f" (line {error.where.rsplit(':', 1)[1]})" if error.where.startswith(f"{path}:") else ""
-    return Fault(kind, str(path), f"{error.what}{at}{got}")
+    at = f"line {error.where.rsplit(':', 1)[1]}: " if error.where.startswith(f"{path}:") else ""
+    return Fault(kind, str(path), f"{at}{error.brief}")
 
 
 def load_entry(path: Path) -> Loaded | Fault:
@@ -206,8 +205,7 @@ def load_entry(path: Path) -> Loaded | Fault:
     except Refused as refused:
         return Fault(refused.kind, str(path), refused.reason)
     except LassbenchError as error:
-        got = f": {error.got}" if error.got else ""
-        return Fault("rows", str(path), f"{error.what}{got}")
+        return Fault("rows", str(path), error.brief)
     return Loaded(path, path.parent.name, entry, rows)
 
 

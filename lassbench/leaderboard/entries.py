@@ -17,36 +17,24 @@ refused while reading.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import pyarrow as pa
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from lassbench import files
+from lassbench.checked import Count, Finite, Label, Sha256, Strict, Text, read_record
 from lassbench.errors import LassbenchError
 from lassbench.leaderboard.text import slug
-from lassbench.scores import (
-    Count,
-    Finite,
-    Kind,
-    Name,
-    ScoreFile,
-    Sha256,
-    Strict,
-    Text,
-    describe_validation,
-)
+from lassbench.scores import JSON_LIMIT, Kind, ScoreFile
 
 SCHEMA_VERSION = 1
-#: Largest entry JSON that is read, in bytes.
-JSON_LIMIT = 20_000_000
 
 #: ``verified``: scored again here from the predictions.  ``submitted``: as sent
 #: in.  ``partial``: predictions were missing, never ranked.  (``reported``
@@ -68,10 +56,10 @@ class Verification(Strict):
     """
 
     date: Date
-    lassbench_version: Name
+    lassbench_version: Label
     predictions_sha256: Sha256
     largest_difference: Annotated[Finite, Field(ge=0)]
-    not_checked: tuple[Name, ...] = ()
+    not_checked: tuple[Label, ...] = ()
 
 
 class Entry(Strict):
@@ -107,7 +95,7 @@ class SeenNote(Strict):
     lists no training clips by hash: a list of hashes is compared instead.
     """
 
-    training_set: Name
+    training_set: Label
     unless: tuple[str, ...] = ()
     note: Text
 
@@ -121,7 +109,7 @@ class SuiteCard(Strict):
 
     schema_version: Literal[1] = 1
     name: SuiteName
-    title: Name
+    title: Label
     kind: Kind
     description: Text = ""
     list_fingerprint: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
@@ -135,8 +123,8 @@ class SuiteCard(Strict):
 class ReportedRow(Strict):
     """Figures that a publication gives for one system on one of its test sets."""
 
-    system: Name
-    test_set: Name
+    system: Label
+    test_set: Label
     figures: dict[str, Finite]
 
 
@@ -149,8 +137,8 @@ class Reported(Strict):
 
     schema_version: Literal[1] = 1
     standing: Literal["reported"] = "reported"
-    title: Name
-    source_title: Name
+    title: Label
+    source_title: Label
     source_url: str
     source_revision: str = ""
     metrics: dict[str, Text]
@@ -213,82 +201,24 @@ def entry_path(root: Path, suite: str, system_name: str) -> Path:
     return root / "entries" / suite / f"{slug(system_name)}.json"
 
 
-def read_strict_json(path: Path) -> Any:
-    """JSON without NaN, infinities, repeated keys, or more than :data:`JSON_LIMIT` bytes.
-
-    Raises
-    ------
-    LassbenchError
-        If the file cannot be read or is not such JSON, with the line where known.
-    """
-    try:
-        if path.stat().st_size > JSON_LIMIT:
-            raise _bad_json(path, f"larger than {JSON_LIMIT // 1_000_000} MB")
-        return json.loads(
-            path.read_text(encoding="utf-8"),
-            parse_constant=lambda word: _refuse(path, f"holds {word}: no number of JSON"),
-            parse_float=lambda digits: _finite(path, digits),
-            object_pairs_hook=lambda pairs: _without_repeats(path, pairs),
-        )
-    except json.JSONDecodeError as error:
-        where = f"{path}:{error.lineno}"
-        raise _bad_json(where, f"is not valid JSON ({error.msg}): cut short or edited") from error
-    except UnicodeDecodeError as error:
-        raise _bad_json(path, "is not UTF-8 text") from error
-    except ValueError as error:
-        # Python converts no whole number of more than 4300 digits.
-        raise _bad_json(path, "holds a whole number with thousands of digits") from error
-    except RecursionError as error:
-        raise _bad_json(path, "is nested too deeply") from error
-    except OSError as error:
-        raise files.explain_os_error(error, path) from error
-
-
-def _bad_json(where: object, what: str) -> LassbenchError:
-    return LassbenchError(what, where=where, fix="make it anew with `lassbench leaderboard add`")
-
-
-def _refuse(path: Path, what: str) -> NoReturn:
-    raise _bad_json(path, what)
-
-
-def _finite(path: Path, digits: str) -> float:
-    value = float(digits)
-    if value in (float("inf"), float("-inf")):
-        _refuse(path, f"holds the number {digits[:40]}, which is too large")
-    return value
-
-
-def _without_repeats(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        _refuse(path, f"has the key {repeated[0][:80]!r} twice")
-    return found
-
-
-Model = TypeVar("Model", bound=Strict)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_model(path: Path, model: type[Model]) -> Model:
-    """The record of type ``model`` in a JSON file.
+    """The record of type ``model`` in a JSON file of at most :data:`JSON_LIMIT` bytes.
 
     Raises
     ------
     LassbenchError
-        As :func:`read_strict_json`, and if the file does not follow the schema;
-        the offending fields are named.
+        As :func:`lassbench.checked.read_record`.
     """
-    try:
-        return model.model_validate(read_strict_json(path))
-    except ValidationError as error:
-        raise LassbenchError(
-            f"does not follow the schema of {model.__name__}",
-            where=path,
-            got=describe_validation(error),
-            fix="make it anew with `lassbench leaderboard add`, or correct the fields named",
-        ) from error
+    return read_record(
+        path,
+        model,
+        what=f"does not follow the schema of {model.__name__}",
+        fix="make it anew with `lassbench leaderboard add`, or correct the fields named",
+        limit=JSON_LIMIT,
+    )
 
 
 def write_model(path: Path, record: Strict) -> None:

@@ -22,10 +22,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lassbench.checked import PathName, Sha256, Strict, Text
 from lassbench.errors import Fault, FaultsError, LassbenchError
 from lassbench.leaderboard.entries import Leaderboard, SuiteName, read_model
 from lassbench.leaderboard.text import refused_character, strings, text_fault
-from lassbench.scores import Name, Sha256, Strict, Text
 
 #: Largest audio file or picture of a listening page, in bytes.
 FILE_LIMIT = 5_000_000
@@ -50,7 +50,7 @@ class Track(Strict):
 class Example(Strict):
     """One query to listen to."""
 
-    query_id: Name
+    query_id: PathName
     text: Text
     concept: str = ""
     noise_concept: str = ""
@@ -103,8 +103,7 @@ def read_examples(board: Leaderboard, *, unpublished: bool = False) -> Mapping[s
         try:
             content = read_model(path, ExampleSet)
         except LassbenchError as error:
-            detail = f": {error.got}" if error.got else ""
-            faults.append(Fault("examples", str(path), f"{error.what}{detail}"))
+            faults.append(Fault("examples", str(path), error.brief))
             continue
         wrong = list(_faults(board, path, content))
         faults += wrong

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lassbench.errors import one_line
-from lassbench.scores import file_stem
+from lassbench.files import name_of
 
 #: Longest system name on the leaderboard, in characters.
 NAME_LIMIT = 80
@@ -45,7 +45,7 @@ def slug(name: str) -> str:
     """The file stem that a system of this name has: ASCII, lower case."""
     folded = unicodedata.normalize("NFKD", name)
     plain = "".join(char for char in folded if not unicodedata.combining(char))
-    return file_stem(plain).lower()
+    return name_of(plain).lower()
 
 
 def identity(name: str) -> str:

@@ -25,7 +25,7 @@ from lassbench.inspection import level_db
 from lassbench.predictions import PredictionSet, open_predictions
 from lassbench.report import media, plots
 from lassbench.report.terminal import number, query_types, who_asks
-from lassbench.scores import METRICS, Scores, column, file_stem, in_order, limited
+from lassbench.scores import METRICS, Scores, column, in_order, limited
 from lassbench.scoring.beside import Beside, shown_metrics, verdict
 from lassbench.scoring.comparison import default_metric
 from lassbench.suites import Suite
@@ -96,7 +96,7 @@ def write_report(
         heard=heard,
         private=include_audio and not suite.audio_may_be_published,
     )
-    path = out / f"{file_stem(scores.file.system.name)}.html"
+    path = out / f"{files.name_of(scores.file.system.name)}.html"
     files.write_text(path, text.lstrip())
     return path
 

@@ -72,12 +72,11 @@ from lassbench.scores.schema import (
     SystemInfo,
 )
 from lassbench.scores.storage import (
+    JSON_LIMIT,
     JSON_SUFFIX,
     PARQUET_SUFFIX,
     Scores,
     column,
-    describe_validation,
-    file_stem,
     find_score,
     ids_sha256,
     read_rows,
@@ -91,6 +90,7 @@ from lassbench.scores.storage import (
 __all__ = [
     "ABSENT_METRICS",
     "CLAP_METRICS",
+    "JSON_LIMIT",
     "JSON_SUFFIX",
     "LIMIT_DB",
     "METRICS",
@@ -123,8 +123,6 @@ __all__ = [
     "Text",
     "column",
     "concept_pair",
-    "describe_validation",
-    "file_stem",
     "find_score",
     "ids_sha256",
     "in_order",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from lassbench.checked import PathName
 from lassbench.scores.definitions import (
     Count,
     Finite,
@@ -21,7 +22,7 @@ from lassbench.scores.definitions import (
 class SuiteInfo(Strict):
     """The suite that was scored against, by content."""
 
-    name: Name
+    name: Annotated[PathName, Field(min_length=1, max_length=200)]
     title: Text = ""
     fingerprint: Sha256
     list_fingerprint: Sha256

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-import re
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
+from lassbench.checked import read_record
 from lassbench.errors import LassbenchError, UsageError, one_line
-from lassbench.files import atomic_path, read_json, write_json
+from lassbench.files import atomic_path, name_of, write_json
 from lassbench.scores.definitions import (
     ABSENT_METRICS,
     MIXTURE_COLUMNS,
@@ -31,6 +30,8 @@ from lassbench.scores.schema import ScoreFile
 
 JSON_SUFFIX = ".score.json"
 PARQUET_SUFFIX = ".score.parquet"
+#: Largest score file, or entry of a leaderboard, that is read, in bytes.
+JSON_LIMIT = 20_000_000
 
 
 class Scores(NamedTuple):
@@ -137,12 +138,6 @@ def _value_bytes(value: Any) -> bytes:
     return struct.pack("<q", len(data)) + data
 
 
-def file_stem(system_name: str) -> str:
-    """``system_name`` as the stem of a file name: letters, digits, ``.``, ``_`` and ``-``."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", system_name).strip("-.")
-    return stem[:100] or "system"
-
-
 def write_scores(folder: Path, scores: Scores) -> tuple[Path, Path]:
     """Write ``<system>.score.json`` and ``.score.parquet`` into ``folder``; their paths.
 
@@ -153,7 +148,7 @@ def write_scores(folder: Path, scores: Scores) -> tuple[Path, Path]:
     LassbenchError
         If ``folder`` cannot be written or the disk is full.
     """
-    stem = file_stem(scores.file.system.name)
+    stem = name_of(scores.file.system.name)
     json_path, parquet_path = folder / f"{stem}{JSON_SUFFIX}", folder / f"{stem}{PARQUET_SUFFIX}"
     with atomic_path(parquet_path) as temporary:
         pq.write_table(scores.rows, temporary, compression="zstd")
@@ -189,27 +184,15 @@ def read_score_file(path: str | Path) -> ScoreFile:
     Raises
     ------
     LassbenchError
-        If it is missing, cut short, or does not follow the schema; the first
-        few offending fields are named.
+        As :func:`lassbench.checked.read_record`.
     """
-    path = Path(path)
-    try:
-        return ScoreFile.model_validate(read_json(path))
-    except ValidationError as error:
-        what = f"not a score file of schema version {SCHEMA_VERSION}"
-        fix = "make it anew with `lassbench score`"
-        got = describe_validation(error)
-        raise LassbenchError(what, where=path, got=got, fix=fix) from error
-
-
-def describe_validation(error: ValidationError, limit: int = 5) -> str:
-    """The first ``limit`` complaints of pydantic, one line."""
-    found = [
-        f"{'.'.join(str(part) for part in one['loc']) or 'file'}: {one['msg']}"
-        for one in error.errors(include_url=False, include_input=False)
-    ]
-    more = f"; and {len(found) - limit} more" if len(found) > limit else ""
-    return one_line("; ".join(found[:limit]) + more, 600)
+    return read_record(
+        Path(path),
+        ScoreFile,
+        what=f"not a score file of schema version {SCHEMA_VERSION}",
+        fix="make it anew with `lassbench score`",
+        limit=JSON_LIMIT,
+    )
 
 
 def read_rows(path: Path, file: ScoreFile) -> pa.Table:

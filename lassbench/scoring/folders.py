@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
+from lassbench.files import name_of
 from lassbench.parallel import map_ordered, open_executor
 from lassbench.predictions import PredictionSet, System, check
 from lassbench.progress import track
 from lassbench.records import Query, SystemCard
-from lassbench.scores import Scores, file_stem
+from lassbench.scores import Scores
 from lassbench.scoring.pieces import Lost, Measured, Piece, check_samples, cut, make_piece, measure
 from lassbench.scoring.result import Settings, check_system, make_scores
 from lassbench.suites import Suite
@@ -129,7 +130,7 @@ def _clap_model(name: str) -> ClapModel:
 def _check_names(opened: Sequence[_Folder]) -> None:
     seen: dict[str, Path] = {}
     for one in opened:
-        stem, folder = file_stem(one.predictions.system.card.name), one.predictions.folder
+        stem, folder = name_of(one.predictions.system.card.name), one.predictions.folder
         if stem in seen:
             raise UsageError(
                 "two folders hold systems of one name",

@@ -145,7 +145,7 @@ def test_a_number_beyond_all_numbers(board: Path) -> None:
 
 def test_a_whole_number_without_end(board: Path) -> None:
     replace_text(entry(board), '"parameters": 1000000', f'"parameters": {"9" * 5000}')
-    one_fault(board, "whole number with thousands of digits")
+    one_fault(board, "whole number of 5000 digits")
 
 
 def test_more_parameters_than_a_float_can_count(board: Path) -> None:
@@ -206,7 +206,7 @@ def test_nested_without_end(board: Path) -> None:
 
 
 def test_not_text(board: Path) -> None:
-    entry(board).write_bytes(b"\xff\xfe\x00")
+    entry(board).write_bytes(b"\xff\xfd")
     one_fault(board, "not UTF-8")
 
 
