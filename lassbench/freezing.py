@@ -50,6 +50,13 @@ class SuitePlan:
     notes: str = ""
     papers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        names = [("the suite", self.name)]
+        names += [("a mixture", mixture.mixture_id) for mixture in self.mixtures]
+        names += [("a query", query.query_id) for query in self.queries]
+        for what, name in names:
+            files.checked_name(name, what=what, fix="give the suite another name", error=UsageError)
+
 
 def frozen_plan(dataset: Dataset, suite: str = "", *, benchmark: str = "") -> SuitePlan | None:
     """The frozen list ``suite`` of the benchmark that the dataset was built from.

@@ -28,9 +28,17 @@ from pathlib import Path
 from lassbench import files, tables
 from lassbench.corpora.base import Row, read_table
 from lassbench.definitions import SUITE_KINDS, Definition, read_definition
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
+from lassbench.errors import (
+    Fault,
+    FaultsError,
+    LassbenchError,
+    UsageError,
+    did_you_mean,
+    one_line,
+)
+from lassbench.files import name_fault
 from lassbench.metadata_readers import YOUTUBE_ID
-from lassbench.records import SPLITS, Clip, Mixture, Query, QueryType, Split
+from lassbench.records import SPLITS, Clip, Mixture, Query, QueryType, Split, decibels
 
 CLIP_COLUMNS = (
     "youtube_id",
@@ -355,16 +363,28 @@ def _mixtures(rows: Sequence[Row], clips: Mapping[str, Clip], faults: list[Fault
             if column in row.cells and row[column] not in clips:
                 reason = f"{column} {row[column]} is not a clip of the dataset"
                 faults.append(Fault("unknown clip", row.where, reason))
-        try:
-            snr_db = float(row["snr_db"])
-        except ValueError:
-            faults.append(Fault("bad row", row.where, f"snr_db {row['snr_db']!r} is no number"))
+        if (mixture := _mixture(row, faults)) is None:
             continue
-        mixture = Mixture(row["mixture_id"], row["target_id"], row["noise_id"], snr_db)
         if mixtures.setdefault(mixture.mixture_id, mixture) != mixture:
             reason = f"{mixture.mixture_id} stands before with another pair"
             faults.append(Fault("duplicated id", row.where, reason))
     return list(mixtures.values())
+
+
+def _mixture(row: Row, faults: list[Fault]) -> Mixture | None:
+    """The mixture in a row of any suite's list, its names and number checked."""
+    wrong = [
+        f"{column} {one_line(row[column], 100)!r} {reason}"
+        for column in ("mixture_id", "query_id", "annotator")
+        if column in row.cells and (reason := name_fault(row[column]))
+    ]
+    snr_db = decibels(row["snr_db"])
+    if snr_db is None:
+        wrong.append(f"snr_db {one_line(row['snr_db'], 100)!r} is no number of dB")
+    faults += [Fault("bad row", row.where, reason) for reason in wrong]
+    if wrong or snr_db is None:
+        return None
+    return Mixture(row["mixture_id"], row["target_id"], row["noise_id"], snr_db)
 
 
 def _test_queries(
@@ -447,20 +467,26 @@ def sub_test_slots(benchmark: Benchmark) -> list[SubTestSlot]:
     ------
     UsageError
         If the benchmark has no sub-test.
+    FaultsError
+        If a row is bad, with file and line.
     """
     name = benchmark.definition.suite_name("sub_test")
     if name not in benchmark.suites:
         raise UsageError(f"benchmark {benchmark.name} has no sub-test", where=benchmark.path)
+    faults: list[Fault] = []
+    rows = read_table(benchmark.list_path(name), SUB_TEST_COLUMNS)
+    found = [(row, _mixture(row, faults)) for row in rows]
+    if faults:
+        raise FaultsError(f"the list of {name} cannot be used", faults, fix="correct these lines")
     return [
         SubTestSlot(
             query_id=row["query_id"],
-            mixture=Mixture(
-                row["mixture_id"], row["target_id"], row["noise_id"], float(row["snr_db"])
-            ),
+            mixture=mixture,
             target_concept=row["target_concept"],
             annotator=row["annotator"],
             description=row["description"],
             description_source=row["description_source"],
         )
-        for row in read_table(benchmark.list_path(name), SUB_TEST_COLUMNS)
+        for row, mixture in found
+        if mixture is not None
     ]

@@ -95,6 +95,10 @@ class MissingSource:
 AudioSource = FileSource | RenderedSource | MissingSource
 
 
+#: The largest signal-to-noise ratio of a mixture, either way: float32 holds no more.
+MOST_SNR_DB = 150.0
+
+
 @dataclass(frozen=True, slots=True)
 class Mixture:
     """A target and a noise, and how loud the noise is.
@@ -107,6 +111,15 @@ class Mixture:
     target_id: str
     noise_id: str
     snr_db: float = 0.0
+
+
+def decibels(text: str) -> float | None:
+    """The signal-to-noise ratio in a list's cell, in dB; ``None`` if no audio has it."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) <= MOST_SNR_DB else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,19 +21,22 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from lassbench import audio, files
+from lassbench.checked import Count, PathName, Sha256, Strict, Text, read_record
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
 from lassbench.mixtures import Rendered, render
-from lassbench.records import TAG_SEPARATOR, Expects, Mixture, Query, QueryType
+from lassbench.records import TAG_SEPARATOR, Expects, Mixture, Query, QueryType, decibels
 
 SCHEMA_VERSION = 1
 SuiteKind = Literal["separation", "absent"]
+Part = Literal["mixture", "target", "interference"]
 
 MIXTURE_COLUMNS = ("mixture_id", "target_id", "noise_id", "snr_db")
 QUERY_COLUMNS = (
@@ -101,7 +104,7 @@ class Suite:
     queries: Mapping[str, Query]
     meta: Mapping[str, QueryMeta]
     missing: Mapping[str, str]
-    pcm_sha256: Mapping[str, Mapping[str, str]]
+    pcm_sha256: Mapping[str, Mapping[Part, str]]
     dataset: Dataset | None = field(repr=False, compare=False, default=None)
 
     @property
@@ -255,56 +258,78 @@ def load_suite(path: str | Path, *, dataset: str | Path | None = None) -> Suite:
         If a list was edited, or the dataset is gone or has changed.
     """
     folder = find_suite(Path(path))
-    described = files.read_json(folder / "suite.json")
-    try:
-        return _open(folder, described, dataset)
-    except (KeyError, TypeError) as error:
-        raise LassbenchError(
-            f"suite.json lacks or garbles {error}",
-            where=folder / "suite.json",
-            fix="freeze the suite again with `lassbench freeze`",
-        ) from error
-
-
-def _open(folder: Path, described: Mapping[str, Any], dataset: str | Path | None) -> Suite:
-    if described["schema_version"] != SCHEMA_VERSION:
-        raise LassbenchError(
-            "the suite was frozen by another version of lassbench",
-            where=folder / "suite.json",
-            expected=f"schema version {SCHEMA_VERSION}",
-            got=str(described["schema_version"]),
-        )
+    said = read_record(
+        folder / "suite.json",
+        _Frozen,
+        what="the suite cannot be used: it is damaged, edited or of another version of lassbench",
+        fix="freeze the suite again with `lassbench freeze`",
+    )
     for name in ("mixtures", "queries"):
-        _check_unchanged(folder / f"{name}.csv", described[f"{name}_sha256"])
+        _check_unchanged(folder / f"{name}.csv", getattr(said, f"{name}_sha256"))
     mixtures = {m.mixture_id: m for m in _read_mixtures(folder / "mixtures.csv")}
     queries, meta = _read_queries(folder / "queries.csv", mixtures)
-    audio_from = _find_dataset(folder, described, dataset)
-    pcm = described["pcm"]
+    audio_from = _find_dataset(folder, said, dataset)
     if audio_from is not None:
         missing = missing_mixtures(mixtures.values(), audio_from)
     else:
-        missing = {m: "its audio was not exported" for m in mixtures if m not in pcm}
+        missing = {m: "its audio was not exported" for m in mixtures if m not in said.pcm}
     return Suite(
         path=folder,
-        name=described["name"],
-        title=described["title"],
-        kind=described["kind"],
-        sample_rate_hz=described["sample_rate_hz"],
-        samples=described["samples"],
-        synthetic=described["synthetic"],
-        audio_may_be_published=described["audio_may_be_published"],
-        fingerprint=described["fingerprint"],
-        list_fingerprint=described["list_fingerprint"],
-        dataset_name=described["dataset"]["name"],
-        dataset_fingerprint=described["dataset"]["fingerprint"],
-        notes=described["notes"],
+        name=said.name,
+        title=said.title,
+        kind=said.kind,
+        sample_rate_hz=said.sample_rate_hz,
+        samples=said.samples,
+        synthetic=said.synthetic,
+        audio_may_be_published=said.audio_may_be_published,
+        fingerprint=said.fingerprint,
+        list_fingerprint=said.list_fingerprint,
+        dataset_name=said.dataset.name,
+        dataset_fingerprint=said.dataset.fingerprint,
+        notes=said.notes,
         mixtures=mixtures,
         queries=queries,
         meta=meta,
         missing=missing,
-        pcm_sha256=pcm,
+        pcm_sha256=said.pcm,
         dataset=audio_from,
     )
+
+
+class _FrozenFrom(Strict):
+    """The dataset: ``path`` leads to it from the suite's folder, wherever that is."""
+
+    name: PathName
+    fingerprint: Sha256
+    path: Text
+
+
+class _Counts(Strict):
+    mixtures: Count
+    queries: Count
+    renderable_mixtures: Count
+
+
+class _Frozen(Strict):
+    """What ``suite.json`` holds.  Fingerprints that exist must hold: its keys stay."""
+
+    schema_version: Literal[1]
+    name: PathName
+    title: Text
+    kind: SuiteKind
+    notes: Text
+    mixtures_sha256: Sha256
+    queries_sha256: Sha256
+    sample_rate_hz: Annotated[int, Field(gt=0, le=384_000)]
+    samples: Annotated[Count, Field(gt=0)]
+    synthetic: bool
+    audio_may_be_published: bool
+    references_exported: bool
+    dataset: _FrozenFrom
+    counts: _Counts
+    pcm: dict[PathName, Annotated[dict[Part, Sha256], Field(min_length=3)]]
+    list_fingerprint: Sha256
+    fingerprint: Sha256
 
 
 def _check_unchanged(path: Path, expected: str) -> None:
@@ -322,26 +347,24 @@ def _check_unchanged(path: Path, expected: str) -> None:
         )
 
 
-def _find_dataset(
-    folder: Path, described: Mapping[str, Any], given: str | Path | None
-) -> Dataset | None:
-    recorded = described["dataset"]
-    path = Path(given) if given is not None else folder / recorded["path"]
+def _find_dataset(folder: Path, said: _Frozen, given: str | Path | None) -> Dataset | None:
+    recorded = said.dataset
+    path = Path(given) if given is not None else folder / recorded.path
     if given is None and not (path / "dataset.json").is_file():
-        if described["references_exported"]:
+        if said.references_exported:
             return None
         raise LassbenchError(
             "the dataset that this suite was frozen from is gone",
             where=folder,
-            expected=f"dataset {recorded['name']} at {path}",
+            expected=f"dataset {recorded.name} at {path}",
             fix="move it back, or freeze the suite again from where the dataset lies now",
         )
     found = open_dataset(path)
-    if found.fingerprint != recorded["fingerprint"]:
+    if found.fingerprint != recorded.fingerprint:
         raise LassbenchError(
             "the dataset has changed since this suite was frozen",
             where=path,
-            expected=f"fingerprint {recorded['fingerprint'][:16]}",
+            expected=f"fingerprint {recorded.fingerprint[:16]}",
             got=f"fingerprint {found.fingerprint[:16]}",
             fix="freeze the suite again with `lassbench freeze`",
         )
@@ -365,13 +388,10 @@ def _rows(path: Path, columns: Sequence[str]) -> Iterable[tuple[str, dict[str, s
 
 def _read_mixtures(path: Path) -> Iterable[Mixture]:
     for where, row in _rows(path, MIXTURE_COLUMNS):
-        try:
-            snr_db = float(row["snr_db"])
-        except ValueError as error:
-            raise LassbenchError(
-                "snr_db is not a number", where=where, got=row["snr_db"]
-            ) from error
-        yield Mixture(row["mixture_id"], row["target_id"], row["noise_id"], snr_db)
+        if (snr_db := decibels(row["snr_db"])) is None:
+            raise LassbenchError("snr_db is no number of dB", where=where, got=row["snr_db"])
+        mixture_id = files.checked_name(row["mixture_id"], what="a mixture", where=where)
+        yield Mixture(mixture_id, row["target_id"], row["noise_id"], snr_db)
 
 
 def _read_queries(
@@ -380,7 +400,8 @@ def _read_queries(
     queries: dict[str, Query] = {}
     meta: dict[str, QueryMeta] = {}
     for where, row in _rows(path, QUERY_COLUMNS):
-        query_id, mixture = row["query_id"], mixtures.get(row["mixture_id"])
+        query_id = files.checked_name(row["query_id"], what="a query", where=where)
+        mixture = mixtures.get(row["mixture_id"])
         if mixture is None or query_id in queries:
             what = "unknown mixture" if mixture is None else f"query {query_id} stands twice"
             raise LassbenchError(what, where=where, got=row["mixture_id"])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
 
+from pydantic import Field
+
+from lassbench.checked import PathName
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
+from lassbench.files import checked_name, name_fault
 from lassbench.records import (
     CLIP_SECONDS,
     SAMPLE_RATE_HZ,
@@ -26,6 +29,9 @@ from lassbench.tables import read_text
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+SampleRate = Annotated[int, Field(ge=1000, le=384_000)]
 
 
 @dataclass(frozen=True)
@@ -55,13 +61,13 @@ class CorpusCard:
         manifest, whose suites a dataset of this corpus can be frozen as.
     """
 
-    name: str
+    name: PathName
     title: str
     homepage: str
     licence: str
     citation: str
-    sample_rate_hz: int = SAMPLE_RATE_HZ
-    clip_seconds: float = CLIP_SECONDS
+    sample_rate_hz: SampleRate = SAMPLE_RATE_HZ
+    clip_seconds: Annotated[float, Field(ge=0.01, le=3600)] = CLIP_SECONDS
     synthetic: bool = False
     audio_may_be_published: bool = False
     templated_captions: bool = False
@@ -69,6 +75,7 @@ class CorpusCard:
     benchmark: str = ""
 
     def __post_init__(self) -> None:
+        checked_name(self.name, what="the corpus", fix="name it otherwise", error=UsageError)
         if not 1000 <= self.sample_rate_hz <= 384_000:
             raise UsageError(
                 "the sample rate is out of range",
@@ -86,10 +93,6 @@ class CorpusCard:
     def clip_samples(self) -> int:
         """Samples in a clip."""
         return round(self.clip_seconds * self.sample_rate_hz)
-
-
-#: What a clip id may look like: a plain file name on every file system.
-SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,149}")
 
 
 @runtime_checkable
@@ -188,8 +191,8 @@ def check_clips(clips: Sequence[Clip]) -> None:
     seen: set[str] = set()
     for clip in clips:
         where = clip.clip_id or "(no id)"
-        if not SAFE_ID.fullmatch(clip.clip_id):
-            faults.append(Fault("id", where, "the clip id is not a plain file name"))
+        if reason := name_fault(clip.clip_id):
+            faults.append(Fault("id", where, f"the clip id {reason}"))
         key = clip.clip_id if clip.youtube_id else clip.clip_id.lower()
         if key in seen:
             faults.append(Fault("duplicate", where, "two clips have this id"))
@@ -330,25 +333,3 @@ def source_option(options: Mapping[str, Any], what: str) -> Path:
             "this corpus needs --source", expected=what, fix="add --source FOLDER to the command"
         )
     return Path(options["source"])
-
-
-def plain_name(name: str) -> str | None:
-    """Why ``name`` is not a file in a folder itself, or ``None`` if it is one."""
-    if not name:
-        return "is empty"
-    if "/" in name or "\\" in name or name in {".", ".."} or not name.isprintable():
-        return "is not a plain file name"
-    return None
-
-
-def inner_path(name: str) -> str | None:
-    """Why ``name`` does not lead to a file below a folder, or ``None`` if it does."""
-    if not name:
-        return "is empty"
-    if not name.isprintable():
-        return "has unprintable characters"
-    if name.startswith(("/", "\\", "~")) or re.match(r"[A-Za-z]:|[a-z0-9+]+://", name):
-        return "is an absolute path; paths go from the source folder"
-    if ".." in PurePosixPath(name.replace("\\", "/")).parts:
-        return "leads out of the source folder"
-    return None

@@ -33,12 +33,12 @@ from lassbench.corpora.base import (
     CorpusCard,
     Row,
     in_order,
-    plain_name,
     read_table,
     require_folder,
     source_option,
 )
 from lassbench.errors import Fault, FaultsError, did_you_mean
+from lassbench.files import name_fault
 from lassbench.records import SAMPLE_RATE_HZ, Clip, FileSource, MissingSource, Split
 
 TRAINING_FOLDS = (1, 2, 3, 4)
@@ -295,7 +295,7 @@ def _check_rows(rows: Iterable[Row], stems: set[str]) -> Iterable[Fault]:
     first_at: dict[str, str] = {}
     for row in rows:
         name, stem = row["filename"], Path(row["filename"]).stem
-        if (reason := plain_name(name)) is not None:
+        if reason := name_fault(name):
             yield Fault("file-name", row.where, f"{name!r} {reason}")
             continue
         if stem in first_at:

@@ -41,16 +41,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lassbench.corpora.base import (
-    SAFE_ID,
     CorpusCard,
     Row,
     in_order,
-    inner_path,
     read_table,
     require_folder,
     source_option,
 )
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
+from lassbench.files import inner_path_fault, name_fault
 from lassbench.records import SPLITS, Clip, FileSource, MissingSource, Split
 
 DEFAULT_TABLE = "metadata.csv"
@@ -224,7 +223,7 @@ def _read_card(path: Path) -> dict[str, Any]:
 
 def _check_row(row: Row, source: Path) -> Iterable[Fault]:
     name = _file(row)
-    if (reason := inner_path(name)) is not None:
+    if reason := inner_path_fault(name):
         yield Fault("path", row.where, f"the file {name!r} {reason}")
     elif not (source / name).is_file():
         yield Fault("missing", row.where, f"no such file: {name}")
@@ -236,9 +235,8 @@ def _check_row(row: Row, source: Path) -> Iterable[Fault]:
         near = did_you_mean(row["split"].lower(), _SPLIT_NAMES)
         reason = f"the split is {row['split']!r}{near}, expected {', '.join(SPLITS)}"
         yield Fault("split", row.where, reason)
-    if row["id"] and not SAFE_ID.fullmatch(row["id"]):
-        reason = f"the id {row['id']!r} has more than letters, digits, dots, dashes, underscores"
-        yield Fault("id", row.where, reason)
+    if row["id"] and (reason := name_fault(row["id"])):
+        yield Fault("id", row.where, f"the id {row['id']!r} {reason}")
     yield from _check_times(row)
 
 

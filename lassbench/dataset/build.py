@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from lassbench import __version__, audio, files
+from lassbench.checked import read_record, validate
 from lassbench.corpora.base import Corpus, check_clips, in_order, read_source
 from lassbench.dataset import layout
 from lassbench.dataset.open import Dataset, open_intact
-from lassbench.errors import Fault, FaultsError, UsageError
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
 from lassbench.parallel import map_ordered
 from lassbench.progress import track
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource, RenderedSource, Split
@@ -202,7 +203,8 @@ def _check_same_build(out: Path, settings: Mapping[str, Any]) -> None:
     if layout.description_path(out).is_file():
         before = layout.read_description(out)["settings"]
     elif layout.settings_path(out).is_file():
-        before = files.read_json(layout.settings_path(out))
+        place = layout.settings_path(out)
+        before = read_record(place, dict[str, Any], what="is damaged", fix="name a new folder")
     else:
         strangers = [name for name in _inhabitants(out) if name != ".lock"]
         if layout.ledger_path(out).is_file():
@@ -389,8 +391,8 @@ def _read_built(path: Path) -> Iterator[Built]:
     """The finished clips that ``built.jsonl`` names; a line broken off by a kill is passed over."""
     if path.is_file():
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with contextlib.suppress(ValueError, TypeError):
-                yield Built(**json.loads(line))
+            with contextlib.suppress(LassbenchError):
+                yield validate(Built, files.parse_json(line, where=path), what="", where=path)
 
 
 def _make_clips(

@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from lassbench.corpora.base import CorpusCard, Row, inner_path, read_table
-from lassbench.errors import LassbenchError
-from lassbench.files import read_json, sha256_bytes, sha256_file
+from pydantic import Field
+
+from lassbench.checked import Count, Finite, PathName, Sha256, Strict, validate
+from lassbench.corpora.base import CorpusCard, Row, SampleRate, read_table
+from lassbench.errors import LassbenchError, one_line
+from lassbench.files import checked_name, read_json, sha256_bytes, sha256_file
 from lassbench.records import SPLITS, Clip, Split
 
 SCHEMA_VERSION = 2
@@ -105,69 +108,85 @@ def fingerprint(pcm: Mapping[str, str]) -> str:
     return sha256_bytes(lines.encode())
 
 
+class _Shard(Strict):
+    path: Annotated[str, Field(pattern=r"^data/(train|validation|test)-[A-Za-z0-9-]+\.parquet$")]
+    clips: Count
+    bytes: Count
+    sha256: Sha256
+
+
+class _Missing(Strict):
+    """A clip of the corpus that is not here (:class:`lassbench.records.Clip`), and why."""
+
+    clip_id: PathName
+    concept: str
+    split: Split
+    captions: tuple[str, ...]
+    tags: tuple[str, ...]
+    root: str
+    youtube_id: str
+    start_s: Finite
+    end_s: Finite
+    attribution: str
+    kind: str
+    reason: str
+
+
+class _Counts(Strict):
+    clips: Count
+    concepts: dict[str, Count]
+
+
+class _Description(Strict):
+    """What ``dataset.json`` holds.  ``audio_included`` is in published ones alone."""
+
+    schema_version: Literal[2]
+    lassbench_version: str
+    name: PathName
+    title: str
+    corpus: CorpusCard
+    settings: dict[str, Any]
+    sample_rate_hz: SampleRate
+    clip_samples: Annotated[Count, Field(gt=0)]
+    splits: dict[Split, _Counts]
+    missing: tuple[_Missing, ...]
+    fingerprint: Sha256
+    repeated: tuple[tuple[str, ...], ...] = ()
+    clips_sha256: Sha256
+    shards: tuple[_Shard, ...]
+    audio_included: bool = True
+
+
 def read_description(folder: Path) -> dict[str, Any]:
-    """What ``dataset.json`` says.
+    """What ``dataset.json`` says, its values checked.
 
     Raises
     ------
     LassbenchError
-        If the folder is no dataset, its build never finished, or another
-        version of lassbench wrote it in another form.
+        If the folder is no dataset, its build never finished, another version of
+        lassbench wrote it in another form, or a value is not what it should be.
     """
     path = description_path(folder)
     if not path.is_file():
         raise _not_a_dataset(folder)
-    value = read_json(path)
+    value: dict[str, Any] = read_json(path)
     if not isinstance(value, dict) or value.get("schema_version") != SCHEMA_VERSION:
         got = value.get("schema_version") if isinstance(value, dict) else type(value).__name__
         raise LassbenchError(
             "not a dataset description of this version",
             where=path,
             expected=f"schema_version {SCHEMA_VERSION}",
-            got=f"{got}",
+            got=one_line(f"{got}", 80),
             fix="build the dataset again with this version of lassbench, in a new folder",
         )
-    wrong = [*_wrong_values(value, _KINDS)]
-    for key, kinds in (("shards", _SHARD_KINDS), ("missing", _MISSING_KINDS)):
-        for number, entry in enumerate(value[key] if not wrong else []):
-            wrong += [f"{key}[{number}].{name}" for name in _wrong_values(entry, kinds)]
-    wrong += [
-        f"{shard['path']} (is not a file of this folder)"
-        for shard in (value["shards"] if not wrong else [])
-        if inner_path(shard["path"]) is not None
-    ]
-    if wrong:
-        raise LassbenchError(
-            f"the dataset description lacks, or has otherwise than expected: {', '.join(wrong)}",
-            where=path,
-            fix="restore the file, or build the dataset again",
-        )
+    validate(
+        _Description,
+        value,
+        what="the dataset description cannot be used",
+        where=path,
+        fix="restore the file, or build the dataset again",
+    )
     return value
-
-
-_KINDS: dict[str, type] = {
-    "name": str,
-    "title": str,
-    "corpus": dict,
-    "sample_rate_hz": int,
-    "clip_samples": int,
-    "fingerprint": str,
-    "missing": list,
-    "shards": list,
-    "settings": dict,
-    "clips_sha256": str,
-}
-_SHARD_KINDS: dict[str, type] = {"path": str, "clips": int, "sha256": str}
-_MISSING_KINDS: dict[str, type] = {
-    **{"clip_id": str, "concept": str, "split": str, "kind": str, "reason": str},
-    **{"captions": list, "tags": list},
-}
-
-
-def _wrong_values(value: Any, kinds: Mapping[str, type]) -> list[str]:
-    if not isinstance(value, dict):
-        return ["(not a mapping)"]
-    return [key for key, kind in kinds.items() if not isinstance(value.get(key), kind)]
 
 
 def _not_a_dataset(folder: Path) -> LassbenchError:
@@ -189,22 +208,6 @@ def _not_a_dataset(folder: Path) -> LassbenchError:
     )
 
 
-def card_from_json(value: Mapping[str, Any], where: Path) -> CorpusCard:
-    """A corpus card read back; a field that this version does not know is an error."""
-    known = {field.name for field in fields(CorpusCard)}
-    try:
-        return CorpusCard(**value)
-    except TypeError as error:
-        strange = sorted(set(value) - known)
-        raise LassbenchError(
-            "the corpus card cannot be read",
-            where=where,
-            expected=", ".join(sorted(known)),
-            got=", ".join(strange) or "too few fields",
-            fix="build the dataset again with this version of lassbench",
-        ) from error
-
-
 def clip_from_json(value: Mapping[str, Any]) -> Clip:
     """A clip from plain values; unknown keys are passed over."""
     known = {field.name for field in fields(Clip)}
@@ -220,7 +223,34 @@ def read_list(folder: Path, description: Mapping[str, Any]) -> list[Row]:
     path = list_path(folder)
     if not path.is_file() or sha256_file(path) != description["clips_sha256"]:
         return []
-    return read_table(path, CLIPS_HEADER)
+    rows = read_table(path, CLIPS_HEADER)
+    for row in rows:
+        checked_name(row["clip_id"], what="a clip", where=row.where, fix="build the dataset again")
+    return rows
+
+
+def other_types(schema: Any) -> list[str]:
+    """The columns of a shard that hold something else than a shard's columns do."""
+    from pyarrow import types
+
+    def fits(name: str) -> bool:
+        kind = schema.field(name).type
+        if name in {"captions", "tags"}:
+            is_list = types.is_list(kind) or types.is_large_list(kind)
+            return is_list and _is_text(kind.value_type)
+        if name == "start_s":
+            return bool(types.is_floating(kind))
+        if name == "audio":
+            return bool(types.is_struct(kind) and kind.get_field_index("bytes") >= 0)
+        return _is_text(kind)
+
+    return [name for name in COLUMNS if not fits(name)]
+
+
+def _is_text(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
 def count_by_split(clips: Iterable[Clip]) -> dict[str, dict[str, Any]]:

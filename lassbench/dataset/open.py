@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lassbench import files
 from lassbench.corpora.base import CorpusCard
 from lassbench.dataset import layout
-from lassbench.errors import Fault, LassbenchError, did_you_mean
+from lassbench.errors import Fault, LassbenchError, did_you_mean, one_line
 from lassbench.records import Clip, Split
 
 if TYPE_CHECKING:
@@ -45,11 +45,13 @@ class ShardReader:
             raise self._damaged(error) from error
         names = self._file.schema_arrow.names
         lacking = [name for name in layout.COLUMNS if name not in names]
+        if not lacking:
+            lacking = layout.other_types(self._file.schema_arrow)
         if lacking:
             raise LassbenchError(
-                f"the shard lacks the column {', '.join(lacking)}",
+                f"the shard lacks the column {', '.join(lacking)}, or has it of another type",
                 where=path,
-                got=", ".join(names),
+                got=one_line(", ".join(names)),
                 fix="build the dataset again",
             )
         meta = self._file.metadata
@@ -69,6 +71,12 @@ class ShardReader:
         columns = [name for name in layout.COLUMNS if name != "audio"]
         groups = list(range(len(self.groups))) if group is None else [group]
         rows: list[dict[str, Any]] = self._read(groups, columns, lambda table: table.to_pylist())
+        for row in rows:
+            name = row["clip_id"] or ""
+            files.checked_name(name, what="a clip", where=self.path, fix="build the dataset again")
+            empty = [k for k, v in row.items() if v is None or (isinstance(v, list) and None in v)]
+            if empty:
+                raise LassbenchError(f"the clip {name} has no {empty[0]}", where=self.path)
         return rows
 
     def audio_bytes(self, row: int) -> bytes:
@@ -143,9 +151,7 @@ class Dataset:
     ) -> None:
         self.path = path
         self._without = without
-        self.card: CorpusCard = layout.card_from_json(
-            description["corpus"], layout.description_path(path)
-        )
+        self.card = CorpusCard(**description["corpus"])
         self.name = str(description["name"])
         self.title = str(description["title"])
         self.sample_rate_hz = int(description["sample_rate_hz"])

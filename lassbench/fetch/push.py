@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lassbench.corpora.base import CorpusCard
 from lassbench.dataset import layout
 from lassbench.errors import LassbenchError, UsageError
-from lassbench.files import atomic_path, sha256_file, write_json, write_text
+from lassbench.files import atomic_path, parse_json, sha256_file, write_json, write_text
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -103,7 +104,7 @@ def _stage(folder: Path, stage: Path, description: dict[str, Any], *, include_au
             target = stage / source.relative_to(folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-    card = layout.card_from_json(description["corpus"], folder)
+    card = CorpusCard(**description["corpus"])
     write_text(stage / "README.md", layout.readme(card, description, with_audio=include_audio))
 
 
@@ -117,7 +118,7 @@ def _without_audio(source: Path, target: Path) -> None:
     if b"huggingface" in told:
         # `datasets` takes the columns' types from here; an audio column that is
         # announced and not there would be an error.
-        features = json.loads(told[b"huggingface"])
+        features = parse_json(told[b"huggingface"].decode(errors="replace"), where=source)
         features.get("info", {}).get("features", {}).pop("audio", None)
         told[b"huggingface"] = json.dumps(features).encode()
     with atomic_path(target) as temporary:

@@ -153,9 +153,7 @@ def check_system(system: System, where: object) -> None:
     _system_info(system, [], where)
 
 
-def _system_info(
-    system: System, measured: Sequence[Measured], where: object = ""
-) -> SystemInfo:
+def _system_info(system: System, measured: Sequence[Measured], where: object = "") -> SystemInfo:
     lines = "".join(
         f"{one.query_id} {one.samples_sha256}\n"
         for one in sorted(measured, key=lambda one: one.query_id)

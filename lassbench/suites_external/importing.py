@@ -162,7 +162,9 @@ def import_suite(
     LassbenchError
         If the list, the folder or not one mixture can be used, or lengths differ.
     """
-    name = name or kind
+    name = files.checked_name(
+        name or kind, what="the suite", fix="give another --name", error=UsageError
+    )
     rows = read_list(list_path, kind, name=name)
     if not audio_dir.is_dir():
         raise UsageError("no such audio folder", where=audio_dir, fix="check --audio-dir")

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from lassbench import tables
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
-from lassbench.records import Mixture, Query, QueryType
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
+from lassbench.files import name_fault
+from lassbench.records import Mixture, Query, QueryType, decibels
 
 _Layout = Literal["numbered", "paired", "columns", "mixed here"]
 
@@ -190,6 +189,8 @@ def _row(cells: _Cells, form: ListFormat, name: str, faults: list[Fault]) -> Ext
         faults.append(Fault("bad row", cells.where, reason))
     snr_db = _number(cells["snr"], cells.where, faults) if form.layout == "mixed here" else None
     mixture = Mixture(f"{name}-{label}", target, noise, snr_db or 0.0)
+    if reason := name_fault(mixture.mixture_id):
+        faults.append(Fault("name", cells.where, f"the mixture's name {reason}"))
     is_tag = form.query_type == "tag"
     tags = text if is_tag else cells["labels"]
     query = Query(
@@ -221,10 +222,7 @@ def _names(cells: _Cells, form: ListFormat, faults: list[Fault]) -> tuple[str, s
 
 
 def _number(text: str, where: str, faults: list[Fault]) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not np.isfinite(value):
-        faults.append(Fault("bad row", where, f"snr {text!r} is no number"))
-    return value
+    value = decibels(text)
+    if value is None:
+        faults.append(Fault("bad row", where, f"snr {one_line(text, 100)!r} is no number of dB"))
+    return value or 0.0

@@ -259,6 +259,32 @@ def test_shards_that_another_tool_compressed_are_read_too(dataset: Dataset, tmp_
         assert copy.flac(clip_id) == dataset.flac(clip_id)
 
 
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        *[
+            ("clip_id", [name] * 3)
+            for name in ("../../x", "/x", "a/b", "..", "a\0b", "x" * 300, "")
+        ],
+        *[("clip_id", [1, 2, 3]), ("clip_id", [None, "a", "b"]), ("captions", ["a", "b", "c"])],
+        *[("captions", [[None]] * 3), ("tags", [None] * 3), ("start_s", ["0"] * 3)],
+    ],
+)
+def test_a_shard_with_values_that_cannot_be_is_refused(
+    dataset: Dataset, tmp_path: Path, column: str, values: list[object]
+) -> None:
+    shutil.copytree(dataset.path, tmp_path / "copy")
+    path = shard(tmp_path / "copy")
+    table = pq.read_table(path)
+    at, kind = table.column_names.index(column), None
+    if {type(value) for value in values} & {type(None), list}:
+        kind = table.schema.field(column).type
+    pq.write_table(table.set_column(at, column, pa.array(values, kind)), path)
+    with pytest.raises(LassbenchError, match=rf"the name of a clip|{column}") as got:
+        _ = open_dataset(tmp_path / "copy").clips
+    assert str(path) in str(got.value)
+
+
 # What is no dataset -----------------------------------------------------------
 
 
@@ -275,15 +301,24 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"schema_version": 99}, "not a dataset description of this version"),
-        ({"corpus": {"name": "x", "mood": "y"}}, "the corpus card cannot be read"),
-        ({"shards": None}, "otherwise than expected: shards"),
-        ({"clip_samples": "many"}, "otherwise than expected: clip_samples"),
-        ({"shards": [{"path": "data/train-0.parquet"}]}, r"shards\[0\].clips, shards\[0\].sha256"),
+        ({"corpus": {"name": "x", "mood": "y"}}, "there is no 'corpus.mood'"),
+        ({"mood": "y"}, "there is no 'mood'"),
+        ({"name": "../../x"}, "name: '../../x' may have letters"),
+        ({"name": 3}, "name must be text, got 3"),
+        ({"shards": None}, "shards must be a list, got nothing"),
+        ({"clip_samples": "many"}, "clip_samples must be a whole number, got 'many'"),
+        ({"clip_samples": 0}, "clip_samples must be above 0, got 0"),
+        ({"sample_rate_hz": "8000"}, "sample_rate_hz must be a whole number, got '8000'"),
+        ({"sample_rate_hz": 0}, "sample_rate_hz must be at least 1000, got 0"),
+        ({"clip_samples": 10**30}, "clip_samples must be at most"),
+        ({"fingerprint": "0"}, "fingerprint must be text like"),
+        ({"shards": [{"path": "data/train-0.parquet"}]}, r"shards\.0\.sha256 is missing"),
         (
-            {"shards": [{"path": "../test-0.parquet", "clips": 1, "sha256": ""}]},
-            "is not a file of this folder",
+            {"shards": [{"path": "../test-0.parquet", "clips": 1, "sha256": "", "bytes": 1}]},
+            r"shards\.0\.path must be text like .*, got '\.\./test-0\.parquet'",
         ),
-        ({"missing": ["a"]}, r"missing\[0\].\(not a mapping\)"),
+        ({"missing": ["a"]}, r"missing\.0 must be a section of keys, got 'a'"),
+        ({"missing": [{"clip_id": "../../x"}]}, r"missing\.0\.clip_id: '../../x' may have"),
     ],
 )
 def test_a_description_edited_by_hand_is_refused(
