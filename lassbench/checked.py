@@ -216,7 +216,8 @@ def _expected(detail: Any) -> str:
 
 
 def _choices(detail: Any) -> list[str]:
-    return re.findall(r"'([^']*)'", detail["ctx"]["expected"])
+    # Only texts stand in quotes.
+    return re.findall(r"'([^']*)'", detail["ctx"]["expected"]) or [detail["ctx"]["expected"]]
 
 
 def _meant(key: Key, kind: Any) -> str:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
-from lassbench.records import Clip, Mixture
+from lassbench.records import MOST_SNR_DB, Clip, Mixture
 
 Samples = NDArray[np.float32]
 
@@ -147,10 +147,10 @@ def plan(
         If some target has too few possible noises.
     """
     low, high = snr_range_db
-    if noises < 1 or not low <= high:
+    if noises < 1 or not -MOST_SNR_DB <= low <= high <= MOST_SNR_DB:
         raise UsageError(
             "cannot plan mixtures",
-            expected="noises >= 1 and an SNR range low <= high",
+            expected=f"noises >= 1 and an SNR range low <= high within {MOST_SNR_DB:g} dB",
             got=f"{noises}, {low}..{high}",
         )
     used: dict[str, int] = defaultdict(int)

@@ -57,6 +57,8 @@ def test_json_refuses_what_it_cannot_carry(tmp_path: Path) -> None:
         (b'{"a": ' * 100_000, "nested too deeply"),
         (b'{"a": 1, "b": {"c": 1, "c": 2}}', "has the key 'c' twice"),
         (b'{"a": "\\ud800"}', "half a character"),
+        (b'{"a":\n "x\\u0000"}', ":2: holds a NUL character"),
+        (b'{"\\\\\\u0000": 1}', ":1: holds a NUL character"),
         (b'{"a": "' + b"x" * 100 + b'"}', "too large"),
     ],
 )
@@ -74,8 +76,10 @@ def test_json_that_not_every_reader_takes_for_the_same_is_refused(
 
 def test_json_that_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    path.write_bytes('\ufeff{"a": "\\ud83d\\ude00é", "b": [1, 1.5, -0.0, null]}'.encode())
-    assert files.read_json(path) == {"a": "\U0001f600é", "b": [1, 1.5, -0.0, None]}
+    path.write_bytes(
+        '\ufeff{"a": "\\ud83d\\ude00é", "b": [1, 1.5, -0.0, null, "\\\\u0000"]}'.encode()
+    )
+    assert files.read_json(path) == {"a": "\U0001f600é", "b": [1, 1.5, -0.0, None, "\\u0000"]}
     with pytest.raises(LassbenchError, match="no such file"):
         files.read_json(tmp_path / "none.json")
 

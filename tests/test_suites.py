@@ -16,6 +16,7 @@ from lassbench import freezing
 from lassbench.audio import pcm_sha256
 from lassbench.dataset import Dataset
 from lassbench.errors import LassbenchError, UsageError
+from lassbench.files import sha256_file
 from lassbench.mixtures import render
 from lassbench.suites import Suite, load_suite
 
@@ -123,19 +124,95 @@ def test_an_edited_list_is_refused(suite: Suite, tmp_path: Path) -> None:
         load_suite(edited)
 
 
-@pytest.mark.parametrize("damage", ["cut", "key", "version"])
-def test_a_damaged_suite_file_is_refused(suite: Suite, tmp_path: Path, damage: str) -> None:
-    broken = tmp_path / "broken"
-    shutil.copytree(suite.path, broken)
-    path = broken / "suite.json"
-    content = json.loads(path.read_text())
-    if damage == "key":
-        del content["pcm"]
-    content["schema_version"] = 99 if damage == "version" else content["schema_version"]
-    text = json.dumps(content)
-    path.write_text(text[: len(text) // 2] if damage == "cut" else text)
-    with pytest.raises(LassbenchError, match=r"suite\.json"):
-        load_suite(broken)
+def copied(suite: Suite, folder: Path, **changes: object) -> Path:
+    """A copy of ``suite`` with values of its suite.json changed; ``None`` takes a key away."""
+    shutil.copytree(suite.path, folder)
+    said = {**json.loads((suite.path / "suite.json").read_text()), **changes}
+    said = {key: value for key, value in said.items() if value is not None}
+    (folder / "suite.json").write_text(json.dumps(said))
+    return folder
+
+
+PCM = {"mixture": "0" * 64, "target": "1" * 64, "interference": "2" * 64}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pcm": None}, "pcm is missing"),
+        ({"schema_version": 99}, "schema_version must be 1, got 99"),
+        ({"surprise": 1}, "there is no 'surprise'"),
+        ({"name": "../../x"}, "name: '../../x' may have"),
+        ({"name": 3}, "name must be text, got 3"),
+        ({"title": ["x"]}, "title must be text"),
+        ({"kind": "other"}, "kind must be separation | absent, got 'other'"),
+        ({"sample_rate_hz": 0}, "sample_rate_hz must be above 0, got 0"),
+        ({"sample_rate_hz": "8000"}, "sample_rate_hz must be a whole number, got '8000'"),
+        ({"sample_rate_hz": 10**30}, "sample_rate_hz must be"),
+        ({"samples": 0}, "samples must be above 0"),
+        ({"samples": 1.5}, "samples must be a whole number"),
+        ({"samples": True}, "samples must be a whole number, got true"),
+        ({"synthetic": "no"}, "synthetic must be true or false"),
+        ({"fingerprint": "abc"}, "fingerprint must be text like"),
+        ({"dataset": {"name": "x", "fingerprint": "0" * 64}}, "dataset.path is missing"),
+        ({"dataset": "x"}, "dataset must be a section of keys"),
+        ({"pcm": []}, "pcm must be a section of keys"),
+        ({"pcm": {"a": {"mixture": "0" * 64}}}, "pcm.a"),
+        ({"pcm": {"a": {**PCM, "target": "x"}}}, "pcm.a.target must be text like"),
+        ({"pcm": {"a": {**PCM, "other": "0" * 64}}}, "pcm.a.other"),
+        ({"pcm": {"../../x": PCM}}, "'../../x' may have letters"),
+    ],
+)
+def test_values_that_a_suite_cannot_have_are_named(
+    suite: Suite, tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    folder = copied(suite, tmp_path / "broken", **changes)
+    with pytest.raises(LassbenchError) as caught:
+        load_suite(folder)
+    message = str(caught.value)
+    assert words in message
+    assert str(folder / "suite.json") in message
+    assert len(message) < 1000
+
+
+def test_a_suite_file_cut_short_is_refused(suite: Suite, tmp_path: Path) -> None:
+    path = copied(suite, tmp_path / "broken") / "suite.json"
+    path.write_text(path.read_text()[:1000])
+    with pytest.raises(LassbenchError, match=r"suite\.json:\d+: not valid JSON"):
+        load_suite(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "cell", "words"),
+    [
+        *[
+            (f"{kind}.csv", f"{column}_id", cell, f"the name of a {column}")
+            for kind, column in (("queries", "query"), ("mixtures", "mixture"))
+            for cell in ("../../x", "/tmp/x", "a\\b", "a/b", "..", "", "x" * 300, "a b", "-x")
+        ],
+        *[("mixtures.csv", "snr_db", cell, "no number of dB") for cell in ("", "nan", "-inf")],
+        *[("mixtures.csv", "snr_db", cell, "no number of dB") for cell in ("1e308", "-5000", "x")],
+    ],
+)
+def test_cells_that_lists_cannot_have_are_named(
+    suite: Suite, tmp_path: Path, name: str, column: str, cell: str, words: str
+) -> None:
+    # The hashes come with the lists: whoever writes the one writes the other.
+    folder = tmp_path / "broken"
+    shutil.copytree(suite.path, folder)
+    with (folder / name).open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    rows[1][column] = cell
+    with (folder / name).open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    said = json.loads((folder / "suite.json").read_text())
+    said[f"{name.removesuffix('.csv')}_sha256"] = sha256_file(folder / name)
+    (folder / "suite.json").write_text(json.dumps(said))
+    with pytest.raises(LassbenchError, match=words) as caught:
+        load_suite(folder)
+    assert f"{name}:3" in str(caught.value)
 
 
 def test_nothing_there_is_said(tmp_path: Path, tiny_dataset: Dataset, suite: Suite) -> None:

@@ -18,17 +18,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from lassbench import __version__
+from lassbench.checked import Strict, validate
 from lassbench.config import Config, config_from
 from lassbench.errors import LassbenchError, UsageError, one_line
-from lassbench.files import sha256_file, to_json, write_bytes, write_json
+from lassbench.files import parse_json, sha256_file, write_bytes, write_json
 from lassbench.models.lassnet import LassNet, TagUNet
 from lassbench.models.query import Codec, TagCodec, TextCodec, build_bert
 from lassbench.models.separator import CheckpointSeparator
@@ -191,29 +193,73 @@ def load_checkpoint(path: Path) -> Checkpoint:
             where=path,
             fix="give a file or a folder that `lassbench train-baseline` wrote",
         )
-    content = json.loads(metadata[_KEY])
-    if content.get("format") != FORMAT:
+    content = parse_json(metadata[_KEY], where=path, fix=_OTHER_COPY)
+    if isinstance(content, dict) and content.get("format") != FORMAT:
         raise LassbenchError(
             "a checkpoint of another version",
             where=path,
             expected=f"format {FORMAT}",
-            got=f"format {content.get('format')} by lassbench {content.get('lassbench_version')}",
+            got=one_line(f"format {content.get('format')} by {content.get('lassbench_version')}"),
             fix="use the version of lassbench that wrote it",
         )
-    return Checkpoint(_blueprint(content, path), _training(content["training"]), weights)
+    said = validate(
+        _Stored, content, what="the checkpoint cannot be used", where=path, fix=_OTHER_COPY
+    )
+    bert = said.bert.model_dump(exclude_unset=True) if said.bert is not None else None
+    blueprint = Blueprint(config_from(said.config, where=str(path)), said.codec, bert)
+    if (blueprint.config.system == "unet") != isinstance(said.codec, TagCodec):
+        raise LassbenchError(
+            "the checkpoint's config and its codec are of two systems", where=path, fix=_OTHER_COPY
+        )
+    return Checkpoint(blueprint, said.training, weights)
 
 
-def _blueprint(content: Mapping[str, Any], path: Path) -> Blueprint:
-    codec = content["codec"]
-    if "vocabulary" in codec:
-        made: Codec = TagCodec(tuple(codec["vocabulary"]))
-    else:
-        made = TextCodec(**codec)
-    return Blueprint(config_from(content["config"], where=str(path)), made, content["bert"])
+_OTHER_COPY = "get another copy of it, or train it again"
+
+_Size = Annotated[int, Field(ge=1, le=10**6)]
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def _training(content: Mapping[str, Any]) -> Training:
-    return Training(**{**content, "clips_sha256": tuple(content["clips_sha256"])})
+class _Bert(Strict):
+    """A text encoder's shape (:class:`transformers.BertConfig`)."""
+
+    vocab_size: _Size
+    hidden_size: _Size
+    num_hidden_layers: Annotated[int, Field(ge=1, le=1000)]
+    num_attention_heads: _Size
+    intermediate_size: _Size
+    max_position_embeddings: _Size
+    # What may be left out has transformers' own default then.
+    type_vocab_size: _Size = 2
+    hidden_act: str = ""
+    hidden_dropout_prob: _Share = 0.0
+    attention_probs_dropout_prob: _Share = 0.0
+    layer_norm_eps: _Share = 0.0
+    initializer_range: _Share = 0.0
+    pad_token_id: Annotated[int, Field(ge=0, le=10**6)] | None = None
+
+
+class _Stored(Strict):
+    """A checkpoint's metadata."""
+
+    format: int
+    lassbench_version: str
+    config: dict[str, Any]
+    codec: TextCodec | TagCodec
+    bert: _Bert | None
+    training: Training
+
+    @model_validator(mode="after")
+    def _codec_and_encoder_fit(self) -> _Stored:
+        codec, bert = self.codec, self.bert
+        if (bert is None) != isinstance(codec, TagCodec):
+            raise ValueError("a text encoder and a codec of sentences go together")
+        if bert is not None and isinstance(codec, TextCodec):
+            if not all(0 <= number < bert.vocab_size for number in (codec.cls, codec.pad)):
+                raise ValueError("codec.cls and codec.pad must be in the encoder's vocabulary")
+            if not 2 <= codec.max_tokens <= bert.max_position_embeddings:
+                raise ValueError("codec.max_tokens must be 2 to bert.max_position_embeddings")
+        return self
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -270,7 +316,7 @@ def write_card(folder: Path, checkpoint: Checkpoint) -> None:
         "training": asdict(training),
         "lassbench_version": __version__,
     }
-    write_json(folder / CARD, json.loads(to_json(content)))
+    write_json(folder / CARD, content)
 
 
 def load_separator(path: str | Path, *, device: str = "auto") -> CheckpointSeparator:

@@ -44,7 +44,10 @@ class TextCodec:
     def _tokenizer(self) -> Any:
         from tokenizers import Tokenizer
 
-        tokenizer = Tokenizer.from_str(self.tokenizer_json)
+        try:
+            tokenizer = Tokenizer.from_str(self.tokenizer_json)
+        except Exception as error:  # the library raises no other
+            raise LassbenchError("the tokenizer is damaged", got=one_line(str(error))) from error
         tokenizer.no_padding()
         tokenizer.no_truncation()
         return tokenizer
@@ -389,6 +392,6 @@ def build_bert(shape: dict[str, Any]) -> nn.Module:
         bert: nn.Module = transformers.BertModel(
             transformers.BertConfig(**shape), add_pooling_layer=False
         )
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise LassbenchError("this shape makes no BERT", got=one_line(str(error))) from error
     return bert

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from lassbench.config import Config, NetworkConfig, SpectrogramConfig
@@ -23,7 +25,7 @@ from lassbench.models.checkpoints import (
     save_checkpoint,
     write_card,
 )
-from lassbench.models.query import TagCodec, open_text_encoder
+from lassbench.models.query import TagCodec, TextCodec, open_text_encoder
 from tests.models.test_query import CAPTIONS, SMALL
 
 CONFIG = Config(
@@ -119,6 +121,65 @@ def test_damaged_and_foreign_files(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, path, metadata={"lassbench": '{"format": 99}'})
     with pytest.raises(LassbenchError, match="another version"):
         load_checkpoint(path)
+
+
+def set_in(content: dict[str, Any], path: str, value: object) -> None:
+    *above, last = path.split(".")
+    for key in above:
+        content = content[key]
+    content[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("training", None, "training must be a section of keys, got nothing"),
+        ("training.step", "7", "training.step must be a whole number, got '7'"),
+        ("training.clips_sha256", "ab", "training.clips_sha256 must be a list, got 'ab'"),
+        ("training.mood", 1, "there is no 'training.mood'"),
+        ("codec", [], "codec must be"),
+        ("codec.cls", 10**6, "codec.cls and codec.pad must be in the encoder's vocabulary"),
+        ("codec.max_tokens", 10**6, "codec.max_tokens must be 2 to"),
+        ("bert", None, "a text encoder and a codec of sentences go together"),
+        ("bert.num_hidden_layers", 10**9, "bert.num_hidden_layers must be at most"),
+        ("bert.hidden_size", 0, "bert.hidden_size must be at least 1, got 0"),
+        ("bert.quantization_config", {}, "there is no 'bert.quantization_config'"),
+        ("bert.hidden_act", "x", "this shape makes no BERT"),
+        ("config", 3, "config must be a section of keys, got 3"),
+        ("config.sample_rate_hz", "8000", "sample_rate_hz"),
+        ("config.system", "unet", "are of two systems"),
+        ("format", "1", "another version"),
+        ("surprise", 1, "there is no 'surprise'"),
+    ],
+)
+def test_metadata_that_cannot_be_is_named(
+    tmp_path: Path, path: str, value: object, words: str
+) -> None:
+    file, checkpoint = tmp_path / "best.safetensors", text_checkpoint()
+    save_checkpoint(file, checkpoint)
+    with safe_open(file, "pt") as stream:
+        content = json.loads(stream.metadata()["lassbench"])
+    set_in(content, path, value)
+    save_file(dict(checkpoint.weights), file, metadata={"lassbench": json.dumps(content)})
+    with pytest.raises(LassbenchError) as caught:
+        load_separator(tmp_path, device="cpu")
+    assert words in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[" * 100_000, "3", "NaN", '{"format": 1}', '{"a": 1, "a": 1}']
+)
+def test_metadata_that_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "best.safetensors"
+    save_file({"x": torch.zeros(1)}, file, metadata={"lassbench": text})
+    with pytest.raises(LassbenchError, match=r"best\.safetensors"):
+        load_checkpoint(file)
+
+
+def test_a_tokenizer_that_is_none_is_refused() -> None:
+    with pytest.raises(LassbenchError, match="the tokenizer is damaged"):
+        TextCodec("{}", cls=1, pad=0, max_tokens=5).encode(["a dog"])
 
 
 def test_weights_that_do_not_fit_are_one_message(tmp_path: Path) -> None:
