@@ -89,7 +89,11 @@ def validate(
     """
     try:
         # As JSON: there a list may stand for a tuple, and still nothing is converted.
-        checked: T = _adapter(kind).validate_json(json.dumps(value), strict=True)
+        text = json.dumps(value)
+    except TypeError as other:  # bytes, say, which a database may hold
+        raise error(what, [Fault("wrong value", str(where), str(other))], fix=fix) from other
+    try:
+        checked: T = _adapter(kind).validate_json(text, strict=True)
         return checked
     except ValidationError as invalid:
         faults: dict[Key, Fault] = {}

@@ -133,7 +133,7 @@ _RESTORE = "restore the file (see `lassbench select --sources` for where it come
 
 
 def _read_categories(path: Path) -> tuple[dict[str, Category], list[Fault]]:
-    entries = files.read_json(path)
+    entries = files.read_json(path, limit=20_000_000, fix=_RESTORE)
     if not isinstance(entries, list):
         raise LassbenchError(
             "is not AudioSet's ontology", where=path, expected="a list of categories", fix=_RESTORE

@@ -82,6 +82,13 @@ COMPUTED_IMPORTS = {
     "separators.py",
 }
 
+#: What only these files may call, so that there is one reader a kind of file.
+ONLY_IN = {
+    # A request's body, bounded by its server: a browser may send half an emoji.
+    "json.loads": {"files.py", "annotate/annotator.py"},
+    "json.load": set[str](),
+}
+
 #: Names that several files have, and how many: this may only shrink.  The files of
 #: ``cli/`` are named for their verbs and do not count.
 DOUBLES = {
@@ -318,6 +325,26 @@ def test_imports_by_computed_names_are_known() -> None:
         and ast.unparse(node.func).split(".")[-1] in {"import_module", "__import__"}
     }
     assert computed == COMPUTED_IMPORTS
+
+
+@pytest.mark.parametrize("called", ONLY_IN)
+def test_a_kind_of_file_has_one_reader(called: str) -> None:
+    module, _, function = called.rpartition(".")
+    found = {
+        file
+        for file, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute | ast.ImportFrom)
+        and (
+            ast.unparse(node) == called
+            or (
+                isinstance(node, ast.ImportFrom)
+                and node.module == module
+                and function in {alias.name for alias in node.names}
+            )
+        )
+    }
+    assert found == ONLY_IN[called]
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -13,10 +13,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from lassbench import files
-from lassbench.errors import LassbenchError, UsageError
+from lassbench.checked import PathName, validate
+from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.records import Mixture, QueryType
 
 if TYPE_CHECKING:
@@ -66,14 +67,15 @@ class Campaign:
         The texts that annotators read, as they were when the campaign began.
     """
 
-    name: str
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012  # pydantic reads it so
+    name: PathName
     title: str
     dataset_name: str
     dataset_fingerprint: str
-    clips: tuple[str, ...]
-    absent: tuple[str, ...]
+    clips: tuple[PathName, ...]
+    absent: tuple[PathName, ...]
     mixtures: tuple[Mixture, ...]
-    annotators: tuple[str, ...]
+    annotators: tuple[PathName, ...]
     language: str
     seed: int
     guidelines: str
@@ -110,28 +112,26 @@ class Campaign:
         return files.to_json({"schema_version": SCHEMA_VERSION, **asdict(self)})
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any], where: object) -> Campaign:
+    def from_json(cls, text: str, where: object) -> Campaign:
         """The campaign in a store.
 
         Raises
         ------
         LassbenchError
-            If another version of lassbench wrote it in another form.
+            If it is damaged, or another version of lassbench wrote it in another form.
         """
-        fields = dict(value)
-        version = fields.pop("schema_version", None)
+        fix = "restore the store from a copy"
+        fields = files.parse_json(text, where=where, fix=fix)
+        version = fields.pop("schema_version", None) if isinstance(fields, dict) else None
         if version != SCHEMA_VERSION:
             raise LassbenchError(
                 "this store was written in another form",
                 where=where,
                 expected=f"schema version {SCHEMA_VERSION}",
-                got=str(version),
+                got=one_line(str(version), 80),
                 fix="use the version of lassbench that made it",
             )
-        for name in ("clips", "absent", "annotators"):
-            fields[name] = tuple(fields[name])
-        fields["mixtures"] = tuple(Mixture(**mixture) for mixture in fields["mixtures"])
-        return cls(**fields)
+        return validate(cls, fields, what="the store is damaged", where=where, fix=fix)
 
 
 def text_version(text: str) -> str:

@@ -6,7 +6,6 @@ them as ISO 8601.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Callable
@@ -120,8 +119,8 @@ class Store:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.path, self.clock = path, clock
         self.db = database.Database(path)
-        value = self.db.read("SELECT value FROM meta WHERE key = 'campaign'")[0]["value"]
-        self.campaign = Campaign.from_json(json.loads(value), path)
+        found = self.db.read("SELECT value FROM meta WHERE key = 'campaign'")
+        self.campaign = Campaign.from_json(str(found[0]["value"]) if found else "{}", path)
         self._people = frozenset(self.campaign.annotators)
         self._clips = frozenset(self.campaign.clips)
 

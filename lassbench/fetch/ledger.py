@@ -36,7 +36,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from lassbench.checked import PathName, validate
 from lassbench.errors import Fault, FaultsError, LassbenchError
+from lassbench.files import parse_json
 from lassbench.records import Clip
 
 State = Literal["pending", "landing", "done", "failed", "unconfirmed", "waiting", "gone"]
@@ -51,6 +53,9 @@ STATES: tuple[State, ...] = (
 )
 
 FILE_NAME = "ledger.sqlite"
+_RESTORE = (
+    "restore the file from a copy, or delete it: clips that are in the folder are found again"
+)
 
 #: UTC to the second: text order is the order of time.
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -109,7 +114,7 @@ CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 class Entry:
     """A clip's row."""
 
-    clip_id: str
+    clip_id: PathName
     position: int
     youtube_id: str
     start_s: float
@@ -301,8 +306,11 @@ class Ledger:
             f"{where} ORDER BY position, clip_id"
         )
         for *told, flags, changed_at in self.db.execute(query, values):
-            named = dict(zip(_TOLD, told, strict=True))
-            yield Entry(**named, flags=tuple(json.loads(flags)), changed_at=changed_at)
+            named = {**dict(zip(_TOLD, told, strict=True)), "changed_at": changed_at}
+            named["flags"] = parse_json(str(flags), where=self.path, fix=_RESTORE)
+            yield validate(
+                Entry, named, what="the ledger is damaged", where=self.path, fix=_RESTORE
+            )
 
     def entry(self, clip_id: str) -> Entry:
         """One clip's row."""
@@ -396,7 +404,7 @@ class Ledger:
         )
         found: dict[str, list[str]] = {}
         for (group,) in groups:
-            names = sorted(json.loads(group))
+            names = sorted(parse_json(group, where=self.path, fix=_RESTORE))
             found |= {name: [other for other in names if other != name] for name in names}
         return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any
@@ -77,7 +76,7 @@ def test_everybody_hears_every_clip_in_an_order_of_their_own(campaign: Campaign)
 
 
 def test_a_campaign_survives_its_json(campaign: Campaign) -> None:
-    assert Campaign.from_json(json.loads(campaign.to_json()), "here") == campaign
+    assert Campaign.from_json(campaign.to_json(), "here") == campaign
 
 
 @pytest.mark.parametrize(

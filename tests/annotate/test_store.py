@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import stat
 import subprocess
@@ -19,6 +20,35 @@ from tests.annotate.conftest import Clock
 
 def clip(store: Store, number: int = 0) -> str:
     return store.campaign.clips[number]
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("{", "[" * 100_000),
+        ("{", ""),
+        ('"seed": 0', '"seed": "0"'),
+        ('"seed": 0', f'"seed": {"1" * 5000}'),
+        ('"seed": 0', '"seed": 0, "mood": 1'),
+        ('"seed": 0', '"seed": NaN'),
+        ('"a1"', '"../../x"'),
+        ('"a1"', "1"),
+        ('"name": "', '"name": "../../'),
+        ('"schema_version": 1', '"schema_version": 9'),
+    ],
+)
+def test_a_campaign_that_was_edited_is_one_message(store: Store, was: str, becomes: str) -> None:
+    text = store.campaign.to_json()
+    assert was in text
+    path = store.path
+    store.close()
+    with sqlite3.connect(path) as db:
+        changed = becomes if was == "{" else text.replace(was, becomes, 1)
+        db.execute("UPDATE meta SET value = ? WHERE key = 'campaign'", (changed,))
+    db.close()
+    with pytest.raises(LassbenchError, match=re.escape(str(path))) as caught:
+        Store(path)
+    assert len(str(caught.value)) < 1000
 
 
 def test_every_draft_stays_in_the_history(store: Store, clock: Clock) -> None:

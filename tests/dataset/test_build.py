@@ -179,6 +179,17 @@ def running(pid: str) -> bool:
     return stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
 
 
+@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"corpus": NaN}', '"x"', "5"])
+def test_a_damaged_note_of_what_a_build_was_asked_for_is_told(
+    corpus: FolderCorpus, tmp_path: Path, text: str
+) -> None:
+    path = layout.settings_path(tmp_path / "out")
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(LassbenchError, match=r"build\.json"):
+        build(corpus, tmp_path / "out")
+
+
 def test_leavings_of_a_killed_run_are_removed(
     corpus: FolderCorpus, built: Path, tmp_path: Path
 ) -> None:
@@ -186,7 +197,10 @@ def test_leavings_of_a_killed_run_are_removed(
     shutil.copytree(built, out)
     (out / "clips").mkdir()
     (out / "clips" / f".clip000.flac.77{files.TEMPORARY_SUFFIX}").write_bytes(b"half")
-    (out / "clips" / "built.jsonl").write_text('{"clip_id": "clip0')
+    (out / "clips" / "built.jsonl").write_text(
+        "\n".join(["[" * 100_000, "null", '{"clip_id": 3}', '{"clip_id": "clip000"}', "NaN"])
+        + '\n{"clip_id": "clip0'
+    )
     (out / "clips" / "stranger.flac").write_bytes(b"of no clip")
     (out / layout.STAGE).mkdir()
     (out / layout.STAGE / "0.parquet").write_bytes(b"half a shard")

@@ -77,6 +77,35 @@ def test_a_damaged_or_foreign_file_is_refused(make_clip: Make, tmp_path: Path) -
         report.status(tmp_path / "none")
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *[("clip_id", name) for name in ("../../x", "/tmp/x", "a/b", "a\0b", "x" * 300, "")],
+        *[("flags", text) for text in ("[" * 100_000, "5", '["a"', "[1]", '{"a": NaN}')],
+        *[("state", "asleep"), ("start_s", "soon"), ("message", b"\xff")],
+    ],
+)
+def test_cells_that_no_run_wrote_are_a_damage(
+    make_clip: Make, tmp_path: Path, column: str, value: object
+) -> None:
+    # The ledger of a part comes from another machine, and its ids name files here.
+    fill(tmp_path, [make_clip(0)])
+    with sqlite3.connect(tmp_path / FILE_NAME) as db:
+        db.execute("PRAGMA ignore_check_constraints = ON")
+        try:
+            db.execute(f"UPDATE clips SET {column} = ?", (value,))
+        except sqlite3.IntegrityError:  # SQLite's own check of types is before ours
+            assert column in {"state", "start_s", "message"}
+            return
+    db.close()
+    with (
+        pytest.raises(LassbenchError, match=r"ledger\.sqlite") as caught,
+        Ledger.read(tmp_path) as ledger,
+    ):
+        list(ledger.entries())
+    assert len(str(caught.value)) < 1000
+
+
 def test_a_full_disk_is_told_as_one(make_clip: Make, tmp_path: Path) -> None:
     fill(tmp_path, [make_clip(0)])
     with pytest.raises(LassbenchError, match="the disk is full"), Ledger.open(tmp_path) as ledger:
