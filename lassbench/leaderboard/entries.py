@@ -17,7 +17,6 @@ refused while reading.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -29,8 +28,7 @@ import pyarrow as pa
 from pydantic import BaseModel, Field, model_validator
 
 from lassbench import files
-from lassbench.checked import Count, Finite, Label, Sha256, Strict, Text, read_record
-from lassbench.errors import LassbenchError
+from lassbench.checked import Count, Finite, Label, PathName, Sha256, Strict, Text, read_record
 from lassbench.leaderboard.text import slug
 from lassbench.scores import JSON_LIMIT, Kind, ScoreFile
 
@@ -42,8 +40,6 @@ SCHEMA_VERSION = 1
 Standing = Literal["verified", "submitted", "partial"]
 
 Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-#: A suite's name: the name of its folder and of its pages.
-SuiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
 class Verification(Strict):
@@ -108,7 +104,7 @@ class SuiteCard(Strict):
     """
 
     schema_version: Literal[1] = 1
-    name: SuiteName
+    name: PathName
     title: Label
     kind: Kind
     description: Text = ""
@@ -227,21 +223,8 @@ def write_model(path: Path, record: Strict) -> None:
 
 
 def card_from_score(score: ScoreFile) -> SuiteCard:
-    """The card of a suite that this leaderboard meets for the first time.
-
-    Raises
-    ------
-    LassbenchError
-        If the suite's name cannot be a folder's name.
-    """
+    """The card of a suite that this leaderboard meets for the first time."""
     suite = score.suite
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", suite.name):
-        raise LassbenchError(
-            "a suite of this name cannot have a table",
-            where=suite.name[:100],
-            expected="letters, digits, '.', '_' and '-', at most 100",
-            fix="freeze the suite under another --name",
-        )
     return SuiteCard(
         name=suite.name,
         title=suite.title or suite.name,

@@ -24,7 +24,7 @@ from pydantic import Field
 
 from lassbench.checked import PathName, Sha256, Strict, Text
 from lassbench.errors import Fault, FaultsError, LassbenchError
-from lassbench.leaderboard.entries import Leaderboard, SuiteName, read_model
+from lassbench.leaderboard.entries import Leaderboard, read_model
 from lassbench.leaderboard.text import refused_character, strings, text_fault
 
 #: Largest audio file or picture of a listening page, in bytes.
@@ -66,7 +66,7 @@ class ExampleSet(Strict):
     """
 
     schema_version: Literal[1] = 1
-    suite: SuiteName
+    suite: PathName
     list_fingerprint: Sha256
     synthetic: bool
     audio_may_be_published: bool

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lassbench.errors import FaultsError, LassbenchError, UsageError
+from lassbench.errors import FaultsError, UsageError
 from lassbench.leaderboard.adding import add_scores, mark_verified, without_captions
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import load_entry, read_leaderboard
@@ -119,14 +119,6 @@ def test_a_refused_first_entry_leaves_no_leaderboard(tmp_path: Path) -> None:
 def test_a_date_that_is_none(board: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="YYYY-MM-DD"):
         add_scores(board, [new(tmp_path)], date="yesterday")
-
-
-def test_a_suite_name_that_cannot_be_a_folder(tmp_path: Path) -> None:
-    suite = made.suite_info("../../etc", queries=60)
-    path = made.write(tmp_path / "s", made.make_scores("New", suite=suite))
-    with pytest.raises(LassbenchError, match="cannot have a table"):
-        add_scores(tmp_path / "fresh", [path], date=DATE)
-    assert not (tmp_path / "fresh").exists()
 
 
 def loaded(board: Path, name: str = "lass-net-small") -> Loaded:
