@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -149,3 +151,52 @@ def test_rows_are_checked_one_by_one(benchmark: Benchmark, tmp_path: Path) -> No
     }
     for line, words in enumerate(bad, start=2):
         assert words in reasons[str(line)], reasons
+
+
+@pytest.mark.parametrize(
+    ("suite", "column", "cell", "words"),
+    [
+        *[
+            (suite, column, cell, column)
+            for suite, column in (
+                *(("small-test", "mixture_id"), ("small-absent", "query_id")),
+                *(("small-sub-test", "query_id"), ("small-sub-test", "annotator")),
+            )
+            for cell in ("../../x", "/tmp/x", "a/b", "..", "", "x" * 300)
+        ],
+        *[("small-test", "snr_db", cell, "is no number of dB") for cell in ("", "nan", "1e308")],
+        *[("small-sub-test", "snr_db", cell, "is no number of dB") for cell in ("x", "-inf")],
+    ],
+)
+def test_names_and_numbers_in_the_list_of_a_suite_are_told_by_line(
+    benchmark: Benchmark,
+    clips: dict[str, Clip],
+    tmp_path: Path,
+    suite: str,
+    column: str,
+    cell: str,
+    words: str,
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(benchmark.path, folder)
+    path = folder / f"{suite}.csv"
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    rows[1][column] = cell
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    # Whoever hands on a list hands on its sums.
+    texts = {p.name: p.read_text() for p in folder.iterdir() if p.name != manifests.SUMS}
+    (folder / manifests.SUMS).write_text(manifests.sums_text(texts))
+    opened = manifests.open_benchmark(folder)
+    with pytest.raises(FaultsError) as caught:
+        if suite == "small-sub-test":
+            manifests.sub_test_slots(opened)
+        else:
+            manifests.suite_lists(opened, suite, clips)
+    (fault,) = caught.value.faults
+    assert fault.where == f"{path}:3"
+    assert words in fault.reason
+    assert len(fault.reason) < 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -65,8 +66,9 @@ def find_audio(folder: Path, name: str) -> Path | None:
     parts = [part for part in PurePosixPath(name).parts if part not in ("/", "..", ".")]
     for start in range(len(parts)):
         path = folder.joinpath(*parts[start:])
-        if path.is_file():
-            return path
+        with contextlib.suppress(OSError):  # a name too long for any file
+            if path.is_file():
+                return path
     return None
 
 
