@@ -15,9 +15,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from lassbench import files
+from pydantic import BaseModel
+
+from lassbench.checked import read_record
 from lassbench.corpora.base import read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, did_you_mean
 from lassbench.tables import read_text
@@ -132,21 +133,27 @@ def read_ontology(ontology: Path, labels: Path) -> Ontology:
 _RESTORE = "restore the file (see `lassbench select --sources` for where it comes from)"
 
 
+class _Entry(BaseModel):
+    """A category as the file has it, with more that is not needed here."""
+
+    id: str
+    name: str
+    child_ids: tuple[str, ...]
+
+
 def _read_categories(path: Path) -> tuple[dict[str, Category], list[Fault]]:
-    entries = files.read_json(path, limit=20_000_000, fix=_RESTORE)
-    if not isinstance(entries, list):
-        raise LassbenchError(
-            "is not AudioSet's ontology", where=path, expected="a list of categories", fix=_RESTORE
-        )
+    entries = read_record(
+        path,
+        list[_Entry],
+        what="is not AudioSet's ontology: a list of categories",
+        fix=_RESTORE,
+        limit=20_000_000,
+    )
     categories: dict[str, Category] = {}
     names: set[str] = set()
     faults: list[Fault] = []
-    for number, entry in enumerate(entries, start=1):
-        category = _category(entry)
-        if category is None:
-            reason = "lacks an id, a name or child_ids of the right type"
-            faults.append(Fault("garbled category", f"{path}: entry {number}", reason))
-            continue
+    for entry in entries:
+        category = Category(entry.id, entry.name, entry.child_ids)
         for kind, value, known in (
             ("id", category.mid, categories.keys()),
             ("name", category.name, names),
@@ -157,17 +164,6 @@ def _read_categories(path: Path) -> tuple[dict[str, Category], list[Fault]]:
         categories[category.mid] = category
         names.add(category.name)
     return categories, faults
-
-
-def _category(entry: Any) -> Category | None:
-    if not isinstance(entry, dict):
-        return None
-    mid, name, children = entry.get("id"), entry.get("name"), entry.get("child_ids")
-    if not isinstance(mid, str) or not isinstance(name, str) or not isinstance(children, list):
-        return None
-    if not all(isinstance(child, str) for child in children):
-        return None
-    return Category(mid, name, tuple(children))
 
 
 def _line_of(path: Path, key: str, value: str, *, last: bool = False) -> int:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -274,19 +274,10 @@ def load_suite(path: str | Path, *, dataset: str | Path | None = None) -> Suite:
     else:
         missing = {m: "its audio was not exported" for m in mixtures if m not in said.pcm}
     return Suite(
+        **said.model_dump(include={field.name for field in fields(Suite)} - {"dataset"}),
         path=folder,
-        name=said.name,
-        title=said.title,
-        kind=said.kind,
-        sample_rate_hz=said.sample_rate_hz,
-        samples=said.samples,
-        synthetic=said.synthetic,
-        audio_may_be_published=said.audio_may_be_published,
-        fingerprint=said.fingerprint,
-        list_fingerprint=said.list_fingerprint,
         dataset_name=said.dataset.name,
         dataset_fingerprint=said.dataset.fingerprint,
-        notes=said.notes,
         mixtures=mixtures,
         queries=queries,
         meta=meta,

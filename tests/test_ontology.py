@@ -62,7 +62,7 @@ def _no_name(entries: list[dict[str, Any]]) -> None:
         (_cycle, ("cycle", "Animal (/m/animal) > Dog (/m/dog) > Bark (/m/bark) > Animal")),
         (_unknown_child, ("unknown mid", "/m/ghost")),
         (_twice, ("duplicated id", "/m/bark stands twice")),
-        (_no_name, ("garbled category", "entry 4")),
+        (_no_name, ("3.name is missing", "ontology.json")),
     ],
 )
 def test_a_broken_ontology_is_refused_with_its_line(

@@ -43,15 +43,13 @@ class ShardReader:
             self._file: Any = pq.ParquetFile(path, memory_map=True)
         except (OSError, ValueError) as error:
             raise self._damaged(error) from error
-        names = self._file.schema_arrow.names
-        lacking = [name for name in layout.COLUMNS if name not in names]
-        if not lacking:
-            lacking = layout.other_types(self._file.schema_arrow)
-        if lacking:
+        kinds = {field.name: str(field.type) for field in self._file.schema_arrow}
+        wrong = [name for name in layout.COLUMNS if not layout.fits(name, kinds.get(name, ""))]
+        if wrong:
             raise LassbenchError(
-                f"the shard lacks the column {', '.join(lacking)}, or has it of another type",
+                f"the shard lacks the column {', '.join(wrong)}, or has it of another type",
                 where=path,
-                got=one_line(", ".join(names)),
+                got=one_line(", ".join(f"{name} {kind}" for name, kind in kinds.items())),
                 fix="build the dataset again",
             )
         meta = self._file.metadata

@@ -18,7 +18,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -194,17 +194,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
             fix="give a file or a folder that `lassbench train-baseline` wrote",
         )
     content = parse_json(metadata[_KEY], where=path, fix=_OTHER_COPY)
-    if isinstance(content, dict) and content.get("format") != FORMAT:
-        raise LassbenchError(
-            "a checkpoint of another version",
-            where=path,
-            expected=f"format {FORMAT}",
-            got=one_line(f"format {content.get('format')} by {content.get('lassbench_version')}"),
-            fix="use the version of lassbench that wrote it",
-        )
-    said = validate(
-        _Stored, content, what="the checkpoint cannot be used", where=path, fix=_OTHER_COPY
-    )
+    what = "the checkpoint is damaged, or of another version of lassbench"
+    said = validate(_Stored, content, what=what, where=path, fix=_OTHER_COPY)
     bert = said.bert.model_dump(exclude_unset=True) if said.bert is not None else None
     blueprint = Blueprint(config_from(said.config, where=str(path)), said.codec, bert)
     if (blueprint.config.system == "unet") != isinstance(said.codec, TagCodec):
@@ -214,7 +205,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(blueprint, said.training, weights)
 
 
-_OTHER_COPY = "get another copy of it, or train it again"
+_OTHER_COPY = "get another copy of it, or use the version of lassbench that wrote it"
 
 _Size = Annotated[int, Field(ge=1, le=10**6)]
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -242,7 +233,7 @@ class _Bert(Strict):
 class _Stored(Strict):
     """A checkpoint's metadata."""
 
-    format: int
+    format: Literal[1]
     lassbench_version: str
     config: dict[str, Any]
     codec: TextCodec | TagCodec

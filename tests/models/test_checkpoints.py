@@ -148,7 +148,7 @@ def set_in(content: dict[str, Any], path: str, value: object) -> None:
         ("config", 3, "config must be a section of keys, got 3"),
         ("config.sample_rate_hz", "8000", "sample_rate_hz"),
         ("config.system", "unet", "are of two systems"),
-        ("format", "1", "another version"),
+        ("format", "1", "format must be 1, got '1'"),
         ("surprise", 1, "there is no 'surprise'"),
     ],
 )
