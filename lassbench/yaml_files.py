@@ -95,11 +95,11 @@ class _Composer:
     lines: dict[Key, int]
 
     def refuse(self, event: Any, reason: str) -> _NotYaml:
-        return _NotYaml(f"{self.where}:{event.start_mark.line + 1}", reason)
+        return _NotYaml(f"{self.where}:{_line(event)}", reason)
 
     def value(self, event: Any, key: Key) -> Any:
         """The value that begins with ``event``, and below it everything's line."""
-        self.lines.setdefault(key, event.start_mark.line + 1)
+        self.lines.setdefault(key, _line(event))
         if isinstance(event, yaml.AliasEvent):
             raise self.refuse(event, f"holds the alias *{event.anchor}; write the value out")
         if len(key) >= LIMIT_DEPTH and isinstance(event, yaml.CollectionStartEvent):
@@ -124,7 +124,7 @@ class _Composer:
             if event.value in found:
                 reason = f"the key {event.value!r} is given twice, first in line {self.lines[key]}"
                 raise self.refuse(event, reason)
-            self.lines[key] = event.start_mark.line + 1
+            self.lines[key] = _line(event)
             found[event.value] = self.value(next(self.events), key)
         return found
 
@@ -147,6 +147,10 @@ class _Composer:
                 raise self.refuse(event, f"holds a whole number of {len(text)} digits")
             return int(text)
         return float(re.sub(r"\.(?=[inIN])", "", text)) if _FLOAT.fullmatch(text) else text
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
 
 
 def _parse(text: str, where: str) -> tuple[Any, dict[Key, int]]:
