@@ -96,7 +96,6 @@ DOUBLES = {
     "lists.py": 3,
     "loop.py": 2,
     "report.py": 2,
-    "schema.py": 2,
     "sources.py": 2,
     "store.py": 2,
     "tables.py": 2,
