@@ -213,8 +213,10 @@ class _Dumper(yaml.SafeDumper):
         return True  # a list that stands twice is written twice
 
 
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:int", _WHOLE, list("-+0123456789"))
+for _kind, _numbers in (("float", _FLOAT), ("int", _WHOLE)):
+    # Whole texts only: a resolver takes a pattern that fits the beginning.
+    _whole = re.compile(rf"(?:{_numbers.pattern})\Z")
+    _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", _whole, list("-+.0123456789"))
 
 
 def to_yaml(value: Any) -> str:

@@ -131,6 +131,11 @@ def test_tuples_are_lists_and_keys_keep_their_order() -> None:
     assert to_yaml({"b": (1, 2), "a": "x"}) == "b:\n- 1\n- 2\na: x\n"
 
 
+@pytest.mark.parametrize("text", ["9c685f44", "38c6e714", "1 dog", "2nd", "-x", "1.5 s", ".nano"])
+def test_text_that_begins_like_a_number_needs_no_quotes(text: str) -> None:
+    assert to_yaml({"a": text}) == f"a: {text}\n"
+
+
 def test_a_list_that_stands_twice_is_written_twice() -> None:
     twice = ["x"]
     assert to_yaml({"a": twice, "b": twice}) == "a:\n- x\nb:\n- x\n"
