@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lassbench import audio, files
-from lassbench.checked import Count, Finite, Label, Strict, Text
+from lassbench.checked import Count, Finite, Label, Strict, Text, validate
 from lassbench.errors import Fault, UsageError
 from lassbench.records import SystemCard, SystemQuery
 from lassbench.suites import Suite
@@ -81,6 +81,9 @@ class _SystemFile(Strict):
     cost: SeparationCost | None = None
 
 
+_CARD_FAULT = "the system's card cannot be used"
+
+
 def read_system(folder: Path) -> System:
     """Read ``system.yaml``; a folder without one is a system named after the folder.
 
@@ -94,7 +97,7 @@ def read_system(folder: Path) -> System:
     path = folder / SYSTEM_FILE
     if not path.is_file():
         return System(SystemCard(name=folder.resolve().name))
-    found = read_yaml(path, _SystemFile, what="the system's card cannot be used")
+    found = read_yaml(path, _SystemFile, what=_CARD_FAULT)
     values = {key: value for key, value in found if value is not None}
     suite, cost = values.pop("suite", SeparatedSuite()), values.pop("cost", SeparationCost())
     clips = folder / CLIPS_FILE
@@ -104,14 +107,22 @@ def read_system(folder: Path) -> System:
 
 
 def write_system(folder: Path, system: System) -> None:
-    """Write ``system.yaml`` (and the training clips' hashes beside it) atomically."""
+    """Write ``system.yaml`` (and the training clips' hashes beside it) atomically.
+
+    Raises
+    ------
+    FaultsError
+        If the card holds what :func:`read_system` would refuse: nothing is written.
+    """
+    path = folder / SYSTEM_FILE
     content = dataclasses.asdict(system.card)
     hashes = content.pop("training_clips_sha256")
-    if hashes:
-        files.write_text(folder / CLIPS_FILE, "".join(f"{value}\n" for value in sorted(hashes)))
     content["suite"] = system.suite.model_dump(exclude_none=True)
     content["cost"] = system.cost.model_dump(exclude_none=True)
-    write_yaml(folder / SYSTEM_FILE, content)
+    validate(_SystemFile, content, what=_CARD_FAULT, where=path)
+    if hashes:
+        files.write_text(folder / CLIPS_FILE, "".join(f"{value}\n" for value in sorted(hashes)))
+    write_yaml(path, content)
 
 
 @dataclass(frozen=True)

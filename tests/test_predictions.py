@@ -11,7 +11,7 @@ import yaml
 
 from lassbench import audio, freezing, predictions, separators
 from lassbench.dataset import Dataset
-from lassbench.errors import LassbenchError, UsageError
+from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.mixtures import Rendered
 from lassbench.predictions import SeparatedSuite, SeparationCost, System
 from lassbench.records import Query, SystemCard
@@ -183,6 +183,15 @@ def test_system_files_round_trip(tmp_path: Path) -> None:
     predictions.write_system(tmp_path, system)
     assert predictions.read_system(tmp_path) == system
     assert yaml.safe_load((tmp_path / "system.yaml").read_text())["name"] == "Ünet"
+
+
+@pytest.mark.parametrize("card", [SystemCard(name=""), SystemCard("x", authors="a" * 5001)])
+def test_a_card_that_could_not_be_read_again_is_not_written(
+    tmp_path: Path, card: SystemCard
+) -> None:
+    with pytest.raises(FaultsError, match=r"system\.yaml: the system's card cannot be used"):
+        predictions.write_system(tmp_path, System(card))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_without_a_system_file_is_named_after_itself(tmp_path: Path) -> None:
