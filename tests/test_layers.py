@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lassbench"
 
 #: What any room may import, unless :data:`ONLY` says otherwise; "" is ``lassbench`` itself.
 SHARED = {
-    *("", "errors", "records", "audio", "files", "config"),
+    *("", "errors", "records", "audio", "files", "checked", "yaml_files", "csv_files"),
     *("parallel", "progress", "resampling", "tables"),
 }
 
@@ -55,9 +55,12 @@ ONLY = {
     # Arrays: no audio file, no dataset, no table.
     "metrics": {"errors", "resampling"},
     "statistics": set[str](),
-    "scores": {"errors", "files"},
+    "scores": {"checked", "errors", "files"},
     # Entries: no audio, no models, no scoring.
-    "leaderboard": {"", "errors", "files", "parallel", "records", "scores", "statistics"},
+    "leaderboard": {
+        *("", "checked", "errors", "files", "parallel", "records", "yaml_files"),
+        *("scores", "statistics"),
+    },
     "fetch": {*SHARED, "corpora", "manifests", "dataset"},
 }
 
@@ -68,6 +71,9 @@ TORCH_FILES = {
     "fetch/doctor.py",
     "metrics/clap.py",
 }
+
+#: Modules that only these files may import: one reader a kind of file.
+ONLY_IN = {"yaml": {"yaml_files.py"}}
 
 #: Files that import by a computed name, which no check can follow: tables of a
 #: package's own modules, and a user's system.
@@ -90,7 +96,6 @@ DOUBLES = {
     "lists.py": 3,
     "loop.py": 2,
     "report.py": 2,
-    "schema.py": 2,
     "sources.py": 2,
     "store.py": 2,
     "tables.py": 2,
@@ -326,6 +331,17 @@ def test_torch_is_imported_by_models_and_training_alone(late: bool) -> None:
         if name.split(".")[0] == "torch" and room(file) not in TORCH_ROOMS
     }
     assert found == (TORCH_FILES if late else set())
+
+
+@pytest.mark.parametrize("module", sorted(ONLY_IN))
+def test_one_reader_a_kind_of_file(module: str) -> None:
+    found = {
+        file
+        for file, tree in TREES.items()
+        for name, _ in imports_of(PACKAGE, file, tree, late=True)
+        if name.split(".")[0] == module
+    }
+    assert found == ONLY_IN[module]
 
 
 @pytest.mark.parametrize("module", ["lassbench", "lassbench.cli"])

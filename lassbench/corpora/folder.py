@@ -38,8 +38,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from lassbench.checked import Flag, Label, PathName, Strict, Text
 from lassbench.corpora.base import (
     SAFE_ID,
     CorpusCard,
@@ -50,8 +53,9 @@ from lassbench.corpora.base import (
     require_folder,
     source_option,
 )
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
+from lassbench.errors import Fault, FaultsError, UsageError, did_you_mean
 from lassbench.records import SPLITS, Clip, FileSource, MissingSource, Split
+from lassbench.yaml_files import read_yaml
 
 DEFAULT_TABLE = "metadata.csv"
 CAPTION_SEPARATOR = "|"
@@ -68,18 +72,20 @@ _SPLIT_NAMES: dict[str, Split] = {
     "dev": "validation",
 }
 
-_CARD_KEYS: dict[str, tuple[type, ...]] = {
-    "name": (str,),
-    "title": (str,),
-    "homepage": (str,),
-    "licence": (str,),
-    "citation": (str,),
-    "notes": (str,),
-    "sample_rate_hz": (int,),
-    "clip_seconds": (int, float),
-    "audio_may_be_published": (bool,),
-    "templated_captions": (bool,),
-}
+
+class _CardFile(Strict):
+    """``card.yaml``; what it does not say stays as it is without one."""
+
+    name: PathName = "folder"
+    title: Label = ""
+    homepage: Annotated[str, Field(pattern=r"^(https?://\S+)?$", max_length=2000)] = ""
+    licence: Text = ""
+    citation: Text = ""
+    notes: Text = ""
+    sample_rate_hz: Annotated[int, Field(ge=1000, le=384_000)] = 0
+    clip_seconds: Annotated[float, Field(ge=0.01, le=3600)] = 0.0
+    audio_may_be_published: Flag = False
+    templated_captions: Flag = False
 
 
 @dataclass(frozen=True)
@@ -107,8 +113,8 @@ class FolderCorpus:
 
         Raises
         ------
-        LassbenchError
-            If ``card.yaml`` cannot be read.
+        FaultsError
+            If ``card.yaml`` cannot be read, or a value in it cannot be.
         """
         name = re.sub(r"[^a-z0-9]+", "-", self.source.resolve().name.lower()).strip("-")
         card = CorpusCard(
@@ -120,7 +126,8 @@ class FolderCorpus:
         )
         path = self.source / "card.yaml"
         if path.is_file():
-            card = replace(card, **_read_card(path))
+            said = read_yaml(path, _CardFile, what="the card cannot be used")
+            card = replace(card, **said.model_dump(exclude_unset=True))
         if self.sample_rate_hz is not None:
             card = replace(card, sample_rate_hz=self.sample_rate_hz)
         if self.seconds is not None:
@@ -194,32 +201,6 @@ def from_options(options: Mapping[str, Any]) -> FolderCorpus:
             fix=f"write {DEFAULT_TABLE} into the folder, or name another file as --csv",
         )
     return FolderCorpus(source, table, options.get("rate"), options.get("seconds"))
-
-
-def _read_card(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LassbenchError(
-            "not valid YAML", where=path, got=" ".join(str(error).split()), fix="correct the file"
-        ) from error
-    if not isinstance(value, dict):
-        raise LassbenchError("holds no keys", where=path, expected=", ".join(_CARD_KEYS))
-    faults = []
-    for key, entry in value.items():
-        if key not in _CARD_KEYS:
-            near = did_you_mean(str(key), _CARD_KEYS)
-            faults.append(Fault("key", f"{path}", f"unknown key {key!r}{near}"))
-        elif not isinstance(entry, _CARD_KEYS[key]) or (
-            isinstance(entry, bool) and bool not in _CARD_KEYS[key]
-        ):
-            kinds = " or ".join(kind.__name__ for kind in _CARD_KEYS[key])
-            faults.append(Fault("value", f"{path}", f"{key} is {entry!r}, expected {kinds}"))
-    if faults:
-        raise FaultsError("the card cannot be used", faults, fix="correct the file")
-    return value
 
 
 def _check_row(row: Row, source: Path) -> Iterable[Fault]:

@@ -30,19 +30,10 @@ import pyarrow as pa
 from pydantic import Field, ValidationError, model_validator
 
 from lassbench import files
+from lassbench.checked import Count, Finite, Label, Sha256, Strict, Text
 from lassbench.errors import LassbenchError
 from lassbench.leaderboard.text import slug
-from lassbench.scores import (
-    Count,
-    Finite,
-    Kind,
-    Name,
-    ScoreFile,
-    Sha256,
-    Strict,
-    Text,
-    describe_validation,
-)
+from lassbench.scores import Kind, ScoreFile, describe_validation
 
 SCHEMA_VERSION = 1
 #: Largest entry JSON that is read, in bytes.
@@ -68,10 +59,10 @@ class Verification(Strict):
     """
 
     date: Date
-    lassbench_version: Name
+    lassbench_version: Label
     predictions_sha256: Sha256
     largest_difference: Annotated[Finite, Field(ge=0)]
-    not_checked: tuple[Name, ...] = ()
+    not_checked: tuple[Label, ...] = ()
 
 
 class Entry(Strict):
@@ -107,7 +98,7 @@ class SeenNote(Strict):
     lists no training clips by hash: a list of hashes is compared instead.
     """
 
-    training_set: Name
+    training_set: Label
     unless: tuple[str, ...] = ()
     note: Text
 
@@ -121,7 +112,7 @@ class SuiteCard(Strict):
 
     schema_version: Literal[1] = 1
     name: SuiteName
-    title: Name
+    title: Label
     kind: Kind
     description: Text = ""
     list_fingerprint: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
@@ -135,8 +126,8 @@ class SuiteCard(Strict):
 class ReportedRow(Strict):
     """Figures that a publication gives for one system on one of its test sets."""
 
-    system: Name
-    test_set: Name
+    system: Label
+    test_set: Label
     figures: dict[str, Finite]
 
 
@@ -149,8 +140,8 @@ class Reported(Strict):
 
     schema_version: Literal[1] = 1
     standing: Literal["reported"] = "reported"
-    title: Name
-    source_title: Name
+    title: Label
+    source_title: Label
     source_url: str
     source_revision: str = ""
     metrics: dict[str, Text]

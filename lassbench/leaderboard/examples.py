@@ -22,10 +22,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lassbench.checked import Label, Sha256, Strict, Text
 from lassbench.errors import Fault, FaultsError, LassbenchError
 from lassbench.leaderboard.entries import Leaderboard, SuiteName, read_model
 from lassbench.leaderboard.text import refused_character, strings, text_fault
-from lassbench.scores import Name, Sha256, Strict, Text
 
 #: Largest audio file or picture of a listening page, in bytes.
 FILE_LIMIT = 5_000_000
@@ -50,7 +50,7 @@ class Track(Strict):
 class Example(Strict):
     """One query to listen to."""
 
-    query_id: Name
+    query_id: Label
     text: Text
     concept: str = ""
     noise_concept: str = ""

@@ -26,9 +26,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from lassbench import __version__
-from lassbench.config import Config, config_from
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.files import sha256_file, to_json, write_bytes, write_json
+from lassbench.models.config import Config, config_from
 from lassbench.models.lassnet import LassNet, TagUNet
 from lassbench.models.query import Codec, TagCodec, TextCodec, build_bert
 from lassbench.models.separator import CheckpointSeparator

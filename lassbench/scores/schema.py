@@ -6,22 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lassbench.scores.definitions import (
-    Count,
-    Finite,
-    Kind,
-    MetricDefinition,
-    Name,
-    Sha256,
-    Strict,
-    Text,
-)
+from lassbench.checked import Count, Finite, Label, Sha256, Strict, Text
+from lassbench.scores.definitions import Kind, MetricDefinition
 
 
 class SuiteInfo(Strict):
     """The suite that was scored against, by content."""
 
-    name: Name
+    name: Label
     title: Text = ""
     fingerprint: Sha256
     list_fingerprint: Sha256
@@ -49,7 +41,7 @@ class SystemInfo(Strict):
     ranked), or nothing (``none``).
     """
 
-    name: Name
+    name: Label
     authors: Text = ""
     url: Annotated[str, Field(max_length=2000)] = ""
     description: Text = ""

@@ -169,12 +169,7 @@ def _system_info(system: System, measured: Sequence[Measured]) -> SystemInfo:
         f"{one.query_id} {one.samples_sha256}\n"
         for one in sorted(measured, key=lambda one: one.query_id)
     )
-    cost = None
-    if system.cost:
-        cost = Cost(
-            real_time_factor=system.cost.get("real_time_factor"),
-            device=str(system.cost.get("device", "")),
-        )
+    cost = system.cost.model_dump(exclude_none=True)
     return SystemInfo(
         name=card.name,
         authors=card.authors,
@@ -184,7 +179,7 @@ def _system_info(system: System, measured: Sequence[Measured]) -> SystemInfo:
         query_type=card.query_type,
         trained_on=card.trained_on,
         checkpoint_sha256=card.checkpoint_sha256,
-        cost=cost,
+        cost=Cost(**cost) if cost else None,
         predictions_sha256=sha256_bytes(lines.encode()),
     )
 
@@ -225,10 +220,10 @@ def _system_warnings(system: System, suite: Suite, contamination: Contamination)
         yield "an oracle: it was given the true sources, and is an upper bound"
     if system.card.query_type == "tag":
         yield "this system was given the target's tags, not the query's text"
-    made_for = str(system.suite.get("fingerprint", ""))
+    made_for = system.suite.fingerprint
     if made_for and made_for != suite.fingerprint:
         yield (
-            f"the predictions were made for {system.suite.get('name') or 'a suite'} with "
+            f"the predictions were made for {system.suite.name or 'a suite'} with "
             f"fingerprint {made_for[:16]}, this suite's is {suite.fingerprint[:16]}"
         )
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lassbench.config import Config, NetworkConfig, SpectrogramConfig
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.models.checkpoints import (
     Blueprint,
@@ -23,6 +22,7 @@ from lassbench.models.checkpoints import (
     save_checkpoint,
     write_card,
 )
+from lassbench.models.config import Config, NetworkConfig, SpectrogramConfig
 from lassbench.models.query import TagCodec, open_text_encoder
 from tests.models.test_query import CAPTIONS, SMALL
 
