@@ -27,7 +27,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lassbench.errors import Fault, FaultsError, LassbenchError, did_you_mean
-from lassbench.tables import SEPARATOR, read_text
+from lassbench.files import read_text
+from lassbench.records import TAG_SEPARATOR
 
 SCHEMA_VERSION = 1
 SuiteKind = Literal["test", "absent", "sub_test"]
@@ -145,7 +146,7 @@ class Definition(_Strict):
             raise ValueError(f"concept {twice[0]!r} stands twice")
         for concept in self.concepts:
             tags = Counter(concept.all_tags)
-            doubled = [tag for tag, n in tags.items() if n > 1 or SEPARATOR in tag]
+            doubled = [tag for tag, n in tags.items() if n > 1 or TAG_SEPARATOR in tag]
             if doubled:
                 raise ValueError(f"concept {concept.name!r} has tag {doubled[0]!r} twice")
         if (self.split.rule == "released") != (self.mixtures.rule == "released"):

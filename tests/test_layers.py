@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lassbench"
 #: What any room may import, unless :data:`ONLY` says otherwise; "" is ``lassbench`` itself.
 SHARED = {
     *("", "errors", "records", "audio", "files", "config"),
-    *("parallel", "progress", "resampling", "tables"),
+    *("parallel", "progress", "resampling", "csv_files", "yaml_files", "checked"),
 }
 
 #: Left to right.  Names in one group may import each other.
@@ -57,7 +57,9 @@ ONLY = {
     "statistics": set[str](),
     "scores": {"errors", "files"},
     # Entries: no audio, no models, no scoring.
-    "leaderboard": {"", "errors", "files", "parallel", "records", "scores", "statistics"},
+    "leaderboard": {
+        *("", "csv_files", "errors", "files", "parallel", "records", "scores", "statistics"),
+    },
     "fetch": {*SHARED, "corpora", "manifests", "dataset"},
 }
 
@@ -68,6 +70,9 @@ TORCH_FILES = {
     "fetch/doctor.py",
     "metrics/clap.py",
 }
+
+#: Modules that only these files import: there is one reader a kind of file.
+IMPORTERS = {"csv": {"csv_files.py"}}
 
 #: Files that import by a computed name, which no check can follow: tables of a
 #: package's own modules, and a user's system.
@@ -93,7 +98,6 @@ DOUBLES = {
     "schema.py": 2,
     "sources.py": 2,
     "store.py": 2,
-    "tables.py": 2,
 }
 
 #: Lines of a file, and of a function's body without its docstring.
@@ -326,6 +330,17 @@ def test_torch_is_imported_by_models_and_training_alone(late: bool) -> None:
         if name.split(".")[0] == "torch" and room(file) not in TORCH_ROOMS
     }
     assert found == (TORCH_FILES if late else set())
+
+
+@pytest.mark.parametrize("module", IMPORTERS)
+def test_a_kind_of_file_has_one_reader(module: str) -> None:
+    found = {
+        file
+        for file, tree in TREES.items()
+        for name, _ in imports_of(PACKAGE, file, tree, late=True)
+        if name.split(".")[0] == module
+    }
+    assert found == IMPORTERS[module]
 
 
 @pytest.mark.parametrize("module", ["lassbench", "lassbench.cli"])

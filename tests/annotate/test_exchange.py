@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lassbench import freezing, manifests, tables
+from lassbench import csv_files, freezing, manifests
 from lassbench.annotate import access, agreement, checks, exchange, report, server, sub_test
 from lassbench.annotate.campaign import Campaign
 from lassbench.annotate.store import Change, Store
@@ -201,7 +201,7 @@ def test_json_has_every_draft(store: Store, tiny_dataset: Dataset) -> None:
 def write(path: Path, rows: list[dict[str, str]]) -> Path:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     path.write_text(
-        tables.write_table(columns, [[row.get(c, "") for c in columns] for row in rows])
+        csv_files.write_table(columns, [[row.get(c, "") for c in columns] for row in rows])
     )
     return path
 
