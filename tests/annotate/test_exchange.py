@@ -321,7 +321,7 @@ def test_nobody_is_taken_for_the_writer(campaign: Campaign, tmp_path: Path) -> N
     table = write(tmp_path / "x.csv", [{"annotator": "a1", "clip_id": "c", "description": "d"}])
     with pytest.raises(UsageError, match="nobody says who or what wrote"):
         exchange.read_csv(table, campaign)
-    with pytest.raises(UsageError, match="lacks columns"):
+    with pytest.raises(LassbenchError, match="lacks the column description, clip_id or query_id"):
         exchange.read_csv(write(tmp_path / "y.csv", [{"annotator": "a1"}]), campaign)
 
 

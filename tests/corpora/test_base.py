@@ -5,11 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lassbench.corpora import CORPORA, open_corpus
-from lassbench.corpora.base import (
-    CorpusCard,
-    check_clips,
-    read_source,
-)
+from lassbench.corpora.base import CorpusCard, check_clips, read_source
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.records import Clip, MissingSource
 
