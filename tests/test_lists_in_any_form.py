@@ -72,7 +72,7 @@ def esc50(root: Path) -> Brought:
 def foreign_list(root: Path) -> Brought:
     path = root / "clotho_eval.csv"
     path.write_text(
-        "idx,caption,src_wav,noise_wav,noise_wav\n"
+        "idx,caption,src_wav,noise_wav1,noise_wav1\n"
         '0,"Birds, far away.",birds.wav,"Cruise - outside, night.wav",rain.wav\n'
         "1,Popcorn.,Popcorn Popping.wav,one.wav,two.wav\n"
     )

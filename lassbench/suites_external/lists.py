@@ -63,7 +63,8 @@ FORMATS: dict[str, ListFormat] = {
     ),
     "audiosep-clotho": ListFormat(
         "AudioSep: Clotho",
-        (*_NUMBERED, "noise_wav"),
+        # Its authors' header has this name twice.
+        ("idx", "caption", "src_wav", "noise_wav1", "noise_wav1"),
         "numbered",
         32000,
         "caption",
@@ -133,7 +134,7 @@ def read_list(path: Path, kind: str, *, name: str = "") -> list[ExternalRow]:
                 fix=f"name another --format: {', '.join(FORMATS)}",
             )
 
-    table = read_table(path, form.columns, repeated=("noise_wav",), check_header=check_header)
+    table = read_table(path, form.columns, repeated=("noise_wav1",), check_header=check_header)
     faults: list[Fault] = []
     rows: dict[str, ExternalRow] = {}
     for number, cells in enumerate(table, start=1):
