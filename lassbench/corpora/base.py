@@ -234,7 +234,7 @@ def require_folder(path: Path, *, what: str) -> None:
         If ``path`` is not a folder.
     """
     if not path.is_dir():
-        got = "a file" if path.exists() else "nothing"
+        got = "a file" if path.exists() else files.file_fault(path)
         raise UsageError(
             f"{what} is not a folder", where=path, got=got, fix="check the path given as --source"
         )

@@ -7,7 +7,7 @@
                              sample_rate_hz, clip_seconds, audio_may_be_published
     SOURCE/...               audio, as deep as you like
 
-Columns of the CSV (others are passed over):
+Columns of the CSV, in small letters or capitals (others are passed over):
 
 ``file`` (or ``file_name``)
     Path of the audio file from SOURCE, with forward slashes.

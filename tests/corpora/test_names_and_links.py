@@ -22,7 +22,7 @@ from lassbench.corpora.folder import FolderCorpus
 from lassbench.dataset import open_dataset
 from lassbench.dataset.build import build
 from lassbench.definitions import read_definition
-from lassbench.errors import FaultsError
+from lassbench.errors import FaultsError, UsageError
 from lassbench.records import FileSource
 from tests.small_metadata import CONCEPTS, small_source
 
@@ -148,6 +148,9 @@ def test_a_folder_that_is_a_link_to_nowhere_is_told_for_its_files(tmp_path: Path
         *(("missing", "2"), ("missing", "3"), ("missing", "4")),
     ]
     assert "deep is a link that leads nowhere: to gone" in str(caught.value)
+    (tmp_path / "away").symlink_to("gone")
+    with pytest.raises(UsageError, match="away is a link that leads nowhere: to gone"):
+        place.corpus(tmp_path / "away").clips()
 
 
 # Unicode ------------------------------------------------------------------------
