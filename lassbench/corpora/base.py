@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
+from lassbench import files
+from lassbench.errors import Fault, FaultsError, UsageError
 from lassbench.records import (
     CLIP_SECONDS,
     SAMPLE_RATE_HZ,
     SPLITS,
     AudioSource,
     Clip,
+    FileSource,
     MissingSource,
     RenderedSource,
 )
-from lassbench.tables import read_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,7 +100,9 @@ class Corpus(Protocol):
     length (a seed, a filter) also has ``settings``, a mapping of plain values:
     a build goes on in a folder only if they are the same as before.  One that divides
     its clips itself, or part of them, has ``drawn_splits``, the splits that it draws:
-    among these a build lets a clip with the samples of another one follow it.
+    among these a build lets a clip with the samples of another one follow it.  One that
+    reads files has ``folders``, those that they should lie in: a build tells of links
+    that lead out of them.
     """
 
     @property
@@ -122,17 +123,6 @@ class Corpus(Protocol):
     def locate(self, clip: Clip) -> AudioSource:
         """Where the audio of ``clip`` is, or why there is none."""
         ...
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a CSV table: ``where`` is ``file:line``, ``cells`` go by column name."""
-
-    where: str
-    cells: dict[str, str]
-
-    def __getitem__(self, column: str) -> str:
-        return self.cells.get(column, "")
 
 
 def read_source(source: AudioSource, *, sample_rate_hz: int, seconds: float) -> NDArray[np.float32]:
@@ -165,6 +155,21 @@ def read_source(source: AudioSource, *, sample_rate_hz: int, seconds: float) -> 
         tags=source.tags,
     )
     return audio.conform(x, round(seconds * sample_rate_hz), seconds)
+
+
+def locate(corpus: Corpus, clip: Clip, linked: dict[str, str]) -> AudioSource:
+    """Where the audio of ``clip`` is; ``linked`` takes a file outside the corpus's folders.
+
+    Its key is the path below a folder, its value where the links on that path lead.
+    They are honest most often (the Hub's cache, git-annex, a cluster's scratch disk).
+    But an archive from elsewhere may hold a link to a private recording.
+    """
+    source, folders = corpus.locate(clip), getattr(corpus, "folders", ())
+    if folders and isinstance(source, FileSource):
+        real = files.lies_outside(Path(source.path), folders)
+        if real is not None:
+            linked[source.path] = str(real)
+    return source
 
 
 def in_order(clips: Iterable[Clip]) -> list[Clip]:
@@ -220,88 +225,6 @@ def _twin_labels(what: str, labels: Iterable[tuple[str, str]]) -> Iterable[Fault
             yield Fault("label", clip_id, reason)
 
 
-def read_table(
-    path: Path, required: Sequence[str], *, one_of: Sequence[Sequence[str]] = ()
-) -> list[Row]:
-    """The rows of a CSV file with a header line.
-
-    Byte-order marks and Windows line ends are read over; columns that nobody
-    asked for are kept; empty lines are skipped.
-
-    Parameters
-    ----------
-    path
-        The file.
-    required
-        Columns that must be there.
-    one_of
-        Groups of columns, of each of which at least one must be there.
-
-    Raises
-    ------
-    UsageError
-        If the file is missing.
-    LassbenchError
-        If it is unreadable or not UTF-8, has no header, or lacks a column.
-    FaultsError
-        If rows have more or fewer cells than the header, all of them listed.
-    """
-    if not path.is_file():
-        raise UsageError("no such file", where=path, fix="check the path")
-    text = read_text(path)
-    # The csv module counts physical lines, so a quoted line break does not
-    # shift the numbers that messages give.
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] | None = None
-    rows: list[Row] = []
-    faults: list[Fault] = []
-    try:
-        for cells in reader:
-            where = f"{path}:{reader.line_num}"
-            if not any(cell.strip() for cell in cells):
-                continue
-            if header is None:
-                header = [cell.strip() for cell in cells]
-                _check_header(header, where, required, one_of)
-            elif len(cells) != len(header):
-                faults.append(
-                    Fault("cells", where, f"has {len(cells)} cells, the header {len(header)}")
-                )
-            else:
-                stripped = (cell.strip() for cell in cells)
-                rows.append(Row(where, dict(zip(header, stripped, strict=True))))
-    except csv.Error as error:
-        faults.append(Fault("quoting", f"{path}:{reader.line_num}", f"not valid CSV: {error}"))
-    if header is None:
-        raise LassbenchError("has no header line", where=path, expected=", ".join(required))
-    if faults:
-        raise FaultsError("rows that cannot be read", faults, fix="correct these lines")
-    return rows
-
-
-def _check_header(
-    header: list[str], where: str, required: Sequence[str], one_of: Sequence[Sequence[str]]
-) -> None:
-    missing = [column for column in required if column not in header]
-    missing += [" or ".join(group) for group in one_of if not set(group) & set(header)]
-    if missing:
-        near = "".join(did_you_mean(column, header) for column in missing)
-        raise LassbenchError(
-            f"the table lacks the column {', '.join(missing)}{near}",
-            where=where,
-            expected=", ".join([*required, *(" or ".join(group) for group in one_of)]),
-            got=", ".join(header),
-            fix="add the column, or name the right file",
-        )
-    twice = sorted({column for column in header if column and header.count(column) > 1})
-    if twice:
-        raise LassbenchError(
-            f"the table has the column {', '.join(twice)} twice",
-            where=where,
-            fix="rename or remove one of them",
-        )
-
-
 def require_folder(path: Path, *, what: str) -> None:
     """Refuse a source folder that is not there.
 
@@ -311,7 +234,7 @@ def require_folder(path: Path, *, what: str) -> None:
         If ``path`` is not a folder.
     """
     if not path.is_dir():
-        got = "a file" if path.exists() else "nothing"
+        got = "a file" if path.exists() else files.file_fault(path)
         raise UsageError(
             f"{what} is not a folder", where=path, got=got, fix="check the path given as --source"
         )
@@ -330,25 +253,3 @@ def source_option(options: Mapping[str, Any], what: str) -> Path:
             "this corpus needs --source", expected=what, fix="add --source FOLDER to the command"
         )
     return Path(options["source"])
-
-
-def plain_name(name: str) -> str | None:
-    """Why ``name`` is not a file in a folder itself, or ``None`` if it is one."""
-    if not name:
-        return "is empty"
-    if "/" in name or "\\" in name or name in {".", ".."} or not name.isprintable():
-        return "is not a plain file name"
-    return None
-
-
-def inner_path(name: str) -> str | None:
-    """Why ``name`` does not lead to a file below a folder, or ``None`` if it does."""
-    if not name:
-        return "is empty"
-    if not name.isprintable():
-        return "has unprintable characters"
-    if name.startswith(("/", "\\", "~")) or re.match(r"[A-Za-z]:|[a-z0-9+]+://", name):
-        return "is an absolute path; paths go from the source folder"
-    if ".." in PurePosixPath(name.replace("\\", "/")).parts:
-        return "leads out of the source folder"
-    return None

@@ -7,7 +7,7 @@
                              sample_rate_hz, clip_seconds, audio_may_be_published
     SOURCE/...               audio, as deep as you like
 
-Columns of the CSV (others are passed over):
+Columns of the CSV, in small letters or capitals (others are passed over):
 
 ``file`` (or ``file_name``)
     Path of the audio file from SOURCE, with forward slashes.
@@ -34,6 +34,7 @@ import functools
 import hashlib
 import math
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,14 +47,13 @@ from lassbench.checked import Flag, Label, PathName, Strict, Text
 from lassbench.corpora.base import (
     SAFE_ID,
     CorpusCard,
-    Row,
     in_order,
-    inner_path,
-    read_table,
     require_folder,
     source_option,
 )
+from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, UsageError, did_you_mean
+from lassbench.files import file_fault, find_inside, inner_path_fault
 from lassbench.records import SPLITS, Clip, FileSource, MissingSource, Split
 from lassbench.yaml_files import read_yaml
 
@@ -151,6 +151,11 @@ class FolderCorpus:
         return in_order(clips)
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """The source folder."""
+        return (self.source,)
+
+    @property
     def drawn_splits(self) -> tuple[Split, ...]:
         """All of them, unless the table has a column of splits."""
         return () if any(clip.split for clip, _ in self._entries) else SPLITS
@@ -205,10 +210,10 @@ def from_options(options: Mapping[str, Any]) -> FolderCorpus:
 
 def _check_row(row: Row, source: Path) -> Iterable[Fault]:
     name = _file(row)
-    if (reason := inner_path(name)) is not None:
+    if reason := inner_path_fault(name):
         yield Fault("path", row.where, f"the file {name!r} {reason}")
-    elif not (source / name).is_file():
-        yield Fault("missing", row.where, f"no such file: {name}")
+    elif reason := file_fault(find_inside(source, name)):
+        yield Fault("missing", row.where, f"{reason}: {name}")
     if not _captions(row):
         yield Fault("caption", row.where, "has no caption")
     if not _tags(row) and not row["concept"]:
@@ -266,7 +271,9 @@ def _clip(row: Row) -> Clip:
 
 
 def _source(row: Row, folder: Path) -> FileSource:
-    return FileSource(str(folder / _file(row)), _time(row, "start_s"), _time(row, "end_s"))
+    return FileSource(
+        str(find_inside(folder, _file(row))), _time(row, "start_s"), _time(row, "end_s")
+    )
 
 
 def _file(row: Row) -> str:
@@ -295,9 +302,10 @@ def _made_id(row: Row) -> str:
     """An id out of the file's path: ``dogs/rex 1.wav`` is ``dogs-rex_1-<hash>``.
 
     A path that is no plain name loses something on the way; the beginning of its
-    hash keeps two of them apart.
+    hash keeps two of them apart.  The Unicode form of a path is the file system's or the
+    editor's doing, and changes nothing.
     """
-    path = PurePosixPath(_file(row))
+    path = PurePosixPath(unicodedata.normalize("NFC", _file(row)))
     stem = "-".join(path.with_suffix("").parts)
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", stem).lstrip("._-")[:100]
     if safe != path.stem:

@@ -17,19 +17,19 @@ import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 from lassbench import __version__, audio, files
-from lassbench.corpora.base import Corpus, check_clips, in_order, read_source
+from lassbench.corpora.base import Corpus, check_clips, in_order, locate, read_source
+from lassbench.csv_files import write_table
 from lassbench.dataset import layout
 from lassbench.dataset.open import Dataset, open_intact
 from lassbench.errors import Fault, FaultsError, UsageError
 from lassbench.parallel import map_ordered
 from lassbench.progress import track
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource, RenderedSource, Split
-from lassbench.tables import write_table
 
 #: Bytes of audio a shard: the Hub's viewer and its users' tools like shards below 500 MB.
 SHARD_BYTES = 450_000_000
@@ -66,6 +66,8 @@ class BuildReport:
         Clips that follow their first copy: clip id -> the split that it was drawn for.
     fingerprint
         The dataset's.
+    linked
+        Files that links lead out of the corpus's folders -> where they are.
     """
 
     folder: Path
@@ -78,6 +80,7 @@ class BuildReport:
     repeated: tuple[tuple[Clip, ...], ...]
     moved: Mapping[str, Split]
     fingerprint: str
+    linked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def clips(self) -> int:
@@ -131,7 +134,7 @@ def build(
                 _check_nothing_dropped(out, set(before.dataset.clips), chosen)
             else:
                 files.write_json(layout.settings_path(out), _settings(corpus))
-            outcomes = _make_clips(corpus, chosen, out, before, executor)
+            outcomes, linked = _make_clips(corpus, chosen, out, before, executor)
             outcomes |= {
                 clip.clip_id: Outcome(
                     clip.clip_id, kind=layout.LIMITED, reason=f"beyond --limit {limit}"
@@ -139,7 +142,7 @@ def build(
                 for clip in clips
                 if clip.clip_id not in outcomes
             }
-            return _pack(corpus, clips, outcomes, before, out)
+            return replace(_pack(corpus, clips, outcomes, before, out), linked=linked)
     except OSError as error:
         raise files.explain_os_error(error, out) from error
 
@@ -395,12 +398,12 @@ def _read_built(path: Path) -> Iterator[Built]:
 
 def _make_clips(
     corpus: Corpus, clips: Sequence[Clip], out: Path, before: _Before, executor: Executor | None
-) -> dict[str, Outcome]:
-    card = corpus.card
+) -> tuple[dict[str, Outcome], dict[str, str]]:
+    card, linked = corpus.card, dict[str, str]()
     tasks = (
         Task(
             clip.clip_id,
-            corpus.locate(clip),
+            locate(corpus, clip, linked),
             out,
             card.sample_rate_hz,
             card.clip_seconds,
@@ -415,7 +418,7 @@ def _make_clips(
             if outcome.built is not None and not outcome.reused:
                 notes.write(json.dumps(asdict(outcome.built), sort_keys=True) + "\n")
                 notes.flush()
-    return outcomes
+    return outcomes, linked
 
 
 @contextlib.contextmanager

@@ -8,9 +8,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from lassbench.corpora.base import CorpusCard, Row, inner_path, read_table
+from lassbench.corpora.base import CorpusCard
+from lassbench.csv_files import Row, read_table
 from lassbench.errors import LassbenchError
-from lassbench.files import read_json, sha256_bytes, sha256_file
+from lassbench.files import inner_path_fault, read_json, sha256_bytes, sha256_file
 from lassbench.records import SPLITS, Clip, Split
 from lassbench.yaml_files import to_yaml
 
@@ -135,7 +136,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     wrong += [
         f"{shard['path']} (is not a file of this folder)"
         for shard in (value["shards"] if not wrong else [])
-        if inner_path(shard["path"]) is not None
+        if inner_path_fault(shard["path"])
     ]
     if wrong:
         raise LassbenchError(

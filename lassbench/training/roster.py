@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lassbench.corpora.base import read_table
+from lassbench.csv_files import read_table
 from lassbench.dataset import Dataset
 from lassbench.errors import LassbenchError
 from lassbench.manifests import TAGS, find_benchmark
