@@ -39,6 +39,14 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Impossible(ValueError):
+    """What a validator of several fields raises: the reason, and the key of the one to change."""
+
+    def __init__(self, reason: str, *key: str | int) -> None:
+        super().__init__(reason)
+        self.key = key
+
+
 def _name(text: str) -> str:
     if reason := name_fault(text):
         raise ValueError(f"{one_line(text, 100)!r} {reason}")
@@ -56,7 +64,10 @@ Count = Annotated[int, Field(ge=0, le=10**15)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _FLAGS = {"yes": True, "on": True, "no": False, "off": False}
 #: True or false, also as yes, no, on and off.
-Flag = Annotated[bool, BeforeValidator(lambda value: _FLAGS.get(value, value))]
+Flag = Annotated[
+    bool,
+    BeforeValidator(lambda value: _FLAGS.get(value, value) if isinstance(value, str) else value),
+]
 
 
 def validate(
@@ -100,7 +111,7 @@ def validate(
         for detail in invalid.errors(include_url=False):
             key, fault = _fault(detail, kind, value, where, places or {})
             faults.setdefault(key, fault)  # a union complains once for each of its branches
-        raise error(what, faults.values(), fix=fix) from invalid
+        raise error(what, faults.values(), where=where, fix=fix) from invalid
 
 
 def read_record(
@@ -149,8 +160,10 @@ def _fault(
         return key, Fault("unknown key", place, f"there is no {name!r}{_meant(key, kind)}")
     if wrong == "value_error":
         # A rule's own sentence, which may be about the whole record.
-        name = f"{name}: " if name else ""
-        return key, Fault("wrong value", place, f"{name}{detail['ctx']['error']}")
+        reason = detail["ctx"]["error"]
+        key = (*key, *getattr(reason, "key", ()))
+        name = f"{'.'.join(map(str, key))}: " if key else ""
+        return key, Fault("wrong value", _place(key, where, places), f"{name}{reason}")
     given = detail["input"]
     near = ""
     if wrong == "literal_error" and isinstance(given, str):
@@ -227,11 +240,16 @@ def _choices(detail: Any) -> list[str]:
 def _meant(key: Key, kind: Any) -> str:
     """The key nearest to an unknown one, in its own section if that has one as near."""
     plain = tuple(part for part in key if isinstance(part, str))
-    known = list(_keys(kind, ()))
+    known = _known(kind)
     near = get_close_matches(plain[-1], {one[-1] for one in known}, n=1)
     same_name = [one for one in known if [one[-1]] == near]
     same_name.sort(key=lambda one: one[:-1] != plain[:-1])
     return f" (did you mean {'.'.join(same_name[0])!r}?)" if same_name else ""
+
+
+@functools.cache
+def _known(kind: Any) -> tuple[tuple[str, ...], ...]:
+    return tuple(_keys(kind, ()))
 
 
 def _keys(kind: Any, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

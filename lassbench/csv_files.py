@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,7 @@ def read_table(
     *,
     one_of: Sequence[Sequence[str]] = (),
     repeated: Sequence[str] = (),
+    check_header: Callable[[Sequence[str], str], None] | None = None,
 ) -> list[Row]:
     """The rows of a CSV file with a header line.
 
@@ -56,6 +57,9 @@ def read_table(
         Groups of columns, of each of which at least one must be there.
     repeated
         Columns that may stand more than once; the second is ``<name>.2`` and so on.
+    check_header
+        Given the names in the header, in lower case, and its ``file:line``, before
+        anything else is: it may refuse the table in its caller's words.
 
     Raises
     ------
@@ -81,21 +85,27 @@ def read_table(
     header: list[str] = []
     rows: list[Row] = []
     faults: list[Fault] = []
+    begins = skipped + 1
     try:
         for cells in reader:
             where = f"{path}:{reader.line_num + skipped}"
+            begins = reader.line_num + skipped + 1
             if not any(cell.strip() for cell in cells):
                 continue
             if not header:
-                header = _header(cells, where, groups, repeated)
+                names = [_plain(cell) for cell in cells]
+                if check_header:
+                    check_header(names, where)
+                header = _header(names, where, groups, repeated)
             elif len(cells) != len(header):
                 reason = f"has {len(cells)} cells, the header {len(header)}"
                 faults.append(Fault("cells", where, reason))
             else:
                 rows.append(Row(where, dict(zip(header, cells, strict=True))))
     except csv.Error as error:
-        place = f"{path}:{reader.line_num + skipped}"
-        faults.append(Fault("quoting", place, f"not valid CSV: {error}"))
+        # A quote without end is at fault where it begins, not where the file ends.
+        reason = f"not valid CSV ({error}): is a quote without end in the row that begins here?"
+        faults.append(Fault("quoting", f"{path}:{begins}", reason))
     if not header and not faults:
         raise LassbenchError("has no header line", where=path, expected=_named(groups))
     if faults:
@@ -123,9 +133,8 @@ def _plain(cell: str) -> str:
 
 
 def _header(
-    cells: Sequence[str], where: str, groups: Sequence[Sequence[str]], repeated: Sequence[str]
+    names: Sequence[str], where: str, groups: Sequence[Sequence[str]], repeated: Sequence[str]
 ) -> list[str]:
-    names = [_plain(cell) for cell in cells]
     missing = [" or ".join(group) for group in groups if not set(group) & set(names)]
     if missing:
         raise LassbenchError(

@@ -21,27 +21,24 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from lassbench.errors import Fault, FaultsError, LassbenchError, did_you_mean
-from lassbench.tables import SEPARATOR, read_text
+from lassbench.checked import Count, Finite, Impossible, Strict, Text
+from lassbench.records import TAG_SEPARATOR
+from lassbench.yaml_files import read_yaml, to_yaml
 
 SCHEMA_VERSION = 1
 SuiteKind = Literal["test", "absent", "sub_test"]
 SUITE_KINDS: tuple[SuiteKind, ...] = ("test", "absent", "sub_test")
 #: Names of benchmarks, concepts and suites become file names and id prefixes.
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-Tag = Annotated[str, Field(min_length=1)]
+Tag = Annotated[str, Field(min_length=1, max_length=200)]
+Positive = Annotated[int, Field(ge=1, le=10**9)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Concept(_Strict):
+class Concept(Strict):
     """One kind of sound: a set of AudioSet tags.
 
     Attributes
@@ -57,7 +54,7 @@ class Concept(_Strict):
     """
 
     name: Slug
-    root: str = ""
+    root: Annotated[str, Field(max_length=200)] = ""
     tags: tuple[Tag, ...] = Field(min_length=1)
     inferred_tags: tuple[Tag, ...] = ()
 
@@ -67,7 +64,7 @@ class Concept(_Strict):
         return self.tags + self.inferred_tags
 
 
-class SplitRule(_Strict):
+class SplitRule(Strict):
     """How candidates become train, validation and test.
 
     ``hash``: per concept, in the order of the SHA-256 hex digests of
@@ -78,28 +75,28 @@ class SplitRule(_Strict):
     """
 
     rule: Literal["hash", "released"] = "hash"
-    test_per_concept: int = Field(default=20, ge=1)
-    validation_per_concept: int = Field(default=2, ge=0)
-    train_per_concept: int | None = Field(default=None, ge=1)
+    test_per_concept: Positive = 20
+    validation_per_concept: Count = 2
+    train_per_concept: Positive | None = None
     seed: int | None = None
 
 
-class MixtureRule(_Strict):
+class MixtureRule(Strict):
     """How test mixtures are listed: ``planned`` (``lassbench.mixtures``) or the authors' list."""
 
     rule: Literal["planned", "released"] = "planned"
-    noises_per_target: int = Field(default=5, ge=1)
-    snr_db: tuple[float, float] = (0.0, 0.0)
+    noises_per_target: Positive = 5
+    snr_db: tuple[Finite, Finite] = (0.0, 0.0)
     seed: int = 0
 
     @model_validator(mode="after")
     def _low_first(self) -> MixtureRule:
         if self.snr_db[0] > self.snr_db[1]:
-            raise ValueError("snr_db must be [low, high]")
+            raise Impossible("must be [low, high]", "snr_db")
         return self
 
 
-class SuiteNames(_Strict):
+class SuiteNames(Strict):
     """What the suites are called; ``""`` stands for ``<benchmark>-<kind>``."""
 
     test: Slug | Literal[""] = ""
@@ -107,14 +104,14 @@ class SuiteNames(_Strict):
     sub_test: Slug | Literal[""] = ""
 
 
-class SubTestRule(_Strict):
+class SubTestRule(Strict):
     """Which test clips annotators describe: per concept, the first in hash order."""
 
-    clips_per_concept: int = Field(default=5, ge=1)
-    annotators: int = Field(default=5, ge=1)
+    clips_per_concept: Positive = 5
+    annotators: Positive = 5
 
 
-class Definition(_Strict):
+class Definition(Strict):
     """A benchmark's definition.
 
     Attributes
@@ -126,28 +123,31 @@ class Definition(_Strict):
 
     schema_version: Literal[1] = 1
     name: Slug
-    title: str = ""
-    description: str = ""
+    title: Annotated[str, Field(max_length=200)] = ""
+    description: Text = ""
     audiocaps_version: Literal[1, 2] = 1
-    sample_rate_hz: int = Field(default=32000, ge=1000)
-    clip_seconds: float = Field(default=10.0, gt=0.0)
+    sample_rate_hz: int = Field(default=32000, ge=1000, le=384_000)
+    clip_seconds: float = Field(default=10.0, ge=0.01, le=3600)
     concepts: tuple[Concept, ...] = Field(min_length=2)
     split: SplitRule = SplitRule()
     mixtures: MixtureRule = MixtureRule()
     suites: SuiteNames = SuiteNames()
     sub_test: SubTestRule | None = None
-    paper: dict[str, int | float | str] = Field(default_factory=dict)
+    paper: dict[str, int | Finite | Text] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Definition:
-        twice = [name for name, n in Counter(c.name for c in self.concepts).items() if n > 1]
-        if twice:
-            raise ValueError(f"concept {twice[0]!r} stands twice")
-        for concept in self.concepts:
-            tags = Counter(concept.all_tags)
-            doubled = [tag for tag, n in tags.items() if n > 1 or SEPARATOR in tag]
-            if doubled:
-                raise ValueError(f"concept {concept.name!r} has tag {doubled[0]!r} twice")
+        first: dict[str, int] = {}
+        for number, concept in enumerate(self.concepts):
+            if first.setdefault(concept.name, number) != number:
+                reason = f"concept {concept.name!r} stands twice"
+                raise Impossible(reason, "concepts", number, "name")
+            for tag, count in Counter(concept.all_tags).items():
+                reason = f"concept {concept.name!r} has tag {tag!r} twice" if count > 1 else ""
+                if TAG_SEPARATOR in tag:
+                    reason = f"a tag cannot hold {TAG_SEPARATOR!r}, as {tag!r} does"
+                if reason:
+                    raise Impossible(reason, "concepts", number, "tags")
         if (self.split.rule == "released") != (self.mixtures.rule == "released"):
             raise ValueError("split and mixtures must both follow the released lists, or neither")
         return self
@@ -166,106 +166,22 @@ def read_definition(path: Path) -> Definition:
 
     Raises
     ------
-    LassbenchError
-        If the file is not YAML.
     FaultsError
-        If a key is unknown or missing or a value has the wrong type, with file,
-        line and the nearest key.
+        If the file is not YAML, or a key is unknown or missing or a value cannot be,
+        with file, line and the nearest key.
     """
-    text = read_text(path)
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise LassbenchError(f"is not YAML: {error.problem}", where=where) from error
-    except yaml.YAMLError as error:
-        raise LassbenchError(f"is not YAML: {error}", where=path) from error
-    if not isinstance(data, dict):
-        raise LassbenchError(
-            "is not a concept file", where=path, expected="keys such as name and concepts"
-        )
-    faults = _doubled_keys(node, path)
-    if not faults:
-        try:
-            return Definition.model_validate(data)
-        except ValidationError as error:
-            faults = [_fault(detail, node, path) for detail in error.errors()]
-    raise FaultsError("the concept file is wrong", faults, fix="see `lassbench select --help`")
-
-
-def _fault(detail: Any, node: Any, path: Path) -> Fault:
-    location = tuple(part for part in detail["loc"] if isinstance(part, (str, int)))
-    name = ".".join(str(part) for part in location) or "the file"
-    where = f"{path}:{_line(node, location)}"
-    if detail["type"] == "extra_forbidden":
-        known = _known_keys(location[:-1])
-        near = did_you_mean(str(location[-1]), known)
-        return Fault("unknown key", where, f"{name} is not a key{near}")
-    if detail["type"] == "missing":
-        return Fault("missing key", where, f"{name} is missing")
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    return Fault("wrong value", where, f"{name}: {message}")
-
-
-def _known_keys(location: tuple[str | int, ...]) -> list[str]:
-    """The keys of the model that ``location`` leads to."""
-    models: dict[str, type[BaseModel]] = {
-        "concepts": Concept,
-        "split": SplitRule,
-        "mixtures": MixtureRule,
-        "suites": SuiteNames,
-        "sub_test": SubTestRule,
-    }
-    model = models.get(str(location[0]), Definition) if location else Definition
-    return list(model.model_fields)
-
-
-def _line(node: Any, location: tuple[str | int, ...]) -> int:
-    """The line of the value that ``location`` leads to, as far as the file has it."""
-    line = int(node.start_mark.line) + 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == part]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            found = [(child, child) for child in node.value[part : part + 1]]
-        else:
-            found = []
-        if not found:
-            break
-        line, node = int(found[0][0].start_mark.line) + 1, found[0][1]
-    return line
-
-
-def _doubled_keys(root: Any, path: Path) -> list[Fault]:
-    """YAML lets a key stand twice and keeps the last; here that is a fault."""
-    faults: list[Fault] = []
-    waiting, visited = [root], set()
-    while waiting:
-        node = waiting.pop()
-        # An alias can make a node its own child.
-        if id(node) in visited or not isinstance(node, yaml.CollectionNode):
-            continue
-        visited.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            waiting += node.value
-            continue
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = int(key.start_mark.line) + 1
-            if key.value in seen:
-                reason = f"{key.value} stands on line {seen[key.value]} too"
-                faults.append(Fault("duplicated key", f"{path}:{line}", reason))
-            seen[key.value] = line
-            waiting.append(value)
-    return sorted(faults)
+    return read_yaml(
+        path,
+        Definition,
+        what="the concept file is wrong",
+        fix="see `lassbench select --help`",
+    )
 
 
 def write_definition(definition: Definition) -> str:
     """The YAML text of ``definition``, every value written out."""
     data = definition.model_dump(mode="json")
-    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
     return (
-        f"# What this benchmark is made from.  `lassbench select --help` explains the keys.\n{text}"
+        "# What this benchmark is made from.  `lassbench select --help` explains the keys.\n"
+        f"{to_yaml(data)}"
     )

@@ -20,7 +20,7 @@ import os
 import re
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NoReturn
 
@@ -520,6 +520,33 @@ def inner_path_fault(name: str) -> str:
     return ""
 
 
+#: What :func:`file_fault` says of a path at which there is nothing.
+NO_SUCH_FILE = "no such file"
+
+
+def file_fault(path: Path) -> str:
+    """Why there is no file at ``path``, or ``""`` if there is one."""
+    try:
+        if path.is_file():
+            return ""
+        for part in (*reversed(path.parents), path):
+            if part.is_symlink() and not part.exists():
+                return f"{part.name} is a link that leads nowhere: to {part.readlink()}"
+    except OSError as error:  # such as a name that is too long for the disk
+        return error.strerror or str(error)
+    return "is a folder, not a file" if path.is_dir() else NO_SUCH_FILE
+
+
+def lies_outside(path: Path, folders: Iterable[Path]) -> Path | None:
+    """Where ``path`` really is, if links lead it out of all of ``folders``, else None.
+
+    A folder may be a link itself.
+    """
+    real = Path(os.path.realpath(path))
+    inside = any(real.is_relative_to(os.path.realpath(folder)) for folder in folders)
+    return None if inside else real
+
+
 def find_inside(folder: Path, name: str) -> Path:
     """The path of ``name`` below ``folder``, in whichever Unicode form the disk has it.
 
@@ -527,12 +554,13 @@ def find_inside(folder: Path, name: str) -> Path:
     other way round.  Where there is neither, the path as ``name`` has it.
     """
     path = folder / name
-    if name.isascii() or path.exists():
+    if name.isascii() or os.path.lexists(path):
         return path
     found = folder
     for part in PurePosixPath(name).parts:
         forms = (part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD")))
-        found = next((found / form for form in forms if (found / form).exists()), found / part)
+        paths = [found / form for form in forms]
+        found = next((path for path in paths if os.path.lexists(path)), found / part)
     return found
 
 

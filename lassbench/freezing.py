@@ -7,8 +7,6 @@ its first caption, by several phrasings, or for a sound that is not there.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from lassbench import audio, files, manifests
+from lassbench.csv_files import join, write_table
 from lassbench.dataset import Dataset
 from lassbench.errors import UsageError
 from lassbench.mixtures import plan, plan_absent
 from lassbench.parallel import map_ordered, open_executor
 from lassbench.progress import track
-from lassbench.records import TAG_SEPARATOR, Clip, Mixture, Query, QueryType, Split
+from lassbench.records import Clip, Mixture, Query, QueryType, Split
 from lassbench.suites import (
     MIXTURE_COLUMNS,
     QUERY_COLUMNS,
@@ -325,7 +324,7 @@ def _describe(
 def mixtures_to_csv(mixtures: Iterable[Mixture]) -> str:
     """The text of ``mixtures.csv``."""
     rows = ((m.mixture_id, m.target_id, m.noise_id, f"{m.snr_db:g}") for m in mixtures)
-    return _to_csv(MIXTURE_COLUMNS, rows)
+    return write_table(MIXTURE_COLUMNS, rows)
 
 
 def queries_to_csv(plan: SuitePlan, dataset: Dataset) -> str:
@@ -342,7 +341,7 @@ def queries_to_csv(plan: SuitePlan, dataset: Dataset) -> str:
             query.query_id,
             query.mixture_id,
             query.text,
-            TAG_SEPARATOR.join(query.tags),
+            join(query.tags),
             query.query_type,
             query.annotator,
             query.expects,
@@ -351,15 +350,7 @@ def queries_to_csv(plan: SuitePlan, dataset: Dataset) -> str:
             noise.concept,
         )
 
-    return _to_csv(QUERY_COLUMNS, (row(query) for query in plan.queries))
-
-
-def _to_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return text.getvalue()
+    return write_table(QUERY_COLUMNS, (row(query) for query in plan.queries))
 
 
 def freeze_parallel(

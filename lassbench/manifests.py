@@ -25,17 +25,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lassbench import files, tables
-from lassbench.corpora.base import Row, read_table
+from lassbench import csv_files, files
+from lassbench.csv_files import Row, read_table
 from lassbench.definitions import SUITE_KINDS, Definition, read_definition
-from lassbench.errors import (
-    Fault,
-    FaultsError,
-    LassbenchError,
-    UsageError,
-    did_you_mean,
-    one_line,
-)
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
 from lassbench.files import name_fault
 from lassbench.metadata_readers import YOUTUBE_ID
 from lassbench.records import SPLITS, Clip, Mixture, Query, QueryType, Split, decibels
@@ -105,10 +98,10 @@ class ClipRow:
             self.youtube_id,
             f"{self.start_s:.3f}",
             f"{self.end_s:.3f}",
-            tables.join(self.audiocap_ids),
+            csv_files.join(self.audiocap_ids),
             self.audiocaps_split,
             self.concept,
-            tables.join(self.tags),
+            csv_files.join(self.tags),
         )
 
 
@@ -215,7 +208,7 @@ def check_sums(path: Path) -> list[Fault]:
         return [Fault("missing", str(sums), "there are no sums to check the lists by")]
     faults: list[Fault] = []
     listed: set[str] = set()
-    for number, line in enumerate(tables.read_text(sums).splitlines(), start=1):
+    for number, line in enumerate(files.read_text(sums).splitlines(), start=1):
         matched = re.fullmatch(r"([0-9a-f]{64}) [ *]([^/\\]+)", line)
         if matched is None:
             faults.append(Fault("bad row", f"{sums}:{number}", "is no line of sha256sum"))
@@ -251,7 +244,7 @@ def sums_text(contents: Mapping[str, str]) -> str:
 def clips_text(rows: Iterable[ClipRow]) -> str:
     """A clip list as CSV text, sorted by YouTube id."""
     ordered = sorted(rows, key=lambda row: row.youtube_id)
-    return tables.write_table(CLIP_COLUMNS, (row.cells() for row in ordered))
+    return csv_files.write_table(CLIP_COLUMNS, (row.cells() for row in ordered))
 
 
 def _read_clips(
@@ -269,10 +262,12 @@ def _read_clips(
                 youtube_id=cells["youtube_id"],
                 start_s=float(cells["start_s"]),
                 end_s=float(cells["end_s"]),
-                audiocap_ids=tuple(int(number) for number in tables.split(cells["audiocap_ids"])),
+                audiocap_ids=tuple(
+                    int(number) for number in csv_files.split(cells["audiocap_ids"])
+                ),
                 audiocaps_split=cells["audiocaps_split"],
                 concept=cells["concept"],
-                tags=tables.split(cells["tags"]),
+                tags=csv_files.split(cells["tags"]),
             ),
         )
 
@@ -287,7 +282,7 @@ def _wrong_with(cells: Row, tags_of: Mapping[str, set[str]]) -> str:
         return f"start {cells['start_s']!r} and end {cells['end_s']!r} are not both numbers"
     if not 0.0 <= start < end:
         return f"starts at {start:g} s and ends at {end:g} s"
-    numbers = tables.split(cells["audiocap_ids"])
+    numbers = csv_files.split(cells["audiocap_ids"])
     if not numbers or not all(n.isascii() and n.isdigit() for n in numbers):
         return f"audiocap_ids {cells['audiocap_ids']!r} are not numbers"
     if list(map(int, numbers)) != sorted(set(map(int, numbers))):
@@ -295,7 +290,7 @@ def _wrong_with(cells: Row, tags_of: Mapping[str, set[str]]) -> str:
     concept = cells["concept"]
     if concept not in tags_of:
         return f"{concept!r} is not a concept of the benchmark{did_you_mean(concept, tags_of)}"
-    strange = [tag for tag in tables.split(cells["tags"]) if tag not in tags_of[concept]]
+    strange = [tag for tag in csv_files.split(cells["tags"]) if tag not in tags_of[concept]]
     return f"{strange[0]!r} is not a tag of {concept}" if strange else ""
 
 

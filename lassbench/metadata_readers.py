@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lassbench.corpora.base import Row, read_table
+from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, one_line
+from lassbench.files import read_text
 from lassbench.metadata import read_bytes
 from lassbench.ontology import Ontology
-from lassbench.tables import read_text
 
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 
@@ -221,6 +221,7 @@ def _open_segments(path: Path) -> Any:
     import pyarrow as pa
     from pyarrow import csv
 
+    # AudioSet's own form, which is no CSV, and two million rows: not for csv_files.
     comments = _count_comments(path)
     columns = {"head": pa.string(), "mids": pa.string(), "tail": pa.string()}
     compression = "gzip" if path.suffix == ".gz" else None

@@ -19,9 +19,9 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from lassbench.checked import read_record
-from lassbench.corpora.base import read_table
+from lassbench.csv_files import read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, did_you_mean
-from lassbench.tables import read_text
+from lassbench.files import read_text
 
 
 @dataclass(frozen=True)

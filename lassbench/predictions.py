@@ -14,42 +14,74 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
+from pydantic import Field
 
 from lassbench import audio, files
-from lassbench.errors import Fault, LassbenchError, UsageError, did_you_mean, one_line
+from lassbench.checked import Count, Finite, Label, Strict, Text, validate
+from lassbench.errors import Fault, UsageError
 from lassbench.records import SystemCard, SystemQuery
 from lassbench.suites import Suite
+from lassbench.yaml_files import read_yaml, write_yaml
 
 SYSTEM_FILE = "system.yaml"
 CLIPS_FILE = "training_clips.txt"
+#: The largest list of training clips that is read, in bytes: three million hashes.
+CLIPS_LIMIT = 200_000_000
 SUFFIXES = (".wav", ".flac")
 
 #: Files that may lie beside the predictions without being extra.
 _COMPANIONS = (SYSTEM_FILE, CLIPS_FILE, ".lock")
 
 
+class SeparatedSuite(Strict):
+    """The suite that was separated; ``path`` goes from the prediction folder."""
+
+    name: Label | None = None
+    fingerprint: Label | None = None
+    path: Annotated[str, Field(max_length=4096)] | None = None
+
+
+class SeparationCost(Strict):
+    """``real_time_factor``: seconds of computing a second of audio, on ``device``."""
+
+    real_time_factor: Annotated[Finite, Field(ge=0)] | None = None
+    device: Annotated[str, Field(max_length=200)] | None = None
+
+
 @dataclass(frozen=True)
 class System:
     """The content of ``system.yaml``: the card, the suite, and what it cost.
 
-    Attributes
-    ----------
-    suite
-        Name, fingerprint and path (relative to the folder) of the suite that
-        was separated; empty for predictions made elsewhere.
-    cost
-        ``real_time_factor`` (seconds of computing a second of audio) and
-        ``device``, when ``lassbench separate`` measured them.
+    ``suite`` says nothing for predictions made elsewhere, ``cost`` where
+    ``lassbench separate`` did not measure it.
     """
 
     card: SystemCard
-    suite: Mapping[str, str] = field(default_factory=dict)
-    cost: Mapping[str, Any] = field(default_factory=dict)
+    suite: SeparatedSuite = field(default_factory=SeparatedSuite)
+    cost: SeparationCost = field(default_factory=SeparationCost)
+
+
+class _SystemFile(Strict):
+    """``system.yaml`` as it is written; a key without a value is as good as none."""
+
+    name: Label
+    query_type: SystemQuery | None = None
+    authors: Text | None = None
+    url: Annotated[str, Field(max_length=2000)] | None = None
+    description: Text | None = None
+    parameters: Count | None = None
+    trained_on: tuple[Text, ...] | None = None
+    training_clips_sha256: tuple[Label, ...] | None = None
+    checkpoint_sha256: Annotated[str, Field(max_length=200)] | None = None
+    suite: SeparatedSuite | None = None
+    cost: SeparationCost | None = None
+
+
+_CARD_FAULT = "the system's card cannot be used"
 
 
 def read_system(folder: Path) -> System:
@@ -57,104 +89,40 @@ def read_system(folder: Path) -> System:
 
     Raises
     ------
+    FaultsError
+        If the file is not YAML, or has an unknown key or a value that cannot be.
     LassbenchError
-        If the file is not YAML, has an unknown key, or a value of the wrong type.
+        If the list of training clips beside it is no text.
     """
     path = folder / SYSTEM_FILE
     if not path.is_file():
         return System(SystemCard(name=folder.resolve().name))
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise LassbenchError(
-            "not valid YAML", where=f"{path}{line}", got=one_line(str(error))
-        ) from error
-    if not isinstance(content, dict):
-        raise LassbenchError(
-            "must be a mapping of keys to values", where=path, expected="name: ... and so on"
-        )
-    return _system_from(content, path)
-
-
-def _system_from(content: dict[str, Any], path: Path) -> System:
-    known = {f.name for f in dataclasses.fields(SystemCard)} | {"suite", "cost"}
-    for key in content:
-        if key not in known:
-            raise LassbenchError(
-                f"unknown key {key!r}{did_you_mean(str(key), known)}",
-                where=path,
-                expected=", ".join(sorted(known)),
-            )
-    values = {key: value for key, value in content.items() if value is not None}
-    suite, cost = values.pop("suite", {}), values.pop("cost", {})
-    for key in ("trained_on", "training_clips_sha256"):
-        if isinstance(values.get(key), list):
-            values[key] = tuple(str(item) for item in values[key])
-    clips_file = path.with_name(CLIPS_FILE)
-    if clips_file.is_file() and not values.get("training_clips_sha256"):
-        values["training_clips_sha256"] = _read_hashes(clips_file)
-    _check_types(values, suite, cost, path)
-    return System(SystemCard(**values), suite=suite, cost=cost)
-
-
-def _read_hashes(path: Path) -> tuple[str, ...]:
-    try:
-        return tuple(path.read_text(encoding="utf-8").split())
-    except (UnicodeDecodeError, OSError) as error:
-        raise LassbenchError(
-            "cannot read the training clips' hashes",
-            where=path,
-            expected="text, one SHA-256 a line",
-            got=one_line(str(error)),
-        ) from error
-
-
-def _check_types(values: Mapping[str, Any], suite: object, cost: object, path: Path) -> None:
-    texts = ("name", "authors", "url", "description", "checkpoint_sha256", "query_type")
-    wrong = [key for key in texts if key in values and not isinstance(values[key], str)]
-    wrong += [
-        key
-        for key in ("trained_on", "training_clips_sha256")
-        if not isinstance(values.get(key, ()), tuple)
-    ]
-    parameters = values.get("parameters")
-    if parameters is not None and (isinstance(parameters, bool) or not isinstance(parameters, int)):
-        wrong.append("parameters")
-    wrong += [
-        key for key, value in (("suite", suite), ("cost", cost)) if not isinstance(value, dict)
-    ]
-    if wrong:
-        raise LassbenchError(
-            f"{wrong[0]} has the wrong type",
-            where=path,
-            expected="text; trained_on a list; parameters a whole number; suite, cost mappings",
-            got=one_line(repr(values.get(wrong[0]))),
-        )
-    if not values.get("name"):
-        raise LassbenchError("the system needs a name", where=path, fix="add a line `name: ...`")
-    if values.get("query_type", "text") not in get_args(SystemQuery):
-        raise LassbenchError(
-            "unknown query_type",
-            where=path,
-            expected=" | ".join(get_args(SystemQuery)),
-            got=str(values["query_type"]),
-        )
+    found = read_yaml(path, _SystemFile, what=_CARD_FAULT)
+    values = {key: value for key, value in found if value is not None}
+    suite, cost = values.pop("suite", SeparatedSuite()), values.pop("cost", SeparationCost())
+    clips = folder / CLIPS_FILE
+    if clips.is_file() and not values.get("training_clips_sha256"):
+        values["training_clips_sha256"] = tuple(files.read_text(clips, limit=CLIPS_LIMIT).split())
+    return System(SystemCard(**values), suite, cost)
 
 
 def write_system(folder: Path, system: System) -> None:
-    """Write ``system.yaml`` (and the training clips' hashes beside it) atomically."""
+    """Write ``system.yaml`` (and the training clips' hashes beside it) atomically.
+
+    Raises
+    ------
+    FaultsError
+        If the card holds what :func:`read_system` would refuse: nothing is written.
+    """
+    path = folder / SYSTEM_FILE
     content = dataclasses.asdict(system.card)
     hashes = content.pop("training_clips_sha256")
-    content["trained_on"] = list(content["trained_on"])
+    content["suite"] = system.suite.model_dump(exclude_none=True)
+    content["cost"] = system.cost.model_dump(exclude_none=True)
+    validate(_SystemFile, content, what=_CARD_FAULT, where=path)
     if hashes:
         files.write_text(folder / CLIPS_FILE, "".join(f"{value}\n" for value in sorted(hashes)))
-    content["suite"] = dict(system.suite)
-    content["cost"] = dict(system.cost)
-    files.write_text(
-        folder / SYSTEM_FILE, yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    )
+    write_yaml(path, content)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,15 @@ from numpy.typing import NDArray
 from lassbench import audio, files
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.mixtures import Rendered
-from lassbench.predictions import SUFFIXES, SYSTEM_FILE, System, read_system, write_system
+from lassbench.predictions import (
+    SUFFIXES,
+    SYSTEM_FILE,
+    SeparatedSuite,
+    SeparationCost,
+    System,
+    read_system,
+    write_system,
+)
 from lassbench.progress import track
 from lassbench.records import TAG_SEPARATOR, Query, SystemCard, SystemQuery
 from lassbench.suites import Suite
@@ -292,10 +300,10 @@ def run(
             audio.write_wav_float(out / f"{query.query_id}.wav", samples, suite.sample_rate_hz)
         if todo:
             factor = clock.seconds / (len(todo) * suite.samples / suite.sample_rate_hz)
-            cost = {
-                "real_time_factor": float(f"{factor:.3g}"),
-                "device": str(getattr(separator, "device", "cpu")),
-            }
+            cost = SeparationCost(
+                real_time_factor=float(f"{factor:.3g}"),
+                device=str(getattr(separator, "device", "cpu")),
+            )
             system = replace(system, cost=cost)
             write_system(out, system)
         return read_system(out)
@@ -317,9 +325,9 @@ class _Clock:
             yield item
 
 
-def _suite_line(suite: Suite, out: Path) -> dict[str, str]:
+def _suite_line(suite: Suite, out: Path) -> SeparatedSuite:
     path = os.path.relpath(suite.path.resolve(), out.resolve())
-    return {"name": suite.name, "fingerprint": suite.fingerprint, "path": path}
+    return SeparatedSuite(name=suite.name, fingerprint=suite.fingerprint, path=path)
 
 
 def _check_same(out: Path, system: System) -> None:
@@ -334,7 +342,7 @@ def _check_same(out: Path, system: System) -> None:
             )
         return
     before = read_system(out)
-    if before.card != system.card or before.suite.get("fingerprint") != system.suite["fingerprint"]:
+    if before.card != system.card or before.suite.fingerprint != system.suite.fingerprint:
         raise UsageError(
             "this folder holds the predictions of another system or suite",
             where=out,
@@ -346,7 +354,7 @@ def _check_same(out: Path, system: System) -> None:
 
 def _title(system: System) -> str:
     suite = system.suite
-    return f"{system.card.name} on {suite.get('name')} ({suite.get('fingerprint', '')[:12]})"
+    return f"{system.card.name} on {suite.name} ({(suite.fingerprint or '')[:12]})"
 
 
 def _is_done(out: Path, query: Query, suite: Suite) -> bool:

@@ -17,8 +17,7 @@ lists alone: the second is equal for two people who miss different clips.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -29,10 +28,11 @@ from pydantic import Field
 
 from lassbench import audio, files
 from lassbench.checked import Count, PathName, Sha256, Strict, Text, read_record
+from lassbench.csv_files import read_table, split
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
 from lassbench.mixtures import Rendered, render
-from lassbench.records import TAG_SEPARATOR, Expects, Mixture, Query, QueryType, decibels
+from lassbench.records import Expects, Mixture, Query, QueryType, decibels
 
 SCHEMA_VERSION = 1
 SuiteKind = Literal["separation", "absent"]
@@ -362,23 +362,9 @@ def _find_dataset(folder: Path, said: _Frozen, given: str | Path | None) -> Data
     return found
 
 
-def _rows(path: Path, columns: Sequence[str]) -> Iterable[tuple[str, dict[str, str]]]:
-    """(``file:line``, row) for each row of a list that freeze wrote."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
-        if tuple(reader.fieldnames or ()) != tuple(columns):
-            raise LassbenchError(
-                "unexpected columns",
-                where=f"{path}:1",
-                expected=",".join(columns),
-                got=",".join(reader.fieldnames or ()),
-            )
-        for row in reader:
-            yield f"{path}:{reader.line_num}", row
-
-
 def _read_mixtures(path: Path) -> Iterable[Mixture]:
-    for where, row in _rows(path, MIXTURE_COLUMNS):
+    for line in read_table(path, MIXTURE_COLUMNS):
+        where, row = line.where, line.cells
         if (snr_db := decibels(row["snr_db"])) is None:
             raise LassbenchError("snr_db is no number of dB", where=where, got=row["snr_db"])
         mixture_id = files.checked_name(row["mixture_id"], what="a mixture", where=where)
@@ -390,7 +376,8 @@ def _read_queries(
 ) -> tuple[dict[str, Query], dict[str, QueryMeta]]:
     queries: dict[str, Query] = {}
     meta: dict[str, QueryMeta] = {}
-    for where, row in _rows(path, QUERY_COLUMNS):
+    for line in read_table(path, QUERY_COLUMNS):
+        where, row = line.where, line.cells  # a text is asked exactly as it was frozen
         query_id = files.checked_name(row["query_id"], what="a query", where=where)
         mixture = mixtures.get(row["mixture_id"])
         if mixture is None or query_id in queries:
@@ -400,7 +387,7 @@ def _read_queries(
             raise LassbenchError(
                 "unknown query type", where=where, got=f"{row['query_type']}, {row['expects']}"
             )
-        tags = tuple(row["tags"].split(TAG_SEPARATOR)) if row["tags"] else ()
+        tags = split(row["tags"])
         queries[query_id] = Query(
             query_id=query_id,
             mixture_id=row["mixture_id"],

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import yaml
 
 from lassbench.checked import Key, validate
-from lassbench.errors import Fault, FaultsError, one_line
+from lassbench.errors import Fault, FaultsError, LassbenchError, one_line
 from lassbench.files import read_text, write_text
 
 T = TypeVar("T")
@@ -62,14 +62,18 @@ def read_yaml(
 
     Raises
     ------
-    LassbenchError
-        If the file cannot be read or is not UTF-8.
     FaultsError
-        If it is not YAML or too large, or lists every unknown or missing key
-        and every value that cannot be, each with ``file:line``.
+        If the file cannot be read, is too large, not UTF-8 or not YAML, or lists
+        every unknown or missing key and every value that cannot be, each with
+        ``file:line``.
     """
     try:
         text = read_text(path, limit=LIMIT_BYTES)
+    except LassbenchError as bad:
+        reason = f"{bad.what}, expected {bad.expected}" if bad.expected else bad.what
+        fault = Fault("not readable", bad.where, reason)
+        raise error(what, [fault], where=path, fix=bad.fix or fix) from bad
+    try:
         value, lines = _parse(text, str(path))
         places: dict[Key, str] = {key: f"{path}:{line}" for key, line in lines.items()}
         if value is None:
@@ -77,7 +81,7 @@ def read_yaml(
         for override in overrides if isinstance(value, dict) else ():
             _override(value, places, override)
     except _NotYaml as bad:
-        raise error(what, [bad.fault], fix=fix) from bad
+        raise error(what, [bad.fault], where=path, fix=fix) from bad
     return validate(kind, value, what=what, where=path, places=places, fix=fix, error=error)
 
 
@@ -95,11 +99,11 @@ class _Composer:
     lines: dict[Key, int]
 
     def refuse(self, event: Any, reason: str) -> _NotYaml:
-        return _NotYaml(f"{self.where}:{event.start_mark.line + 1}", reason)
+        return _NotYaml(f"{self.where}:{_line(event)}", reason)
 
     def value(self, event: Any, key: Key) -> Any:
         """The value that begins with ``event``, and below it everything's line."""
-        self.lines.setdefault(key, event.start_mark.line + 1)
+        self.lines.setdefault(key, _line(event))
         if isinstance(event, yaml.AliasEvent):
             raise self.refuse(event, f"holds the alias *{event.anchor}; write the value out")
         if len(key) >= LIMIT_DEPTH and isinstance(event, yaml.CollectionStartEvent):
@@ -124,7 +128,7 @@ class _Composer:
             if event.value in found:
                 reason = f"the key {event.value!r} is given twice, first in line {self.lines[key]}"
                 raise self.refuse(event, reason)
-            self.lines[key] = event.start_mark.line + 1
+            self.lines[key] = _line(event)
             found[event.value] = self.value(next(self.events), key)
         return found
 
@@ -149,8 +153,14 @@ class _Composer:
         return float(re.sub(r"\.(?=[inIN])", "", text)) if _FLOAT.fullmatch(text) else text
 
 
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
 def _parse(text: str, where: str) -> tuple[Any, dict[Key, int]]:
     """The one document of ``text``, and the line of each key in it."""
+    if not text.isascii() and re.search("[\ud800-\udfff]", text):
+        raise _NotYaml(where, "holds bytes that are not UTF-8")  # as arguments can
     lines: dict[Key, int] = {}
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
@@ -189,6 +199,8 @@ def _override(value: Any, places: dict[Key, str], override: str) -> None:
         section[keys[-1]], _ = _parse(text, where)
     except _NotYaml as bad:
         raise _NotYaml(where, bad.fault.reason) from bad
+    for below in [key for key in places if key[: len(keys)] == keys]:
+        del places[below]  # what stood in the file is replaced whole
     for depth in range(1, len(keys)):
         places.setdefault(keys[:depth], where)
     places[keys] = where
@@ -197,9 +209,14 @@ def _override(value: Any, places: dict[Key, str], override: str) -> None:
 class _Dumper(yaml.SafeDumper):
     """Writes what :func:`read_yaml` reads back the same: text like ``1e-3`` is quoted."""
 
+    def ignore_aliases(self, data: Any) -> bool:
+        return True  # a list that stands twice is written twice
 
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:int", _WHOLE, list("-+0123456789"))
+
+for _kind, _numbers in (("float", _FLOAT), ("int", _WHOLE)):
+    # Whole texts only: a resolver takes a pattern that fits the beginning.
+    _whole = re.compile(rf"(?:{_numbers.pattern})\Z")
+    _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", _whole, list("-+.0123456789"))
 
 
 def to_yaml(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,21 @@ def test_the_line_that_excel_writes_first(tmp_path: Path) -> None:
     path = save(tmp_path, "sep=;\r\nfile;n\r\na;1\r\nb\r\n")
     with pytest.raises(FaultsError, match=f"{path}:4: has 1 cells"):
         read_table(path, ["file"])
+
+
+def test_a_quote_without_end_is_told_where_it_begins(tmp_path: Path) -> None:
+    path = save(tmp_path, 'sep=,\nfile,n\n"two\nlines",1\n"open,2\nx,3\n')
+    with pytest.raises(FaultsError, match=f"{path}:5: not valid CSV"):
+        read_table(path, ["file"])
+
+
+def test_a_caller_may_refuse_the_header_in_its_own_words(tmp_path: Path) -> None:
+    def check(header: Sequence[str], where: str) -> None:
+        raise LassbenchError(f"no table of ours: {header}", where=where)
+
+    path = save(tmp_path, "\nFile; n; n\n")
+    with pytest.raises(LassbenchError, match=rf"{path}:2: .*\['file', 'n', 'n'\]"):
+        read_table(path, ["file", "n", "more"], check_header=check)
 
 
 def test_line_numbers_count_quoted_line_breaks(tmp_path: Path) -> None:

@@ -346,3 +346,36 @@ def test_a_name_is_found_in_whichever_unicode_form_the_disk_has_it(
             name = unicodedata.normalize(listed, "Größe/déjà vu.wav")
             assert files.find_inside(place.parent, name).read_text() == folder + file
     assert files.find_inside(tmp_path, "é/nothing") == tmp_path / "é/nothing"
+
+
+def test_why_there_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    (tmp_path / "link").symlink_to("gone.wav")
+    (tmp_path / "round").symlink_to("round")
+    (tmp_path / "folder").symlink_to(tmp_path / "far", target_is_directory=True)
+    assert files.file_fault(tmp_path / "a") == ""
+    assert files.file_fault(tmp_path / "b") == files.NO_SUCH_FILE
+    assert files.file_fault(tmp_path) == "is a folder, not a file"
+    assert files.file_fault(tmp_path / "link") == "link is a link that leads nowhere: to gone.wav"
+    assert "round is a link that leads nowhere" in files.file_fault(tmp_path / "round")
+    told = files.file_fault(tmp_path / "folder" / "deep" / "b")
+    assert told == f"folder is a link that leads nowhere: to {tmp_path / 'far'}"
+    assert files.file_fault(tmp_path / ("é" * 300)) == "File name too long"
+    assert files.find_inside(tmp_path, "é" * 300) == tmp_path / ("é" * 300)
+
+
+def test_where_links_lead(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    for folder in (inside, outside):
+        folder.mkdir()
+        (folder / "a").write_text("x")
+    (inside / "near").symlink_to("a")
+    (inside / "far").symlink_to(outside / "a")
+    (inside / "deep").symlink_to("../outside")
+    (tmp_path / "again").symlink_to(inside)
+    for folder in (inside, tmp_path / "again"):
+        for name in ("a", "near"):
+            assert files.lies_outside(folder / name, [folder]) is None
+        for name in ("far", "deep/a"):
+            assert files.lies_outside(folder / name, [folder]) == outside / "a"
+            assert files.lies_outside(folder / name, [folder, outside]) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,9 @@ import yaml
 
 from lassbench import audio, freezing, predictions, separators
 from lassbench.dataset import Dataset
-from lassbench.errors import LassbenchError, UsageError
+from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.mixtures import Rendered
-from lassbench.predictions import System
+from lassbench.predictions import SeparatedSuite, SeparationCost, System
 from lassbench.records import Query, SystemCard
 from lassbench.suites import Suite
 
@@ -134,12 +133,22 @@ def test_a_flac_that_claims_ten_hours_is_never_decoded(suite: Suite, tmp_path: P
     ("content", "words"),
     [
         ("name: [", "not valid YAML"),
-        ("- a list", "must be a mapping"),
-        ("nmae: x", r"unknown key 'nmae' \(did you mean 'name'"),
-        ("name: 3", "name has the wrong type"),
-        ("parameters: many\nname: x", "parameters has the wrong type"),
-        ("name: ''", "needs a name"),
-        ("name: x\nquery_type: telepathy", "unknown query_type"),
+        ("- a list", "must be a section of keys"),
+        ("nmae: x", r"yaml:1: there is no 'nmae' \(did you mean 'name'"),
+        ("name: 3", "yaml:1: name must be text, got 3"),
+        ("parameters: many\nname: x", "yaml:1: parameters must be a whole number, got 'many'"),
+        ("name: ''", "name must be text of at least 1 characters"),
+        ("name: x\nparameters: -1", "yaml:2: parameters must be at least 0, got -1"),
+        ("name: x\ntrained_on: esc50", "yaml:2: trained_on must be a list, got 'esc50'"),
+        ("name: x\ntrained_on:\n- 2017", "yaml:3: trained_on.0 must be text, got 2017"),
+        (f"name: x\nauthors: {'a' * 5001}", "yaml:2: authors must be text of at most 5000"),
+        ("name: x\nsuite: esc10", "yaml:2: suite must be a section of keys, got 'esc10'"),
+        ("name: x\nsuite:\n  path: [..]", "yaml:3: suite.path must be text"),
+        ("name: x\nsuite: {pth: x}", r"there is no 'suite.pth' \(did you mean 'suite.path'"),
+        ("name: x\ncost:\n  real_time_factor: fast", "cost.real_time_factor must be a number"),
+        ("name: x\ncost: {real_time_factor: -1}", "must be at least 0, got -1"),
+        ("name: x\ncost: {device: 3}", "yaml:2: cost.device must be text, got 3"),
+        ("name: x\nquery_type: telepathy", "yaml:2: query_type must be text .* got 'telepathy'"),
     ],
 )
 def test_a_wrong_system_file_is_explained(tmp_path: Path, content: str, words: str) -> None:
@@ -147,6 +156,15 @@ def test_a_wrong_system_file_is_explained(tmp_path: Path, content: str, words: s
     with pytest.raises(LassbenchError, match=words) as caught:
         predictions.read_system(tmp_path)
     assert "system.yaml" in str(caught.value)
+
+
+def test_keys_without_a_value_are_as_good_as_none(tmp_path: Path) -> None:
+    keys = ("query_type", "authors", "url", "description", "parameters", "trained_on")
+    keys += ("training_clips_sha256", "checkpoint_sha256", "suite", "cost")
+    (tmp_path / "system.yaml").write_text("name: x\n" + "".join(f"{key}:\n" for key in keys))
+    assert predictions.read_system(tmp_path) == System(SystemCard(name="x"))
+    (tmp_path / "system.yaml").write_text("name: x\nsuite: {path: ~}\ncost: {device: ~}\n")
+    assert predictions.read_system(tmp_path) == System(SystemCard(name="x"))
 
 
 def test_system_files_round_trip(tmp_path: Path) -> None:
@@ -160,11 +178,20 @@ def test_system_files_round_trip(tmp_path: Path) -> None:
         checkpoint_sha256="cc",
     )
     system = System(
-        card, suite={"name": "s", "fingerprint": "f", "path": "../s"}, cost={"device": "cpu"}
+        card, SeparatedSuite(name="s", fingerprint="f", path="../s"), SeparationCost(device="cpu")
     )
     predictions.write_system(tmp_path, system)
     assert predictions.read_system(tmp_path) == system
     assert yaml.safe_load((tmp_path / "system.yaml").read_text())["name"] == "Ünet"
+
+
+@pytest.mark.parametrize("card", [SystemCard(name=""), SystemCard("x", authors="a" * 5001)])
+def test_a_card_that_could_not_be_read_again_is_not_written(
+    tmp_path: Path, card: SystemCard
+) -> None:
+    with pytest.raises(FaultsError, match=r"system\.yaml: the system's card cannot be used"):
+        predictions.write_system(tmp_path, System(card))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_without_a_system_file_is_named_after_itself(tmp_path: Path) -> None:
@@ -267,6 +294,7 @@ def test_systems_are_found_by_word_by_import_and_not_otherwise(
 
 def test_the_cost_is_written_down(suite: Suite, tmp_path: Path) -> None:
     system = separators.run(Negative(), suite, tmp_path / "p")
-    assert system.cost["device"] == "cpu"
-    assert system.cost["real_time_factor"] > 0
-    assert json.dumps(dict(system.suite)).count(suite.fingerprint) == 1
+    assert system.cost.device == "cpu"
+    assert system.cost.real_time_factor
+    assert system.cost.real_time_factor > 0
+    assert system.suite.fingerprint == suite.fingerprint

@@ -21,7 +21,7 @@ from lassbench.cli import root, run
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.metrics.clap import ClapScore
-from lassbench.predictions import System, write_system
+from lassbench.predictions import SeparatedSuite, System, write_system
 from lassbench.records import SystemCard
 from lassbench.report import terminal
 from lassbench.scoring import Settings, evaluate, score_folders
@@ -476,7 +476,9 @@ def test_training_clips_in_the_test_set_are_named(
 def test_a_tag_system_and_another_suites_predictions_are_marked(folder: Path, suite: Suite) -> None:
     write_system(
         folder,
-        System(SystemCard(name="tags", query_type="tag"), suite={"name": "x", "fingerprint": "00"}),
+        System(
+            SystemCard(name="tags", query_type="tag"), SeparatedSuite(name="x", fingerprint="00")
+        ),
     )
     file = score_folders([folder], suite, workers=1, settings=FAST)[0].file
     assert file.system.query_type == "tag"

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import pytest
 import yaml
+from pydantic import model_validator
 
-from lassbench.checked import Flag, PathName, Strict
+from lassbench.checked import Flag, Impossible, PathName, Strict
 from lassbench.errors import FaultsError, LassbenchError, UsageFaultsError
 from lassbench.yaml_files import LIMIT_BYTES, LIMIT_DEPTH, read_yaml, to_yaml, write_yaml
 
@@ -35,6 +36,12 @@ class Outer(Strict):
     title: str = ""
     inner: Inner = field(default_factory=Inner)
     many: tuple[Inner, ...] = ()
+
+    @model_validator(mode="after")
+    def _not_both(self) -> Outer:
+        if self.inner.steps == 7 and self.many:
+            raise Impossible("cannot be 7 with many", "inner", "steps")
+        return self
 
 
 def read(folder: Path, text: str | bytes, kind: Any = Anything, **options: Any) -> Any:
@@ -124,6 +131,16 @@ def test_tuples_are_lists_and_keys_keep_their_order() -> None:
     assert to_yaml({"b": (1, 2), "a": "x"}) == "b:\n- 1\n- 2\na: x\n"
 
 
+@pytest.mark.parametrize("text", ["9c685f44", "38c6e714", "1 dog", "2nd", "-x", "1.5 s", ".nano"])
+def test_text_that_begins_like_a_number_needs_no_quotes(text: str) -> None:
+    assert to_yaml({"a": text}) == f"a: {text}\n"
+
+
+def test_a_list_that_stands_twice_is_written_twice() -> None:
+    twice = ["x"]
+    assert to_yaml({"a": twice, "b": twice}) == "a:\n- x\nb:\n- x\n"
+
+
 def test_an_empty_file_has_no_keys(tmp_path: Path) -> None:
     for text in ("", "\n# only a comment\n", "---\n", "\ufeff"):
         assert read(tmp_path, text, Outer) == Outer()
@@ -149,6 +166,17 @@ def test_every_fault_is_told_with_its_line(tmp_path: Path) -> None:
             "my.yaml:12: there is no 'many.1.rat' (did you mean 'many.rate'?)",
         ]
     )
+
+
+def test_a_rule_of_several_keys_names_the_one_to_change(tmp_path: Path) -> None:
+    text = "name: x\ninner:\n  rate: 1\n  steps: 7\nmany: [{}]\n"
+    assert faults(tmp_path, text) == ["my.yaml:4: inner.steps: cannot be 7 with many"]
+
+
+@pytest.mark.parametrize("value", ["[yes]", "{yes: no}", "maybe", "~", "1"])
+def test_what_is_no_truth_value(tmp_path: Path, value: str) -> None:
+    (told,) = faults(tmp_path, f"inner:\n  public: {value}\n")
+    assert told.startswith("my.yaml:2: inner.public must be true or false, got ")
 
 
 def test_truth_values_may_be_written_in_words(tmp_path: Path) -> None:
@@ -233,6 +261,11 @@ def test_overrides(tmp_path: Path) -> None:
     assert found.title == "a=b"
 
 
+def test_what_an_override_replaced_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    found = faults(tmp_path, "inner:\n  span: [1, 2]\n", overrides=["inner.span=[x, 2]"])
+    assert found == ["--set inner.span=[x, 2]: inner.span.0 must be a number, got 'x'"]
+
+
 @pytest.mark.parametrize(
     ("override", "told"),
     [
@@ -243,6 +276,7 @@ def test_overrides(tmp_path: Path) -> None:
         ("inner.steps=[", "--set inner.steps=[: did not find"),
         ("inner.step=8", "--set inner.step=8: there is no 'inner.step' (did you mean"),
         ("steps=8", "did you mean 'inner.steps'"),
+        ("title=\udcff", "holds bytes that are not UTF-8"),
         ("inner.steps=many", "--set inner.steps=many: inner.steps must be a whole number"),
     ],
 )

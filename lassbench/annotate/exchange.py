@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -13,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lassbench import files, tables
+from lassbench import files
 from lassbench.annotate import checks
 from lassbench.annotate.campaign import SOURCES, Campaign
 from lassbench.annotate.checks import Finding
 from lassbench.annotate.language import Languages
 from lassbench.annotate.store import Answer, Change, Store
+from lassbench.csv_files import Row, join, read_table, write_table
 from lassbench.errors import Fault, FaultsError, UsageError
 
 if TYPE_CHECKING:
@@ -62,10 +61,10 @@ def to_csv(store: Store, dataset: Dataset) -> str:
                 *(answer.annotator, answer.clip_id, dataset.clips[answer.clip_id].concept),
                 *(answer.state, answer.reason, _plain(answer.text), answer.source),
                 *(f"{answer.seconds:.0f}", answer.plays, answer.revision),
-                *(iso(answer.first_at), iso(answer.last_at), tables.join(kinds)),
+                *(iso(answer.first_at), iso(answer.last_at), join(kinds)),
             )
         )
-    return tables.write_table(COLUMNS, rows)
+    return write_table(COLUMNS, rows)
 
 
 def _plain(text: str) -> str:
@@ -176,52 +175,36 @@ def read_csv(
     Raises
     ------
     UsageError
-        If a column is missing, or nobody says how the descriptions were made.
+        If the file is missing, or nobody says how the descriptions were made.
+    LassbenchError
+        If it is no such table (:func:`lassbench.csv_files.read_table`).
     FaultsError
         With every faulty row, as ``file:line``.
     """
-    reader = csv.DictReader(io.StringIO(tables.read_text(path)), strict=True)
-    columns = [name.strip() for name in reader.fieldnames or ()]
-    reader.fieldnames = columns
-    _check_columns(path, columns, source)
+    table = read_table(path, ("annotator", "description"), one_of=[("clip_id", "query_id")])
+    if not source and table and "description_source" not in table[0].cells:
+        raise UsageError(
+            "nobody says who or what wrote these descriptions",
+            where=path,
+            expected=f"a column description_source ({', '.join(SOURCES)})",
+            fix="add it, or say it for all rows with --source",
+        )
     faults: list[Fault] = []
     present = time.time() if now is None else now
     rows = _Rows(campaign, source, _clips_by_query(campaign), faults, present)
     changes: dict[tuple[str, str], Change] = {}
-    try:
-        for row in reader:
-            where = f"{path}:{reader.line_num}"
-            change = rows.read(row, where)
-            if change is None:
-                continue
-            before = changes.setdefault((change.annotator, change.clip_id), change)
-            if before != change:
-                what = "description" if before.text != change.text else "state, count or time"
-                reason = f"{change.annotator} has another {what} of {change.clip_id} above"
-                faults.append(Fault("contradiction", where, reason))
-    except csv.Error as error:
-        faults.append(Fault("bad row", f"{path}:{reader.line_num}", str(error)))
+    for row in table:
+        change = rows.read(row)
+        if change is None:
+            continue
+        before = changes.setdefault((change.annotator, change.clip_id), change)
+        if before != change:
+            what = "description" if before.text != change.text else "state, count or time"
+            reason = f"{change.annotator} has another {what} of {change.clip_id} above"
+            faults.append(Fault("contradiction", row.where, reason))
     if faults:
         raise FaultsError("cannot import the descriptions", faults, fix="nothing was imported")
     return list(changes.values())
-
-
-def _check_columns(path: Path, columns: Sequence[str], source: str) -> None:
-    missing = {"annotator", "description"} - set(columns)
-    if missing or not {"clip_id", "query_id"} & set(columns):
-        raise UsageError(
-            "the table lacks columns",
-            where=f"{path}:1",
-            expected="annotator, description, and clip_id or query_id",
-            got=", ".join(columns),
-        )
-    if not source and "description_source" not in columns:
-        raise UsageError(
-            "nobody says who or what wrote these descriptions",
-            where=f"{path}:1",
-            expected=f"a column description_source ({', '.join(SOURCES)})",
-            fix="add it, or say it for all rows with --source",
-        )
 
 
 def _clips_by_query(campaign: Campaign) -> dict[str, tuple[str, str]]:
@@ -243,41 +226,40 @@ class _Rows:
     faults: list[Fault]
     now: float
 
-    def read(self, row: Mapping[Any, Any], where: str) -> Change | None:
+    def read(self, row: Row) -> Change | None:
         """The answer in one row; ``None`` for an empty or faulty one."""
-        cells = {name: (row[name] or "").strip() for name in row if isinstance(name, str)}
-        who, state = cells["annotator"], cells.get("state", "done") or "done"
+        who, state = row["annotator"], row["state"] or "done"
         if state == "draft":  # as it was left, with its spaces
-            text = checks.clean(_unescaped(row["description"] or ""))
+            text = checks.clean(_unescaped(row.cells["description"]))
         else:
-            text = checks.finished(_unescaped(cells["description"]))
-        times = [_time(cells.get(name, "")) for name in ("first_saved", "last_saved")]
+            text = checks.finished(_unescaped(row["description"]))
+        times = [_time(row[name]) for name in ("first_saved", "last_saved")]
         # A draft that was emptied again was saved once; a row to be filled in was not.
         if not text and (state == "done" or (state == "draft" and not any(times))):
             return None
-        clip_id = cells.get("clip_id", "")
+        clip_id = row["clip_id"]
         if not clip_id:
-            owner, clip_id = self.clip_of.get(cells.get("query_id", ""), (who, ""))
+            owner, clip_id = self.clip_of.get(row["query_id"], (who, ""))
             if owner != who:
                 reason = f"the query is {owner}'s, not {who}'s"
-                self.faults.append(Fault("contradiction", where, reason))
+                self.faults.append(Fault("contradiction", row.where, reason))
                 return None
         change = Change(
             who,
             clip_id,
             text,
             state=state,  # type: ignore[arg-type]  # checked below
-            reason=cells.get("reason", ""),
-            source=cells.get("description_source") or self.source,  # type: ignore[arg-type]
-            seconds=float(_number(cells.get("seconds", ""), r"\d{1,9}(\.\d+)?")),
-            plays=int(_number(cells.get("plays", ""), r"\d{1,9}")),
-            revision=int(_number(cells.get("revision", ""), r"\d{1,9}")),
+            reason=row["reason"],
+            source=row["description_source"] or self.source,  # type: ignore[arg-type]
+            seconds=float(_number(row["seconds"], r"\d{1,9}(\.\d+)?")),
+            plays=int(_number(row["plays"], r"\d{1,9}")),
+            revision=int(_number(row["revision"], r"\d{1,9}")),
             first_at=times[0] or times[1],
             last_at=times[1] or times[0],
         )
         wrong = self._wrong(change) or _wrong_counts(change, self.now)
         if wrong:
-            self.faults.append(Fault(wrong[0], where, wrong[1]))
+            self.faults.append(Fault(wrong[0], row.where, wrong[1]))
             return None
         return change
 

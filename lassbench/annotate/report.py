@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lassbench import files, tables
+from lassbench import csv_files, files
 from lassbench.annotate import agreement, checks
 from lassbench.annotate.language import Detector
 from lassbench.annotate.store import Answer, Store
@@ -292,7 +292,7 @@ def write(made: Report, folder: Path) -> list[Path]:
         "checks": dict(made.findings),
     }
     paths = [folder / f"report.{kind}" for kind in ("csv", "json", "png")]
-    files.write_text(paths[0], tables.write_table(columns, rows))
+    files.write_text(paths[0], csv_files.write_table(columns, rows))
     files.write_json(paths[1], value)
     files.write_bytes(paths[2], _picture(made))
     return paths

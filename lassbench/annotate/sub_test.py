@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lassbench import __version__, manifests, tables
+from lassbench import __version__, csv_files, manifests
 from lassbench.annotate import checks, exchange
 from lassbench.annotate.campaign import QUERY_TYPES, Campaign
 from lassbench.annotate.checks import Finding
@@ -228,4 +228,4 @@ def list_text(store: Store, dataset: Dataset) -> str:
                 *((answer.text, answer.source) if answer is not None and done else ("", "")),
             )
         )
-    return tables.write_table(manifests.SUB_TEST_COLUMNS, rows)
+    return csv_files.write_table(manifests.SUB_TEST_COLUMNS, rows)

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from lassbench import files, manifests
 from lassbench.benchmarks.card import CardFacts, card_text
 from lassbench.benchmarks.lists import InferredTag, as_clip, has_absent, suite_texts, tags_text
 from lassbench.benchmarks.sources import Metadata
+from lassbench.checked import validate
 from lassbench.definitions import Concept, Definition, write_definition
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, UsageFaultsError
 from lassbench.manifests import ClipRow
 from lassbench.mixtures import plan
 from lassbench.records import SPLITS, Mixture, Split
@@ -236,7 +235,7 @@ def vary(
 
     Raises
     ------
-    FaultsError
+    UsageFaultsError
         If a value is out of range.
     UsageError
         If something changes and ``name`` is not given.
@@ -260,11 +259,9 @@ def vary(
 
 
 def _revalidated(definition: Definition, changes: Mapping[str, object]) -> Definition:
-    try:
-        return Definition.model_validate({**definition.model_dump(), **changes})
-    except ValidationError as error:
-        detail = error.errors()[0]
-        key = ".".join(str(part) for part in detail["loc"])
-        raise UsageError(
-            f"{key}: {str(detail['msg']).removeprefix('Value error, ')}", got=str(detail["input"])
-        ) from error
+    return validate(
+        Definition,
+        {**definition.model_dump(mode="json"), **changes},
+        what=f"{definition.name} cannot be varied so",
+        error=UsageFaultsError,
+    )

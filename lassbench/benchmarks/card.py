@@ -17,12 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from lassbench.definitions import Definition
 from lassbench.manifests import ClipRow
 from lassbench.metadata import FILES, UsedFile
 from lassbench.records import SPLITS, Mixture, Split
+from lassbench.yaml_files import to_yaml
 
 _HEAD = (
     "# Which figures are a paper's, which are counted, which are this project's choice.\n"
@@ -110,8 +109,7 @@ def card_text(facts: CardFacts) -> str:
         "seen_in_audiocaps_train": _contamination(facts),
         "sources": _sources(facts),
     }
-    text: str = yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=100)
-    return _HEAD + text
+    return _HEAD + to_yaml(card)
 
 
 def _figure(what: str, value: object, origin: str, note: str = "") -> dict[str, Any]:

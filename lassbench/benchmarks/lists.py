@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lassbench import manifests, tables
+from lassbench import csv_files, manifests
 from lassbench.definitions import Concept, Definition
 from lassbench.manifests import ClipRow
 from lassbench.mixtures import plan_absent
@@ -80,7 +80,7 @@ def _test_text(test_rows: Mapping[str, ClipRow], mixtures: Sequence[Mixture]) ->
                 repeat_of if repeat_of != mixture.mixture_id else "",
             )
         )
-    return tables.write_table(manifests.TEST_COLUMNS, rows)
+    return csv_files.write_table(manifests.TEST_COLUMNS, rows)
 
 
 def _absent_text(
@@ -100,7 +100,7 @@ def _absent_text(
                 absent.concept,
             )
         )
-    return tables.write_table(manifests.ABSENT_COLUMNS, rows)
+    return csv_files.write_table(manifests.ABSENT_COLUMNS, rows)
 
 
 def sub_test_clips(definition: Definition, test_rows: Mapping[str, ClipRow]) -> list[ClipRow]:
@@ -136,7 +136,7 @@ def _sub_test_text(
         for number, mixture in enumerate(chosen, start=1)
         for annotator in range(1, definition.sub_test.annotators + 1)
     ]
-    return tables.write_table(manifests.SUB_TEST_COLUMNS, rows)
+    return csv_files.write_table(manifests.SUB_TEST_COLUMNS, rows)
 
 
 def tags_text(
@@ -161,7 +161,7 @@ def tags_text(
                 f"carried by {proof.clips} clips of AudioCaps; "
                 f"{proof.candidates} candidates with it, {proof.without} without it"
             )
-        names = tables.join(concept.name for concept in concepts)
-        roots = tables.join(dict.fromkeys(concept.root for concept in concepts))
+        names = csv_files.join(concept.name for concept in concepts)
+        roots = csv_files.join(dict.fromkeys(concept.root for concept in concepts))
         rows.append((ontology.mid(tag), tag, names, roots, evidence, clips[tag], note))
-    return tables.write_table(manifests.TAG_COLUMNS, rows)
+    return csv_files.write_table(manifests.TAG_COLUMNS, rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from lassbench import tables
+from lassbench import csv_files
 from lassbench.benchmarks.building import Built
 from lassbench.benchmarks.sources import Metadata
 from lassbench.errors import UsageError
@@ -78,7 +78,7 @@ def explain(youtube_id: str, built: Built, data: Metadata) -> str:
 def rejections_text(built: Built) -> str:
     """Every rejected clip with its reason, as CSV."""
     rows = ((y, r.kind, r.reason) for y, r in built.selection.rejections.items())
-    return tables.write_table(("youtube_id", "kind", "reason"), rows)
+    return csv_files.write_table(("youtube_id", "kind", "reason"), rows)
 
 
 def inferred_lines(built: Built) -> list[str]:

@@ -106,11 +106,11 @@ def serve(
     is printed, once.  For a benchmark's own sub-test (LASS-2022) its frozen list
     decides, and the numbers of clips, annotators and noises are its own.
     """
-    from lassbench import tables
     from lassbench.annotate import server
     from lassbench.annotate.campaign import plan_campaign
     from lassbench.annotate.store import Store
     from lassbench.dataset import open_dataset
+    from lassbench.files import read_text
 
     public = server.check_place(host, allow_network=allow_network, public_url=public_url)
     path = store_path(dataset, store)
@@ -123,8 +123,8 @@ def serve(
             noises=noises,
             language=language,
             seed=seed,
-            guidelines=tables.read_text(guidelines) if guidelines else "",
-            consent=tables.read_text(consent) if consent else "",
+            guidelines=read_text(guidelines) if guidelines else "",
+            consent=read_text(consent) if consent else "",
         )
     with server.bind(host, port) as listening:
         if is_new:

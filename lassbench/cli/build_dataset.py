@@ -176,7 +176,7 @@ def _fetch(
 
 def _print(report: BuildReport) -> None:
     from lassbench.dataset import layout
-    from lassbench.errors import describe_faults
+    from lassbench.errors import describe_faults, one_line
 
     again = f" ({report.reused} were there already)" if report.reused else ""
     click.echo(f"{report.folder}: {report.clips} clips{again}, {len(report.rejected)} left out")
@@ -195,6 +195,13 @@ def _print(report: BuildReport) -> None:
     if report.outlived:
         click.echo("kept as they were packed, though their source cannot be used any more:")
         click.echo("\n".join(describe_faults(report.outlived)))
+    if report.linked:
+        path, real = min(report.linked.items())
+        click.echo(
+            f"{len(report.linked)} of the corpus's files are links, or lie behind links, that lead "
+            f"out of its folder, such as {one_line(path)}, which is {one_line(real)}: "
+            "if you did not put them there, see that nothing private came into the dataset"
+        )
     for shard, lost in report.damaged.items():
         click.echo(
             f"{shard} was gone or altered, and with it {lost} of its clips, which were made again "

@@ -164,8 +164,8 @@ def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
             expected="a folder with <query_id>.wav files",
             fix="make one with `lassbench separate`",
         )
-    recorded = read_system(first).suite.get("path")
-    place = first / str(recorded) if recorded else None
+    recorded = read_system(first).suite.path
+    place = first / recorded if recorded else None
     if place is None or not (place / "suite.json").is_file():
         raise UsageError(
             "which suite do these predictions answer?",

@@ -56,7 +56,7 @@ def command(
     folder = out or Path("predictions") / opened.name / name
     done = separators.run(separator, opened, folder, batch_size=batch_size, limit=limit)
     count = min(limit or len(opened.queries), len(opened.renderable_queries))
-    speed = done.cost.get("real_time_factor")
+    speed = done.cost.real_time_factor
     took = f", {speed} s of computing per second of audio" if speed is not None else ""
     click.echo(f"{folder}: {count} of {len(opened.queries)} queries by {done.card.name}{took}")
 

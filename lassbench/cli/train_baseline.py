@@ -51,8 +51,8 @@ def command(
 
     Several devices: torchrun --nproc-per-node=8 --no-python lassbench train-baseline ...
     """
-    from lassbench.config import choose_config
     from lassbench.dataset import open_dataset
+    from lassbench.models.config import choose_config
 
     dataset = open_dataset(data)
     folder = out or Path("runs") / f"{Path(config or system).stem}-{dataset.name}"

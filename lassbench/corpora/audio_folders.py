@@ -29,6 +29,7 @@ from typing import Any, Protocol
 
 from lassbench import audio
 from lassbench.errors import Fault, UsageError
+from lassbench.files import file_fault
 from lassbench.manifests import ClipRow
 from lassbench.records import AudioSource, FileSource, MissingSource, RenderedSource
 
@@ -232,6 +233,8 @@ def _part(found: _Found, row: Window) -> AudioSource:
     """The part of a file that is the clip, by the file's length."""
     length_s = row.end_s - row.start_s
     file_s = _length_s(found.path)
+    if reason := file_fault(Path(found.path)):
+        return MissingSource("missing", reason)
     if file_s is None:
         # It cannot be read, and reading it says why.
         return FileSource(found.path)

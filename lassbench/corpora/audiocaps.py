@@ -138,6 +138,15 @@ class AudioCapsCorpus:
             "audio": [source.settings for source in self.audio_sources],
         }
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The audio folders."""
+        return tuple(
+            Path(folder)
+            for source in self.audio_sources
+            for folder in getattr(source, "folders", ())
+        )
+
     def clips(self) -> list[Clip]:
         """Every clip of the benchmark, whether or not its audio is here.
 

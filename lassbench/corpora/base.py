@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
 
 from pydantic import Field
 
+from lassbench import files
 from lassbench.checked import PathName
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
+from lassbench.errors import Fault, FaultsError, UsageError
 from lassbench.files import checked_name, name_fault
 from lassbench.records import (
     CLIP_SECONDS,
@@ -21,10 +20,10 @@ from lassbench.records import (
     SPLITS,
     AudioSource,
     Clip,
+    FileSource,
     MissingSource,
     RenderedSource,
 )
-from lassbench.tables import read_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,18 +75,13 @@ class CorpusCard:
 
     def __post_init__(self) -> None:
         checked_name(self.name, what="the corpus", fix="name it otherwise", error=UsageError)
-        if not 1000 <= self.sample_rate_hz <= 384_000:
-            raise UsageError(
-                "the sample rate is out of range",
-                expected="1000 to 384000 Hz",
-                got=str(self.sample_rate_hz),
-            )
-        if not 0.01 <= self.clip_seconds <= 3600:
-            raise UsageError(
-                "the clip length is out of range",
-                expected="0.01 to 3600 s",
-                got=str(self.clip_seconds),
-            )
+        for what, value, low, high, unit in (
+            ("sample rate", self.sample_rate_hz, 1000, 384_000, "Hz"),
+            ("clip length", self.clip_seconds, 0.01, 3600, "s"),
+        ):
+            if not low <= value <= high:
+                expected = f"{low:g} to {high} {unit}"
+                raise UsageError(f"the {what} is out of range", expected=expected, got=f"{value}")
 
     @property
     def clip_samples(self) -> int:
@@ -104,7 +98,9 @@ class Corpus(Protocol):
     length (a seed, a filter) also has ``settings``, a mapping of plain values:
     a build goes on in a folder only if they are the same as before.  One that divides
     its clips itself, or part of them, has ``drawn_splits``, the splits that it draws:
-    among these a build lets a clip with the samples of another one follow it.
+    among these a build lets a clip with the samples of another one follow it.  One that
+    reads files has ``folders``, those that they should lie in: a build tells of links
+    that lead out of them.
     """
 
     @property
@@ -125,17 +121,6 @@ class Corpus(Protocol):
     def locate(self, clip: Clip) -> AudioSource:
         """Where the audio of ``clip`` is, or why there is none."""
         ...
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a CSV table: ``where`` is ``file:line``, ``cells`` go by column name."""
-
-    where: str
-    cells: dict[str, str]
-
-    def __getitem__(self, column: str) -> str:
-        return self.cells.get(column, "")
 
 
 def read_source(source: AudioSource, *, sample_rate_hz: int, seconds: float) -> NDArray[np.float32]:
@@ -168,6 +153,21 @@ def read_source(source: AudioSource, *, sample_rate_hz: int, seconds: float) -> 
         tags=source.tags,
     )
     return audio.conform(x, round(seconds * sample_rate_hz), seconds)
+
+
+def locate(corpus: Corpus, clip: Clip, linked: dict[str, str]) -> AudioSource:
+    """Where the audio of ``clip`` is; ``linked`` takes a file outside the corpus's folders.
+
+    Its key is the path below a folder, its value where the links on that path lead.
+    They are honest most often (the Hub's cache, git-annex, a cluster's scratch disk).
+    But an archive from elsewhere may hold a link to a private recording.
+    """
+    source, folders = corpus.locate(clip), getattr(corpus, "folders", ())
+    if folders and isinstance(source, FileSource):
+        real = files.lies_outside(Path(source.path), folders)
+        if real is not None:
+            linked[source.path] = str(real)
+    return source
 
 
 def in_order(clips: Iterable[Clip]) -> list[Clip]:
@@ -223,88 +223,6 @@ def _twin_labels(what: str, labels: Iterable[tuple[str, str]]) -> Iterable[Fault
             yield Fault("label", clip_id, reason)
 
 
-def read_table(
-    path: Path, required: Sequence[str], *, one_of: Sequence[Sequence[str]] = ()
-) -> list[Row]:
-    """The rows of a CSV file with a header line.
-
-    Byte-order marks and Windows line ends are read over; columns that nobody
-    asked for are kept; empty lines are skipped.
-
-    Parameters
-    ----------
-    path
-        The file.
-    required
-        Columns that must be there.
-    one_of
-        Groups of columns, of each of which at least one must be there.
-
-    Raises
-    ------
-    UsageError
-        If the file is missing.
-    LassbenchError
-        If it is unreadable or not UTF-8, has no header, or lacks a column.
-    FaultsError
-        If rows have more or fewer cells than the header, all of them listed.
-    """
-    if not path.is_file():
-        raise UsageError("no such file", where=path, fix="check the path")
-    text = read_text(path)
-    # The csv module counts physical lines, so a quoted line break does not
-    # shift the numbers that messages give.
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] | None = None
-    rows: list[Row] = []
-    faults: list[Fault] = []
-    try:
-        for cells in reader:
-            where = f"{path}:{reader.line_num}"
-            if not any(cell.strip() for cell in cells):
-                continue
-            if header is None:
-                header = [cell.strip() for cell in cells]
-                _check_header(header, where, required, one_of)
-            elif len(cells) != len(header):
-                faults.append(
-                    Fault("cells", where, f"has {len(cells)} cells, the header {len(header)}")
-                )
-            else:
-                stripped = (cell.strip() for cell in cells)
-                rows.append(Row(where, dict(zip(header, stripped, strict=True))))
-    except csv.Error as error:
-        faults.append(Fault("quoting", f"{path}:{reader.line_num}", f"not valid CSV: {error}"))
-    if header is None:
-        raise LassbenchError("has no header line", where=path, expected=", ".join(required))
-    if faults:
-        raise FaultsError("rows that cannot be read", faults, fix="correct these lines")
-    return rows
-
-
-def _check_header(
-    header: list[str], where: str, required: Sequence[str], one_of: Sequence[Sequence[str]]
-) -> None:
-    missing = [column for column in required if column not in header]
-    missing += [" or ".join(group) for group in one_of if not set(group) & set(header)]
-    if missing:
-        near = "".join(did_you_mean(column, header) for column in missing)
-        raise LassbenchError(
-            f"the table lacks the column {', '.join(missing)}{near}",
-            where=where,
-            expected=", ".join([*required, *(" or ".join(group) for group in one_of)]),
-            got=", ".join(header),
-            fix="add the column, or name the right file",
-        )
-    twice = sorted({column for column in header if column and header.count(column) > 1})
-    if twice:
-        raise LassbenchError(
-            f"the table has the column {', '.join(twice)} twice",
-            where=where,
-            fix="rename or remove one of them",
-        )
-
-
 def require_folder(path: Path, *, what: str) -> None:
     """Refuse a source folder that is not there.
 
@@ -314,7 +232,7 @@ def require_folder(path: Path, *, what: str) -> None:
         If ``path`` is not a folder.
     """
     if not path.is_dir():
-        got = "a file" if path.exists() else "nothing"
+        got = "a file" if path.exists() else files.file_fault(path)
         raise UsageError(
             f"{what} is not a folder", where=path, got=got, fix="check the path given as --source"
         )

@@ -23,6 +23,7 @@ name, and the card says so.
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,14 +32,13 @@ from typing import Any
 
 from lassbench.corpora.base import (
     CorpusCard,
-    Row,
     in_order,
-    read_table,
     require_folder,
     source_option,
 )
+from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, did_you_mean
-from lassbench.files import name_fault
+from lassbench.files import NO_SUCH_FILE, file_fault, find_inside, inner_path_fault
 from lassbench.records import SAMPLE_RATE_HZ, Clip, FileSource, MissingSource, Split
 
 TRAINING_FOLDS = (1, 2, 3, 4)
@@ -180,6 +180,11 @@ class Esc50Corpus:
         return {"only_esc10": self.only_esc10}
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """The source folder."""
+        return (self.source,)
+
+    @property
     def drawn_splits(self) -> tuple[Split, ...]:
         """Training and validation; what tests is ESC-50's fold 5."""
         return ("train", "validation")
@@ -205,9 +210,9 @@ class Esc50Corpus:
         required = ["filename", "fold", "category", *(["esc10"] if self.only_esc10 else [])]
         everything = read_table(table, required)
         rows = [row for row in everything if not self.only_esc10 or _is_true(row["esc10"])]
-        faults = list(_check_rows(rows, _stems(self.source / "audio")))
-        known = {Path(row["filename"]).stem for row in everything}
-        captions, more = self._captions(known, {Path(row["filename"]).stem for row in rows})
+        faults = list(_check_rows(rows, self.source))
+        known = {_stem(row) for row in everything}
+        captions, more = self._captions(known, {_stem(row) for row in rows})
         attributions, still_more = self._attributions(known)
         faults += [*more, *still_more]
         if faults:
@@ -228,7 +233,7 @@ class Esc50Corpus:
         faults: list[Fault] = []
         numbered: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
         for row in read_table(path, ["filename", "caption_index", "caption"]):
-            stem = Path(row["filename"]).stem
+            stem = _stem(row)
             if stem not in known:
                 faults.append(_unknown(row, "esc50.csv", known))
             elif not row["caption_index"].isdecimal():
@@ -251,20 +256,12 @@ class Esc50Corpus:
         if not path.is_file():
             return {}, []
         rows = read_table(path, ["filename", "author", "license"])
-        faults = [
-            _unknown(row, "esc50.csv", known)
-            for row in rows
-            if Path(row["filename"]).stem not in known
-        ]
-        return {Path(row["filename"]).stem: _attribution(row) for row in rows}, faults
+        faults = [_unknown(row, "esc50.csv", known) for row in rows if _stem(row) not in known]
+        return {_stem(row): _attribution(row) for row in rows}, faults
 
     def locate(self, clip: Clip) -> FileSource | MissingSource:
         """The file of ``clip``, in whichever container it is there."""
-        for suffix in SUFFIXES:
-            path = self.source / "audio" / f"{clip.clip_id}{suffix}"
-            if path.is_file():
-                return FileSource(str(path))
-        return MissingSource("missing", f"no audio/{clip.clip_id} with {', '.join(SUFFIXES)}")
+        return _locate(self.source, clip.clip_id)
 
 
 def from_options(options: Mapping[str, Any]) -> Esc50Corpus:
@@ -287,15 +284,29 @@ def _is_true(text: str) -> bool:
     return text.lower() == "true"
 
 
-def _stems(folder: Path) -> set[str]:
-    return {path.stem for path in folder.iterdir() if path.suffix in SUFFIXES}
+def _stem(row: Row) -> str:
+    # One file, one id, whichever Unicode form a table or the disk has its name in.
+    return unicodedata.normalize("NFC", Path(row["filename"]).stem)
 
 
-def _check_rows(rows: Iterable[Row], stems: set[str]) -> Iterable[Fault]:
+def _locate(source: Path, stem: str) -> FileSource | MissingSource:
+    told = f"no audio/{stem} with {', '.join(SUFFIXES)}"
+    for suffix in SUFFIXES:
+        path = find_inside(source / "audio", f"{stem}{suffix}")
+        reason = file_fault(path)
+        if not reason:
+            return FileSource(str(path))
+        if reason != NO_SUCH_FILE:
+            told = f"audio/{path.name}: {reason}"
+    return MissingSource("missing", told)
+
+
+def _check_rows(rows: Iterable[Row], source: Path) -> Iterable[Fault]:
     first_at: dict[str, str] = {}
     for row in rows:
-        name, stem = row["filename"], Path(row["filename"]).stem
-        if reason := name_fault(name):
+        name, stem = row["filename"], _stem(row)
+        reason = inner_path_fault(name) or ("/" in name and "is not a plain file name")
+        if reason:
             yield Fault("file-name", row.where, f"{name!r} {reason}")
             continue
         if stem in first_at:
@@ -306,12 +317,13 @@ def _check_rows(rows: Iterable[Row], stems: set[str]) -> Iterable[Fault]:
         if row["category"] not in CLASSES:
             near = did_you_mean(row["category"], CLASSES)
             yield Fault("class", row.where, f"no ESC-50 class {row['category']!r}{near}")
-        if stem not in stems:
-            yield Fault("missing", row.where, f"no audio/{stem} with {', '.join(SUFFIXES)}")
+        place = _locate(source, stem)
+        if isinstance(place, MissingSource):
+            yield Fault(place.kind, row.where, place.reason)
 
 
 def _unknown(row: Row, table: str, known: set[str]) -> Fault:
-    near = did_you_mean(Path(row["filename"]).stem, known)
+    near = did_you_mean(_stem(row), known)
     return Fault("unknown", row.where, f"{row['filename']!r} is not in {table}{near}")
 
 
@@ -326,7 +338,7 @@ def _clips(
     rows = list(rows)
     validation = _validation_sources(rows)
     for row in rows:
-        stem, category = Path(row["filename"]).stem, row["category"]
+        stem, category = _stem(row), row["category"]
         root, phrase = CLASSES[category]
         split: Split = "train"
         if int(row["fold"]) == TEST_FOLD:
@@ -347,7 +359,7 @@ def _clips(
 
 def _recording(row: Row) -> str:
     """The Freesound recording that a clip was cut from."""
-    return row["src_file"] or Path(row["filename"]).stem
+    return row["src_file"] or _stem(row)
 
 
 def _validation_sources(rows: Iterable[Row]) -> set[str]:
@@ -355,7 +367,7 @@ def _validation_sources(rows: Iterable[Row]) -> set[str]:
     by_class: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         if int(row["fold"]) in TRAINING_FOLDS:
-            digest = hashlib.sha256(Path(row["filename"]).stem.encode()).hexdigest()
+            digest = hashlib.sha256(_stem(row).encode()).hexdigest()
             by_class[row["category"]][_recording(row)].append(digest)
     chosen: set[str] = set()
     for category in sorted(by_class):

@@ -7,7 +7,7 @@
                              sample_rate_hz, clip_seconds, audio_may_be_published
     SOURCE/...               audio, as deep as you like
 
-Columns of the CSV (others are passed over):
+Columns of the CSV, in small letters or capitals (others are passed over):
 
 ``file`` (or ``file_name``)
     Path of the audio file from SOURCE, with forward slashes.
@@ -34,23 +34,27 @@ import functools
 import hashlib
 import math
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from lassbench.checked import Flag, Label, PathName, Strict, Text
 from lassbench.corpora.base import (
     CorpusCard,
-    Row,
     in_order,
-    read_table,
     require_folder,
     source_option,
 )
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
-from lassbench.files import inner_path_fault, name_fault
+from lassbench.csv_files import Row, read_table
+from lassbench.errors import Fault, FaultsError, UsageError, did_you_mean
+from lassbench.files import file_fault, find_inside, inner_path_fault, name_fault
 from lassbench.records import SPLITS, Clip, FileSource, MissingSource, Split
+from lassbench.yaml_files import read_yaml
 
 DEFAULT_TABLE = "metadata.csv"
 CAPTION_SEPARATOR = "|"
@@ -67,18 +71,20 @@ _SPLIT_NAMES: dict[str, Split] = {
     "dev": "validation",
 }
 
-_CARD_KEYS: dict[str, tuple[type, ...]] = {
-    "name": (str,),
-    "title": (str,),
-    "homepage": (str,),
-    "licence": (str,),
-    "citation": (str,),
-    "notes": (str,),
-    "sample_rate_hz": (int,),
-    "clip_seconds": (int, float),
-    "audio_may_be_published": (bool,),
-    "templated_captions": (bool,),
-}
+
+class _CardFile(Strict):
+    """``card.yaml``; what it does not say stays as it is without one."""
+
+    name: PathName = "folder"
+    title: Label = ""
+    homepage: Annotated[str, Field(pattern=r"^(https?://\S+)?$", max_length=2000)] = ""
+    licence: Text = ""
+    citation: Text = ""
+    notes: Text = ""
+    sample_rate_hz: Annotated[int, Field(ge=1000, le=384_000)] = 0
+    clip_seconds: Annotated[float, Field(ge=0.01, le=3600)] = 0.0
+    audio_may_be_published: Flag = False
+    templated_captions: Flag = False
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,8 @@ class FolderCorpus:
 
         Raises
         ------
-        LassbenchError
-            If ``card.yaml`` cannot be read.
+        FaultsError
+            If ``card.yaml`` cannot be read, or a value in it cannot be.
         """
         name = re.sub(r"[^a-z0-9]+", "-", self.source.resolve().name.lower()).strip("-")
         card = CorpusCard(
@@ -119,7 +125,8 @@ class FolderCorpus:
         )
         path = self.source / "card.yaml"
         if path.is_file():
-            card = replace(card, **_read_card(path))
+            said = read_yaml(path, _CardFile, what="the card cannot be used")
+            card = replace(card, **said.model_dump(exclude_unset=True))
         if self.sample_rate_hz is not None:
             card = replace(card, sample_rate_hz=self.sample_rate_hz)
         if self.seconds is not None:
@@ -141,6 +148,11 @@ class FolderCorpus:
         if not any(clip.split for clip in clips):
             clips = _divide(clips)
         return in_order(clips)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The source folder."""
+        return (self.source,)
 
     @property
     def drawn_splits(self) -> tuple[Split, ...]:
@@ -195,38 +207,12 @@ def from_options(options: Mapping[str, Any]) -> FolderCorpus:
     return FolderCorpus(source, table, options.get("rate"), options.get("seconds"))
 
 
-def _read_card(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LassbenchError(
-            "not valid YAML", where=path, got=" ".join(str(error).split()), fix="correct the file"
-        ) from error
-    if not isinstance(value, dict):
-        raise LassbenchError("holds no keys", where=path, expected=", ".join(_CARD_KEYS))
-    faults = []
-    for key, entry in value.items():
-        if key not in _CARD_KEYS:
-            near = did_you_mean(str(key), _CARD_KEYS)
-            faults.append(Fault("key", f"{path}", f"unknown key {key!r}{near}"))
-        elif not isinstance(entry, _CARD_KEYS[key]) or (
-            isinstance(entry, bool) and bool not in _CARD_KEYS[key]
-        ):
-            kinds = " or ".join(kind.__name__ for kind in _CARD_KEYS[key])
-            faults.append(Fault("value", f"{path}", f"{key} is {entry!r}, expected {kinds}"))
-    if faults:
-        raise FaultsError("the card cannot be used", faults, fix="correct the file")
-    return value
-
-
 def _check_row(row: Row, source: Path) -> Iterable[Fault]:
     name = _file(row)
     if reason := inner_path_fault(name):
         yield Fault("path", row.where, f"the file {name!r} {reason}")
-    elif not (source / name).is_file():
-        yield Fault("missing", row.where, f"no such file: {name}")
+    elif reason := file_fault(find_inside(source, name)):
+        yield Fault("missing", row.where, f"{reason}: {name}")
     if not _captions(row):
         yield Fault("caption", row.where, "has no caption")
     if not _tags(row) and not row["concept"]:
@@ -283,7 +269,9 @@ def _clip(row: Row) -> Clip:
 
 
 def _source(row: Row, folder: Path) -> FileSource:
-    return FileSource(str(folder / _file(row)), _time(row, "start_s"), _time(row, "end_s"))
+    return FileSource(
+        str(find_inside(folder, _file(row))), _time(row, "start_s"), _time(row, "end_s")
+    )
 
 
 def _file(row: Row) -> str:
@@ -312,9 +300,10 @@ def _made_id(row: Row) -> str:
     """An id out of the file's path: ``dogs/rex 1.wav`` is ``dogs-rex_1-<hash>``.
 
     A path that is no plain name loses something on the way; the beginning of its
-    hash keeps two of them apart.
+    hash keeps two of them apart.  The Unicode form of a path is the file system's or the
+    editor's doing, and changes nothing.
     """
-    path = PurePosixPath(_file(row))
+    path = PurePosixPath(unicodedata.normalize("NFC", _file(row)))
     stem = "-".join(path.with_suffix("").parts)
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", stem).lstrip("._-")[:100]
     if safe != path.stem:

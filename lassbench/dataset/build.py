@@ -17,20 +17,20 @@ import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
 from lassbench import __version__, audio, files
 from lassbench.checked import read_record, validate
-from lassbench.corpora.base import Corpus, check_clips, in_order, read_source
+from lassbench.corpora.base import Corpus, check_clips, in_order, locate, read_source
+from lassbench.csv_files import write_table
 from lassbench.dataset import layout
 from lassbench.dataset.open import Dataset, open_intact
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
 from lassbench.parallel import map_ordered
 from lassbench.progress import track
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource, RenderedSource, Split
-from lassbench.tables import write_table
 
 #: Bytes of audio a shard: the Hub's viewer and its users' tools like shards below 500 MB.
 SHARD_BYTES = 450_000_000
@@ -67,6 +67,8 @@ class BuildReport:
         Clips that follow their first copy: clip id -> the split that it was drawn for.
     fingerprint
         The dataset's.
+    linked
+        Files that links lead out of the corpus's folders -> where they are.
     """
 
     folder: Path
@@ -79,6 +81,7 @@ class BuildReport:
     repeated: tuple[tuple[Clip, ...], ...]
     moved: Mapping[str, Split]
     fingerprint: str
+    linked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def clips(self) -> int:
@@ -132,7 +135,7 @@ def build(
                 _check_nothing_dropped(out, set(before.dataset.clips), chosen)
             else:
                 files.write_json(layout.settings_path(out), _settings(corpus))
-            outcomes = _make_clips(corpus, chosen, out, before, executor)
+            outcomes, linked = _make_clips(corpus, chosen, out, before, executor)
             outcomes |= {
                 clip.clip_id: Outcome(
                     clip.clip_id, kind=layout.LIMITED, reason=f"beyond --limit {limit}"
@@ -140,7 +143,7 @@ def build(
                 for clip in clips
                 if clip.clip_id not in outcomes
             }
-            return _pack(corpus, clips, outcomes, before, out)
+            return replace(_pack(corpus, clips, outcomes, before, out), linked=linked)
     except OSError as error:
         raise files.explain_os_error(error, out) from error
 
@@ -202,8 +205,7 @@ def _settings(corpus: Corpus) -> dict[str, Any]:
 def _check_same_build(out: Path, settings: Mapping[str, Any]) -> None:
     if layout.description_path(out).is_file():
         before = layout.read_description(out)["settings"]
-    elif layout.settings_path(out).is_file():
-        place = layout.settings_path(out)
+    elif (place := layout.settings_path(out)).is_file():
         before = read_record(place, dict[str, Any], what="is damaged", fix="name a new folder")
     else:
         strangers = [name for name in _inhabitants(out) if name != ".lock"]
@@ -397,12 +399,12 @@ def _read_built(path: Path) -> Iterator[Built]:
 
 def _make_clips(
     corpus: Corpus, clips: Sequence[Clip], out: Path, before: _Before, executor: Executor | None
-) -> dict[str, Outcome]:
-    card = corpus.card
+) -> tuple[dict[str, Outcome], dict[str, str]]:
+    card, linked = corpus.card, dict[str, str]()
     tasks = (
         Task(
             clip.clip_id,
-            corpus.locate(clip),
+            locate(corpus, clip, linked),
             out,
             card.sample_rate_hz,
             card.clip_seconds,
@@ -417,7 +419,7 @@ def _make_clips(
             if outcome.built is not None and not outcome.reused:
                 notes.write(json.dumps(asdict(outcome.built), sort_keys=True) + "\n")
                 notes.flush()
-    return outcomes
+    return outcomes, linked
 
 
 @contextlib.contextmanager

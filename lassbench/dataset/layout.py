@@ -11,10 +11,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from lassbench.checked import Count, PathName, Sha256, Strict, validate
-from lassbench.corpora.base import CorpusCard, Row, SampleRate, read_table
+from lassbench.corpora.base import CorpusCard, SampleRate
+from lassbench.csv_files import Row, read_table
 from lassbench.errors import LassbenchError
 from lassbench.files import checked_name, read_json, sha256_bytes, sha256_file
 from lassbench.records import SPLITS, Clip, Split
+from lassbench.yaml_files import to_yaml
 
 SCHEMA_VERSION = 2
 
@@ -283,8 +285,6 @@ def readme(card: CorpusCard, description: Mapping[str, Any], *, with_audio: bool
 
 
 def _front_matter(card: CorpusCard, description: Mapping[str, Any], with_audio: bool) -> list[str]:
-    import yaml
-
     # A Hub licence identifier, or "other" with the terms below.
     plain = card.licence.lower()
     known = re.fullmatch(r"(cc0|cc-by(-nc)?(-sa|-nd)?|mit|apache)-[0-9.]+|mit", plain)
@@ -312,7 +312,7 @@ def _front_matter(card: CorpusCard, description: Mapping[str, Any], with_audio: 
             }
         ],
     }
-    text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True).rstrip()
+    text = to_yaml(head).rstrip()
     return ["---", *text.splitlines(), "---", ""]
 
 

@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 from lassbench import manifests
-from lassbench.corpora.base import Row, in_order, read_table
+from lassbench.corpora.base import in_order
+from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, UsageError
 from lassbench.records import CLIP_SECONDS, SPLITS, Clip, Split
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from lassbench.csv_files import join, write_table
 from lassbench.errors import one_line
 from lassbench.fetch.failures import CLASSES
 from lassbench.fetch.ledger import STATES, TIME_FORMAT, Entry, Ledger
@@ -224,16 +223,10 @@ def export(folder: Path, path: Path) -> int:
     LassbenchError
         If no fetch was started there, or ``path`` cannot be written.
     """
-    memory = io.StringIO()
-    writer = csv.writer(memory, lineterminator="\n")
-    writer.writerow(CENSUS_COLUMNS)
-    count = 0
     with Ledger.read(folder) as ledger:
-        for row in census(ledger):
-            writer.writerow(row)
-            count += 1
-    write_text(path, memory.getvalue())
-    return count
+        rows = list(census(ledger))
+    write_text(path, write_table(CENSUS_COLUMNS, rows))
+    return len(rows)
 
 
 def census(ledger: Ledger) -> Iterator[list[object]]:
@@ -258,7 +251,7 @@ def census(ledger: Ledger) -> Iterator[list[object]]:
             entry.kind,
             # The kind of source: the census is for publishing, this machine's paths are not.
             entry.source.partition(":")[0],
-            "; ".join(_flags_of(entry, same)),
+            join(_flags_of(entry, same)),
             " ".join(entry.message.split()),
             entry.changed_at,
             count,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -73,12 +73,12 @@ def add_scores(
     UsageError
         If there is no score file at a path, or an entry would be replaced.
     """
-    given = _Given(
-        date=date or datetime.now(UTC).date().isoformat(),
-        submitted_by=submitted_by,
-        links=dict(links or {}),
-        notes=notes,
-    )
+    given = {
+        "date": date or datetime.now(UTC).date().isoformat(),
+        "submitted_by": submitted_by,
+        "links": dict(links or {}),
+        "notes": notes,
+    }
     made = [_read_one(root, find_score(path), given) for path in scores]
     faults = [one for one in made if isinstance(one, Fault)]
     entries = [one for one in made if isinstance(one, Loaded)]
@@ -90,17 +90,7 @@ def add_scores(
     return _write(root, entries)
 
 
-@dataclass(frozen=True)
-class _Given:
-    """What an entry says beside its score."""
-
-    date: str
-    submitted_by: str
-    links: dict[str, str]
-    notes: str
-
-
-def _read_one(root: Path, path: Path, given: _Given) -> Loaded | Fault:
+def _read_one(root: Path, path: Path, given: Mapping[str, Any]) -> Loaded | Fault:
     """The entry that the score file at ``path`` makes, or the first thing wrong with it."""
     try:
         score = read_model(path, ScoreFile)
@@ -135,17 +125,11 @@ def without_captions(rows: pa.Table, *, synthetic: bool) -> pa.Table:
     return rows.set_column(index, rows.schema.field(index), texts)
 
 
-def _entry(score: ScoreFile, given: _Given) -> Entry:
+def _entry(score: ScoreFile, given: Mapping[str, Any]) -> Entry:
+    standing = "partial" if score.coverage.partial else "submitted"
     return validate(
         Entry,
-        {
-            "standing": "partial" if score.coverage.partial else "submitted",
-            "date": given.date,
-            "submitted_by": given.submitted_by,
-            "links": given.links,
-            "notes": given.notes,
-            "score": score.model_dump(mode="json"),
-        },
+        {**given, "standing": standing, "score": score.model_dump(mode="json")},
         what="not a valid entry",
         fix="correct the options; a date is YYYY-MM-DD",
         error=UsageFaultsError,

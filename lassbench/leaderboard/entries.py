@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import pyarrow as pa
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from lassbench import files
 from lassbench.checked import Count, Finite, Label, PathName, Sha256, Strict, Text, read_record
@@ -197,7 +197,7 @@ def entry_path(root: Path, suite: str, system_name: str) -> Path:
     return root / "entries" / suite / f"{slug(system_name)}.json"
 
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model", bound=Strict)
 
 
 def read_model(path: Path, model: type[Model]) -> Model:

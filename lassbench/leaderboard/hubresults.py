@@ -12,14 +12,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from lassbench import files
 from lassbench.errors import UsageError, did_you_mean
 from lassbench.leaderboard.entries import Loaded
 from lassbench.leaderboard.ranking import TABLE_METRICS
 from lassbench.leaderboard.text import url_fault
 from lassbench.scores import METRICS, Cell
+from lassbench.yaml_files import write_yaml
 
 
 def eval_results(
@@ -86,5 +84,5 @@ def _notes(loaded: Loaded, name: str, cell: Cell) -> str:
 def write_eval_results(folder: Path, loaded: Loaded, results: list[dict[str, Any]]) -> Path:
     """Write ``<folder>/.eval_results/<suite>.yaml``, as a model repository holds it."""
     path = folder / ".eval_results" / f"{loaded.suite}.yaml"
-    files.write_text(path, yaml.safe_dump(results, sort_keys=False, allow_unicode=True))
+    write_yaml(path, results)
     return path

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.leaderboard.entries import Leaderboard
+from lassbench.yaml_files import to_yaml
 
 TargetKind = Literal["hf-space", "hf-dataset", "git"]
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -88,7 +87,7 @@ def prepare(target: Target, board: Leaderboard, site: Path, out: Path) -> None:
 
 
 def _front_matter(values: Mapping[str, object]) -> str:
-    return f"---\n{yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)}---\n"
+    return f"---\n{to_yaml(dict(values))}---\n"
 
 
 def _space_card() -> str:

@@ -7,8 +7,6 @@ cells; the writers escape for their format and decide nothing.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lassbench import files
+from lassbench.csv_files import write_table
 from lassbench.errors import UsageError, did_you_mean
 from lassbench.leaderboard.entries import Leaderboard, Reported
 from lassbench.leaderboard.ranking import (
@@ -315,12 +314,10 @@ def to_csv(table: Table) -> str:
         any(isinstance(row[index], Value) for row in table.rows)
         for index in range(len(table.columns))
     ]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     header: list[str] = []
     for name, wide in zip(table.columns, is_value, strict=True):
         header += [name, f"{name} low", f"{name} high"] if wide else [name]
-    writer.writerow(map(_safe_cell, header))
+    rows: list[list[str]] = []
     for row in table.rows:
         cells: list[str] = []
         for cell in row:
@@ -331,8 +328,8 @@ def to_csv(table: Table) -> str:
                 cells.append("" if cell.parameters is None else str(cell.parameters))
             else:
                 cells.append(_safe_cell(cell) if isinstance(cell, str) else str(cell))
-        writer.writerow(cells)
-    return out.getvalue()
+        rows.append(cells)
+    return write_table([_safe_cell(name) for name in header], rows)
 
 
 def _safe_cell(text: str) -> str:

@@ -28,9 +28,9 @@ from torch import Tensor, nn
 
 from lassbench import __version__
 from lassbench.checked import Strict, validate
-from lassbench.config import Config, config_from
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.files import parse_json, sha256_file, write_bytes, write_json
+from lassbench.models.config import Config, config_from
 from lassbench.models.lassnet import LassNet, TagUNet
 from lassbench.models.query import Codec, TagCodec, TextCodec, build_bert
 from lassbench.models.separator import CheckpointSeparator
@@ -197,12 +197,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     what = "the checkpoint is damaged, or of another version of lassbench"
     said = validate(_Stored, content, what=what, where=path, fix=_OTHER_COPY)
     bert = said.bert.model_dump(exclude_unset=True) if said.bert is not None else None
-    blueprint = Blueprint(config_from(said.config, where=str(path)), said.codec, bert)
-    if (blueprint.config.system == "unet") != isinstance(said.codec, TagCodec):
-        raise LassbenchError(
-            "the checkpoint's config and its codec are of two systems", where=path, fix=_OTHER_COPY
-        )
-    return Checkpoint(blueprint, said.training, weights)
+    config = config_from(said.config, where=str(path))
+    return Checkpoint(Blueprint(config, said.codec, bert), said.training, weights)
 
 
 _OTHER_COPY = "get another copy of it, or use the version of lassbench that wrote it"
@@ -243,8 +239,9 @@ class _Stored(Strict):
     @model_validator(mode="after")
     def _codec_and_encoder_fit(self) -> _Stored:
         codec, bert = self.codec, self.bert
-        if (bert is None) != isinstance(codec, TagCodec):
-            raise ValueError("a text encoder and a codec of sentences go together")
+        by_tag = self.config.get("system") == "unet"
+        if (by_tag, bert is None) != (isinstance(codec, TagCodec),) * 2:
+            raise ValueError("config.system, codec and bert are of two systems")
         if bert is not None and isinstance(codec, TextCodec):
             if not all(0 <= number < bert.vocab_size for number in (codec.cls, codec.pad)):
                 raise ValueError("codec.cls and codec.pad must be in the encoder's vocabulary")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lassbench.config import NetworkConfig
+from lassbench.models.config import NetworkConfig
 from lassbench.models.query import TagEmbedder, TextEmbedder
 from lassbench.models.resunet import ResUNet
 

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lassbench.config import ScratchConfig, TextConfig
 from lassbench.errors import LassbenchError, UsageError, did_you_mean, one_line
+from lassbench.models.config import ScratchConfig, TextConfig
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lassbench.config import Config, TextConfig, load_config, write_config
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.files import check_output_folder
 from lassbench.models.checkpoints import (
@@ -29,6 +28,7 @@ from lassbench.models.checkpoints import (
     save_checkpoint,
     write_card,
 )
+from lassbench.models.config import Config, TextConfig, load_config, write_config
 from lassbench.models.query import TextCodec, open_tokenizer
 from lassbench.records import SAMPLE_RATE_HZ
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lassbench.config import NetworkConfig
+from lassbench.models.config import NetworkConfig
 
 FilmKind = Literal["bias", "affine"]
 InputKind = Literal["magnitude", "log"]

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lassbench.config import Config
 from lassbench.errors import UsageError
+from lassbench.models.config import Config
 from lassbench.models.devices import find_device
 from lassbench.models.lassnet import LassNet, TagUNet
 from lassbench.models.query import Codec, TagCodec

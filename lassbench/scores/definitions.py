@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+
+from lassbench.checked import Label, Strict, Text
 
 SCHEMA_VERSION = 1
 POLICY = "lassbench-policy-1"
@@ -20,26 +21,14 @@ SAR_UNDEFINED_DB = 60.0
 SILENT_BELOW_DB = 20.0
 
 Kind = Literal["separation", "absent"]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-#: Bounded: Python's whole numbers are not, and a float cannot hold them all.
-Count = Annotated[int, Field(ge=0, le=10**15)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Text = Annotated[str, Field(max_length=5000)]
-
-
-class Strict(BaseModel):
-    """A record that refuses fields it does not know and is never changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class MetricDefinition(Strict):
     """What a number means: ``id`` names the exact definition, for good."""
 
-    id: Name
+    id: Label
     unit: str
-    title: Name
+    title: Label
     better: Literal["higher", "lower"] = "higher"
     definition: Text = ""
 

@@ -6,17 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lassbench.checked import PathName
-from lassbench.scores.definitions import (
-    Count,
-    Finite,
-    Kind,
-    MetricDefinition,
-    Name,
-    Sha256,
-    Strict,
-    Text,
-)
+from lassbench.checked import Count, Finite, Label, PathName, Sha256, Strict, Text
+from lassbench.scores.definitions import Kind, MetricDefinition
 
 
 class SuiteInfo(Strict):
@@ -50,7 +41,7 @@ class SystemInfo(Strict):
     ranked), or nothing (``none``).
     """
 
-    name: Name
+    name: Label
     authors: Text = ""
     url: Annotated[str, Field(max_length=2000)] = ""
     description: Text = ""

@@ -17,7 +17,7 @@ from lassbench.progress import track
 from lassbench.records import Query, SystemCard
 from lassbench.scores import Scores
 from lassbench.scoring.pieces import Lost, Measured, Piece, check_samples, cut, make_piece, measure
-from lassbench.scoring.result import Settings, check_system, make_scores
+from lassbench.scoring.result import Settings, make_scores, system_info
 from lassbench.suites import Suite
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def score_folders(
     model = _clap_model(clap) if clap else None
     opened = [_Folder(*check(Path(folder), suite)) for folder in folders]
     for one in opened:
-        check_system(one.predictions.system, one.predictions.folder)
+        # What a score file could not say is refused before anything is scored.
+        system_info(one.predictions.system, [], one.predictions.folder)
     _check_names(opened)
     _check_renderable(suite)
     if workers is None and len(opened) * len(suite.renderable_queries) < SMALL_JOB:

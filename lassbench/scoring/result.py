@@ -95,7 +95,7 @@ def make_scores(
         lassbench_version=__version__,
         kind=suite.kind,
         suite=_suite_info(suite),
-        system=_system_info(system, measured),
+        system=system_info(system, measured),
         coverage=coverage,
         metrics=_definitions(suite, clap_model),
         summary=summary.metrics,
@@ -142,18 +142,14 @@ def _suite_info(suite: Suite) -> SuiteInfo:
     )
 
 
-def check_system(system: System, where: object) -> None:
-    """Refuse what a score file could not say of a system, before anything is scored.
+def system_info(system: System, measured: Sequence[Measured], where: object = "") -> SystemInfo:
+    """What a score file says of a system.
 
     Raises
     ------
-    LassbenchError
+    FaultsError
         If a value is out of bounds: a text too long, a negative number, a cost that is none.
     """
-    _system_info(system, [], where)
-
-
-def _system_info(system: System, measured: Sequence[Measured], where: object = "") -> SystemInfo:
     lines = "".join(
         f"{one.query_id} {one.samples_sha256}\n"
         for one in sorted(measured, key=lambda one: one.query_id)
@@ -161,9 +157,7 @@ def _system_info(system: System, measured: Sequence[Measured], where: object = "
     said = dataclasses.asdict(system.card)
     del said["training_clips_sha256"]
     said["predictions_sha256"] = sha256_bytes(lines.encode())
-    if system.cost:
-        told = system.cost.get("real_time_factor"), str(system.cost.get("device", ""))
-        said["cost"] = dict(zip(("real_time_factor", "device"), told, strict=True))
+    said["cost"] = system.cost.model_dump(exclude_none=True) or None
     return validate(
         SystemInfo,
         said,
@@ -209,10 +203,10 @@ def _system_warnings(system: System, suite: Suite, contamination: Contamination)
         yield "an oracle: it was given the true sources, and is an upper bound"
     if system.card.query_type == "tag":
         yield "this system was given the target's tags, not the query's text"
-    made_for = str(system.suite.get("fingerprint", ""))
+    made_for = system.suite.fingerprint
     if made_for and made_for != suite.fingerprint:
         yield (
-            f"the predictions were made for {system.suite.get('name') or 'a suite'} with "
+            f"the predictions were made for {system.suite.name or 'a suite'} with "
             f"fingerprint {made_for[:16]}, this suite's is {suite.fingerprint[:16]}"
         )
 

@@ -5,7 +5,7 @@ Each list is a CSV file; its audio lies in a folder::
     audiosep-audiocaps   idx,caption,labels,src_wav,noise_wav
     audiosep-esc50       idx,caption,src_wav,noise_wav
     audiosep-music       idx,caption,src_wav,noise_wav
-    audiosep-clotho      idx,caption,src_wav,noise_wav,noise_wav
+    audiosep-clotho      idx,caption,src_wav,noise_wav1,noise_wav1
                          audio: segment-<idx>.wav and mixture-<idx>.wav
     audiosep-audioset    idx,caption,src_wav,noise_wav
                          audio: .../<name>,source.wav and .../<name>,mixture.wav

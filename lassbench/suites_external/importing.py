@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench import audio, files, tables
+from lassbench import audio, files
+from lassbench.csv_files import join, write_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
 from lassbench.freezing import fingerprint, mixtures_to_csv
 from lassbench.mixtures import Rendered
@@ -61,15 +61,24 @@ def mix_by_power(source: Samples, noise: Samples, *, snr_db: float) -> Rendered:
     )
 
 
-def find_audio(folder: Path, name: str) -> Path | None:
-    """A file of a list in its folder: under its path, or the longest end of it that is there."""
+def find_audio(folder: Path, name: str) -> Path:
+    """A file of a list in its folder: under its path, or the longest end of it that is there.
+
+    Raises
+    ------
+    AudioFault
+        ``missing``, if there is none.
+    """
+    told = f"no {name} in the audio folder"
     parts = [part for part in PurePosixPath(name).parts if part not in ("/", "..", ".")]
     for start in range(len(parts)):
-        path = folder.joinpath(*parts[start:])
-        with contextlib.suppress(OSError):  # a name too long for any file
-            if path.is_file():
-                return path
-    return None
+        path = files.find_inside(folder, "/".join(parts[start:]))
+        reason = files.file_fault(path)
+        if not reason:
+            return path
+        if reason != files.NO_SUCH_FILE:
+            told = f"{name}: {reason}"
+    raise audio.AudioFault("missing", told)
 
 
 @dataclass(frozen=True)
@@ -108,10 +117,7 @@ class _Piece:
         return Rendered(second, source, interference.astype(np.float32))
 
     def _read(self, name: str) -> Samples:
-        path = find_audio(self.folder, name)
-        if path is None:
-            raise audio.AudioFault("missing", f"no {name} in the audio folder")
-        samples, rate = audio.decode(path)
+        samples, rate = audio.decode(find_audio(self.folder, name))
         samples = resample(samples, rate, self.rate)
         return samples if self.samples is None else audio.fit(samples, self.samples)
 
@@ -229,7 +235,7 @@ def _list_texts(rows: Sequence[ExternalRow]) -> dict[str, str]:
             row.query.query_id,
             row.query.mixture_id,
             row.query.text,
-            tables.join(row.query.tags),
+            join(row.query.tags),
             row.query.query_type,
             row.query.annotator,
             row.query.expects,
@@ -241,7 +247,7 @@ def _list_texts(rows: Sequence[ExternalRow]) -> dict[str, str]:
     )
     return {
         "mixtures": mixtures_to_csv(row.mixture for row in rows),
-        "queries": tables.write_table(QUERY_COLUMNS, queries),
+        "queries": write_table(QUERY_COLUMNS, queries),
     }
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lassbench import tables
+from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
 from lassbench.files import name_fault
 from lassbench.records import Mixture, Query, QueryType, decibels
@@ -64,7 +62,8 @@ FORMATS: dict[str, ListFormat] = {
     ),
     "audiosep-clotho": ListFormat(
         "AudioSep: Clotho",
-        (*_NUMBERED, "noise_wav"),
+        # Its authors' header has this name twice.
+        ("idx", "caption", "src_wav", "noise_wav1", "noise_wav1"),
         "numbered",
         32000,
         "caption",
@@ -117,35 +116,31 @@ def read_list(path: Path, kind: str, *, name: str = "") -> list[ExternalRow]:
     UsageError
         If there is no such format.
     LassbenchError
-        If the header is another one.
+        If the columns are others.
     FaultsError
         If a row is bad: every bad row, with file and line.
     """
     form = list_format(kind)
     name = name or kind
-    reader = csv.reader(io.StringIO(tables.read_text(path), newline=""))
-    header = tuple(cell.strip() for cell in next(reader, []))
-    if header != form.columns:
-        raise LassbenchError(
-            f"this is no list of the format {kind}",
-            where=f"{path}:1",
-            expected=",".join(form.columns),
-            got=",".join(header),
-            fix=f"name another --format: {', '.join(FORMATS)}",
-        )
+
+    def check_header(header: Sequence[str], where: str) -> None:
+        if sorted(header) != sorted(form.columns):
+            raise LassbenchError(
+                f"this is no list of the format {kind}",
+                where=where,
+                expected=",".join(form.columns),
+                got=one_line(",".join(header)),
+                fix=f"name another --format: {', '.join(FORMATS)}",
+            )
+
+    table = read_table(path, form.columns, repeated=("noise_wav1",), check_header=check_header)
     faults: list[Fault] = []
     rows: dict[str, ExternalRow] = {}
-    for number, values in enumerate((values for values in reader if values), start=1):
-        where = f"{path}:{reader.line_num}"
-        if len(values) != len(header):
-            reason = f"has {len(values)} cells, the header {len(header)}"
-            faults.append(Fault("cells", where, reason))
-            continue
-        pairs = [(column, value.strip()) for column, value in zip(header, values, strict=True)]
-        noises = tuple(value for column, value in pairs if column == "noise_wav")
-        row = _row(_Cells(dict(pairs), noises, number, where), form, name, faults)
+    for number, cells in enumerate(table, start=1):
+        row = _row(cells, number, form, name, faults)
         if row.mixture.mixture_id in rows:
-            faults.append(Fault("duplicated id", where, f"{values[0]} stands twice"))
+            reason = f"{cells[form.columns[0]]} stands twice"
+            faults.append(Fault("duplicated id", cells.where, reason))
         rows[row.mixture.mixture_id] = row
     if faults:
         raise FaultsError("the list has bad rows", faults, fix="restore the list")
@@ -168,26 +163,16 @@ def list_format(kind: str) -> ListFormat:
     return FORMATS[kind]
 
 
-@dataclass(frozen=True)
-class _Cells:
-    """A row's cells by column, its number, and where it stands."""
-
-    by_column: Mapping[str, str]
-    noises: tuple[str, ...]
-    number: int
-    where: str
-
-    def __getitem__(self, column: str) -> str:
-        return self.by_column.get(column, "")
-
-
-def _row(cells: _Cells, form: ListFormat, name: str, faults: list[Fault]) -> ExternalRow:
-    label, target, noise, source, second = _names(cells, form, faults)
+def _row(cells: Row, number: int, form: ListFormat, name: str, faults: list[Fault]) -> ExternalRow:
+    label, target, noise, source, second = _names(cells, number, form, faults)
     text = cells["s0_text"] if form.layout == "columns" else cells["caption"]
     if not text or not target or not noise:
         reason = "the query, the source or the noise is empty"
         faults.append(Fault("bad row", cells.where, reason))
-    snr_db = _number(cells["snr"], cells.where, faults) if form.layout == "mixed here" else None
+    snr_db = decibels(cells["snr"]) if form.layout == "mixed here" else None
+    if form.layout == "mixed here" and snr_db is None:
+        reason = f"snr {one_line(cells['snr'], 100)!r} is no number of dB"
+        faults.append(Fault("bad row", cells.where, reason))
     mixture = Mixture(f"{name}-{label}", target, noise, snr_db or 0.0)
     if reason := name_fault(mixture.mixture_id):
         faults.append(Fault("name", cells.where, f"the mixture's name {reason}"))
@@ -204,9 +189,11 @@ def _row(cells: _Cells, form: ListFormat, name: str, faults: list[Fault]) -> Ext
     return ExternalRow(cells.where, mixture, query, cells["s1_text"], source, second, snr_db)
 
 
-def _names(cells: _Cells, form: ListFormat, faults: list[Fault]) -> tuple[str, str, str, str, str]:
+def _names(
+    cells: Row, number: int, form: ListFormat, faults: list[Fault]
+) -> tuple[str, str, str, str, str]:
     """Of a row: the mixture's label, target, noise, and the two files it is made of."""
-    label = f"{cells.number:04d}"
+    label = f"{number:04d}"
     if form.layout == "columns":
         return label, cells["s0_wav"], cells["s1_wav"], cells["s0_wav"], cells["mix_wav"]
     if form.layout == "mixed here":
@@ -218,11 +205,5 @@ def _names(cells: _Cells, form: ListFormat, faults: list[Fault]) -> tuple[str, s
     if not (index.isascii() and index.isdigit()):
         faults.append(Fault("bad row", cells.where, f"idx {index!r} is no number"))
     files_of = f"segment-{index}.wav", f"mixture-{index}.wav"
-    return f"{index:0>4}", cells["src_wav"], " + ".join(cells.noises), *files_of
-
-
-def _number(text: str, where: str, faults: list[Fault]) -> float:
-    value = decibels(text)
-    if value is None:
-        faults.append(Fault("bad row", where, f"snr {one_line(text, 100)!r} is no number of dB"))
-    return value or 0.0
+    noises = (cells[column] for column in cells.cells if column.startswith("noise_wav"))
+    return f"{index:0>4}", cells["src_wav"], " + ".join(noises), *files_of

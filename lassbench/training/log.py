@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lassbench.csv_files import read_table, write_table
 from lassbench.files import atomic_path, write_text
 
 METRICS, CURVE, EVENTS = "metrics.csv", "learning-curve.png", "tensorboard"
@@ -101,23 +100,18 @@ class RunLog:
             draw_curve(self._rows, self._folder / CURVE, title)
 
     def _write_rows(self) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self._rows)
-        write_text(self._folder / METRICS, text.getvalue())
+        rows = ([row.get(column, "") for column in COLUMNS] for row in self._rows)
+        write_text(self._folder / METRICS, write_table(COLUMNS, rows))
 
 
 def _read_rows(path: Path, step: int) -> list[dict[str, str]]:
     """The rows up to ``step``: what a resumed run keeps."""
     if step == 0 or not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = [dict(row) for row in csv.DictReader(stream)]
     return [
-        {key: value for key, value in row.items() if key in COLUMNS and value}
-        for row in rows
-        if row.get("step", "").isdigit() and int(row["step"]) <= step
+        {column: row[column] for column in COLUMNS if row[column]}
+        for row in read_table(path, ["step"])
+        if row["step"].isdigit() and int(row["step"]) <= step
     ]
 
 

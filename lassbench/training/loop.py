@@ -22,7 +22,6 @@ import torch
 from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
 
-from lassbench.config import Config, write_config
 from lassbench.dataset import Dataset
 from lassbench.errors import LassbenchError
 from lassbench.files import check_output_folder, folder_lock, remove_leavings
@@ -35,6 +34,7 @@ from lassbench.models.checkpoints import (
     save_checkpoint,
     write_card,
 )
+from lassbench.models.config import Config, write_config
 from lassbench.models.devices import find_precision
 from lassbench.models.lassnet import LassNet
 from lassbench.models.stft import Stft

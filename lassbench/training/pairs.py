@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench.config import MixingConfig
+from lassbench.models.config import MixingConfig
 from lassbench.training.roster import Roster
 
 Indices = NDArray[np.int64]

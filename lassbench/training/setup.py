@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 
-from lassbench.config import Config
 from lassbench.dataset import Dataset
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.models.checkpoints import (
@@ -25,6 +24,7 @@ from lassbench.models.checkpoints import (
     check_weights,
     load_checkpoint,
 )
+from lassbench.models.config import Config
 from lassbench.models.query import TagCodec, open_text_encoder
 from lassbench.records import Clip
 from lassbench.training.roster import tag_vocabulary

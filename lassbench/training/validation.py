@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lassbench.config import Config, ValidationConfig
 from lassbench.dataset import Dataset
 from lassbench.errors import FaultsError
 from lassbench.metrics.ratios import si_sdr
 from lassbench.mixtures import Rendered, plan, render
+from lassbench.models.config import Config, ValidationConfig
 from lassbench.models.lassnet import LassNet, TagUNet
 from lassbench.models.query import Codec, TagCodec
 from lassbench.models.stft import Stft

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lassbench import freezing, manifests, tables
+from lassbench import csv_files, freezing, manifests
 from lassbench.annotate import access, agreement, checks, exchange, report, server, sub_test
 from lassbench.annotate.campaign import Campaign
 from lassbench.annotate.store import Change, Store
@@ -201,7 +201,7 @@ def test_json_has_every_draft(store: Store, tiny_dataset: Dataset) -> None:
 def write(path: Path, rows: list[dict[str, str]]) -> Path:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     path.write_text(
-        tables.write_table(columns, [[row.get(c, "") for c in columns] for row in rows])
+        csv_files.write_table(columns, [[row.get(c, "") for c in columns] for row in rows])
     )
     return path
 
@@ -321,7 +321,7 @@ def test_nobody_is_taken_for_the_writer(campaign: Campaign, tmp_path: Path) -> N
     table = write(tmp_path / "x.csv", [{"annotator": "a1", "clip_id": "c", "description": "d"}])
     with pytest.raises(UsageError, match="nobody says who or what wrote"):
         exchange.read_csv(table, campaign)
-    with pytest.raises(UsageError, match="lacks columns"):
+    with pytest.raises(LassbenchError, match="lacks the column description, clip_id or query_id"):
         exchange.read_csv(write(tmp_path / "y.csv", [{"annotator": "a1"}]), campaign)
 
 

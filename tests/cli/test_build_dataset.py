@@ -192,3 +192,18 @@ def test_a_terminal_is_not_rewritten_by_a_file_name(
     add(source, "\x1b[2Jgone.wav")
     assert build(source, tmp_path / "out") == 1
     assert "\x1b" not in capsys.readouterr().err
+
+
+def test_links_out_of_the_corpus_are_told(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build(source, tmp_path / "plain") == 0
+    assert "are links" not in capsys.readouterr().out
+    for number in (0, 1):
+        path = next(source.glob(f"clip{number:03d}.*"))
+        path.rename(tmp_path / path.name)
+        path.symlink_to(tmp_path / path.name)
+    assert build(source, tmp_path / "out") == 0
+    shown = capsys.readouterr().out
+    assert "2 of the corpus's files are links, or lie behind links, that lead out" in shown
+    assert f"{source / 'clip000.wav'}, which is {tmp_path / 'clip000.wav'}" in shown

@@ -1,18 +1,11 @@
-"""Tables, names and what every corpus has to offer."""
+"""What every corpus has to offer."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
 from lassbench.corpora import CORPORA, open_corpus
-from lassbench.corpora.base import (
-    CorpusCard,
-    check_clips,
-    read_source,
-    read_table,
-)
+from lassbench.corpora.base import CorpusCard, check_clips, read_source
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.records import Clip, MissingSource
 
@@ -24,86 +17,6 @@ def clip(clip_id: str = "a", **changes: object) -> Clip:
 
 def kinds(error: FaultsError) -> list[str]:
     return sorted(fault.kind for fault in error.faults)
-
-
-# Tables -----------------------------------------------------------------------
-
-
-def test_a_table_reads_over_byte_order_marks_windows_lines_and_spaces(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_bytes(
-        '\ufefffile, concept ,extra\r\na.wav, dog ,1\r\n\r\n"b, c.wav",cat,\r\n'.encode()
-    )
-    rows = read_table(path, ["file", "concept"])
-    assert [(row["file"], row["concept"], row.where) for row in rows] == [
-        ("a.wav", "dog", f"{path}:2"),
-        ("b, c.wav", "cat", f"{path}:4"),
-    ]
-    assert rows[0]["no such column"] == ""
-
-
-def test_line_numbers_count_quoted_line_breaks(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text('file\n"two\nlines"\nlast\n')
-    assert [row.where for row in read_table(path, ["file"])] == [f"{path}:3", f"{path}:4"]
-
-
-def test_a_missing_column_is_named_with_the_nearest_one(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("file,concpet\n")
-    with pytest.raises(LassbenchError) as caught:
-        read_table(path, ["file", "concept"])
-    message = str(caught.value)
-    assert f"{path}:1: the table lacks the column concept (did you mean 'concpet'?)" in message
-    assert "got:      file, concpet" in message
-
-
-def test_one_of_several_columns_is_enough(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("b\n1\n")
-    assert read_table(path, [], one_of=[("a", "b")])[0]["b"] == "1"
-    with pytest.raises(LassbenchError, match="lacks the column c or d"):
-        read_table(path, [], one_of=[("c", "d")])
-
-
-def test_a_column_that_comes_twice_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("file,file\na,b\n")
-    with pytest.raises(LassbenchError, match="the column file twice"):
-        read_table(path, ["file"])
-
-
-def test_all_ragged_rows_are_listed(tmp_path: Path) -> None:
-    path = tmp_path / "t.csv"
-    path.write_text("file,concept\na,b,c\nfine,dog\nshort\n")
-    with pytest.raises(FaultsError) as caught:
-        read_table(path, ["file"])
-    assert [str(fault) for fault in caught.value.faults] == [
-        f"{path}:2: has 3 cells, the header 2",
-        f"{path}:4: has 1 cells, the header 2",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"", "has no header line"),
-        (b"\n\n", "has no header line"),
-        (b"file\n\xff\xfe", "not UTF-8|is not UTF-8"),
-        (b"file\na\x00b\n", "NUL"),
-        (b'file\n"open', "not valid CSV"),
-    ],
-)
-def test_what_is_no_table_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
-    path = tmp_path / "t.csv"
-    path.write_bytes(data)
-    with pytest.raises(LassbenchError, match=message):
-        read_table(path, ["file"])
-
-
-def test_a_missing_table_is_a_usage_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such file"):
-        read_table(tmp_path / "gone.csv", ["file"])
 
 
 # Clips ------------------------------------------------------------------------

@@ -12,7 +12,6 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from lassbench.config import Config, NetworkConfig, SpectrogramConfig
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.models.checkpoints import (
     Blueprint,
@@ -25,6 +24,7 @@ from lassbench.models.checkpoints import (
     save_checkpoint,
     write_card,
 )
+from lassbench.models.config import Config, NetworkConfig, SpectrogramConfig
 from lassbench.models.query import TagCodec, TextCodec, open_text_encoder
 from tests.models.test_query import CAPTIONS, SMALL
 
@@ -140,7 +140,7 @@ def set_in(content: dict[str, Any], path: str, value: object) -> None:
         ("codec", [], "codec must be"),
         ("codec.cls", 10**6, "codec.cls and codec.pad must be in the encoder's vocabulary"),
         ("codec.max_tokens", 10**6, "codec.max_tokens must be 2 to"),
-        ("bert", None, "a text encoder and a codec of sentences go together"),
+        ("bert", None, "are of two systems"),
         ("bert.num_hidden_layers", 10**9, "bert.num_hidden_layers must be at most"),
         ("bert.hidden_size", 0, "bert.hidden_size must be at least 1, got 0"),
         ("bert.quantization_config", {}, "there is no 'bert.quantization_config'"),

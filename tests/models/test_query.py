@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lassbench.config import ScratchConfig, TextConfig
 from lassbench.errors import LassbenchError, UsageError
+from lassbench.models.config import ScratchConfig, TextConfig
 from lassbench.models.query import (
     TagCodec,
     TextCodec,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lassbench.config import NetworkConfig
+from lassbench.models.config import NetworkConfig
 from lassbench.models.lassnet import LassNet
 from lassbench.models.query import build_bert
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lassbench.config import NetworkConfig
+from lassbench.models.config import NetworkConfig
 from lassbench.models.lassnet import LassNet, TagUNet
 from lassbench.models.query import build_bert
 from lassbench.models.resunet import DROPPED_BINS, LOG_FLOOR, Film, ResUNet

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from lassbench.config import SeparationConfig
 from lassbench.errors import UsageError
 from lassbench.models.checkpoints import card_of
+from lassbench.models.config import SeparationConfig
 from lassbench.models.devices import find_device, find_precision
 from lassbench.models.lassnet import LassNet, TagUNet
 from lassbench.models.separator import CheckpointSeparator, chunks, side_by_side

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,35 @@ def test_files_are_found_by_the_end_of_their_path(tmp_path: Path, place: str) ->
     folder = tmp_path / "audio" if place.startswith("audio") else tmp_path
     suite = import_suite(listed, folder, tmp_path / "suite", kind="audiosep-audioset").suite
     assert suite.render("audiosep-audioset-0001").interference[0] == pytest.approx(0.2, abs=1e-3)
+
+
+@pytest.mark.parametrize("listed", ["NFC", "NFD"])
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+def test_files_are_found_in_either_unicode_form(tmp_path: Path, listed: str, on_disk: str) -> None:
+    below = tmp_path / unicodedata.normalize(on_disk, "Geräusche")
+    below.mkdir()
+    for part, level in (("mix", 0.3), ("s0", 0.1)):
+        name = unicodedata.normalize(on_disk, f"Käuzchen {part}.wav")
+        sf.write(below / name, np.full(3200, level), RATE)
+    row = "a,Geräusche/Käuzchen mix.wav,x/Geräusche/Käuzchen s0.wav,owl,other.wav,rain\n"
+    path = tmp_path / "list.csv"
+    path.write_text(
+        "file_id,mix_wav,s0_wav,s0_text,s1_wav,s1_text\n" + unicodedata.normalize(listed, row)
+    )
+    done = import_suite(path, tmp_path, tmp_path / "suite", kind="audiosep-vggsound")
+    assert done.faults == ()
+    made = done.suite.render("audiosep-vggsound-0001")
+    assert made.interference[0] == pytest.approx(0.2, abs=1e-3)
+
+
+def test_a_link_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    listed = numbered(tmp_path)
+    (tmp_path / "mixture-1.wav").unlink()
+    (tmp_path / "mixture-1.wav").symlink_to("annex/1.wav")
+    done = import_suite(listed, tmp_path, tmp_path / "suite", kind="audiosep-esc50")
+    (fault,) = done.faults
+    assert fault.kind == "missing"
+    assert "mixture-1.wav is a link that leads nowhere: to annex/1.wav" in fault.reason
 
 
 def test_a_list_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ LISTS = {
         "1,rain,1-103995-A-30.wav,1-119125-A-45.wav\n"
     ),
     "audiosep-clotho": (
-        "idx,caption,src_wav,noise_wav,noise_wav\n"
+        "idx,caption,src_wav,noise_wav1,noise_wav1\n"
         '0,"Birds, far away.",birds_long.wav,"Cruise - outside, night.wav",rain.wav\n'
         "1,Popcorn.,Popcorn Popping.wav,one.wav,two.wav\n"
     ),
@@ -61,6 +62,20 @@ def test_each_list_is_read(tmp_path: Path, kind: str) -> None:
         assert row.mixture.mixture_id == row.query.query_id == row.query.mixture_id
         assert row.mixture.mixture_id.startswith(f"{kind}-0")
         assert row.query.query_type == FORMATS[kind].query_type
+
+
+def test_the_published_lists(shared: Path, tmp_path: Path) -> None:
+    rows = {"audiocaps": 4820, "esc50": 2000, "music": 5004, "clotho": 5225}
+    rows |= {"audioset": 5270, "vggsound": 1000}
+    names = {f"audiosep-{name}": f"audiosep.{name}_eval" for name in rows}
+    names["dcase2024-task9"] = "dcase2024.lass_synthetic_validation"
+    counts = {}
+    for kind, name in names.items():
+        path = tmp_path / f"{name}.csv"
+        path.write_bytes(gzip.decompress((shared / "data/lists" / f"{name}.csv.gz").read_bytes()))
+        counts[kind] = len(read_list(path, kind))
+    expected = {f"audiosep-{name}": count for name, count in rows.items()}
+    assert counts == {**expected, "dcase2024-task9": 3000}
 
 
 def test_texts_tags_and_files(tmp_path: Path) -> None:

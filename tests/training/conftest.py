@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from lassbench.config import Config, config_from
+from lassbench.models.config import Config, config_from
 
 
 @pytest.fixture(scope="session")

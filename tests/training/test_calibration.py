@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lassbench.config import Config
 from lassbench.dataset import Dataset
 from lassbench.models.checkpoints import load_checkpoint
+from lassbench.models.config import Config
 from lassbench.training import train
 from lassbench.training.calibration import calibrate
 

@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 import torch
 
-from lassbench.config import Config, load_config
 from lassbench.dataset import Dataset
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.models.checkpoints import load_checkpoint, load_separator
+from lassbench.models.config import Config, load_config
 from lassbench.training import loop as loop_module
 from lassbench.training import setup as preparing
 from lassbench.training import train
@@ -410,7 +410,7 @@ RANK = """
 import sys
 from pathlib import Path
 import torch
-from lassbench.config import load_config
+from lassbench.models.config import load_config
 from lassbench.dataset import open_dataset
 from lassbench.training import loop, train
 
@@ -434,7 +434,7 @@ train(load_config(sys.argv[1]), open_dataset(sys.argv[2]), Path(sys.argv[4]), de
 def test_two_processes_draw_different_pairs_and_stay_equal(
     tiny_dataset: Dataset, tiny_config: Make, tmp_path: Path
 ) -> None:
-    from lassbench.config import write_config
+    from lassbench.models.config import write_config
 
     config = tiny_config("lassnet", train={"steps": 4, "save_every": 2, "accumulate": 2})
     write_config(tmp_path / "config.yaml", config)

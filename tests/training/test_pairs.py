@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lassbench.config import MixingConfig
 from lassbench.mixtures import render
+from lassbench.models.config import MixingConfig
 from lassbench.records import Clip
 from lassbench.training.mixing import mix
 from lassbench.training.pairs import PairStream
