@@ -295,7 +295,7 @@ class _FrozenFrom(Strict):
     path: Text
 
 
-class _Counts(Strict):
+class _ListCounts(Strict):
     mixtures: Count
     queries: Count
     renderable_mixtures: Count
@@ -317,7 +317,7 @@ class _Frozen(Strict):
     audio_may_be_published: bool
     references_exported: bool
     dataset: _FrozenFrom
-    counts: _Counts
+    counts: _ListCounts
     pcm: dict[PathName, Annotated[dict[Part, Sha256], Field(min_length=3)]]
     list_fingerprint: Sha256
     fingerprint: Sha256

@@ -126,7 +126,7 @@ class _Missing(Clip):
     reason: str = ""
 
 
-class _Counts(Strict):
+class _SplitCounts(Strict):
     clips: Count
     concepts: dict[str, Count]
 
@@ -142,7 +142,7 @@ class _Description(Strict):
     settings: dict[str, Any]
     sample_rate_hz: SampleRate
     clip_samples: Annotated[Count, Field(gt=0)]
-    splits: dict[Split, _Counts]
+    splits: dict[Split, _SplitCounts]
     missing: tuple[_Missing, ...]
     fingerprint: Sha256
     repeated: tuple[tuple[str, ...], ...] = ()
