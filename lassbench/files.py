@@ -238,7 +238,8 @@ def parse_json(text: str, *, where: object, fix: str = _MAKE_ANEW) -> Any:
         ) from error
     except RecursionError as error:
         raise LassbenchError("is nested too deeply", where=where, fix=fix) from error
-    if nul := _NUL.search(text):
+    # The plain search first: it is a hundred times faster, and finds nothing in good files.
+    if "\\u0000" in text and (nul := _NUL.search(text)):
         line = text.count("\n", 0, nul.end()) + 1
         raise LassbenchError("holds a NUL character", where=f"{where}:{line}", fix=fix)
     if _SURROGATE.search(text) and not _is_text(value):
