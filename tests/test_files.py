@@ -266,7 +266,7 @@ def test_a_link_stays_and_leads_to_the_new_folder(tmp_path: Path, swaps: bool) -
     assert (tmp_path / "suite").is_symlink()
     assert content(tmp_path / "suite") == NEW
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UsageError, match="cannot take the place of a file"):
+    with pytest.raises(UsageError, match="must be a folder"):
         files.replace_folder(tmp_path / "file", fill("new"), what="the folder")
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -274,9 +274,11 @@ def test_a_link_stays_and_leads_to_the_new_folder(tmp_path: Path, swaps: bool) -
 def test_a_lock_leaves_nothing_and_needs_no_file_system_with_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with files.folder_lock(tmp_path / "a", what="the folder"):
-        assert (tmp_path / "a" / ".lock").is_file()
-    assert not list((tmp_path / "a").iterdir())
+    (tmp_path / "b").mkdir()
+    for name in "ab":
+        with files.folder_lock(tmp_path / name, what="the folder"):
+            assert (tmp_path / name / ".lock").is_file()
+    assert [path.name for path in tmp_path.rglob("*")] == ["b"]
 
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")

@@ -20,8 +20,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lassbench"
 
 #: What any room may import, unless :data:`ONLY` says otherwise; "" is ``lassbench`` itself.
 SHARED = {
-    *("", "errors", "records", "audio", "files", "config"),
-    *("parallel", "progress", "resampling", "tables"),
+    *("", "errors", "records", "audio", "files", "checked", "csv_files", "yaml_files", "config"),
+    *("parallel", "plain_text", "progress", "resampling", "tables"),
 }
 
 #: Left to right.  Names in one group may import each other.
@@ -57,7 +57,16 @@ ONLY = {
     "statistics": set[str](),
     "scores": {"errors", "files"},
     # Entries: no audio, no models, no scoring.
-    "leaderboard": {"", "errors", "files", "parallel", "records", "scores", "statistics"},
+    "leaderboard": {
+        "",
+        "errors",
+        "files",
+        "parallel",
+        "plain_text",
+        "records",
+        "scores",
+        "statistics",
+    },
     "fetch": {*SHARED, "corpora", "manifests", "dataset"},
 }
 

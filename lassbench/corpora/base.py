@@ -6,12 +6,20 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
+from lassbench.errors import (
+    Fault,
+    FaultsError,
+    LassbenchError,
+    UsageError,
+    did_you_mean,
+    one_line,
+)
+from lassbench.plain_text import caption_fault, refused_character, text_fault, url_fault
 from lassbench.records import (
     CLIP_SECONDS,
     SAMPLE_RATE_HZ,
@@ -69,6 +77,10 @@ class CorpusCard:
     benchmark: str = ""
 
     def __post_init__(self) -> None:
+        for name, limit in _CARD_TEXTS.items():
+            self._check_text(name, limit)
+        if self.homepage and (reason := url_fault(self.homepage)):
+            raise UsageError(f"the corpus's homepage {reason}", got=one_line(self.homepage, 100))
         if not 1000 <= self.sample_rate_hz <= 384_000:
             raise UsageError(
                 "the sample rate is out of range",
@@ -82,10 +94,30 @@ class CorpusCard:
                 got=str(self.clip_seconds),
             )
 
+    def _check_text(self, name: str, limit: int) -> None:
+        text = getattr(self, name)
+        if not isinstance(text, str):
+            raise UsageError(f"the corpus's {name} is not text", got=one_line(repr(text), 100))
+        if name == "title":  # as suites and leaderboards have it
+            reason = text_fault(text, limit=limit, lines=True)
+        elif len(text) > limit:
+            reason = f"has {len(text)} characters, at most {limit} are allowed"
+        else:
+            reason = refused_character(text.replace("\n", " ").replace("\t", " "))
+        if reason:
+            raise UsageError(f"the corpus's {name} {reason}", got=one_line(text, 100))
+        if name in ("title", "licence"):
+            object.__setattr__(self, name, " ".join(text.split()))
+
     @property
     def clip_samples(self) -> int:
         """Samples in a clip."""
         return round(self.clip_seconds * self.sample_rate_hz)
+
+
+#: Texts of a card and how many characters each may have.  A suite's title, of at most
+#: 200, is a dataset's and some words more.
+_CARD_TEXTS = {"title": 150, "homepage": 2000, "licence": 2000, "citation": 20_000, "notes": 5000}
 
 
 #: What a clip id may look like: a plain file name on every file system.
@@ -181,8 +213,10 @@ def check_clips(clips: Sequence[Clip]) -> None:
         Listing every id that is not a safe file name or comes twice (also when
         only upper and lower case differ: some file systems cannot tell them
         apart, except for YouTube's, where case is all that differs), every
-        clip without a caption, a concept or a known split, and every concept or
-        tag that differs from another in case only: two labels of one sound.
+        clip without a caption, a concept or a known split, every text that a
+        leaderboard would refuse (:func:`lassbench.plain_text.caption_fault`), and
+        every concept or tag that differs from another in case only: two labels of
+        one sound.
     """
     faults: list[Fault] = []
     seen: set[str] = set()
@@ -200,10 +234,21 @@ def check_clips(clips: Sequence[Clip]) -> None:
             faults.append(Fault("concept", where, "has no concept"))
         if clip.split not in SPLITS:
             faults.append(Fault("split", where, f"its split is {clip.split!r}"))
+        faults += _text_faults(clip)
     faults += _twin_labels("concept", ((clip.concept, clip.clip_id) for clip in clips))
     faults += _twin_labels("tag", ((tag, clip.clip_id) for clip in clips for tag in clip.tags))
     if faults:
         raise FaultsError("clips that cannot be used", faults, fix="correct the corpus")
+
+
+def _text_faults(clip: Clip) -> Iterator[Fault]:
+    texts = [("caption", caption) for caption in clip.captions]
+    texts += [("concept", clip.concept), ("root", clip.root), ("tags", "; ".join(clip.tags))]
+    found = [(kind, text, caption_fault(text)) for kind, text in texts]
+    found.append(("attribution", clip.attribution, refused_character(clip.attribution)))
+    for kind, text, reason in found:
+        if reason:
+            yield Fault("text", clip.clip_id, f"its {kind} {text[:100]!r} {reason}")
 
 
 def _twin_labels(what: str, labels: Iterable[tuple[str, str]]) -> Iterable[Fault]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lassbench.corpora.base import CorpusCard, Row, inner_path, read_table
-from lassbench.errors import LassbenchError
+from lassbench.errors import LassbenchError, UsageError
 from lassbench.files import read_json, sha256_bytes, sha256_file
+from lassbench.plain_text import markdown, markdown_fence, markdown_lines, markdown_link
 from lassbench.records import SPLITS, Clip, Split
 
 SCHEMA_VERSION = 2
@@ -191,6 +192,7 @@ def _not_a_dataset(folder: Path) -> LassbenchError:
 
 def card_from_json(value: Mapping[str, Any], where: Path) -> CorpusCard:
     """A corpus card read back; a field that this version does not know is an error."""
+    fix = "build the dataset again with this version of lassbench"
     known = {field.name for field in fields(CorpusCard)}
     try:
         return CorpusCard(**value)
@@ -201,8 +203,10 @@ def card_from_json(value: Mapping[str, Any], where: Path) -> CorpusCard:
             where=where,
             expected=", ".join(sorted(known)),
             got=", ".join(strange) or "too few fields",
-            fix="build the dataset again with this version of lassbench",
+            fix=fix,
         ) from error
+    except UsageError as error:
+        raise LassbenchError(error.what, where=where, got=error.got, fix=fix) from error
 
 
 def clip_from_json(value: Mapping[str, Any]) -> Clip:
@@ -259,21 +263,21 @@ def readme(card: CorpusCard, description: Mapping[str, Any], *, with_audio: bool
 
     ``with_audio`` is False for a table of the clips that is published without their sound.
     """
-    lines = [*_front_matter(card, description, with_audio), f"# {card.title}", ""]
+    lines = [*_front_matter(card, description, with_audio), f"# {markdown(card.title)}", ""]
     lines += [] if with_audio else [*_NO_AUDIO, ""]
     if card.synthetic:
         lines += ["**Synthetic: no clip in here is a recording.**", ""]
     if not card.audio_may_be_published:
         lines += ["**The audio may not be passed on: keep this folder to yourself.**", ""]
-    lines += [card.notes, ""] if card.notes else []
+    lines += [markdown_lines(card.notes), ""] if card.notes else []
     seconds = description["clip_samples"] / description["sample_rate_hz"]
     lines += [
         f"Mono, {description['sample_rate_hz']} Hz, 16 bits (FLAC), {seconds:g} s a clip.",
         "",
         *_count_table(description["splits"]),
         "",
-        f"- Source: {card.homepage}" if card.homepage else "- Source: rendered by lassbench",
-        f"- Licence: {card.licence}",
+        f"- Source: {markdown_link(card.homepage) or 'rendered by lassbench'}",
+        f"- Licence: {markdown(card.licence)}",
         f"- Not here: {len(description['missing'])} clips of the corpus, each with its reason "
         "in `clips.csv`",
         f"- Fingerprint of the samples: `{description['fingerprint']}`",
@@ -281,7 +285,7 @@ def readme(card: CorpusCard, description: Mapping[str, Any], *, with_audio: bool
         *(_USAGE if with_audio else []),
     ]
     if card.citation:
-        lines += ["## Citation", "", "```", card.citation, "```", ""]
+        lines += ["## Citation", "", *markdown_fence(card.citation), ""]
     return "\n".join(lines)
 
 
@@ -324,6 +328,6 @@ def _count_table(splits: Mapping[str, Any]) -> list[str]:
     lines = ["| concept | train | validation | test |", "|---|---:|---:|---:|"]
     for concept in concepts:
         counts = " | ".join(str(splits[split]["concepts"].get(concept, 0)) for split in SPLITS)
-        lines.append(f"| {concept} | {counts} |")
+        lines.append(f"| {markdown(concept)} | {counts} |")
     totals = " | ".join(str(splits[split]["clips"]) for split in SPLITS)
     return [*lines, f"| **all** | {totals} |"]

@@ -13,6 +13,7 @@ import numpy as np
 
 from lassbench import tables
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean
+from lassbench.plain_text import caption_fault
 from lassbench.records import Mixture, Query, QueryType
 
 _Layout = Literal["numbered", "paired", "columns", "mixed here"]
@@ -188,6 +189,9 @@ def _row(cells: _Cells, form: ListFormat, name: str, faults: list[Fault]) -> Ext
     if not text or not target or not noise:
         reason = "the query, the source or the noise is empty"
         faults.append(Fault("bad row", cells.where, reason))
+    for what, entry in (("query", text), ("label", cells["labels"]), ("noise", cells["s1_text"])):
+        if reason := caption_fault(entry):
+            faults.append(Fault("text", cells.where, f"the {what} {entry[:100]!r} {reason}"))
     snr_db = _number(cells["snr"], cells.where, faults) if form.layout == "mixed here" else None
     mixture = Mixture(f"{name}-{label}", target, noise, snr_db or 0.0)
     is_tag = form.query_type == "tag"
