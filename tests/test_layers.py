@@ -20,7 +20,18 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lassbench"
 
 #: What any room may import, unless :data:`ONLY` says otherwise; "" is ``lassbench`` itself.
 SHARED = {
-    *("", "errors", "records", "audio", "files", "checked", "csv_files", "yaml_files", "config"),
+    *(
+        "",
+        "account",
+        "errors",
+        "records",
+        "audio",
+        "files",
+        "checked",
+        "csv_files",
+        "yaml_files",
+        "config",
+    ),
     *("parallel", "plain_text", "progress", "resampling", "tables"),
 }
 
