@@ -119,7 +119,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
-def write_together(contents: Mapping[Path, bytes | Callable[[Path], None]]) -> None:
+def write_together(contents: Mapping[Path, bytes | Callable[[Path], object]]) -> None:
     """Write several files that belong together: bytes, or what writes to a temporary path.
 
     All of them are moved into place at the end, one straight after the other in

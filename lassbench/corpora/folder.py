@@ -120,7 +120,11 @@ class FolderCorpus:
         )
         path = self.source / "card.yaml"
         if path.is_file():
-            card = replace(card, **_read_card(path))
+            try:
+                card = replace(card, **_read_card(path))
+            except UsageError as error:
+                fix = "correct the file"
+                raise UsageError(error.what, where=path, got=error.got, fix=fix) from error
         if self.sample_rate_hz is not None:
             card = replace(card, sample_rate_hz=self.sample_rate_hz)
         if self.seconds is not None:
