@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lassbench import account
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -39,6 +41,10 @@ _HOMES = {
     "load_suite": "lassbench.suites",
     "open_dataset": "lassbench.dataset",
 }
+
+
+# Before anything is loaded that asks who and where it is.
+account.settle()
 
 
 def __getattr__(name: str) -> Any:

@@ -27,6 +27,7 @@ from pydantic import (
 
 from lassbench.errors import Fault, FaultsError, did_you_mean, one_line
 from lassbench.files import JSON_LIMIT, name_fault, read_json
+from lassbench.plain_text import refused_character, text_fault, url_fault
 
 T = TypeVar("T")
 #: The way to a value: keys and list indices.
@@ -47,14 +48,33 @@ class Impossible(ValueError):
         self.key = key
 
 
-def _name(text: str) -> str:
-    if reason := name_fault(text):
-        raise ValueError(f"{one_line(text, 100)!r} {reason}")
-    return text
+#: Of pydantic dataclasses: what :class:`Strict` is for models, and no conversion in code either.
+RULES = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def ruled(fault_of: Callable[[str], str]) -> AfterValidator:
+    """Refuses a text for the reason that ``fault_of`` gives; ``""`` lets it pass."""
+
+    def check(text: str) -> str:
+        if reason := fault_of(text):
+            raise ValueError(f"{one_line(text, 100)!r} {reason}")
+        return text
+
+    return AfterValidator(check)
 
 
 #: A name that becomes part of a path (:func:`lassbench.files.name_fault`).
-PathName = Annotated[str, AfterValidator(_name)]
+PathName = Annotated[str, ruled(name_fault)]
+#: What a page links to: an http or https address, or nothing.
+WebAddress = Annotated[str, ruled(lambda text: url_fault(text) if text else "")]
+#: One line, of however many it is written in.
+Line = Annotated[str, AfterValidator(lambda text: " ".join(text.split()))]
+#: What a dataset is called.  A suite's title, of at most 200, is this and some words more.
+Title = Annotated[Line, ruled(lambda text: text_fault(text, limit=150))]
+#: Text of several lines in which a reader can see every character.
+Lines = Annotated[str, ruled(lambda text: refused_character(re.sub("[\n\t]", " ", text)))]
+SampleRate = Annotated[int, Field(ge=1000, le=384_000)]
+Seconds = Annotated[float, Field(ge=0.01, le=3600)]
 #: Text with something in it, as tables show it.
 Label = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=5000)]

@@ -25,8 +25,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lassbench.checked import Count, Finite, Impossible, Strict, Text
-from lassbench.records import TAG_SEPARATOR
+from lassbench.checked import Count, Finite, Impossible, SampleRate, Seconds, Strict, Text, Title
+from lassbench.records import CLIP_SECONDS, SAMPLE_RATE_HZ, TAG_SEPARATOR
 from lassbench.yaml_files import read_yaml, to_yaml
 
 SCHEMA_VERSION = 1
@@ -123,11 +123,11 @@ class Definition(Strict):
 
     schema_version: Literal[1] = 1
     name: Slug
-    title: Annotated[str, Field(max_length=200)] = ""
+    title: Annotated[Title, Field(max_length=100)] = ""
     description: Text = ""
     audiocaps_version: Literal[1, 2] = 1
-    sample_rate_hz: int = Field(default=32000, ge=1000, le=384_000)
-    clip_seconds: float = Field(default=10.0, ge=0.01, le=3600)
+    sample_rate_hz: SampleRate = SAMPLE_RATE_HZ
+    clip_seconds: Seconds = CLIP_SECONDS
     concepts: tuple[Concept, ...] = Field(min_length=2)
     split: SplitRule = SplitRule()
     mixtures: MixtureRule = MixtureRule()

@@ -92,7 +92,8 @@ def export_examples(
         )
         files.write_json(temporary / "examples.json", content.model_dump(mode="json"))
 
-    files.replace_folder(folder, build, what="the examples' folder")
+    with files.folder_lock(root, what="the leaderboard"):
+        files.replace_folder(folder, build, what="the examples", mark="examples.json")
     return folder
 
 

@@ -19,9 +19,12 @@ import json
 import os
 import re
 import shutil
+import signal
+import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from types import FrameType
 from typing import IO, Any, NoReturn
 
 from lassbench.errors import LassbenchError, UsageError, one_line
@@ -42,6 +45,55 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+class Interrupts:
+    """Ctrl-C and SIGTERM, put off to the end of the block but for where they are let through.
+
+    For steps that must not be broken off in their middle: taking a lock, moving
+    into place, clearing up.  A handler that ends the process in some other way
+    than by an exception (the system's own for SIGTERM) is left as it is.
+    """
+
+    def __init__(self) -> None:
+        self._handlers: dict[int, Any] = {}
+        self._waiting: list[int] = []
+        self._open = False
+
+    def __enter__(self) -> Interrupts:
+        # Only the main thread is ever interrupted, and only it may ask.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if callable(handler := signal.getsignal(number)):
+                    self._handlers[number] = handler
+                    signal.signal(number, self._came)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        for number in self._waiting:
+            signal.raise_signal(number)
+
+    def _came(self, number: int, frame: FrameType | None) -> None:
+        if not self._open:
+            self._waiting.append(number)
+            return
+        self._open = False  # a second one must not break off what the first one set going
+        self._handlers[number](number, frame)
+        self._open = True
+
+    @contextlib.contextmanager
+    def let_through(self) -> Iterator[None]:
+        """Where the block may be broken off."""
+        self._open = True
+        try:
+            for number in self._waiting[:1]:
+                self._waiting.clear()
+                self._came(number, None)
+            yield
+        finally:
+            self._open = False
+
+
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it there when the block succeeds.
@@ -52,23 +104,83 @@ def atomic_path(path: Path) -> Iterator[Path]:
         If the folder cannot be written or the disk is full; ``path`` is then
         as it was before.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        move_into_place(temporary, path)
-    except OSError as error:
-        raise explain_os_error(error, path) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    temporary = _temporary(path)
+    with Interrupts() as interrupts:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with interrupts.let_through():
+                yield temporary
+                _flush(temporary)
+            temporary.replace(path)
+        except OSError as error:
+            raise explain_os_error(error, path) from error
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def write_together(contents: Mapping[Path, bytes | Callable[[Path], object]]) -> None:
+    """Write several files that belong together: bytes, or what writes to a temporary path.
+
+    All of them are moved into place at the end, one straight after the other in
+    their order; if one fails, or the process is killed before, none is.  What
+    killed runs left of these files is removed.
+
+    Raises
+    ------
+    LassbenchError
+        If a folder cannot be written or the disk is full.
+    """
+    temporaries = {path: _temporary(path) for path in contents}
+    with Interrupts() as interrupts:
+        path = Path()
+        try:
+            for path in contents:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _remove_abandoned(path)
+            with interrupts.let_through():
+                for path, content in contents.items():
+                    if callable(content):
+                        content(temporaries[path])
+                    else:
+                        temporaries[path].write_bytes(content)
+                    _flush(temporaries[path])
+            for path, temporary in temporaries.items():
+                temporary.replace(path)
+        except OSError as error:
+            raise explain_os_error(error, path) from error
+        finally:
+            for temporary in temporaries.values():
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Delete temporary files for ``path`` whose process is not there any more."""
+    form = re.compile(rf"\.{re.escape(path.name)}\.(\d+){re.escape(TEMPORARY_SUFFIX)}")
+    for one in path.parent.iterdir():
+        if found := form.fullmatch(one.name):
+            try:
+                os.kill(int(found[1]), 0)
+            except (ProcessLookupError, OverflowError):
+                one.unlink(missing_ok=True)
+            except OSError:
+                continue  # somebody else's process
 
 
 def move_into_place(temporary: Path, path: Path) -> None:
     """Flush a finished temporary file to the disk and give it its name."""
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
+    _flush(temporary)
     temporary.replace(path)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
 
 
 @contextlib.contextmanager
@@ -318,19 +430,79 @@ def check_output_folder(path: Path, *, what: str) -> None:
 
 
 @contextlib.contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """An empty folder at ``path`` for the length of the block; what a killed run left there goes.
+
+    Only where no other process has it: under the lock of a folder around it.
+    """
+    with Interrupts() as interrupts:
+        shutil.rmtree(path, ignore_errors=True)
+        try:
+            path.mkdir(parents=True)
+            with interrupts.let_through():
+                yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def check_replaceable(folder: Path, *, what: str, mark: str = "") -> None:
+    """Refuse a folder that :func:`replace_folder` could not or must not replace.
+
+    Parameters
+    ----------
+    mark
+        A file that every ``what`` has: other folders are not replaced, empty ones are.
+
+    Raises
+    ------
+    UsageError
+        If it is a file, a mount point or another kind of folder, or its parent
+        cannot be written.
+    """
+    folder = _real(folder)
+    check_output_folder(folder, what=what)
+    check_output_folder(folder.parent, what=what)
+    if folder.is_mount():
+        raise UsageError(
+            f"{what} is written anew as a whole, which a mounted folder cannot be",
+            where=folder,
+            fix="name a folder in it",
+        )
+    if mark and folder.is_dir() and any(folder.iterdir()) and not (folder / mark).is_file():
+        raise UsageError(
+            f"this folder holds something else than {what}",
+            where=folder,
+            expected=f"{mark} in it",
+            fix="name an empty or new folder",
+        )
+
+
+def _real(folder: Path) -> Path:
+    """``folder`` under a name of its own: a link stays, and where it leads is replaced."""
+    return folder.resolve() if folder.is_symlink() or folder.name in ("", "..") else folder
+
+
+@contextlib.contextmanager
 def folder_lock(folder: Path, *, what: str) -> Iterator[None]:
     """Hold ``folder`` for this process; a second run is told who has it.
 
     The lock is the kernel's (flock) on ``folder/.lock``, so that a killed
-    process never keeps it.
+    process never keeps it.  A folder that was made for it and stays empty goes.
 
     Raises
     ------
     LassbenchError
         If another process holds the folder, or it cannot be written.
     """
-    with _locked(folder / ".lock", folder, what):
-        yield
+    with Interrupts() as interrupts:
+        made = not folder.exists()
+        try:
+            with _locked(folder / ".lock", folder, what), interrupts.let_through():
+                yield
+        finally:
+            if made:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
 
 @contextlib.contextmanager
@@ -391,7 +563,9 @@ def remove_leavings(folder: Path) -> int:
     return len(found)
 
 
-def replace_folder(folder: Path, build: Callable[[Path], None], *, what: str) -> None:
+def replace_folder(
+    folder: Path, build: Callable[[Path], None], *, what: str, mark: str = ""
+) -> None:
     """Make ``folder`` anew: ``build`` fills a temporary folder, which then takes its place.
 
     Whenever the process ends, the old folder or the new one stands whole at
@@ -401,25 +575,32 @@ def replace_folder(folder: Path, build: Callable[[Path], None], *, what: str) ->
 
     Parameters
     ----------
-    what
-        What the folder is, for messages: "the suite's folder".
+    build
+        Everything that it started and that writes there has ended when it returns.
+    what, mark
+        What the folder is, for messages ("the suite"), and the file in it that
+        says so (:func:`check_replaceable`).
 
     Raises
     ------
+    UsageError
+        As :func:`check_replaceable`.
     LassbenchError
         If another process is making ``folder``, or the disk does not let it be made.
     """
-    if folder.is_symlink():
-        folder = folder.resolve()
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{what} cannot take the place of a file", where=folder)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    folder = _real(folder)
+    check_replaceable(folder, what=what, mark=mark)
+    temporary = _temporary(folder)
     aside = folder.with_name(f".{folder.name}.old{TEMPORARY_SUFFIX}")
-    with _locked(folder.with_name(f".{folder.name}.lock"), folder, what):
+    lock = folder.with_name(f".{folder.name}.lock")
+    with Interrupts() as interrupts, _locked(lock, folder, what):
         try:
             _clear_up(folder, aside)
+            # Again: another process may have made something here meanwhile.
+            check_replaceable(folder, what=what, mark=mark)
             temporary.mkdir()
-            build(temporary)
+            with interrupts.let_through():
+                build(temporary)
             if not folder.exists():
                 temporary.replace(folder)
             elif not _swap(temporary, folder):

@@ -8,7 +8,7 @@ its first caption, by several phrasings, or for a sound that is not there.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from typing import Any
 from lassbench import audio, files, manifests
 from lassbench.csv_files import join, write_table
 from lassbench.dataset import Dataset
-from lassbench.errors import UsageError
+from lassbench.errors import Fault, FaultsError, UsageError
 from lassbench.mixtures import plan, plan_absent
 from lassbench.parallel import map_ordered, open_executor
+from lassbench.plain_text import caption_fault
 from lassbench.progress import track
 from lassbench.records import Clip, Mixture, Query, QueryType, Split
 from lassbench.suites import (
@@ -193,7 +194,7 @@ def freeze(
     *,
     export_audio: bool = True,
     export_references: bool = False,
-    mapper: Callable[[Callable[[Mixture], Any], Iterable[Mixture]], Iterable[Any]] = map,
+    workers: int | None = 1,
 ) -> Suite:
     """Write the suite folder ``out`` whole, or not at all, and open it.
 
@@ -205,33 +206,35 @@ def freeze(
     export_audio, export_references
         Write every mixture (and its target and interference) as 32-bit float
         WAV, so that anyone can separate and score by other means.
-    mapper
-        Applies the renderer to the mixtures in order; a parallel map fits.
+    workers
+        Processes; ``None`` for one per processor.
 
     Raises
     ------
     UsageError
         If ``out`` exists and is something else than a suite, or one of other lists.
+    FaultsError
+        If a query could not be on a leaderboard (:func:`lassbench.plain_text.caption_fault`).
     LassbenchError
-        If it cannot be written.
+        If it cannot be written, or another process makes it.
     """
+    _check_texts(plan)
     mixtures_csv = mixtures_to_csv(plan.mixtures).encode()
     queries_csv = queries_to_csv(plan, dataset).encode()
     lists = {"mixtures.csv": mixtures_csv, "queries.csv": queries_csv}
-    _check_place(out, lists)
     missing = missing_mixtures(plan.mixtures, dataset)
     todo = [mixture for mixture in plan.mixtures if mixture.mixture_id not in missing]
 
     def build(folder: Path) -> None:
+        _check_same_lists(out, lists)
         for name, content in lists.items():
             (folder / name).write_bytes(content)
         for name in ("mixtures",) * export_audio + ("references",) * export_references:
             (folder / name).mkdir()
         piece = _Piece(dataset, folder, export_audio, export_references)
-        pcm = {
-            mixture.mixture_id: hashes
-            for mixture, hashes in zip(todo, mapper(piece, todo), strict=True)
-        }
+        with open_executor(workers) as executor:
+            made = track(map_ordered(executor, piece, todo), f"freezing {plan.name}", len(todo))
+            pcm = {m.mixture_id: hashes for m, hashes in zip(todo, made, strict=True)}
         described = _describe(plan, dataset, mixtures_csv, queries_csv, pcm)
         described["counts"]["renderable_mixtures"] = len(todo)
         described["references_exported"] = export_references
@@ -241,18 +244,24 @@ def freeze(
             files.write_json(folder / name, of_suite)
         files.write_json(folder / "suite.json", described)
 
-    files.replace_folder(out, build, what="the suite's folder")
+    files.replace_folder(out, build, what="the suite", mark="suite.json")
     return load_suite(out)
 
 
-def _check_place(out: Path, lists: Mapping[str, bytes]) -> None:
-    """Freezing anew mends a suite's audio; it takes away neither other files nor other lists."""
-    if not out.exists() or not any(out.iterdir()):
-        return
-    if not (out / "suite.json").is_file():
-        raise UsageError(
-            "this folder is not a suite's", where=out, fix="name an empty or new folder"
+def _check_texts(plan: SuitePlan) -> None:
+    faults = [
+        Fault("text", query.query_id, f"its query {query.text[:100]!r} {reason}")
+        for query in plan.queries
+        if (reason := caption_fault(query.text) or caption_fault(join(query.tags)))
+    ]
+    if faults:
+        raise FaultsError(
+            "queries that no leaderboard would take", faults, fix="correct the captions"
         )
+
+
+def _check_same_lists(out: Path, lists: Mapping[str, bytes]) -> None:
+    """Freezing anew mends a suite's audio; it takes away no other lists."""
     for name, content in lists.items():
         there = out / name
         if there.is_file() and there.read_bytes() != content:
@@ -351,35 +360,6 @@ def queries_to_csv(plan: SuitePlan, dataset: Dataset) -> str:
         )
 
     return write_table(QUERY_COLUMNS, (row(query) for query in plan.queries))
-
-
-def freeze_parallel(
-    plan: SuitePlan,
-    dataset: Dataset,
-    out: Path,
-    *,
-    workers: int | None = None,
-    export_audio: bool = True,
-    export_references: bool = False,
-) -> Suite:
-    """:func:`freeze` with ``workers`` processes and progress on standard error."""
-    label = f"freezing {plan.name}"
-    with open_executor(workers) as executor:
-
-        def mapper(
-            render_one: Callable[[Mixture], Any], mixtures: Iterable[Mixture]
-        ) -> Iterable[Any]:
-            done = map_ordered(executor, render_one, mixtures)
-            return track(done, label, total=len(plan.mixtures))
-
-        return freeze(
-            plan,
-            dataset,
-            out,
-            export_audio=export_audio,
-            export_references=export_references,
-            mapper=mapper,
-        )
 
 
 def fingerprint(value: Any) -> str:

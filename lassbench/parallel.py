@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -46,13 +47,38 @@ def one_thread() -> None:
     threadpool_limits(1)
 
 
+#: Signals that a terminal or a batch system sends to every process of a command, and
+#: that are for the one that has the workers: it lets them finish what they write.
+_FOR_THE_PARENT = {signal.SIGINT} | ({signal.SIGTERM} if hasattr(signal, "sigwaitinfo") else set())
+
+
+class _Pool(ProcessPoolExecutor):
+    """Starts its workers, which it does as tasks come, with these signals blocked."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_PARENT)
+        try:
+            return super().submit(fn, *args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin_worker() -> None:
+    if signal.SIGTERM in _FOR_THE_PARENT:
+        threading.Thread(target=_end_when_told, daemon=True).start()
     one_thread()
     # A worker waits for its next task on a pipe whose other end its siblings hold
     # too, so it would outlive a parent that was killed (kill -9, out of memory).
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_when_told() -> None:
+    # The pool ends its workers by SIGTERM where one of them has died.
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(1)
 
 
 def _end_with(parent: Any) -> None:
@@ -95,7 +121,7 @@ def open_executor(
     with _one_thread_environment():
         # Spawned, not forked: a forked child inherits held locks of threads.
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin_worker)
+        pool = _Pool(count, mp_context=context, initializer=_begin_worker)
         try:
             yield pool
         except BaseException:

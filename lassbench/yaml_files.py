@@ -10,7 +10,7 @@ is text, and whole numbers are decimal.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,6 +46,7 @@ def read_yaml(
     *,
     what: str,
     fix: str = "correct the file",
+    defaults: Mapping[str, Any] | None = None,
     overrides: Sequence[str] = (),
     error: Callable[..., FaultsError] = FaultsError,
 ) -> T:
@@ -55,6 +56,8 @@ def read_yaml(
     ----------
     what
         The sentence above the faults: "the card cannot be used".
+    defaults
+        What keys are that the file does not have.
     overrides
         ``section.key=value`` of ``--set``, values written as in YAML.
     error
@@ -76,8 +79,8 @@ def read_yaml(
     try:
         value, lines = _parse(text, str(path))
         places: dict[Key, str] = {key: f"{path}:{line}" for key, line in lines.items()}
-        if value is None:
-            value = {}
+        if value is None or isinstance(value, dict):
+            value = {**(defaults or {}), **(value or {})}
         for override in overrides if isinstance(value, dict) else ():
             _override(value, places, override)
     except _NotYaml as bad:

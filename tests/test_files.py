@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -270,7 +270,7 @@ def test_a_link_stays_and_leads_to_the_new_folder(tmp_path: Path, swaps: bool) -
     assert (tmp_path / "suite").is_symlink()
     assert content(tmp_path / "suite") == NEW
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UsageError, match="cannot take the place of a file"):
+    with pytest.raises(UsageError, match="must be a folder"):
         files.replace_folder(tmp_path / "file", fill("new"), what="the folder")
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -278,9 +278,11 @@ def test_a_link_stays_and_leads_to_the_new_folder(tmp_path: Path, swaps: bool) -
 def test_a_lock_leaves_nothing_and_needs_no_file_system_with_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with files.folder_lock(tmp_path / "a", what="the folder"):
-        assert (tmp_path / "a" / ".lock").is_file()
-    assert not list((tmp_path / "a").iterdir())
+    (tmp_path / "b").mkdir()
+    for name in "ab":
+        with files.folder_lock(tmp_path / name, what="the folder"):
+            assert (tmp_path / name / ".lock").is_file()
+    assert [path.name for path in tmp_path.rglob("*")] == ["b"]
 
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")
@@ -379,3 +381,158 @@ def test_where_links_lead(tmp_path: Path) -> None:
         for name in ("far", "deep/a"):
             assert files.lies_outside(folder / name, [folder]) == outside / "a"
             assert files.lies_outside(folder / name, [folder, outside]) is None
+
+
+# Several files, and what must not be broken off --------------------------------
+
+
+def test_files_that_belong_together_are_moved_together(tmp_path: Path) -> None:
+    paths = [tmp_path / "deep" / name for name in ("a.parquet", "a.json")]
+    files.write_together(dict.fromkeys(paths, b"old"))
+
+    def fail(path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(LassbenchError, match="the disk is full") as caught:
+        files.write_together({paths[0]: b"new", paths[1]: fail})
+    assert str(paths[1]) in str(caught.value)
+    assert [path.read_bytes() for path in paths] == [b"old", b"old"]
+    files.write_together({paths[0]: lambda path: path.write_bytes(b"new"), paths[1]: b"n"})
+    assert [path.read_bytes() for path in paths] == [b"new", b"n"]
+    assert sorted(path.name for path in paths[0].parent.iterdir()) == ["a.json", "a.parquet"]
+
+
+def test_what_a_killed_run_left_of_these_files_goes_and_nothing_else(tmp_path: Path) -> None:
+    gone = multiprocessing.get_context("spawn").Process(target=print)
+    gone.start()
+    gone.join()
+    kept = {f".a.json.{os.getppid()}.part", f".b.json.{gone.pid}.part", ".a.json.part"}
+    for name in (*kept, f".a.json.{gone.pid}.part"):
+        (tmp_path / name).write_bytes(b"half")
+    files.write_together({tmp_path / "a.json": b"{}"})
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, "a.json"}
+
+
+@pytest.fixture
+def deaf() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("deaf")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_comes_where_it_may_and_once(number: int) -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), files.Interrupts() as interrupts:
+        signal.raise_signal(number)
+        done.append("not broken off")
+        with interrupts.let_through():
+            done.append("never reached")
+    assert done == ["not broken off"]
+    with pytest.raises(KeyboardInterrupt), files.Interrupts() as interrupts:
+        try:
+            with interrupts.let_through():
+                signal.raise_signal(number)
+        finally:
+            signal.raise_signal(number)
+            done.append("cleared up")
+    assert done[1:] == ["cleared up"]
+    assert signal.getsignal(number) is signal.default_int_handler
+
+
+@pytest.mark.usefixtures("deaf")
+def test_an_interrupt_at_any_step_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = 0
+
+    def counted(name: str) -> None:
+        real = getattr(os, name)
+
+        def call(*args: object, **options: object) -> object:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                signal.raise_signal(signal.SIGINT)
+            return real(*args, **options)
+
+        monkeypatch.setattr(os, name, call)
+
+    for name in ("mkdir", "rename", "replace", "unlink", "rmdir", "open", "fsync"):
+        counted(name)
+
+    def build(folder: Path) -> None:
+        fill("new")(folder)
+        files.write_text(folder / "c", "new")
+
+    whole = {*NEW, ("c", "new")}
+    for step in range(1, 200):
+        files.replace_folder(tmp_path / "suite", fill("old"), what="the suite")
+        left, ended = step, False
+        try:
+            files.replace_folder(tmp_path / "suite", build, what="the suite")
+        except KeyboardInterrupt:
+            ended = True
+        reached, left = left <= 0, 0
+        assert content(tmp_path / "suite") in (OLD, whole), step
+        assert ended == reached, step
+        assert [path.name for path in tmp_path.iterdir()] == ["suite"], step
+        if not reached:
+            break
+    assert 10 < step < 199
+
+
+def test_a_scratch_folder_is_empty_and_goes(tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "scratch" / "of a killed run").write_text("half")
+    with pytest.raises(RuntimeError), files.scratch_folder(tmp_path / "scratch") as folder:
+        assert list(folder.iterdir()) == []
+        (folder / "a").write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "other", "locked/new"])
+def test_a_place_that_cannot_be_replaced_is_told_before_any_work(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    for name in ("other", "empty", "suite", "locked"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("dear")
+    (tmp_path / "suite" / "suite.json").write_text("{}")
+    may = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: may(path, mode) and not str(path).endswith("locked")
+    )
+    before = sorted(tmp_path.rglob("*"))
+
+    def never(folder: Path) -> None:
+        raise AssertionError
+
+    words = {"file": "must be a folder", "file/below": "cannot be made", "other": "something else"}
+    with pytest.raises(UsageError, match=words.get(place, "cannot be written")):
+        files.replace_folder(tmp_path / place, never, what="the suite", mark="suite.json")
+    assert sorted(tmp_path.rglob("*")) == before
+    for name in ("empty", "suite", "new/deep"):
+        files.replace_folder(tmp_path / name, fill("new"), what="the suite", mark="suite.json")
+        assert content(tmp_path / name) == NEW
+
+
+def test_a_mounted_folder_and_the_one_we_are_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "here"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    files.replace_folder(Path(), fill("new"), what="the site")
+    assert content(place) == NEW
+    assert list(tmp_path.iterdir()) == [place]
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == place)
+    with pytest.raises(UsageError, match="mounted folder cannot be"):
+        files.replace_folder(place, fill("old"), what="the site")

@@ -20,8 +20,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lassbench"
 
 #: What any room may import, unless :data:`ONLY` says otherwise; "" is ``lassbench`` itself.
 SHARED = {
-    *("", "errors", "records", "audio", "files", "checked", "yaml_files", "csv_files"),
-    *("parallel", "progress", "resampling"),
+    *("", "account", "errors", "records", "audio", "files", "checked", "yaml_files", "csv_files"),
+    *("parallel", "plain_text", "progress", "resampling"),
 }
 
 #: Left to right.  Names in one group may import each other.
@@ -58,8 +58,8 @@ ONLY = {
     "scores": {"checked", "errors", "files"},
     # Entries: no audio, no models, no scoring.
     "leaderboard": {
-        *("", "checked", "csv_files", "errors", "files", "parallel", "records", "yaml_files"),
-        *("scores", "statistics"),
+        *("", "checked", "csv_files", "errors", "files", "parallel", "plain_text", "records"),
+        *("scores", "statistics", "yaml_files"),
     },
     "fetch": {*SHARED, "corpora", "manifests", "dataset"},
 }

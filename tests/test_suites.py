@@ -6,6 +6,7 @@ import csv
 import json
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ import soundfile
 from lassbench import freezing
 from lassbench.audio import pcm_sha256
 from lassbench.dataset import Dataset
-from lassbench.errors import LassbenchError, UsageError
+from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.files import sha256_file
 from lassbench.mixtures import render
-from lassbench.suites import Suite, load_suite
+from lassbench.suites import Suite, find_suite, load_suite
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_the_same_dataset_freezes_to_the_same_bytes(
     suite: Suite, tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
     plan = freezing.plan_separation(tiny_dataset, name="tiny-test", noises=2)
-    again = freezing.freeze_parallel(
+    again = freezing.freeze(
         plan, tiny_dataset, tmp_path / "again", workers=2, export_references=True
     )
     assert again.fingerprint == suite.fingerprint
@@ -218,7 +219,7 @@ def test_cells_that_lists_cannot_have_are_named(
 def test_nothing_there_is_said(tmp_path: Path, tiny_dataset: Dataset, suite: Suite) -> None:
     with pytest.raises(UsageError, match="no suite here"):
         load_suite(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="this folder is not a suite's"):
+    with pytest.raises(UsageError, match="something else than the suite"):
         (tmp_path / "other").mkdir()
         (tmp_path / "other" / "file").write_text("mine")
         plan = freezing.plan_separation(tiny_dataset, name="x", noises=1)
@@ -237,6 +238,27 @@ def test_other_lists_are_not_written_over(tiny_dataset: Dataset, tmp_path: Path)
     with pytest.raises(UsageError, match=r"queries\.csv is another list"):
         freezing.freeze(other, tiny_dataset, tmp_path / "x")
     assert load_suite(tmp_path / "x").fingerprint == first.fingerprint
+
+
+def test_queries_that_no_leaderboard_would_take_are_not_frozen(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    plan = freezing.plan_separation(tiny_dataset, name="x", noises=1)
+    first, second, *others = plan.queries
+    asked = [replace(first, text="<script>x</script>"), replace(second, text="- a dog"), *others]
+    with pytest.raises(FaultsError, match="holds markup") as caught:
+        freezing.freeze(replace(plan, queries=asked), tiny_dataset, tmp_path / "x")
+    assert [fault.where for fault in caught.value.faults] == [first.query_id]
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_freeze_left_is_no_suite(suite: Suite, tmp_path: Path) -> None:
+    suites = tmp_path / "data" / "suites"
+    shutil.copytree(suite.path, suites / ".tiny-test.123.part")
+    with pytest.raises(UsageError, match="no suite here"):
+        find_suite(tmp_path / "data")
+    shutil.copytree(suite.path, suites / "tiny-test")
+    assert find_suite(tmp_path / "data") == suites / "tiny-test"
 
 
 def test_several_phrasings_and_too_many(tiny_dataset: Dataset) -> None:

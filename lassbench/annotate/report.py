@@ -292,9 +292,9 @@ def write(made: Report, folder: Path) -> list[Path]:
         "checks": dict(made.findings),
     }
     paths = [folder / f"report.{kind}" for kind in ("csv", "json", "png")]
-    files.write_text(paths[0], csv_files.write_table(columns, rows))
-    files.write_json(paths[1], value)
-    files.write_bytes(paths[2], _picture(made))
+    texts = csv_files.write_table(columns, rows), files.to_json(value)
+    contents = (*(text.encode() for text in texts), _picture(made))
+    files.write_together(dict(zip(paths, contents, strict=True)))
     return paths
 
 

@@ -200,17 +200,12 @@ def write(built: Built, out: Path) -> None:
     LassbenchError
         If ``out`` holds something else, or cannot be written.
     """
-    files.check_output_folder(out, what="the manifest folder")
-    if out.exists() and any(out.iterdir()) and not (out / manifests.SUMS).is_file():
-        raise LassbenchError(
-            "this folder is not a benchmark's", where=out, fix="name an empty or new folder"
-        )
 
     def fill(folder: Path) -> None:
         for name, text in built.contents.items():
             (folder / name).write_bytes(text.encode())
 
-    files.replace_folder(out, fill, what="the benchmark's folder")
+    files.replace_folder(out, fill, what="the benchmark", mark=manifests.SUMS)
 
 
 def vary(

@@ -99,7 +99,9 @@ def root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code (0, 1 failure, 2 usage)."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     sys.exit(run(arguments))
 
 
@@ -110,21 +112,37 @@ def run(arguments: Sequence[str] | None = None) -> int:
             args=list(arguments) if arguments is not None else None, standalone_mode=False
         )
         return result if isinstance(result, int) else 0
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        return 130
-    except LassbenchError as error:
-        click.echo(f"lassbench: {error}", err=True)
+        return _interrupted()
+    except (click.ClickException, LassbenchError) as error:
+        if _SIGNALS:  # what it broke off, a worker for one, complains
+            return _interrupted()
+        if isinstance(error, LassbenchError):
+            click.echo(f"lassbench: {error}", err=True)
+        else:
+            error.show()
         return error.exit_code
     except BrokenPipeError:
         # `lassbench ... | head` closed the pipe: nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception:
+        # An interrupt inside of an extension module comes out as another exception.
+        if not _SIGNALS:
+            raise
+        return _interrupted()
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
+#: Signals that asked this process to end.
+_SIGNALS: list[int] = []
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
     # SIGTERM takes Ctrl-C's way out, so that everything is put away the same.
+    _SIGNALS.append(number)
     raise KeyboardInterrupt
+
+
+def _interrupted() -> int:
+    click.echo("interrupted", err=True)
+    return 130

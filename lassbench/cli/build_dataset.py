@@ -74,8 +74,16 @@ _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.ite
 )
 @fetch_options("--clips-per-hour")
 @metadata_options
-@click.option("--rate", type=int, help="Sample rate in Hz.  Default: the corpus's (32000).")
-@click.option("--seconds", type=float, help="Length of a clip.  Default: the corpus's (10; ESC 5).")
+@click.option(
+    "--rate",
+    type=click.IntRange(1000, 384_000),
+    help="Sample rate in Hz.  Default: the corpus's (32000).",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.01, 3600),
+    help="Length of a clip.  Default: the corpus's (10; ESC 5).",
+)
 @click.option(
     "--limit",
     type=click.IntRange(min=1),

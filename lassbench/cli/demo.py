@@ -33,15 +33,18 @@ def command(out: Path, steps: int | None, workers: int | None) -> None:
     sounds are rendered, not recorded: the table shows that the pipeline works,
     not how good a system is.
     """
+    from lassbench import files
     from lassbench.cli import run
 
-    _clear(out)
+    files.check_output_folder(out, what="the demo's folder")
     start = time.monotonic()
-    for line in _commands(out, steps, workers):
-        click.secho(f"\n$ lassbench {line}", bold=True)
-        code = run(shlex.split(line))
-        if code:
-            click.get_current_context().exit(code)
+    with files.folder_lock(out, what="the demo's folder"):
+        _clear(out)
+        for line in _commands(out, steps, workers):
+            click.secho(f"\n$ lassbench {line}", bold=True)
+            code = run(shlex.split(line))
+            if code:
+                click.get_current_context().exit(code)
     table = out / "leaderboard" / "tables" / "synthetic-test.md"
     click.echo(f"\n{table.read_text(encoding='utf-8')}")
     click.echo(f"Done in {time.monotonic() - start:.0f} s.  Look at:")
@@ -58,14 +61,18 @@ def _clear(out: Path) -> None:
     from lassbench import files
     from lassbench.errors import UsageError
 
-    files.check_output_folder(out, what="the demo's folder")
-    if out.exists() and any(out.iterdir()):
-        if not (out / MARK).is_file():
-            raise UsageError(
-                "this folder holds other files", where=out, fix="name an empty or new folder"
-            )
-        shutil.rmtree(out)
+    own = [path for path in out.iterdir() if path.name.startswith((".lock", f".{MARK}."))]
+    others = [path for path in out.iterdir() if path not in own]
+    if others and out / MARK not in others:
+        raise UsageError(
+            "this folder holds other files", where=out, fix="name an empty or new folder"
+        )
+    # The mark stays, so that a demo which is killed here can be run again.
     files.write_text(out / MARK, "lassbench demo makes this folder anew each time.\n")
+    for path in others:
+        if path.name != MARK:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    files.remove_leavings(out)
 
 
 def _commands(out: Path, steps: int | None, workers: int | None) -> Iterator[str]:

@@ -75,7 +75,7 @@ def command(
     equal peaks.  The suite folder holds suite.json (hashes), mixtures.csv,
     queries.csv and, as 32-bit float WAV, the mixtures.
     """
-    from lassbench import files, freezing
+    from lassbench import freezing
     from lassbench.dataset import open_dataset
 
     opened = open_dataset(dataset)
@@ -94,8 +94,7 @@ def command(
         if absent:
             plan = freezing.plan_silence(plan, opened, name=name, seed=seed)
     folder = out or dataset / "suites" / plan.name
-    files.check_output_folder(folder, what="the suite folder")
-    suite = freezing.freeze_parallel(
+    suite = freezing.freeze(
         plan,
         opened,
         folder,

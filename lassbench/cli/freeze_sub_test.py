@@ -46,7 +46,7 @@ def command(
     when, with which guidelines and consent text, and how each description was
     made.
     """
-    from lassbench import files, freezing
+    from lassbench import freezing
     from lassbench.annotate import sub_test
     from lassbench.cli.annotate import opened
 
@@ -55,8 +55,7 @@ def command(
             found, data, allow_missing=allow_missing, allow_warnings=allow_warnings
         )
     folder = out or dataset / "suites" / plan.name
-    files.check_output_folder(folder, what="the suite folder")
-    suite = freezing.freeze_parallel(
+    suite = freezing.freeze(
         plan,
         data,
         folder,

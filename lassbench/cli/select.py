@@ -25,8 +25,8 @@ from lassbench.cli.options import OutputPath, metadata_options, metadata_source
 @click.option("--train-per-concept", type=int, help="At most so many.  Default: the rest.")
 @click.option("--noises", type=int, help="Mixtures a target.")
 @click.option("--snr", type=(float, float), metavar="LOW HIGH", help="Range of the peak SNR in dB.")
-@click.option("--seconds", type=float, help="Length of a clip.")
-@click.option("--rate", type=int, help="Sample rate in Hz.")
+@click.option("--seconds", type=click.FloatRange(0.01, 3600), help="Length of a clip.")
+@click.option("--rate", type=click.IntRange(1000, 384_000), help="Sample rate in Hz.")
 @click.option("--explain", metavar="YOUTUBE_ID", help="Say why one clip is where it is.")
 @click.option("--counts", is_flag=True, help="Print the counts only; write nothing.")
 @click.option(
@@ -63,7 +63,7 @@ def command(
       split: {test_per_concept: 20, validation_per_concept: 2, seed: 1}
       mixtures: {noises_per_target: 5, snr_db: [-5, 5], seed: 1}
     """
-    from lassbench import metadata
+    from lassbench import files, manifests, metadata
     from lassbench.benchmarks import building, reports
     from lassbench.benchmarks.sources import load_metadata
 
@@ -71,6 +71,8 @@ def command(
         click.echo(metadata.sources_table())
         return
     definition = _definition(concepts, name, changes)
+    if out is not None and not counts:
+        files.check_replaceable(out, what="the benchmark", mark=manifests.SUMS)
     data = load_metadata(metadata_source(metadata_dir, unverified_metadata), definition)
     built = building.build(definition, data)
     if explain is not None:
@@ -78,8 +80,6 @@ def command(
         return
     click.echo(reports.counts_table(built))
     if rejected is not None:
-        from lassbench import files
-
         files.write_text(rejected, reports.rejections_text(built))
         click.echo(f"{rejected}: {len(built.selection.rejections)} rejected clips")
     for note in reports.warnings(built):

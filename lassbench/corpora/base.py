@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
 
 from pydantic import Field
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from lassbench import files
-from lassbench.checked import PathName
+from lassbench.checked import (
+    RULES,
+    Flag,
+    Line,
+    Lines,
+    PathName,
+    SampleRate,
+    Seconds,
+    Title,
+    WebAddress,
+    ruled,
+)
 from lassbench.errors import Fault, FaultsError, UsageError
-from lassbench.files import checked_name, name_fault
+from lassbench.files import name_fault
+from lassbench.plain_text import caption_fault, refused_character
 from lassbench.records import (
     CLIP_SECONDS,
     SAMPLE_RATE_HZ,
@@ -30,10 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-SampleRate = Annotated[int, Field(ge=1000, le=384_000)]
-
-
-@dataclass(frozen=True)
+@checked_dataclass(frozen=True, config=RULES)
 class CorpusCard:
     """Where a corpus comes from and on what terms.
 
@@ -61,27 +70,17 @@ class CorpusCard:
     """
 
     name: PathName
-    title: str
-    homepage: str
-    licence: str
-    citation: str
+    title: Title
+    homepage: WebAddress
+    licence: Annotated[Line, Field(max_length=2000), ruled(refused_character)]
+    citation: Annotated[Lines, Field(max_length=20_000)]
     sample_rate_hz: SampleRate = SAMPLE_RATE_HZ
-    clip_seconds: Annotated[float, Field(ge=0.01, le=3600)] = CLIP_SECONDS
+    clip_seconds: Seconds = CLIP_SECONDS
     synthetic: bool = False
-    audio_may_be_published: bool = False
-    templated_captions: bool = False
-    notes: str = ""
+    audio_may_be_published: Flag = False
+    templated_captions: Flag = False
+    notes: Annotated[Lines, Field(max_length=5000)] = ""
     benchmark: str = ""
-
-    def __post_init__(self) -> None:
-        checked_name(self.name, what="the corpus", fix="name it otherwise", error=UsageError)
-        for what, value, low, high, unit in (
-            ("sample rate", self.sample_rate_hz, 1000, 384_000, "Hz"),
-            ("clip length", self.clip_seconds, 0.01, 3600, "s"),
-        ):
-            if not low <= value <= high:
-                expected = f"{low:g} to {high} {unit}"
-                raise UsageError(f"the {what} is out of range", expected=expected, got=f"{value}")
 
     @property
     def clip_samples(self) -> int:
@@ -184,8 +183,10 @@ def check_clips(clips: Sequence[Clip]) -> None:
         Listing every id that is not a safe file name or comes twice (also when
         only upper and lower case differ: some file systems cannot tell them
         apart, except for YouTube's, where case is all that differs), every
-        clip without a caption, a concept or a known split, and every concept or
-        tag that differs from another in case only: two labels of one sound.
+        clip without a caption, a concept or a known split, every text that a
+        leaderboard would refuse (:func:`lassbench.plain_text.caption_fault`), and
+        every concept or tag that differs from another in case only: two labels of
+        one sound.
     """
     faults: list[Fault] = []
     seen: set[str] = set()
@@ -203,10 +204,21 @@ def check_clips(clips: Sequence[Clip]) -> None:
             faults.append(Fault("concept", where, "has no concept"))
         if clip.split not in SPLITS:
             faults.append(Fault("split", where, f"its split is {clip.split!r}"))
+        faults += _text_faults(clip)
     faults += _twin_labels("concept", ((clip.concept, clip.clip_id) for clip in clips))
     faults += _twin_labels("tag", ((tag, clip.clip_id) for clip in clips for tag in clip.tags))
     if faults:
         raise FaultsError("clips that cannot be used", faults, fix="correct the corpus")
+
+
+def _text_faults(clip: Clip) -> Iterator[Fault]:
+    texts = [("caption", caption) for caption in clip.captions]
+    texts += [("concept", clip.concept), ("root", clip.root), ("tags", "; ".join(clip.tags))]
+    found = [(kind, text, caption_fault(text)) for kind, text in texts]
+    found.append(("attribution", clip.attribution, refused_character(clip.attribution)))
+    for kind, text, reason in found:
+        if reason:
+            yield Fault("text", clip.clip_id, f"its {kind} {text[:100]!r} {reason}")
 
 
 def _twin_labels(what: str, labels: Iterable[tuple[str, str]]) -> Iterable[Fault]:

@@ -37,22 +37,16 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from lassbench.checked import Flag, Label, PathName, Strict, Text
-from lassbench.corpora.base import (
-    CorpusCard,
-    in_order,
-    require_folder,
-    source_option,
-)
+from lassbench.checked import validate
+from lassbench.corpora.base import CorpusCard, in_order, require_folder, source_option
 from lassbench.csv_files import Row, read_table
-from lassbench.errors import Fault, FaultsError, UsageError, did_you_mean
+from lassbench.errors import Fault, FaultsError, UsageError, UsageFaultsError, did_you_mean
 from lassbench.files import file_fault, find_inside, inner_path_fault, name_fault
+from lassbench.plain_text import text_fault
 from lassbench.records import SPLITS, Clip, FileSource, MissingSource, Split
 from lassbench.yaml_files import read_yaml
 
@@ -70,21 +64,6 @@ _SPLIT_NAMES: dict[str, Split] = {
     "valid": "validation",
     "dev": "validation",
 }
-
-
-class _CardFile(Strict):
-    """``card.yaml``; what it does not say stays as it is without one."""
-
-    name: PathName = "folder"
-    title: Label = ""
-    homepage: Annotated[str, Field(pattern=r"^(https?://\S+)?$", max_length=2000)] = ""
-    licence: Text = ""
-    citation: Text = ""
-    notes: Text = ""
-    sample_rate_hz: Annotated[int, Field(ge=1000, le=384_000)] = 0
-    clip_seconds: Annotated[float, Field(ge=0.01, le=3600)] = 0.0
-    audio_may_be_published: Flag = False
-    templated_captions: Flag = False
 
 
 @dataclass(frozen=True)
@@ -115,23 +94,23 @@ class FolderCorpus:
         FaultsError
             If ``card.yaml`` cannot be read, or a value in it cannot be.
         """
-        name = re.sub(r"[^a-z0-9]+", "-", self.source.resolve().name.lower()).strip("-")
-        card = CorpusCard(
-            name=name or "folder",
-            title=self.source.resolve().name,
-            homepage="",
-            licence="not stated",
-            citation="",
-        )
-        path = self.source / "card.yaml"
+        folder = self.source.resolve().name
+        name = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")[:100] or "folder"
+        title = name if text_fault(folder, limit=100) else folder
+        values: dict[str, Any] = {
+            **{"name": name, "title": title, "homepage": ""},
+            **{"licence": "not stated", "citation": ""},
+        }
+        path, what = self.source / "card.yaml", "the corpus's card cannot be used"
         if path.is_file():
-            said = read_yaml(path, _CardFile, what="the card cannot be used")
-            card = replace(card, **said.model_dump(exclude_unset=True))
-        if self.sample_rate_hz is not None:
-            card = replace(card, sample_rate_hz=self.sample_rate_hz)
-        if self.seconds is not None:
-            card = replace(card, clip_seconds=self.seconds)
-        return card
+            values = asdict(read_yaml(path, CorpusCard, what=what, defaults=values))
+            if values["synthetic"] or values["benchmark"]:
+                reason = "synthetic and benchmark are not for a folder of recordings to say"
+                raise FaultsError(what, [Fault("unknown key", str(path), reason)], where=path)
+        for key, given in (("sample_rate_hz", self.sample_rate_hz), ("clip_seconds", self.seconds)):
+            if given is not None:
+                values[key] = given
+        return validate(CorpusCard, values, what=what, where=self.source, error=UsageFaultsError)
 
     def clips(self) -> list[Clip]:
         """Every clip, sorted by split and id.

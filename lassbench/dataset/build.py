@@ -550,13 +550,10 @@ def _write_shards(
     out: Path, clips: Sequence[Clip], row: Callable[[Clip], dict[str, Any]], schema: Any
 ) -> list[dict[str, Any]]:
     """Write ``clips``, sorted by split; what ``dataset.json`` says of each shard."""
-    stage = out / layout.STAGE
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir()
     (out / "data").mkdir(exist_ok=True)
     _remove_unnamed_shards(out)
     shards = []
-    try:
+    with files.scratch_folder(out / layout.STAGE) as stage:
         tracked = track(clips, "packing", len(clips))
         for split, of_split in itertools.groupby(tracked, key=lambda clip: clip.split):
             written = list(_write_files(stage, map(row, of_split), schema))
@@ -565,8 +562,6 @@ def _write_shards(
                 name = layout.shard_name(split, number, len(written), sha256)
                 files.move_into_place(path, out / name)
                 shards.append({"path": name, "clips": count, "bytes": size, "sha256": sha256})
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
     return shards
 
 
@@ -681,8 +676,8 @@ def _put_aside(out: Path, damaged: Iterable[str]) -> None:
     for name in damaged:
         kept = out / layout.DAMAGED / Path(name).name
         if (out / name).is_file() and not kept.exists():
-            kept.parent.mkdir(exist_ok=True)
-            shutil.copyfile(out / name, kept)
+            with files.atomic_path(kept) as temporary:
+                shutil.copyfile(out / name, temporary)
 
 
 def _tidy(out: Path, built: Mapping[str, Built]) -> None:

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from lassbench.checked import Count, PathName, Sha256, Strict, validate
-from lassbench.corpora.base import CorpusCard, SampleRate
+from lassbench.checked import Count, PathName, SampleRate, Sha256, Strict, validate
+from lassbench.corpora.base import CorpusCard
 from lassbench.csv_files import Row, read_table
 from lassbench.errors import LassbenchError
 from lassbench.files import checked_name, read_json, sha256_bytes, sha256_file
+from lassbench.plain_text import markdown, markdown_fence, markdown_lines, markdown_link
 from lassbench.records import SPLITS, Clip, Split
 from lassbench.yaml_files import to_yaml
 
@@ -258,21 +259,21 @@ def readme(card: CorpusCard, description: Mapping[str, Any], *, with_audio: bool
 
     ``with_audio`` is False for a table of the clips that is published without their sound.
     """
-    lines = [*_front_matter(card, description, with_audio), f"# {card.title}", ""]
+    lines = [*_front_matter(card, description, with_audio), f"# {markdown(card.title)}", ""]
     lines += [] if with_audio else [*_NO_AUDIO, ""]
     if card.synthetic:
         lines += ["**Synthetic: no clip in here is a recording.**", ""]
     if not card.audio_may_be_published:
         lines += ["**The audio may not be passed on: keep this folder to yourself.**", ""]
-    lines += [card.notes, ""] if card.notes else []
+    lines += [markdown_lines(card.notes), ""] if card.notes else []
     seconds = description["clip_samples"] / description["sample_rate_hz"]
     lines += [
         f"Mono, {description['sample_rate_hz']} Hz, 16 bits (FLAC), {seconds:g} s a clip.",
         "",
         *_count_table(description["splits"]),
         "",
-        f"- Source: {card.homepage}" if card.homepage else "- Source: rendered by lassbench",
-        f"- Licence: {card.licence}",
+        f"- Source: {markdown_link(card.homepage) or 'rendered by lassbench'}",
+        f"- Licence: {markdown(card.licence)}",
         f"- Not here: {len(description['missing'])} clips of the corpus, each with its reason "
         "in `clips.csv`",
         f"- Fingerprint of the samples: `{description['fingerprint']}`",
@@ -280,7 +281,7 @@ def readme(card: CorpusCard, description: Mapping[str, Any], *, with_audio: bool
         *(_USAGE if with_audio else []),
     ]
     if card.citation:
-        lines += ["## Citation", "", "```", card.citation, "```", ""]
+        lines += ["## Citation", "", *markdown_fence(card.citation), ""]
     return "\n".join(lines)
 
 
@@ -321,6 +322,6 @@ def _count_table(splits: Mapping[str, Any]) -> list[str]:
     lines = ["| concept | train | validation | test |", "|---|---:|---:|---:|"]
     for concept in concepts:
         counts = " | ".join(str(splits[split]["concepts"].get(concept, 0)) for split in SPLITS)
-        lines.append(f"| {concept} | {counts} |")
+        lines.append(f"| {markdown(concept)} | {counts} |")
     totals = " | ".join(str(splits[split]["clips"]) for split in SPLITS)
     return [*lines, f"| **all** | {totals} |"]

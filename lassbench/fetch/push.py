@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +14,20 @@ from typing import Any
 from lassbench.corpora.base import CorpusCard
 from lassbench.dataset import layout
 from lassbench.errors import LassbenchError, UsageError
-from lassbench.files import atomic_path, parse_json, sha256_file, write_json, write_text
+from lassbench.files import (
+    atomic_path,
+    folder_lock,
+    parse_json,
+    scratch_folder,
+    sha256_file,
+    write_json,
+    write_text,
+)
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 #: Beside the Parquet files; audio of exported suites never goes along.
-_TEXTS = ("clips.csv", "census.csv", "suites/*/suite.json", "suites/*/*.csv")
+_TEXTS = ("clips.csv", "census.csv", "suites/[!.]*/suite.json", "suites/[!.]*/*.csv")
 
 WARNING = """\
 You are about to publish AUDIO.
@@ -72,8 +79,10 @@ def push(folder: Path, repo: str, *, private: bool = True, include_audio: bool =
             "not the name of a Hub repository", got=repo, expected="user/name", fix="correct it"
         )
     description = layout.read_description(folder)
-    with tempfile.TemporaryDirectory(prefix=".push-", dir=folder) as temporary:
-        stage = Path(temporary)
+    with (
+        folder_lock(folder, what="the dataset folder"),
+        scratch_folder(folder / ".push") as stage,
+    ):
         _stage(folder, stage, description, include_audio=include_audio)
         files = [path for path in stage.rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in files)

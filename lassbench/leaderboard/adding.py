@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ from lassbench.leaderboard.entries import (
     card_from_score,
     entry_path,
     entry_schema,
+    model_bytes,
     read_model,
-    write_model,
 )
 from lassbench.scores import (
     JSON_SUFFIX,
@@ -72,6 +72,8 @@ def add_scores(
         If any score file is refused, listing every reason; nothing was written.
     UsageError
         If there is no score file at a path, or an entry would be replaced.
+    LassbenchError
+        If another process is writing this leaderboard.
     """
     given = {
         "date": date or datetime.now(UTC).date().isoformat(),
@@ -79,15 +81,17 @@ def add_scores(
         "links": dict(links or {}),
         "notes": notes,
     }
-    made = [_read_one(root, find_score(path), given) for path in scores]
-    faults = [one for one in made if isinstance(one, Fault)]
-    entries = [one for one in made if isinstance(one, Loaded)]
-    faults = faults or _clashes(root, entries, replace=replace)
-    if faults:
-        raise FaultsError(
-            "nothing was added", faults, fix="correct the score files named, or leave them out"
-        )
-    return _write(root, entries)
+    with files.folder_lock(root, what="the leaderboard"):
+        files.remove_leavings(root)
+        made = [_read_one(root, find_score(path), given) for path in scores]
+        faults = [one for one in made if isinstance(one, Fault)]
+        entries = [one for one in made if isinstance(one, Loaded)]
+        faults = faults or _clashes(root, entries, replace=replace)
+        if faults:
+            raise FaultsError(
+                "nothing was added", faults, fix="correct the score files named, or leave them out"
+            )
+        return _write(root, entries)
 
 
 def _read_one(root: Path, path: Path, given: Mapping[str, Any]) -> Loaded | Fault:
@@ -191,24 +195,40 @@ def _card(card: SuiteCard | None, score: ScoreFile) -> SuiteCard:
 
 
 def _write(root: Path, made: Sequence[Loaded]) -> list[Path]:
+    cards: dict[Path, SuiteCard] = {}
+    known: dict[Path, SuiteCard | None] = {}
     for loaded in made:
-        card_path = root / "suites" / f"{loaded.suite}.json"
-        known = read_model(card_path, SuiteCard) if card_path.is_file() else None
-        card = _card(known, loaded.entry.score)
-        if card != known:
-            write_model(card_path, card)
-        write_entry(loaded.path, loaded.entry, loaded.rows)
-    files.write_json(root / "entry.schema.json", entry_schema())
+        path = root / "suites" / f"{loaded.suite}.json"
+        if path not in known:
+            known[path] = read_model(path, SuiteCard) if path.is_file() else None
+        cards[path] = _card(cards.get(path, known[path]), loaded.entry.score)
+    contents: dict[Path, Content] = {
+        path: model_bytes(card) for path, card in cards.items() if card != known[path]
+    }
+    for loaded in made:
+        contents |= _entry_contents(loaded.path, loaded.entry, loaded.rows)
+    contents[root / "entry.schema.json"] = files.to_json(entry_schema()).encode()
+    files.write_together(contents)
     return [loaded.path for loaded in made]
 
 
-def write_entry(path: Path, entry: Entry, rows: pa.Table) -> None:
-    """Write an entry and its rows; the rows first, so that no entry is without them."""
-    with files.atomic_path(path.with_suffix(".parquet")) as temporary:
+Content = bytes | Callable[[Path], None]
+
+
+def _entry_contents(path: Path, entry: Entry, rows: pa.Table) -> dict[Path, Content]:
+    """An entry's two files; the rows first, so that no entry is without them."""
+
+    def write_rows(temporary: Path) -> None:
         # Written anew rather than copied: whatever else a stranger's Parquet
         # file carries stays behind.
         pq.write_table(rows.replace_schema_metadata(None), temporary, compression="zstd")
-    write_model(path, entry)
+
+    return {path.with_suffix(".parquet"): write_rows, path: model_bytes(entry)}
+
+
+def write_entry(path: Path, entry: Entry, rows: pa.Table) -> None:
+    """Write an entry and its rows."""
+    files.write_together(_entry_contents(path, entry, rows))
 
 
 def mark_verified(loaded: Loaded, again: Scores, result: Rescored, *, date: str = "") -> Entry:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from lassbench import files
-from lassbench.leaderboard.checks import read_leaderboard
+from lassbench.leaderboard.checks import check_is_there, read_leaderboard
 from lassbench.leaderboard.entries import Leaderboard, entry_schema
 from lassbench.leaderboard.examples import read_examples
 from lassbench.leaderboard.ranking import Standings
 from lassbench.leaderboard.tables import all_standings, table_files, write_tables
-from lassbench.leaderboard.website import build_site
+from lassbench.leaderboard.website import build_site, check_site
 from lassbench.parallel import map_ordered, open_executor
 
 #: From this many entries on, a pool of processes is quicker than starting it costs.
@@ -57,18 +57,28 @@ def build(
     ------
     FaultsError
         If any entry, suite, reported figure or example is faulty; nothing is written.
+    UsageError
+        If ``site`` is a file or another kind of folder.
+    LassbenchError
+        If there is no leaderboard, or another process is writing it or the site.
     """
-    with _mapper(root, workers) as mapper:
-        board = read_leaderboard(root, mapper=mapper)
-        listening = read_examples(board, unpublished=unpublished_audio) if site is not None else {}
-        found = all_standings(board, metric=metric, mapper=mapper)
-    texts = table_files(board, found)
-    files.write_json(root / "entry.schema.json", entry_schema())
-    tables = write_tables(texts, root / "tables")
-    page = None
+    check_is_there(root)
     if site is not None:
-        page = build_site(board, found, site, texts=texts, listening=listening)
-    return Built(board, found, tables, page)
+        check_site(site)
+    with files.folder_lock(root, what="the leaderboard"):
+        files.remove_leavings(root)
+        with _mapper(root, workers) as mapper:
+            board = read_leaderboard(root, mapper=mapper)
+            wanted = site is not None
+            listening = read_examples(board, unpublished=unpublished_audio) if wanted else {}
+            found = all_standings(board, metric=metric, mapper=mapper)
+        texts = table_files(board, found)
+        files.write_json(root / "entry.schema.json", entry_schema())
+        tables = write_tables(texts, root / "tables")
+        page = None
+        if site is not None:
+            page = build_site(board, found, site, texts=texts, listening=listening)
+        return Built(board, found, tables, page)
 
 
 def read(root: Path, *, workers: int | None = None) -> Leaderboard:

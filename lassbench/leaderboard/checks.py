@@ -32,9 +32,8 @@ from lassbench.leaderboard.text import (
     name_fault,
     slug,
     strings,
-    text_fault,
-    url_fault,
 )
+from lassbench.plain_text import caption_fault, text_fault, url_fault
 from lassbench.scores import (
     ABSENT_METRICS,
     METRICS,
@@ -89,8 +88,14 @@ def read_leaderboard(root: Path, *, mapper: Mapper = map) -> Leaderboard:
     return board
 
 
-def inspect_leaderboard(root: Path, *, mapper: Mapper = map) -> tuple[Leaderboard, list[Fault]]:
-    """Everything below ``root`` that passes its checks, and what is wrong with the rest."""
+def check_is_there(root: Path) -> None:
+    """Refuse a leaderboard that is no folder.
+
+    Raises
+    ------
+    LassbenchError
+        Saying how to start one.
+    """
     if not root.is_dir():
         raise LassbenchError(
             "no leaderboard here",
@@ -98,6 +103,11 @@ def inspect_leaderboard(root: Path, *, mapper: Mapper = map) -> tuple[Leaderboar
             got="no such folder",
             fix="start one with `lassbench leaderboard add SCORES --root FOLDER`",
         )
+
+
+def inspect_leaderboard(root: Path, *, mapper: Mapper = map) -> tuple[Leaderboard, list[Fault]]:
+    """Everything below ``root`` that passes its checks, and what is wrong with the rest."""
+    check_is_there(root)
     suites, faults = _read_all(root, "suites", SuiteCard, _card_fault)
     reported, more = _read_all(root, "reported", Reported, _reported_fault)
     faults += more + list(_layout_faults(root))
@@ -227,8 +237,15 @@ def check_entry(entry: Entry) -> None:
     if len(score.system.trained_on) > LIST_LIMIT or len(score.warnings) > LIST_LIMIT:
         raise Refused("text", f"a list is longer than {LIST_LIMIT}")
     record = entry.model_dump(exclude={"score": {"metrics", "summary", "breakdowns"}})
-    record["breakdowns"] = {by: list(groups) for by, groups in score.breakdowns.items()}
-    reason = _texts_fault(record, multiline=_MULTILINE)
+    reason = _texts_fault(record, multiline=_MULTILINE) or next(
+        (
+            f"breakdowns.{one_line(by, 40)} {fault}"
+            for by, groups in score.breakdowns.items()
+            for fault in map(caption_fault, [by, *groups])
+            if fault
+        ),
+        "",
+    )
     if reason:
         raise Refused("text", reason)
     if not score.system.predictions_sha256:
@@ -331,7 +348,7 @@ def check_rows(score: ScoreFile, rows: pa.Table) -> None:
         )
     for name in _ROW_TEXTS:
         for text in rows.column(name).unique().to_pylist():
-            reason = text_fault(text, limit=1000)
+            reason = caption_fault(text)
             if reason:
                 raise Refused("text", f"{name} of a row {reason}")
     clips = {*rows.column("target_id").to_pylist(), *rows.column("noise_id").to_pylist()}

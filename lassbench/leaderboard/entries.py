@@ -217,9 +217,14 @@ def read_model(path: Path, model: type[Model]) -> Model:
     )
 
 
+def model_bytes(record: Strict) -> bytes:
+    """``record`` as JSON: the same record, the same bytes."""
+    return files.to_json(record.model_dump(mode="json")).encode()
+
+
 def write_model(path: Path, record: Strict) -> None:
-    """Write ``record`` as JSON, atomically: the same record, the same bytes."""
-    files.write_json(path, record.model_dump(mode="json"))
+    """Write ``record`` as JSON, atomically."""
+    files.write_bytes(path, model_bytes(record))
 
 
 def card_from_score(score: ScoreFile) -> SuiteCard:

@@ -15,7 +15,7 @@ from typing import Any
 from lassbench.errors import UsageError, did_you_mean
 from lassbench.leaderboard.entries import Loaded
 from lassbench.leaderboard.ranking import TABLE_METRICS
-from lassbench.leaderboard.text import url_fault
+from lassbench.plain_text import url_fault
 from lassbench.scores import METRICS, Cell
 from lassbench.yaml_files import write_yaml
 

@@ -8,6 +8,7 @@ cells; the writers escape for their format and decide nothing.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from lassbench.leaderboard.ranking import (
     Standings,
     many_standings,
 )
+from lassbench.plain_text import markdown, markdown_lines
 from lassbench.scores import METRICS, Cell
 
 #: What a dash in a table means: not defined, or not measured.
@@ -225,7 +227,6 @@ def reported_table(reported: Reported) -> Table:
     return Table(reported.title, columns, rows, [note for note in notes if note], digits=3)
 
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
 _LATEX = {
     **{char: f"\\{char}" for char in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -248,28 +249,25 @@ def _plain(value: Value, digits: int) -> str:
 def to_markdown(table: Table) -> str:
     """A GitHub table with its title and notes."""
 
-    def escape(text: str) -> str:
-        return _MARKDOWN.sub(r"\\\1", text)
-
     def shown(cell: Content) -> str:
         if isinstance(cell, Size):
             return count_text(cell.parameters)
         if isinstance(cell, Value):
-            text = escape(_plain(cell, table.digits))
+            text = markdown(_plain(cell, table.digits))
             return f"**{text}**" if cell.best and cell.mean is not None else text
-        return escape(str(cell))
+        return markdown(str(cell))
 
     numeric = [_numeric(table, index) for index in range(len(table.columns))]
-    lines = [f"### {escape(table.title)}", ""]
+    lines = [f"### {markdown(table.title)}", ""]
     if table.rows:
-        lines.append("| " + " | ".join(escape(name) for name in table.columns) + " |")
+        lines.append("| " + " | ".join(map(markdown, table.columns)) + " |")
         lines.append("| " + " | ".join("---:" if right else "---" for right in numeric) + " |")
         lines += ["| " + " | ".join(shown(cell) for cell in row) + " |" for row in table.rows]
         lines.append("")
 
     def told(line: str) -> str:
         command = line.startswith("lassbench ") and "`" not in line
-        return f"`{line}`  " if command else f"{escape(line)}  "
+        return f"`{line}`  " if command else f"{markdown_lines(line)}  "
 
     notes = (told(line) for note in table.notes for line in note.split("\n"))
     return "\n".join([*lines, *notes]) + "\n"
@@ -405,13 +403,23 @@ def table_files(board: Leaderboard, tables: Sequence[Standings]) -> dict[str, st
 
 
 def write_tables(texts: Mapping[str, str], out: Path) -> list[Path]:
-    """Write :func:`table_files` into ``out``, in place of what was there; their paths."""
-    wanted = {out / name: text for name, text in texts.items()}
-    for path in sorted(set(_made_before(out)) - set(wanted)):
-        path.unlink()
-    for path, text in wanted.items():
-        files.write_text(path, text)
-    return list(wanted)
+    """Write :func:`table_files` into ``out``, in place of the tables there; their paths."""
+
+    def made_before(place: str, names: list[str]) -> list[str]:
+        # A suite that is gone must not leave its table; other files stay.
+        return [name for name in names if Path(place) == out and name.endswith(_TABLE_SUFFIXES)]
+
+    def build(folder: Path) -> None:
+        if out.is_dir():
+            shutil.copytree(out, folder, symlinks=True, ignore=made_before, dirs_exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_bytes(text.encode())
+
+    files.replace_folder(out, build, what="the folder of tables")
+    return [out / name for name in texts]
+
+
+_TABLE_SUFFIXES = (".md", ".csv", ".tex", ".json")
 
 
 def _views(table: Standings) -> list[tuple[str, Table]]:
@@ -421,11 +429,6 @@ def _views(table: Standings) -> list[tuple[str, Table]]:
         if broken_down is not None:
             views.append((by, broken_down))
     return views
-
-
-def _made_before(out: Path) -> list[Path]:
-    """Tables of an earlier build: a suite that is gone must not leave its table."""
-    return [p for kind in ("md", "csv", "tex", "json") for p in out.glob(f"*.{kind}")]
 
 
 def all_standings(board: Leaderboard, *, metric: str = "", mapper: Mapper = map) -> list[Standings]:

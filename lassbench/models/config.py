@@ -14,10 +14,10 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from lassbench.checked import Count, Flag, Impossible, Label, Text, validate
+from lassbench.checked import RULES, Count, Flag, Impossible, Label, Text, validate
 from lassbench.errors import UsageError, UsageFaultsError, did_you_mean
 from lassbench.files import data_folder
 from lassbench.yaml_files import read_yaml, write_yaml
@@ -25,10 +25,8 @@ from lassbench.yaml_files import read_yaml, write_yaml
 Positive = Annotated[int, Field(ge=1, le=10**9)]
 NotNegative = Annotated[float, Field(ge=0)]
 
-_RULES = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
-
-@dataclass(frozen=True, config=_RULES)
+@dataclass(frozen=True, config=RULES)
 class SpectrogramConfig:
     """The STFT: ``frame`` and ``hop`` in samples (Hann window, frames centred)."""
 
@@ -43,7 +41,7 @@ class SpectrogramConfig:
         return self
 
 
-@dataclass(frozen=True, config=_RULES)
+@dataclass(frozen=True, config=RULES)
 class NetworkConfig:
     """SeparationNet.
 
@@ -68,7 +66,7 @@ class NetworkConfig:
     input: Literal["magnitude", "log"] = "magnitude"
 
 
-@dataclass(frozen=True, config=_RULES)
+@dataclass(frozen=True, config=RULES)
 class ScratchConfig:
     """A BERT that starts from nothing; the defaults are BERT-mini's shape.
 
@@ -84,7 +82,7 @@ class ScratchConfig:
     dropout: Annotated[float, Field(ge=0, le=1)] = 0.1
 
 
-@dataclass(frozen=True, config=_RULES)
+@dataclass(frozen=True, config=RULES)
 class TextConfig:
     """The text encoder of LASS-Net.
 
@@ -111,7 +109,7 @@ class TextConfig:
         return self
 
 
-@dataclass(frozen=True, config=_RULES)
+@dataclass(frozen=True, config=RULES)
 class TagsConfig:
     """The tag UNet's vocabulary.
 
@@ -123,7 +121,7 @@ class TagsConfig:
     vocabulary: Annotated[str, Field(min_length=1, max_length=4096)] = "dataset"
 
 
-@dataclass(frozen=True, config=_RULES)
+@dataclass(frozen=True, config=RULES)
 class MixingConfig:
     """How training mixtures are made of two clips of different concepts.
 
@@ -152,7 +150,7 @@ class MixingConfig:
         return self
 
 
-@dataclass(frozen=True, config=_RULES)
+@dataclass(frozen=True, config=RULES)
 class TrainConfig:
     """The training loop.
 
@@ -218,7 +216,7 @@ class TrainConfig:
         return self
 
 
-@dataclass(frozen=True, config=_RULES)
+@dataclass(frozen=True, config=RULES)
 class ValidationConfig:
     """Validation on fixed mixtures: how many at most, noises a target, and the seed."""
 
@@ -228,7 +226,7 @@ class ValidationConfig:
     batch_size: Positive = 8
 
 
-@dataclass(frozen=True, config=_RULES)
+@dataclass(frozen=True, config=RULES)
 class SeparationConfig:
     """Separating with the trained system.
 
@@ -251,7 +249,7 @@ class SeparationConfig:
         return self
 
 
-@dataclass(frozen=True, config=_RULES)
+@dataclass(frozen=True, config=RULES)
 class Config:
     """Everything that defines a reference system and its training.
 

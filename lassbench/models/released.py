@@ -77,9 +77,10 @@ def import_checkpoint(file: Path, out: Path, *, tokenizer: str) -> Checkpoint:
     with torch.device("meta"):
         check_weights(blueprint.build(), weights, where=file)
     checkpoint = Checkpoint(blueprint, Training(dataset=TRAINED_ON), weights)
-    save_checkpoint(out / BEST, checkpoint)
     write_config(out / CONFIG, config)
     write_card(out, checkpoint)
+    # Last: a folder that has one is not imported into again.
+    save_checkpoint(out / BEST, checkpoint)
     return checkpoint
 
 

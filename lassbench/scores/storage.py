@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lassbench.checked import read_record
 from lassbench.errors import LassbenchError, UsageError, one_line
-from lassbench.files import atomic_path, name_of, write_json
+from lassbench.files import name_of, to_json, write_together
 from lassbench.scores.definitions import (
     ABSENT_METRICS,
     MIXTURE_COLUMNS,
@@ -150,9 +150,12 @@ def write_scores(folder: Path, scores: Scores) -> tuple[Path, Path]:
     """
     stem = name_of(scores.file.system.name)
     json_path, parquet_path = folder / f"{stem}{JSON_SUFFIX}", folder / f"{stem}{PARQUET_SUFFIX}"
-    with atomic_path(parquet_path) as temporary:
-        pq.write_table(scores.rows, temporary, compression="zstd")
-    write_json(json_path, scores.file.model_dump(mode="json"))
+    write_together(
+        {
+            parquet_path: lambda path: pq.write_table(scores.rows, path, compression="zstd"),
+            json_path: to_json(scores.file.model_dump(mode="json")).encode(),
+        }
+    )
     return json_path, parquet_path
 
 

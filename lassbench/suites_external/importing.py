@@ -176,9 +176,6 @@ def import_suite(
     rows = read_list(list_path, kind, name=name)
     if not audio_dir.is_dir():
         raise UsageError("no such audio folder", where=audio_dir, fix="check --audio-dir")
-    files.check_output_folder(out, what="the suite folder")
-    if out.exists() and any(out.iterdir()) and not (out / "suite.json").is_file():
-        raise UsageError("this folder is not a suite's", where=out, fix="name a new folder")
     rate = list_format(kind).rate
     samples = None if seconds is None else round(seconds * rate)
     faults: list[Fault] = []
@@ -197,7 +194,7 @@ def import_suite(
         length = _one_length(sizes, faults, audio_dir)
         _write(folder, kind=kind, name=name, rows=rows, samples=length, pcm=pcm)
 
-    files.replace_folder(out, build, what="the suite's folder")
+    files.replace_folder(out, build, what="the suite", mark="suite.json")
     return Imported(load_suite(out), tuple(faults))
 
 

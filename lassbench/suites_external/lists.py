@@ -10,6 +10,7 @@ from typing import Literal
 from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
 from lassbench.files import name_fault
+from lassbench.plain_text import caption_fault
 from lassbench.records import Mixture, Query, QueryType, decibels
 
 _Layout = Literal["numbered", "paired", "columns", "mixed here"]
@@ -169,6 +170,9 @@ def _row(cells: Row, number: int, form: ListFormat, name: str, faults: list[Faul
     if not text or not target or not noise:
         reason = "the query, the source or the noise is empty"
         faults.append(Fault("bad row", cells.where, reason))
+    for what, entry in (("query", text), ("label", cells["labels"]), ("noise", cells["s1_text"])):
+        if reason := caption_fault(entry):
+            faults.append(Fault("text", cells.where, f"the {what} {entry[:100]!r} {reason}"))
     snr_db = decibels(cells["snr"]) if form.layout == "mixed here" else None
     if form.layout == "mixed here" and snr_db is None:
         reason = f"snr {one_line(cells['snr'], 100)!r} is no number of dB"

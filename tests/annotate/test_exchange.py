@@ -351,7 +351,7 @@ def test_a_full_collection_becomes_a_suite(
     filled: Store, tiny_dataset: Dataset, tmp_path: Path
 ) -> None:
     plan = frozen(filled, tiny_dataset)
-    suite = freezing.freeze_parallel(plan, tiny_dataset, tmp_path / "suite", workers=1)
+    suite = freezing.freeze(plan, tiny_dataset, tmp_path / "suite", workers=1)
     assert suite.name == "synthetic-sub-test"
     assert (len(suite.mixtures), len(suite.queries)) == (100, 500)
     first = next(iter(suite.queries.values()))
@@ -376,7 +376,7 @@ def test_a_full_collection_becomes_a_suite(
     }
     assert {one["description_source"] for one in card["descriptions"]} == {"annotator"}
     assert card["queries"] == {"frozen": 500, "left_out": 0}
-    again = freezing.freeze_parallel(plan, tiny_dataset, tmp_path / "again", workers=1)
+    again = freezing.freeze(plan, tiny_dataset, tmp_path / "again", workers=1)
     assert again.fingerprint == suite.fingerprint
 
 

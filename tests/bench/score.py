@@ -123,7 +123,7 @@ def prepare(folder: Path, count: int, seconds: float) -> tuple[Suite, Path]:
         kept = {mixture.mixture_id for mixture in mixtures}
         queries = [query for query in plan.queries if query.mixture_id in kept]
         plan = replace(plan, mixtures=mixtures, queries=queries)
-        freezing.freeze_parallel(plan, dataset, place, export_audio=False)
+        freezing.freeze(plan, dataset, place, export_audio=False)
     suite = load_suite(place)
     predictions = root / "predictions" / name
     separators.run(Blend(), suite, predictions)

@@ -40,6 +40,31 @@ def test_every_bad_clip_is_named() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"captions": ("a dog <script>alert(1)</script>",)}, "caption .* markup"),
+        ({"captions": ("fine", "a dog\x1b[2J")}, r"caption .* U\+001B"),
+        ({"captions": ("a\u200bdog",)}, r"caption .* U\+200B"),
+        ({"captions": ("dog " * 300,)}, "caption .* 1200 characters"),
+        ({"concept": "<b>dog</b>"}, "concept .* markup"),
+        ({"root": "a\nb"}, r"root .* U\+000A"),
+        ({"tags": ("dog", "[x](javascript:x)")}, "tags .* script"),
+        ({"attribution": "Jo\x00"}, r"attribution .* U\+0000"),
+    ],
+)
+def test_text_that_a_leaderboard_would_refuse_is_refused_first(
+    changes: dict[str, object], words: str
+) -> None:
+    with pytest.raises(FaultsError, match=words) as caught:
+        check_clips([clip("fine"), clip("bad", **changes)])
+    assert [(fault.kind, fault.where) for fault in caught.value.faults] == [("text", "bad")]
+
+
+def test_captions_that_begin_like_formulas_are_captions() -> None:
+    check_clips([clip("a", captions=("- a dog", "=^.^=", "+1", "@ home", "5 < 6"))])
+
+
 @pytest.mark.parametrize("other", ["Dog", "DOG", "dog"], ids=["case", "capitals", "one label"])
 def test_labels_that_differ_in_case_alone_are_named_together(other: str) -> None:
     clips = [clip("a", tags=("dog",)), clip("b", concept=other, tags=("x", other)), clip("c")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -584,6 +585,25 @@ def test_another_question_for_the_same_query(board: Path) -> None:
     path = made.write(board.parent / "asked", type(scores)(changed, rows))
     with pytest.raises(FaultsError, match="another text for the same query"):
         add_scores(board, [path], date=DATE)
+
+
+def test_captions_and_concepts_may_begin_like_formulas_and_are_none_in_the_tables(
+    tmp_path: Path,
+) -> None:
+    # As datasets and suites may have them: who has scored must not be refused here.
+    scores = made.make_scores("Asker", quality_db=5, seed=79)
+    rows = scores.rows
+    for name in ("text", "concept", "noise_concept"):
+        begun = pa.array([f"=- {text}" for text in rows.column(name).to_pylist()])
+        rows = rows.set_column(rows.column_names.index(name), rows.schema.field(name), begun)
+    changed = made.summarise(rows, scores.file.suite, scores.file.system)
+    path = made.write(tmp_path / "asked", type(scores)(changed, rows))
+    add_scores(tmp_path / "board", [path], date=DATE)
+    built = build(tmp_path / "board", workers=1)
+    (table,) = (path for path in built.tables if path.name.endswith(".by-concept.csv"))
+    cells = next(csv.reader(table.read_text().splitlines()))
+    assert any(cell.startswith("'=- ") for cell in cells)
+    assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
 
 
 def test_another_list_of_queries(board: Path) -> None:

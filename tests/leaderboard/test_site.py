@@ -182,7 +182,7 @@ def test_a_site_replaces_a_site_and_nothing_else(board: Path, tmp_path: Path) ->
     other = tmp_path / "thesis"
     other.mkdir()
     (other / "chapter.tex").write_text("precious")
-    with pytest.raises(UsageError, match="holds no lassbench site"):
+    with pytest.raises(UsageError, match="something else than the site"):
         build(board, site=other)
     assert (other / "chapter.tex").read_text() == "precious"
 

@@ -208,7 +208,7 @@ def test_nothing_is_written_over_and_nothing_half_written(tmp_path: Path) -> Non
     listed = numbered(tmp_path)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("dear")
-    with pytest.raises(UsageError, match="not a suite's"):
+    with pytest.raises(UsageError, match="something else than the suite"):
         import_suite(listed, tmp_path, tmp_path / "mine", kind="audiosep-esc50")
     with pytest.raises(UsageError, match="no such audio folder"):
         import_suite(listed, tmp_path / "no", tmp_path / "suite", kind="audiosep-esc50")

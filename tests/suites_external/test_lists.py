@@ -171,3 +171,17 @@ def test_the_wrong_format_is_refused_with_both_headers(tmp_path: Path) -> None:
 def test_the_command_offers_every_format() -> None:
     option = next(p for p in command.params if p.name == "kind")
     assert set(option.type.choices) == set(FORMATS)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("caption", "words"),
+    [("a dog <img src=x>", "markup"), ("a dog\x07", r"U\+0007"), ("a" * 1001, "1001 characters")],
+)
+def test_a_query_that_no_leaderboard_would_take_is_named_by_its_line(
+    tmp_path: Path, caption: str, words: str
+) -> None:
+    text = LISTS["audiosep-esc50"] + f"2,{caption},a.wav,b.wav\n3,- a dog,a.wav,b.wav\n"
+    path = put(tmp_path, text)
+    with pytest.raises(FaultsError, match=words) as caught:
+        read_list(path, "audiosep-esc50")
+    assert {fault.where for fault in caught.value.faults} == {f"{path}:4"}

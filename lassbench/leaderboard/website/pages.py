@@ -10,7 +10,6 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from lassbench import __version__, files
-from lassbench.errors import UsageError
 from lassbench.leaderboard.entries import Leaderboard
 from lassbench.leaderboard.examples import Listening, Track
 from lassbench.leaderboard.ranking import MIN_COVERAGE, TABLE_METRICS, Row, Standings
@@ -44,20 +43,26 @@ def build_site(
     LassbenchError
         If it cannot be written; an earlier site is then as it was.
     """
-    files.check_output_folder(out, what="the site")
-    if out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file():
-        raise UsageError(
-            "this folder is not empty and holds no lassbench site",
-            where=out,
-            fix="name an empty folder, or remove what is in it",
-        )
+    check_site(out)
     found = table_files(board, tables) if texts is None else texts
     files.replace_folder(
         out,
         lambda folder: _Site(board, tables, folder, found, listening or {}).write(),
-        what="the site's folder",
+        what="the site",
+        mark=MARKER,
     )
     return out / "index.html"
+
+
+def check_site(out: Path) -> None:
+    """Refuse a place that cannot become a site, before any work is done.
+
+    Raises
+    ------
+    UsageError
+        If ``out`` is a file or holds something else.
+    """
+    files.check_replaceable(out, what="the site", mark=MARKER)
 
 
 class _Site:
