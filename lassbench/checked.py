@@ -67,12 +67,12 @@ def ruled(fault_of: Callable[[str], str]) -> AfterValidator:
 PathName = Annotated[str, ruled(name_fault)]
 #: What a page links to: an http or https address, or nothing.
 WebAddress = Annotated[str, ruled(lambda text: url_fault(text) if text else "")]
-#: One line, of however many it is written in.
-Line = Annotated[str, AfterValidator(lambda text: " ".join(text.split()))]
+#: Text of one line, of however many it is written in.
+on_one_line = AfterValidator(lambda text: " ".join(text.split()))
+#: Text in which a reader can see every character; line breaks may be in it.
+readable = ruled(lambda text: refused_character(re.sub("[\n\t]", " ", text)))
 #: What a dataset is called.  A suite's title, of at most 200, is this and some words more.
-Title = Annotated[Line, ruled(lambda text: text_fault(text, limit=150))]
-#: Text of several lines in which a reader can see every character.
-Lines = Annotated[str, ruled(lambda text: refused_character(re.sub("[\n\t]", " ", text)))]
+Title = Annotated[str, on_one_line, ruled(lambda text: text_fault(text, limit=150))]
 SampleRate = Annotated[int, Field(ge=1000, le=384_000)]
 Seconds = Annotated[float, Field(ge=0.01, le=3600)]
 #: Text with something in it, as tables show it.

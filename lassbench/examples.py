@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench import audio, files
+from lassbench import audio, files, output_folders
 from lassbench.errors import UsageError
 from lassbench.inspection import level_db
 from lassbench.leaderboard.entries import entry_path
@@ -92,8 +92,8 @@ def export_examples(
         )
         files.write_json(temporary / "examples.json", content.model_dump(mode="json"))
 
-    with files.folder_lock(root, what="the leaderboard"):
-        files.replace_folder(folder, build, what="the examples", mark="examples.json")
+    with output_folders.folder_lock(root, what="the leaderboard"):
+        output_folders.replace_folder(folder, build, what="the examples", mark="examples.json")
     return folder
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lassbench import audio, files, manifests
+from lassbench import audio, files, manifests, output_folders
 from lassbench.csv_files import join, write_table
 from lassbench.dataset import Dataset
 from lassbench.errors import Fault, FaultsError, UsageError
@@ -244,7 +244,7 @@ def freeze(
             files.write_json(folder / name, of_suite)
         files.write_json(folder / "suite.json", described)
 
-    files.replace_folder(out, build, what="the suite", mark="suite.json")
+    output_folders.replace_folder(out, build, what="the suite", mark="suite.json")
     return load_suite(out)
 
 

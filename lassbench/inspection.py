@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench import audio, files
+from lassbench import audio, files, output_folders
 from lassbench.errors import UsageError, did_you_mean
 from lassbench.metrics.bss_eval import bss_eval
 from lassbench.metrics.ratios import si_sdr, snr
@@ -69,7 +69,7 @@ def inspect_query(
     panels = _reference_panels(suite, query, rendered) + _estimate_panels(
         query, rendered, predictions
     )
-    files.check_output_folder(out, what="the output folder")
+    output_folders.check_output_folder(out, what="the output folder")
     picture = out / f"{query_id}.png"
     figure = draw(panels, suite.sample_rate_hz, heading=_heading(suite, query))
     with files.atomic_path(picture) as temporary:

@@ -21,7 +21,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench import audio, files
+from lassbench import audio, output_folders
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.mixtures import Rendered
 from lassbench.predictions import (
@@ -287,11 +287,11 @@ def run(
     UsageError
         If ``out`` holds another system's or another suite's predictions.
     """
-    files.check_output_folder(out, what="the prediction folder")
+    output_folders.check_output_folder(out, what="the prediction folder")
     system = System(card_of(separator), suite=_suite_line(suite, out))
-    with files.folder_lock(out, what="the prediction folder"):
+    with output_folders.folder_lock(out, what="the prediction folder"):
         _check_same(out, system)
-        files.remove_leavings(out)
+        output_folders.remove_leavings(out)
         write_system(out, system)
         queries = suite.renderable_queries[:limit]
         todo = [query for query in queries if not _is_done(out, query, suite)]

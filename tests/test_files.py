@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lassbench import files
+from lassbench import files, output_folders
 from lassbench.errors import LassbenchError, UsageError
 
 
@@ -85,7 +85,7 @@ def test_json_that_is_read(tmp_path: Path) -> None:
 
 
 def _hold(folder: Path, held: object, let_go: object) -> None:
-    with files.folder_lock(folder, what="the dataset"):
+    with output_folders.folder_lock(folder, what="the dataset"):
         held.set()  # type: ignore[attr-defined]
         let_go.wait(20)  # type: ignore[attr-defined]
 
@@ -98,30 +98,30 @@ def test_a_second_run_is_told_who_holds_the_folder(tmp_path: Path) -> None:
     assert held.wait(20)
     with (
         pytest.raises(LassbenchError, match=f"in use by process {holder.pid}"),
-        files.folder_lock(tmp_path, what="the dataset"),
+        output_folders.folder_lock(tmp_path, what="the dataset"),
     ):
         pass
     holder.kill()  # a killed process leaves no lock behind
     holder.join()
-    with files.folder_lock(tmp_path, what="the dataset"):
+    with output_folders.folder_lock(tmp_path, what="the dataset"):
         pass
 
 
 def test_output_folders_are_checked_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    files.check_output_folder(tmp_path / "new" / "deep", what="OUT")
+    output_folders.check_output_folder(tmp_path / "new" / "deep", what="OUT")
     assert not (tmp_path / "new").exists()
     with pytest.raises(UsageError, match="must be a folder"):
-        files.check_output_folder(tmp_path / "file", what="OUT")
+        output_folders.check_output_folder(tmp_path / "file", what="OUT")
     with pytest.raises(UsageError, match="cannot be made"):
-        files.check_output_folder(tmp_path / "file" / "out", what="OUT")
+        output_folders.check_output_folder(tmp_path / "file" / "out", what="OUT")
 
 
 def test_leavings_are_removed_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / f".a.wav.123{files.TEMPORARY_SUFFIX}").write_text("half")
     (tmp_path / "sub" / "a.part").write_text("mine")
-    assert files.remove_leavings(tmp_path) == 1
+    assert output_folders.remove_leavings(tmp_path) == 1
     assert [p.name for p in (tmp_path / "sub").iterdir()] == ["a.part"]
 
 
@@ -148,13 +148,13 @@ OLD, NEW = {("a", "old"), ("b", "old")}, {("a", "new"), ("b", "new")}
 def swaps(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Both ways of putting a folder in the place of another."""
     if not request.param:
-        monkeypatch.setattr(files, "_swap", lambda one, other: False)
+        monkeypatch.setattr(output_folders, "_swap", lambda one, other: False)
     return bool(request.param)
 
 
 def test_a_folder_is_replaced_whole(tmp_path: Path, swaps: bool) -> None:
     folder = tmp_path / "deep" / "suite"
-    files.replace_folder(folder, fill("old"), what="the suite's folder")
+    output_folders.replace_folder(folder, fill("old"), what="the suite's folder")
     assert content(folder) == OLD
 
     def fail(path: Path) -> None:
@@ -162,9 +162,9 @@ def test_a_folder_is_replaced_whole(tmp_path: Path, swaps: bool) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        files.replace_folder(folder, fail, what="the suite's folder")
+        output_folders.replace_folder(folder, fail, what="the suite's folder")
     assert content(folder) == OLD
-    files.replace_folder(folder, fill("new"), what="the suite's folder")
+    output_folders.replace_folder(folder, fill("new"), what="the suite's folder")
     assert content(folder) == NEW
     assert [p.name for p in folder.parent.iterdir()] == ["suite"]
 
@@ -187,7 +187,7 @@ def _replace_until_killed(folder: Path, calls: int, swaps: bool) -> None:
 
     for name in ("mkdir", "rename", "replace", "unlink", "rmdir", "open"):
         counted(name)
-    swap = files._swap if swaps else lambda one, other: False
+    swap = output_folders._swap if swaps else lambda one, other: False
 
     def counted_swap(one: Path, other: Path) -> bool:
         os.replace(one, one)  # noqa: PTH105  # counted: a moment before the swap
@@ -195,8 +195,8 @@ def _replace_until_killed(folder: Path, calls: int, swaps: bool) -> None:
         os.replace(one, one)  # noqa: PTH105  # and one after it
         return done
 
-    files._swap = counted_swap
-    files.replace_folder(folder, fill("new"), what="the suite's folder")
+    output_folders._swap = counted_swap
+    output_folders.replace_folder(folder, fill("new"), what="the suite's folder")
     os._exit(7)
 
 
@@ -206,7 +206,7 @@ def test_killed_at_any_moment_the_old_or_the_new_folder_stands_whole(
     context = multiprocessing.get_context("fork")
     folder = tmp_path / "suite"
     for calls in range(1, 100):
-        files.replace_folder(folder, fill("old"), what="the suite's folder")
+        output_folders.replace_folder(folder, fill("old"), what="the suite's folder")
         child = context.Process(target=_replace_until_killed, args=(folder, calls, swaps))
         child.start()
         child.join()
@@ -219,7 +219,7 @@ def test_killed_at_any_moment_the_old_or_the_new_folder_stands_whole(
             raise RuntimeError
 
         with pytest.raises(RuntimeError):
-            files.replace_folder(folder, fail, what="the suite's folder")
+            output_folders.replace_folder(folder, fail, what="the suite's folder")
         assert content(folder) == before
         assert [p.name for p in tmp_path.iterdir()] == ["suite"], calls
         if child.exitcode == 7:
@@ -234,7 +234,7 @@ def _replace_slowly(folder: Path, begun: object, go_on: object) -> None:
         begun.set()  # type: ignore[attr-defined]
         go_on.wait(60)  # type: ignore[attr-defined]
 
-    files.replace_folder(folder, build, what="the suite's folder")
+    output_folders.replace_folder(folder, build, what="the suite's folder")
 
 
 def test_of_two_at_once_the_second_is_told(tmp_path: Path) -> None:
@@ -244,8 +244,8 @@ def test_of_two_at_once_the_second_is_told(tmp_path: Path) -> None:
     first.start()
     assert begun.wait(60)
     with pytest.raises(LassbenchError, match=f"suite's folder is in use by process {first.pid}"):
-        files.replace_folder(tmp_path / "suite", fill("old"), what="the suite's folder")
-    files.replace_folder(tmp_path / "suite.2", fill("old"), what="another folder")
+        output_folders.replace_folder(tmp_path / "suite", fill("old"), what="the suite's folder")
+    output_folders.replace_folder(tmp_path / "suite.2", fill("old"), what="another folder")
     go_on.set()
     first.join()
     assert content(tmp_path / "suite") == NEW
@@ -256,7 +256,7 @@ def test_what_is_cleared_up_is_this_folders_own(tmp_path: Path) -> None:
     for name in (".suite.12.part", ".suite.2.12.part", ".suite.old.part", "suite.1.part"):
         (tmp_path / name).mkdir()
     (tmp_path / ".suite.13.part").write_text("a file that is being written")
-    files.replace_folder(tmp_path / "suite", fill("new"), what="the folder")
+    output_folders.replace_folder(tmp_path / "suite", fill("new"), what="the folder")
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         *(".suite.13.part", ".suite.2.12.part", "suite", "suite.1.part"),
     ]
@@ -264,14 +264,14 @@ def test_what_is_cleared_up_is_this_folders_own(tmp_path: Path) -> None:
 
 
 def test_a_link_stays_and_leads_to_the_new_folder(tmp_path: Path, swaps: bool) -> None:
-    files.replace_folder(tmp_path / "disk" / "suite", fill("old"), what="the folder")
+    output_folders.replace_folder(tmp_path / "disk" / "suite", fill("old"), what="the folder")
     (tmp_path / "suite").symlink_to(tmp_path / "disk" / "suite")
-    files.replace_folder(tmp_path / "suite", fill("new"), what="the folder")
+    output_folders.replace_folder(tmp_path / "suite", fill("new"), what="the folder")
     assert (tmp_path / "suite").is_symlink()
     assert content(tmp_path / "suite") == NEW
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UsageError, match="must be a folder"):
-        files.replace_folder(tmp_path / "file", fill("new"), what="the folder")
+        output_folders.replace_folder(tmp_path / "file", fill("new"), what="the folder")
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -280,15 +280,15 @@ def test_a_lock_leaves_nothing_and_needs_no_file_system_with_locks(
 ) -> None:
     (tmp_path / "b").mkdir()
     for name in "ab":
-        with files.folder_lock(tmp_path / name, what="the folder"):
+        with output_folders.folder_lock(tmp_path / name, what="the folder"):
             assert (tmp_path / name / ".lock").is_file()
     assert [path.name for path in tmp_path.rglob("*")] == ["b"]
 
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")
 
-    monkeypatch.setattr(files.fcntl, "flock", no_locks)
-    with files.folder_lock(tmp_path / "a", what="the folder"):
+    monkeypatch.setattr(output_folders.fcntl, "flock", no_locks)
+    with output_folders.folder_lock(tmp_path / "a", what="the folder"):
         pass
 
 
@@ -472,10 +472,10 @@ def test_an_interrupt_at_any_step_leaves_nothing(
 
     whole = {*NEW, ("c", "new")}
     for step in range(1, 200):
-        files.replace_folder(tmp_path / "suite", fill("old"), what="the suite")
+        output_folders.replace_folder(tmp_path / "suite", fill("old"), what="the suite")
         left, ended = step, False
         try:
-            files.replace_folder(tmp_path / "suite", build, what="the suite")
+            output_folders.replace_folder(tmp_path / "suite", build, what="the suite")
         except KeyboardInterrupt:
             ended = True
         reached, left = left <= 0, 0
@@ -490,7 +490,7 @@ def test_an_interrupt_at_any_step_leaves_nothing(
 def test_a_scratch_folder_is_empty_and_goes(tmp_path: Path) -> None:
     (tmp_path / "scratch").mkdir()
     (tmp_path / "scratch" / "of a killed run").write_text("half")
-    with pytest.raises(RuntimeError), files.scratch_folder(tmp_path / "scratch") as folder:
+    with pytest.raises(RuntimeError), output_folders.scratch_folder(tmp_path / "scratch") as folder:
         assert list(folder.iterdir()) == []
         (folder / "a").write_text("half")
         raise RuntimeError
@@ -517,10 +517,12 @@ def test_a_place_that_cannot_be_replaced_is_told_before_any_work(
 
     words = {"file": "must be a folder", "file/below": "cannot be made", "other": "something else"}
     with pytest.raises(UsageError, match=words.get(place, "cannot be written")):
-        files.replace_folder(tmp_path / place, never, what="the suite", mark="suite.json")
+        output_folders.replace_folder(tmp_path / place, never, what="the suite", mark="suite.json")
     assert sorted(tmp_path.rglob("*")) == before
     for name in ("empty", "suite", "new/deep"):
-        files.replace_folder(tmp_path / name, fill("new"), what="the suite", mark="suite.json")
+        output_folders.replace_folder(
+            tmp_path / name, fill("new"), what="the suite", mark="suite.json"
+        )
         assert content(tmp_path / name) == NEW
 
 
@@ -530,9 +532,9 @@ def test_a_mounted_folder_and_the_one_we_are_in(
     place = tmp_path / "here"
     place.mkdir()
     monkeypatch.chdir(place)
-    files.replace_folder(Path(), fill("new"), what="the site")
+    output_folders.replace_folder(Path(), fill("new"), what="the site")
     assert content(place) == NEW
     assert list(tmp_path.iterdir()) == [place]
     monkeypatch.setattr(Path, "is_mount", lambda path: path == place)
     with pytest.raises(UsageError, match="mounted folder cannot be"):
-        files.replace_folder(place, fill("old"), what="the site")
+        output_folders.replace_folder(place, fill("old"), what="the site")

@@ -20,7 +20,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lassbench"
 
 #: What any room may import, unless :data:`ONLY` says otherwise; "" is ``lassbench`` itself.
 SHARED = {
-    *("", "account", "errors", "records", "audio", "files", "checked", "yaml_files", "csv_files"),
+    *("", "account", "errors", "records", "audio", "files", "output_folders", "checked"),
+    *("yaml_files", "csv_files"),
     *("parallel", "plain_text", "progress", "resampling"),
 }
 
@@ -58,7 +59,17 @@ ONLY = {
     "scores": {"checked", "errors", "files"},
     # Entries: no audio, no models, no scoring.
     "leaderboard": {
-        *("", "checked", "csv_files", "errors", "files", "parallel", "plain_text", "records"),
+        *(
+            "",
+            "checked",
+            "csv_files",
+            "errors",
+            "files",
+            "output_folders",
+            "parallel",
+            "plain_text",
+            "records",
+        ),
         *("scores", "statistics", "yaml_files"),
     },
     "fetch": {*SHARED, "corpora", "manifests", "dataset"},

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lassbench import csv_files, files
+from lassbench import csv_files, files, output_folders
 from lassbench.annotate import agreement, checks
 from lassbench.annotate.language import Detector
 from lassbench.annotate.store import Answer, Store
@@ -280,7 +280,7 @@ def far(values: Mapping[Key, float], *, above_only: bool = False) -> list[Key]:
 
 def write(made: Report, folder: Path) -> list[Path]:
     """Write ``report.csv``, ``report.json`` and ``report.png``; their paths."""
-    files.check_output_folder(folder, what="the report")
+    output_folders.check_output_folder(folder, what="the report")
     columns = list(Line.__slots__)
     rows = [[_csv(getattr(line, name)) for name in columns] for line in made.lines]
     value: dict[str, Any] = {

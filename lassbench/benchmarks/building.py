@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lassbench import files, manifests
+from lassbench import manifests, output_folders
 from lassbench.benchmarks.card import CardFacts, card_text
 from lassbench.benchmarks.lists import InferredTag, as_clip, has_absent, suite_texts, tags_text
 from lassbench.benchmarks.sources import Metadata
@@ -205,7 +205,7 @@ def write(built: Built, out: Path) -> None:
         for name, text in built.contents.items():
             (folder / name).write_bytes(text.encode())
 
-    files.replace_folder(out, fill, what="the benchmark", mark=manifests.SUMS)
+    output_folders.replace_folder(out, fill, what="the benchmark", mark=manifests.SUMS)
 
 
 def vary(

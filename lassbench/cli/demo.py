@@ -33,12 +33,12 @@ def command(out: Path, steps: int | None, workers: int | None) -> None:
     sounds are rendered, not recorded: the table shows that the pipeline works,
     not how good a system is.
     """
-    from lassbench import files
+    from lassbench import output_folders
     from lassbench.cli import run
 
-    files.check_output_folder(out, what="the demo's folder")
+    output_folders.check_output_folder(out, what="the demo's folder")
     start = time.monotonic()
-    with files.folder_lock(out, what="the demo's folder"):
+    with output_folders.folder_lock(out, what="the demo's folder"):
         _clear(out)
         for line in _commands(out, steps, workers):
             click.secho(f"\n$ lassbench {line}", bold=True)
@@ -58,7 +58,7 @@ def command(out: Path, steps: int | None, workers: int | None) -> None:
 
 
 def _clear(out: Path) -> None:
-    from lassbench import files
+    from lassbench import files, output_folders
     from lassbench.errors import UsageError
 
     own = [path for path in out.iterdir() if path.name.startswith((".lock", f".{MARK}."))]
@@ -72,7 +72,7 @@ def _clear(out: Path) -> None:
     for path in others:
         if path.name != MARK:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    files.remove_leavings(out)
+    output_folders.remove_leavings(out)
 
 
 def _commands(out: Path, steps: int | None, workers: int | None) -> Iterator[str]:

@@ -110,7 +110,7 @@ def command(
     and other systems, and writes <system>.score.json and <system>.score.parquet.
     Missing or faulty predictions are all listed, and stop the scoring.
     """
-    from lassbench import files
+    from lassbench import output_folders
     from lassbench.report import terminal
     from lassbench.scores import write_scores
     from lassbench.scoring import Settings, score_folders
@@ -122,7 +122,7 @@ def command(
     folder = out or Path("scores") / opened.name
     for place in (folder, report):
         if place is not None:
-            files.check_output_folder(place, what="the output folder")
+            output_folders.check_output_folder(place, what="the output folder")
     others = _others(against, leaderboard, opened)
     found = score_folders(
         predictions,

@@ -63,7 +63,7 @@ def command(
       split: {test_per_concept: 20, validation_per_concept: 2, seed: 1}
       mixtures: {noises_per_target: 5, snr_db: [-5, 5], seed: 1}
     """
-    from lassbench import files, manifests, metadata
+    from lassbench import files, manifests, metadata, output_folders
     from lassbench.benchmarks import building, reports
     from lassbench.benchmarks.sources import load_metadata
 
@@ -72,7 +72,7 @@ def command(
         return
     definition = _definition(concepts, name, changes)
     if out is not None and not counts:
-        files.check_replaceable(out, what="the benchmark", mark=manifests.SUMS)
+        output_folders.check_replaceable(out, what="the benchmark", mark=manifests.SUMS)
     data = load_metadata(metadata_source(metadata_dir, unverified_metadata), definition)
     built = building.build(definition, data)
     if explain is not None:

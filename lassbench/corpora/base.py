@@ -14,14 +14,13 @@ from lassbench import files
 from lassbench.checked import (
     RULES,
     Flag,
-    Line,
-    Lines,
     PathName,
     SampleRate,
     Seconds,
     Title,
     WebAddress,
-    ruled,
+    on_one_line,
+    readable,
 )
 from lassbench.errors import Fault, FaultsError, UsageError
 from lassbench.files import name_fault
@@ -72,14 +71,14 @@ class CorpusCard:
     name: PathName
     title: Title
     homepage: WebAddress
-    licence: Annotated[Line, Field(max_length=2000), ruled(refused_character)]
-    citation: Annotated[Lines, Field(max_length=20_000)]
+    licence: Annotated[str, Field(max_length=2000), on_one_line, readable]
+    citation: Annotated[str, Field(max_length=20_000), readable]
     sample_rate_hz: SampleRate = SAMPLE_RATE_HZ
     clip_seconds: Seconds = CLIP_SECONDS
     synthetic: bool = False
     audio_may_be_published: Flag = False
     templated_captions: Flag = False
-    notes: Annotated[Lines, Field(max_length=5000)] = ""
+    notes: Annotated[str, Field(max_length=5000), readable] = ""
     benchmark: str = ""
 
     @property

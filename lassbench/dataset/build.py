@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
-from lassbench import __version__, audio, files
+from lassbench import __version__, audio, files, output_folders
 from lassbench.checked import read_record, validate
 from lassbench.corpora.base import Corpus, check_clips, in_order, locate, read_source
 from lassbench.csv_files import write_table
@@ -127,8 +127,8 @@ def build(
     out = Path(out).resolve()
     clips = check_can_build(corpus, out, limit)
     try:
-        with files.folder_lock(out, what="the dataset folder"):
-            files.remove_leavings(out)
+        with output_folders.folder_lock(out, what="the dataset folder"):
+            output_folders.remove_leavings(out)
             before = _Before.of(out)
             chosen = first_of_each(clips, limit)
             if before.dataset is not None:
@@ -156,7 +156,7 @@ def check_can_build(corpus: Corpus, out: Path, limit: int = 0) -> list[Clip]:
     UsageError, FaultsError
         As :func:`build`.
     """
-    files.check_output_folder(out, what="the dataset folder")
+    output_folders.check_output_folder(out, what="the dataset folder")
     _check_same_build(out, _settings(corpus))
     clips = corpus.clips()
     if not clips:
@@ -553,7 +553,7 @@ def _write_shards(
     (out / "data").mkdir(exist_ok=True)
     _remove_unnamed_shards(out)
     shards = []
-    with files.scratch_folder(out / layout.STAGE) as stage:
+    with output_folders.scratch_folder(out / layout.STAGE) as stage:
         tracked = track(clips, "packing", len(clips))
         for split, of_split in itertools.groupby(tracked, key=lambda clip: clip.split):
             written = list(_write_files(stage, map(row, of_split), schema))

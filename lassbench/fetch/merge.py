@@ -14,7 +14,8 @@ from lassbench.dataset import Dataset, layout
 from lassbench.dataset.open import open_intact
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
 from lassbench.fetch.ledger import FILE_NAME, Entry, Ledger
-from lassbench.files import atomic_path, check_output_folder, folder_lock, write_bytes
+from lassbench.files import atomic_path, write_bytes
+from lassbench.output_folders import check_output_folder, folder_lock
 
 #: Which of two states of one clip is kept: what is known of it weighs more.
 _WEIGHT = {

@@ -14,15 +14,8 @@ from typing import Any
 from lassbench.corpora.base import CorpusCard
 from lassbench.dataset import layout
 from lassbench.errors import LassbenchError, UsageError
-from lassbench.files import (
-    atomic_path,
-    folder_lock,
-    parse_json,
-    scratch_folder,
-    sha256_file,
-    write_json,
-    write_text,
-)
+from lassbench.files import atomic_path, parse_json, sha256_file, write_json, write_text
+from lassbench.output_folders import folder_lock, scratch_folder
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 

@@ -31,8 +31,8 @@ from lassbench.fetch.pacing import RunStopped
 from lassbench.fetch.planning import FetchOptions, Job, plan, recover, select
 from lassbench.fetch.report import export
 from lassbench.fetch.sources import KeptSource, Workspace
-from lassbench.files import check_output_folder, folder_lock, remove_leavings
 from lassbench.manifests import ClipRow
+from lassbench.output_folders import check_output_folder, folder_lock, remove_leavings
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource
 
 SCRATCH = ".work"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lassbench import files
+from lassbench import files, output_folders
 from lassbench.checked import validate
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, UsageFaultsError
 from lassbench.leaderboard.agreement import suite_faults
@@ -81,8 +81,8 @@ def add_scores(
         "links": dict(links or {}),
         "notes": notes,
     }
-    with files.folder_lock(root, what="the leaderboard"):
-        files.remove_leavings(root)
+    with output_folders.folder_lock(root, what="the leaderboard"):
+        output_folders.remove_leavings(root)
         made = [_read_one(root, find_score(path), given) for path in scores]
         faults = [one for one in made if isinstance(one, Fault)]
         entries = [one for one in made if isinstance(one, Loaded)]

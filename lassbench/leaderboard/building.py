@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lassbench import files
+from lassbench import files, output_folders
 from lassbench.leaderboard.checks import check_is_there, read_leaderboard
 from lassbench.leaderboard.entries import Leaderboard, entry_schema
 from lassbench.leaderboard.examples import read_examples
@@ -65,8 +65,8 @@ def build(
     check_is_there(root)
     if site is not None:
         check_site(site)
-    with files.folder_lock(root, what="the leaderboard"):
-        files.remove_leavings(root)
+    with output_folders.folder_lock(root, what="the leaderboard"):
+        output_folders.remove_leavings(root)
         with _mapper(root, workers) as mapper:
             board = read_leaderboard(root, mapper=mapper)
             wanted = site is not None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lassbench import files
+from lassbench import files, output_folders
 from lassbench.csv_files import write_table
 from lassbench.errors import UsageError, did_you_mean
 from lassbench.leaderboard.entries import Leaderboard, Reported
@@ -415,7 +415,7 @@ def write_tables(texts: Mapping[str, str], out: Path) -> list[Path]:
         for name, text in texts.items():
             (folder / name).write_bytes(text.encode())
 
-    files.replace_folder(out, build, what="the folder of tables")
+    output_folders.replace_folder(out, build, what="the folder of tables")
     return [out / name for name in texts]
 
 

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from lassbench.errors import LassbenchError, UsageError, one_line
-from lassbench.files import check_output_folder
 from lassbench.models.checkpoints import (
     BEST,
     CONFIG,
@@ -30,6 +29,7 @@ from lassbench.models.checkpoints import (
 )
 from lassbench.models.config import Config, TextConfig, load_config, write_config
 from lassbench.models.query import TextCodec, open_tokenizer
+from lassbench.output_folders import check_output_folder
 from lassbench.records import SAMPLE_RATE_HZ
 
 #: BERT-mini, as FACTS section 2 has it.

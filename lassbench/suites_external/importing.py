@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench import audio, files
+from lassbench import audio, files, output_folders
 from lassbench.csv_files import join, write_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
 from lassbench.freezing import fingerprint, mixtures_to_csv
@@ -194,7 +194,7 @@ def import_suite(
         length = _one_length(sizes, faults, audio_dir)
         _write(folder, kind=kind, name=name, rows=rows, samples=length, pcm=pcm)
 
-    files.replace_folder(out, build, what="the suite", mark="suite.json")
+    output_folders.replace_folder(out, build, what="the suite", mark="suite.json")
     return Imported(load_suite(out), tuple(faults))
 
 

@@ -24,7 +24,6 @@ from torch.amp.grad_scaler import GradScaler
 
 from lassbench.dataset import Dataset
 from lassbench.errors import LassbenchError
-from lassbench.files import check_output_folder, folder_lock, remove_leavings
 from lassbench.models.checkpoints import (
     BEST,
     CONFIG,
@@ -38,6 +37,7 @@ from lassbench.models.config import Config, write_config
 from lassbench.models.devices import find_precision
 from lassbench.models.lassnet import LassNet
 from lassbench.models.stft import Stft
+from lassbench.output_folders import check_output_folder, folder_lock, remove_leavings
 from lassbench.records import Clip
 from lassbench.training.calibration import calibrate
 from lassbench.training.log import RunLog, Shown

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lassbench import files
+from lassbench import output_folders
 from lassbench.cli import run
 from tests.small_metadata import CONCEPTS, SmallMetadata, small_source, video
 
@@ -128,4 +128,4 @@ def test_clips_without_labels_are_noted_for_version_2(
     captured = capsys.readouterr()
     assert "1 clips have no row in the segment list" in captured.err
     assert "audiocaps_version: 2" in (tmp_path / "second" / "concepts.yaml").read_text()
-    assert not files.remove_leavings(tmp_path)
+    assert not output_folders.remove_leavings(tmp_path)

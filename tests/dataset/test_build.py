@@ -23,7 +23,7 @@ from lassbench.corpora.synthetic import SyntheticCorpus
 from lassbench.dataset import layout, open_dataset
 from lassbench.dataset.build import build
 from lassbench.errors import FaultsError, LassbenchError, UsageError
-from lassbench.files import folder_lock
+from lassbench.output_folders import folder_lock
 from lassbench.parallel import open_executor
 from tests.dataset.made import RATE, SECONDS, add, recordings, shard, sound, tree
 

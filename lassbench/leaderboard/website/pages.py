@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from lassbench import __version__, files
+from lassbench import __version__, output_folders
 from lassbench.leaderboard.entries import Leaderboard
 from lassbench.leaderboard.examples import Listening, Track
 from lassbench.leaderboard.ranking import MIN_COVERAGE, TABLE_METRICS, Row, Standings
@@ -45,7 +45,7 @@ def build_site(
     """
     check_site(out)
     found = table_files(board, tables) if texts is None else texts
-    files.replace_folder(
+    output_folders.replace_folder(
         out,
         lambda folder: _Site(board, tables, folder, found, listening or {}).write(),
         what="the site",
@@ -62,7 +62,7 @@ def check_site(out: Path) -> None:
     UsageError
         If ``out`` is a file or holds something else.
     """
-    files.check_replaceable(out, what="the site", mark=MARKER)
+    output_folders.check_replaceable(out, what="the site", mark=MARKER)
 
 
 class _Site:
