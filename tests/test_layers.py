@@ -20,18 +20,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lassbench"
 
 #: What any room may import, unless :data:`ONLY` says otherwise; "" is ``lassbench`` itself.
 SHARED = {
-    *(
-        "",
-        "account",
-        "errors",
-        "records",
-        "audio",
-        "files",
-        "checked",
-        "csv_files",
-        "yaml_files",
-        "config",
-    ),
+    *("", "errors", "records", "audio", "files", "checked", "yaml_files", "csv_files"),
+    *("account", "config", "interrupts"),
     *("parallel", "plain_text", "progress", "resampling", "tables"),
 }
 
@@ -69,14 +59,8 @@ ONLY = {
     "scores": {"errors", "files"},
     # Entries: no audio, no models, no scoring.
     "leaderboard": {
-        "",
-        "errors",
-        "files",
-        "parallel",
-        "plain_text",
-        "records",
-        "scores",
-        "statistics",
+        *("", "errors", "files", "parallel", "plain_text", "records"),
+        *("scores", "statistics"),
     },
     "fetch": {*SHARED, "corpora", "manifests", "dataset"},
 }
