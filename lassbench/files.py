@@ -16,15 +16,13 @@ import hashlib
 import json
 import os
 import re
-import signal
-import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from types import FrameType
 from typing import IO, Any, NoReturn
 
 from lassbench.errors import LassbenchError, one_line
+from lassbench.interrupts import Interrupts
 
 #: Temporary names end like this, so that an interrupted run's leavings can be
 #: recognised and removed by the next one.
@@ -42,55 +40,6 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-class Interrupts:
-    """Ctrl-C and SIGTERM, put off to the end of the block but for where they are let through.
-
-    For steps that must not be broken off in their middle: taking a lock, moving
-    into place, clearing up.  A handler that ends the process in some other way
-    than by an exception (the system's own for SIGTERM) is left as it is.
-    """
-
-    def __init__(self) -> None:
-        self._handlers: dict[int, Any] = {}
-        self._waiting: list[int] = []
-        self._open = False
-
-    def __enter__(self) -> Interrupts:
-        # Only the main thread is ever interrupted, and only it may ask.
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                if callable(handler := signal.getsignal(number)):
-                    self._handlers[number] = handler
-                    signal.signal(number, self._came)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        for number in self._waiting:
-            signal.raise_signal(number)
-
-    def _came(self, number: int, frame: FrameType | None) -> None:
-        if not self._open:
-            self._waiting.append(number)
-            return
-        self._open = False  # a second one must not break off what the first one set going
-        self._handlers[number](number, frame)
-        self._open = True
-
-    @contextlib.contextmanager
-    def let_through(self) -> Iterator[None]:
-        """Where the block may be broken off."""
-        self._open = True
-        try:
-            for number in self._waiting[:1]:
-                self._waiting.clear()
-                self._came(number, None)
-            yield
-        finally:
-            self._open = False
-
-
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; move it there when the block succeeds.
@@ -101,19 +50,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         If the folder cannot be written or the disk is full; ``path`` is then
         as it was before.
     """
-    temporary = temporary_path(path)
-    with Interrupts() as interrupts:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with interrupts.let_through():
-                yield temporary
-                _flush(temporary)
-            temporary.replace(path)
-        except OSError as error:
-            raise explain_os_error(error, path) from error
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+    with _moved_together([path]) as (temporary,):
+        yield temporary
 
 
 def write_together(contents: Mapping[Path, bytes | Callable[[Path], object]]) -> None:
@@ -128,26 +66,33 @@ def write_together(contents: Mapping[Path, bytes | Callable[[Path], object]]) ->
     LassbenchError
         If a folder cannot be written or the disk is full.
     """
-    temporaries = {path: temporary_path(path) for path in contents}
-    with Interrupts() as interrupts:
-        path = Path()
-        try:
-            for path in contents:
-                path.parent.mkdir(parents=True, exist_ok=True)
+    with _moved_together(list(contents)) as temporaries:
+        for path, temporary in zip(contents, temporaries, strict=True):
+            content = contents[path]
+            try:
                 _remove_abandoned(path)
+                content(temporary) if callable(content) else temporary.write_bytes(content)
+            except OSError as error:
+                raise explain_os_error(error, path) from error
+
+
+@contextlib.contextmanager
+def _moved_together(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    temporaries = [temporary_path(path) for path in paths]
+    with Interrupts() as interrupts:
+        try:
+            for path in paths:
+                path.parent.mkdir(parents=True, exist_ok=True)
             with interrupts.let_through():
-                for path, content in contents.items():
-                    if callable(content):
-                        content(temporaries[path])
-                    else:
-                        temporaries[path].write_bytes(content)
-                    _flush(temporaries[path])
-            for path, temporary in temporaries.items():
+                yield temporaries
+                for temporary in temporaries:
+                    _flush(temporary)
+            for path, temporary in zip(paths, temporaries, strict=True):
                 temporary.replace(path)
         except OSError as error:
-            raise explain_os_error(error, path) from error
+            raise explain_os_error(error, paths[0]) from error
         finally:
-            for temporary in temporaries.values():
+            for temporary in temporaries:
                 with contextlib.suppress(OSError):
                     temporary.unlink(missing_ok=True)
 

@@ -11,10 +11,11 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from lassbench.errors import LassbenchError, UsageError, one_line
-from lassbench.files import TEMPORARY_SUFFIX, Interrupts, explain_os_error, temporary_path
+from lassbench.files import TEMPORARY_SUFFIX, explain_os_error, temporary_path
+from lassbench.interrupts import Interrupts
 
 
 def check_output_folder(path: Path, *, what: str) -> None:
@@ -25,27 +26,19 @@ def check_output_folder(path: Path, *, what: str) -> None:
     UsageError
         If ``path`` is a file, or it or its nearest existing parent is not writable.
     """
+
+    def refuse(reason: str, got: str) -> NoReturn:
+        raise UsageError(f"{what} {reason}", where=path, got=got, fix="name another path")
+
     if path.exists() and not path.is_dir():
-        raise UsageError(
-            f"{what} must be a folder", where=path, got="a file", fix="name another path"
-        )
+        refuse("must be a folder", "a file")
     nearest = path
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
-        raise UsageError(
-            f"{what} cannot be made here",
-            where=path,
-            got=f"{nearest} is a file",
-            fix="name another path",
-        )
+        refuse("cannot be made here", f"{nearest} is a file")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise UsageError(
-            f"{what} cannot be written",
-            where=path,
-            got=f"no permission to write in {nearest}",
-            fix="name another path",
-        )
+        refuse("cannot be written", f"no permission to write in {nearest}")
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import pytest
 
 from lassbench import files, output_folders
 from lassbench.errors import LassbenchError, UsageError
+from lassbench.interrupts import Interrupts
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -428,13 +429,13 @@ def deaf() -> Iterator[None]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_comes_where_it_may_and_once(number: int) -> None:
     done = []
-    with pytest.raises(KeyboardInterrupt), files.Interrupts() as interrupts:
+    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
         signal.raise_signal(number)
         done.append("not broken off")
         with interrupts.let_through():
             done.append("never reached")
     assert done == ["not broken off"]
-    with pytest.raises(KeyboardInterrupt), files.Interrupts() as interrupts:
+    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
         try:
             with interrupts.let_through():
                 signal.raise_signal(number)

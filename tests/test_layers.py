@@ -20,9 +20,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lassbench"
 
 #: What any room may import, unless :data:`ONLY` says otherwise; "" is ``lassbench`` itself.
 SHARED = {
-    *("", "account", "errors", "records", "audio", "files", "output_folders", "checked"),
-    *("yaml_files", "csv_files"),
-    *("parallel", "plain_text", "progress", "resampling"),
+    *("", "account", "checked", "csv_files", "errors", "files", "interrupts", "output_folders"),
+    *("audio", "parallel", "plain_text", "progress", "records", "resampling", "yaml_files"),
 }
 
 #: Left to right.  Names in one group may import each other.
@@ -59,18 +58,8 @@ ONLY = {
     "scores": {"checked", "errors", "files"},
     # Entries: no audio, no models, no scoring.
     "leaderboard": {
-        *(
-            "",
-            "checked",
-            "csv_files",
-            "errors",
-            "files",
-            "output_folders",
-            "parallel",
-            "plain_text",
-            "records",
-        ),
-        *("scores", "statistics", "yaml_files"),
+        *("", "checked", "csv_files", "errors", "files", "output_folders", "parallel"),
+        *("plain_text", "records", "scores", "statistics", "yaml_files"),
     },
     "fetch": {*SHARED, "corpora", "manifests", "dataset"},
 }

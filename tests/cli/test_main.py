@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
+import pytest
 
 from lassbench import __version__
-from lassbench.cli import root
+from lassbench.cli import demo, root
 from lassbench.cli.options import OutputPath
+from lassbench.errors import UsageError
 
 
 def test_run_as_a_module() -> None:
@@ -23,6 +26,33 @@ def test_run_as_a_module() -> None:
     assert wrong.returncode == 2
     assert "score" in wrong.stderr
     assert "Traceback" not in wrong.stderr
+
+
+def test_a_demo_that_was_killed_can_be_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "demo"
+    out.mkdir()
+    # Killed before it had written anything, and then while it deleted the one before.
+    for name in (".lock", f".{demo.MARK}.123.part"):
+        (out / name).write_text("")
+    demo._clear(out)
+    for name in ("data", "site"):
+        (out / name).mkdir()
+
+    def killed(path: Path) -> None:
+        path.rmdir()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(demo.shutil, "rmtree", killed)
+        demo._clear(out)
+    demo._clear(out)
+    assert {path.name for path in out.iterdir()} == {".lock", demo.MARK}
+    (out / demo.MARK).rename(out / "thesis.tex")
+    with pytest.raises(UsageError, match="holds other files"):
+        demo._clear(out)
+    assert (out / "thesis.tex").is_file()
 
 
 def commands(group: click.Group) -> Iterator[click.Command]:

@@ -13,16 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lassbench.errors import FaultsError, UsageError
+from lassbench import output_folders
+from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.leaderboard.adding import add_scores, mark_verified, without_captions
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import load_entry, read_leaderboard
 from lassbench.leaderboard.comparing import compare_rescored, describe_changes
 from lassbench.leaderboard.entries import Loaded
+from lassbench.leaderboard.examples import read_examples
 from lassbench.leaderboard.submissions import submission_faults
 from lassbench.scores import METRICS, ScoreFile, Scores, rows_schema, rows_sha256
 from lassbench.statistics import cluster_bootstrap
-from tests.leaderboard import made
+from tests.leaderboard import made, sounds
 from tests.leaderboard.conftest import DATE
 
 SUITE = made.suite_info("made-test", queries=60)
@@ -114,6 +116,27 @@ def test_a_refused_first_entry_leaves_no_leaderboard(tmp_path: Path) -> None:
     with pytest.raises(FaultsError, match="formula"):
         add_scores(tmp_path / "fresh", [path], date=DATE)
     assert not (tmp_path / "fresh").exists()
+
+
+def test_one_at_a_time(board: Path, tmp_path: Path) -> None:
+    path = new(tmp_path, "New one")
+    with output_folders.folder_lock(board, what="the leaderboard"):
+        for write in (lambda: add_scores(board, [path], date=DATE), lambda: build(board)):
+            with pytest.raises(LassbenchError, match="the leaderboard is in use by process"):
+                write()
+    add_scores(board, [path], date=DATE)
+
+
+def test_what_killed_runs_left_is_cleared_up(board: Path, tmp_path: Path) -> None:
+    path = new(tmp_path, "New one")
+    left = board / "entries" / "made-test" / ".new-one.parquet.123.part"
+    for write in (lambda: add_scores(board, [path], date=DATE), lambda: build(board)):
+        left.write_bytes(b"half")
+        write()
+        assert not left.exists()
+    sounds.export(board)
+    (board / "examples" / "made-test").rename(board / "examples" / ".made-test.123.part")
+    assert read_examples(read_leaderboard(board)) == {}
 
 
 def test_a_date_that_is_none(board: Path, tmp_path: Path) -> None:
