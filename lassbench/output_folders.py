@@ -168,8 +168,18 @@ def _take_lock(path: Path) -> IO[str]:
 
 
 def remove_leavings(folder: Path) -> int:
-    """Delete temporary files that a killed run left below ``folder``; how many."""
-    found = [path for path in folder.rglob(f".*{TEMPORARY_SUFFIX}") if path.is_file()]
+    """Delete temporary files that a killed run left below ``folder``; how many.
+
+    What lies in a temporary folder is left: it goes with it, or somebody is filling it.
+    """
+    found = [
+        path
+        for path in folder.rglob(f".*{TEMPORARY_SUFFIX}")
+        if path.is_file()
+        and not any(
+            above.name.endswith(TEMPORARY_SUFFIX) for above in path.relative_to(folder).parents
+        )
+    ]
     for path in found:
         path.unlink(missing_ok=True)
     return len(found)

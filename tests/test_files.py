@@ -122,6 +122,9 @@ def test_leavings_are_removed_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / f".a.wav.123{files.TEMPORARY_SUFFIX}").write_text("half")
     (tmp_path / "sub" / "a.part").write_text("mine")
+    filling = tmp_path / f".suite.123{files.TEMPORARY_SUFFIX}"
+    filling.mkdir()
+    (filling / f".a.wav.123{files.TEMPORARY_SUFFIX}").write_text("half")
     assert output_folders.remove_leavings(tmp_path) == 1
     assert [p.name for p in (tmp_path / "sub").iterdir()] == ["a.part"]
 
