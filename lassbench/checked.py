@@ -86,7 +86,9 @@ _FLAGS = {"yes": True, "on": True, "no": False, "off": False}
 #: True or false, also as yes, no, on and off.
 Flag = Annotated[
     bool,
-    BeforeValidator(lambda value: _FLAGS.get(value, value) if isinstance(value, str) else value),
+    BeforeValidator(
+        lambda value: _FLAGS.get(value.lower(), value) if isinstance(value, str) else value
+    ),
 ]
 
 
@@ -120,18 +122,23 @@ def validate(
     """
     try:
         # As JSON: there a list may stand for a tuple, and still nothing is converted.
-        text = json.dumps(value)
-    except TypeError as other:  # bytes, say, which a database may hold
-        raise error(what, [Fault("wrong value", str(where), str(other))], fix=fix) from other
+        text = json.dumps(value, ensure_ascii=False).encode()
+    except (TypeError, UnicodeEncodeError) as other:  # bytes, or half a character
+        reason = f"holds what JSON cannot carry: {one_line(str(other), 100)}"
+        raise error(what, [Fault("wrong value", str(where), reason)], fix=fix) from other
     try:
         checked: T = _adapter(kind).validate_json(text, strict=True)
         return checked
     except ValidationError as invalid:
         faults: dict[Key, Fault] = {}
-        for detail in invalid.errors(include_url=False):
+        for detail in invalid.errors(include_url=False)[:_MOST_FAULTS]:
             key, fault = _fault(detail, kind, value, where, places or {})
             faults.setdefault(key, fault)  # a union complains once for each of its branches
         raise error(what, faults.values(), where=where, fix=fix) from invalid
+
+
+#: More faults of one file tell nobody anything.
+_MOST_FAULTS = 1000
 
 
 def read_record(
@@ -170,6 +177,8 @@ def _fault(
     detail: Any, kind: Any, value: Any, where: object, places: Mapping[Key, str]
 ) -> tuple[Key, Fault]:
     wrong, key = detail["type"], _within(value, detail["loc"])
+    if wrong == "json_invalid":  # it was read before: only its depth can be wrong
+        return key, Fault("wrong value", str(where), "is nested too deeply")
     missing = wrong in {"missing", "missing_argument"}
     if missing:
         key = (*key, detail["loc"][-1])
@@ -264,7 +273,9 @@ def _meant(key: Key, kind: Any) -> str:
     near = get_close_matches(plain[-1], {one[-1] for one in known}, n=1)
     same_name = [one for one in known if [one[-1]] == near]
     same_name.sort(key=lambda one: one[:-1] != plain[:-1])
-    return f" (did you mean {'.'.join(same_name[0])!r}?)" if same_name else ""
+    if same_name:
+        return f" (did you mean {'.'.join(same_name[0])!r}?)"
+    return f"; there are {', '.join(one[-1] for one in known if one[:-1] == plain[:-1])}"
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -74,9 +75,8 @@ def read_table(
         raise UsageError("no such file", where=path, fix="check the path")
     lines = read_text(path)
     skipped, separator = 0, ""
-    if lines[:4].lower() == "sep=":  # Excel's own first line
-        first, _, lines = lines.partition("\n")
-        skipped, separator = 1, first[4:5]
+    if excels := re.match(r"\"?sep=(.)\"?\r?\n", lines, re.IGNORECASE):  # Excel's own first line
+        skipped, separator, lines = 1, excels[1], lines[excels.end() :]
     groups = [*((column,) for column in required), *one_of]
     separator = separator or _separator(lines, groups)
     # The csv module counts physical lines, so a quoted line break does not
@@ -139,7 +139,7 @@ def _header(
     if missing:
         raise LassbenchError(
             f"the table lacks the column {', '.join(missing)}"
-            + "".join(did_you_mean(column, names) for column in missing),
+            + "".join(did_you_mean(column, names[:500]) for column in missing),
             where=where,
             expected=_named(groups),
             got=one_line(", ".join(names)),

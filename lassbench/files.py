@@ -12,11 +12,16 @@ from __future__ import annotations
 import codecs
 import contextlib
 import errno
+import functools
 import hashlib
+import io
 import json
 import os
 import re
+import stat
+import time
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NoReturn
@@ -36,8 +41,18 @@ def sha256_bytes(data: bytes | memoryview) -> str:
 
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file's bytes as 64 hexadecimal digits."""
-    with path.open("rb") as stream:
+    with _open_file(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _open_file(path: Path) -> io.BufferedReader:
+    """``path``, open for reading; a pipe, at which a reader would wait, is no file."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return open(descriptor, "rb")  # noqa: PTH123  # a descriptor, not a path
+    os.close(descriptor)
+    kind = errno.EISDIR if path.is_dir() else errno.EINVAL
+    raise OSError(kind, "is not a file", str(path))
 
 
 @contextlib.contextmanager
@@ -70,7 +85,9 @@ def write_together(contents: Mapping[Path, bytes | Callable[[Path], object]]) ->
         for path, temporary in zip(contents, temporaries, strict=True):
             content = contents[path]
             try:
-                _remove_abandoned(path)
+                for one in path.parent.iterdir():
+                    if is_temporary(one, path.name) and is_abandoned(one):
+                        one.unlink(missing_ok=True)
                 content(temporary) if callable(content) else temporary.write_bytes(content)
             except OSError as error:
                 raise explain_os_error(error, path) from error
@@ -99,20 +116,44 @@ def _moved_together(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 def temporary_path(path: Path) -> Path:
     """Where this process writes what becomes ``path`` when it is whole."""
-    return path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    return path.with_name(f".{path.name}.{os.getpid()}-{_this_host()}{TEMPORARY_SUFFIX}")
 
 
-def _remove_abandoned(path: Path) -> None:
-    """Delete temporary files for ``path`` whose process is not there any more."""
-    form = re.compile(rf"\.{re.escape(path.name)}\.(\d+){re.escape(TEMPORARY_SUFFIX)}")
-    for one in path.parent.iterdir():
-        if found := form.fullmatch(one.name):
-            try:
-                os.kill(int(found[1]), 0)
-            except (ProcessLookupError, OverflowError):
-                one.unlink(missing_ok=True)
-            except OSError:
-                continue  # somebody else's process
+@functools.cache
+def _this_host() -> str:
+    return hashlib.sha256(os.uname().nodename.encode()).hexdigest()[:6]
+
+
+_TEMPORARY = re.compile(rf"\.(.+)\.(\d+)-([0-9a-f]{{6}}){re.escape(TEMPORARY_SUFFIX)}")
+_DAY_S = 86400.0
+
+
+def is_temporary(path: Path, of: str) -> bool:
+    """Whether ``path`` has the name that some process would give to its ``of`` for a while."""
+    found = _TEMPORARY.fullmatch(path.name)
+    return found is not None and found[1] == of
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether ``path`` is a temporary one whose process has ended.
+
+    Of another machine's processes nothing is known: theirs are, after a day without
+    a change.
+    """
+    found = _TEMPORARY.fullmatch(path.name)
+    if found is None:
+        return False
+    if found[3] != _this_host():
+        with contextlib.suppress(OSError):
+            return time.time() - path.lstat().st_mtime > _DAY_S
+        return False
+    try:
+        os.kill(int(found[2]), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:  # somebody else's process
+        pass
+    return False
 
 
 def move_into_place(temporary: Path, path: Path) -> None:
@@ -183,7 +224,7 @@ def read_text(path: Path, *, limit: int | None = None) -> str:
         holds a NUL, with the line.
     """
     try:
-        with path.open("rb") as stream:
+        with _open_file(path) as stream:
             data = stream.read(-1 if limit is None else limit + 1)
     except OSError as error:
         raise explain_os_error(error, path) from error
@@ -272,9 +313,8 @@ def parse_json(text: str, *, where: object, fix: str = _MAKE_ANEW) -> Any:
     def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            names = [name for name, _ in pairs]
-            repeated = sorted({name for name in names if names.count(name) > 1})
-            refuse(f"has the key {repeated[0][:80]!r} twice")
+            repeated = min(name for name, n in Counter(name for name, _ in pairs).items() if n > 1)
+            refuse(f"has the key {repeated[:80]!r} twice")
         return found
 
     try:

@@ -244,7 +244,9 @@ def freeze(
             files.write_json(folder / name, of_suite)
         files.write_json(folder / "suite.json", described)
 
-    output_folders.replace_folder(out, build, what="the suite", mark="suite.json")
+    output_folders.replace_folder(
+        out, build, what="the suite", mark="suite.json", needs=[dataset.path]
+    )
     return load_suite(out)
 
 

@@ -7,14 +7,19 @@ import ctypes
 import errno
 import fcntl
 import os
-import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, NoReturn
 
 from lassbench.errors import LassbenchError, UsageError, one_line
-from lassbench.files import TEMPORARY_SUFFIX, explain_os_error, temporary_path
+from lassbench.files import (
+    TEMPORARY_SUFFIX,
+    explain_os_error,
+    is_abandoned,
+    is_temporary,
+    temporary_path,
+)
 from lassbench.interrupts import Interrupts
 
 
@@ -48,6 +53,8 @@ def scratch_folder(path: Path) -> Iterator[Path]:
     Only where no other process has it: under the lock of a folder around it.
     """
     with Interrupts() as interrupts:
+        if path.is_symlink() or path.is_file():
+            path.unlink()
         shutil.rmtree(path, ignore_errors=True)
         try:
             path.mkdir(parents=True)
@@ -57,41 +64,55 @@ def scratch_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def check_replaceable(folder: Path, *, what: str, mark: str = "") -> None:
+def check_replaceable(
+    folder: Path, *, what: str, mark: str = "", needs: Iterable[Path] = ()
+) -> None:
     """Refuse a folder that :func:`replace_folder` could not or must not replace.
 
     Parameters
     ----------
     mark
         A file that every ``what`` has: other folders are not replaced, empty ones are.
+    needs
+        What it is made from, which must not go with the old one.
 
     Raises
     ------
     UsageError
-        If it is a file, a mount point or another kind of folder, or its parent
-        cannot be written.
+        If it is a file, a mount point, another kind of folder, a repository or the
+        folder that this process is in, if ``needs`` lies in it, or if its parent cannot
+        be written.
     """
     folder = _real(folder)
     check_output_folder(folder, what=what)
     check_output_folder(folder.parent, what=what)
+
+    def refuse(
+        reason: str, *, expected: str = "", fix: str = "name an empty or new folder"
+    ) -> None:
+        raise UsageError(reason, where=folder, expected=expected, fix=fix)
+
     if folder.is_mount():
-        raise UsageError(
-            f"{what} is written anew as a whole, which a mounted folder cannot be",
-            where=folder,
-            fix="name a folder in it",
-        )
-    if mark and folder.is_dir() and any(folder.iterdir()) and not (folder / mark).is_file():
-        raise UsageError(
-            f"this folder holds something else than {what}",
-            where=folder,
-            expected=f"{mark} in it",
-            fix="name an empty or new folder",
-        )
+        reason = f"{what} is written anew as a whole, which a mounted folder cannot be"
+        refuse(reason, fix="name a folder in it")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        needs = ()
+    elif mark and not (folder / mark).is_file():
+        refuse(f"this folder holds something else than {what}", expected=f"{mark} in it")
+    elif (folder / ".git").exists():
+        refuse(f"{what} is written anew as a whole, and this folder is a repository")
+    real = Path(os.path.realpath(folder))
+    if Path.cwd().is_relative_to(real):
+        refuse(f"{what} takes the folder's place, and you are in it", fix="name a folder in it")
+    if any(path.resolve().is_relative_to(real) for path in needs):
+        refuse(f"{what} takes the folder's place, and what it is made from lies in it")
 
 
 def _real(folder: Path) -> Path:
     """``folder`` under a name of its own: a link stays, and where it leads is replaced."""
-    return folder.resolve() if folder.is_symlink() or folder.name in ("", "..") else folder
+    if folder.is_symlink() or folder.name in ("", ".."):
+        return Path(os.path.realpath(folder))  # a loop of links stays one, and is told later
+    return folder
 
 
 @contextlib.contextmanager
@@ -131,7 +152,7 @@ def _locked(path: Path, folder: Path, what: str) -> Iterator[None]:
             fix="wait until it has ended, or end it",
         ) from error
     except OSError as error:
-        raise explain_os_error(error, folder) from error
+        raise explain_os_error(error, path) from error
     with stream:
         stream.write(f"process {os.getpid()} on {os.uname().nodename}")
         stream.flush()
@@ -147,7 +168,9 @@ def _take_lock(path: Path) -> IO[str]:
     """The open and locked file ``path``; BlockingIOError if another process has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        stream = path.open("a+", encoding="utf-8")
+        # Not where a link leads: a folder that was passed on must not name a file elsewhere.
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        stream = open(os.open(path, flags, 0o666), "a+", encoding="utf-8")  # noqa: PTH123, SIM115
         try:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -168,17 +191,16 @@ def _take_lock(path: Path) -> IO[str]:
 
 
 def remove_leavings(folder: Path) -> int:
-    """Delete temporary files that a killed run left below ``folder``; how many.
+    """Delete temporary files that killed runs left below ``folder``; how many.
 
     What lies in a temporary folder is left: it goes with it, or somebody is filling it.
     """
     found = [
         path
         for path in folder.rglob(f".*{TEMPORARY_SUFFIX}")
-        if path.is_file()
-        and not any(
-            above.name.endswith(TEMPORARY_SUFFIX) for above in path.relative_to(folder).parents
-        )
+        if is_abandoned(path)
+        and path.is_file()
+        and not any(above.suffix == TEMPORARY_SUFFIX for above in path.relative_to(folder).parents)
     ]
     for path in found:
         path.unlink(missing_ok=True)
@@ -186,7 +208,12 @@ def remove_leavings(folder: Path) -> int:
 
 
 def replace_folder(
-    folder: Path, build: Callable[[Path], None], *, what: str, mark: str = ""
+    folder: Path,
+    build: Callable[[Path], None],
+    *,
+    what: str,
+    mark: str = "",
+    needs: Iterable[Path] = (),
 ) -> None:
     """Make ``folder`` anew: ``build`` fills a temporary folder, which then takes its place.
 
@@ -199,9 +226,9 @@ def replace_folder(
     ----------
     build
         Everything that it started and that writes there has ended when it returns.
-    what, mark
-        What the folder is, for messages ("the suite"), and the file in it that
-        says so (:func:`check_replaceable`).
+    what, mark, needs
+        What the folder is, for messages ("the suite"), the file in it that says so,
+        and what must not go with it (:func:`check_replaceable`).
 
     Raises
     ------
@@ -211,7 +238,7 @@ def replace_folder(
         If another process is making ``folder``, or the disk does not let it be made.
     """
     folder = _real(folder)
-    check_replaceable(folder, what=what, mark=mark)
+    check_replaceable(folder, what=what, mark=mark, needs=needs)
     temporary = temporary_path(folder)
     aside = folder.with_name(f".{folder.name}.old{TEMPORARY_SUFFIX}")
     lock = folder.with_name(f".{folder.name}.lock")
@@ -219,10 +246,12 @@ def replace_folder(
         try:
             _clear_up(folder, aside)
             # Again: another process may have made something here meanwhile.
-            check_replaceable(folder, what=what, mark=mark)
+            check_replaceable(folder, what=what, mark=mark, needs=needs)
             temporary.mkdir()
             with interrupts.let_through():
                 build(temporary)
+            if folder.exists():
+                shutil.copymode(folder, temporary)
             if not folder.exists():
                 temporary.replace(folder)
             elif not _swap(temporary, folder):
@@ -243,10 +272,18 @@ def _clear_up(folder: Path, aside: Path) -> None:
         aside.replace(folder)
     if not folder.parent.is_dir():
         return
-    left = re.compile(rf"\.{re.escape(folder.name)}\.(?:old|\d+){re.escape(TEMPORARY_SUFFIX)}")
     for path in folder.parent.iterdir():
-        if left.fullmatch(path.name) and path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+        if (path == aside or is_temporary(path, folder.name)) and path.is_dir():
+            _remove(path)
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():  # folders in it may have kept their content by their own mode
+        for place, _, _ in os.walk(folder):
+            with contextlib.suppress(OSError):
+                os.chmod(place, 0o700)  # noqa: PTH101  # as os.walk has it
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _swap(one: Path, other: Path) -> bool:

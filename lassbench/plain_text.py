@@ -22,9 +22,12 @@ CAPTION_LIMIT = 1000
 # A spreadsheet takes a cell that starts like this for a formula (OWASP, "CSV
 # injection"); the full-width forms are turned into the plain ones on import.
 _FORMULA_STARTS = "=+-@\t\r＝＋－＠"
-_MARKUP = re.compile(r"<\s*[a-zA-Z/!?]|\b(?:java|vb)script\s*:", re.IGNORECASE)
-_COMBINING_RUN = 3
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
+_MARKUP = re.compile(r"<[a-zA-Z/!?]|\b(?:java|vb)script\s*:", re.IGNORECASE)
+_COMBINING_RUN = 6
+#: What joins, parts and directs letters in Persian, Hindi, Hebrew and many others, and emoji.
+_JOINERS = set("\u00ad\u200c\u200d\u200e\u200f")
+# An underscore inside of a word begins nothing.
+_MARKDOWN = re.compile(r"([\\`*{}\[\]<>#|~&!]|(?<![^\W_])_|_(?![^\W_]))")
 
 
 @functools.lru_cache(maxsize=200_000)
@@ -70,9 +73,9 @@ def refused_character(text: str) -> str:
     run = 0
     for char in text:
         category = unicodedata.category(char)
-        if category[0] == "C" or category in ("Zl", "Zp"):
+        if (category[0] == "C" and char not in _JOINERS) or category in ("Zl", "Zp"):
             return f"holds the control or invisible character U+{ord(char):04X}"
-        run = run + 1 if category[0] == "M" else 0
+        run = run + 1 if category in ("Mn", "Me") else 0
         if run > _COMBINING_RUN:
             return "piles up combining marks"
     return ""

@@ -18,11 +18,11 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from lassbench import audio, files
 from lassbench.checked import Count, Finite, Label, Strict, Text, validate
-from lassbench.errors import Fault, UsageError
+from lassbench.errors import Fault, LassbenchError, UsageError
 from lassbench.records import SystemCard, SystemQuery
 from lassbench.suites import Suite
 from lassbench.yaml_files import read_yaml, write_yaml
@@ -65,6 +65,18 @@ class System:
     cost: SeparationCost = field(default_factory=SeparationCost)
 
 
+def _whole(value: object) -> object:
+    """``1.5e6`` as the whole number that it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _texts(value: object) -> object:
+    """One text as a list of one; numbers, as in a data set's name, as text."""
+    several = value if isinstance(value, list | tuple) else [value]
+    plain = all(isinstance(one, str | int | float) for one in several)
+    return tuple(str(one) for one in several) if plain else value
+
+
 class _SystemFile(Strict):
     """``system.yaml`` as it is written; a key without a value is as good as none."""
 
@@ -73,8 +85,8 @@ class _SystemFile(Strict):
     authors: Text | None = None
     url: Annotated[str, Field(max_length=2000)] | None = None
     description: Text | None = None
-    parameters: Count | None = None
-    trained_on: tuple[Text, ...] | None = None
+    parameters: Annotated[Count | None, BeforeValidator(_whole)] = None
+    trained_on: Annotated[tuple[Text, ...] | None, BeforeValidator(_texts)] = None
     training_clips_sha256: tuple[Label, ...] | None = None
     checkpoint_sha256: Annotated[str, Field(max_length=200)] | None = None
     suite: SeparatedSuite | None = None
@@ -95,8 +107,10 @@ def read_system(folder: Path) -> System:
         If the list of training clips beside it is no text.
     """
     path = folder / SYSTEM_FILE
-    if not path.is_file():
+    if not os.path.lexists(path):
         return System(SystemCard(name=folder.resolve().name))
+    if reason := files.file_fault(path):
+        raise LassbenchError(f"cannot be read: {reason}", where=path, fix="put the file there")
     found = read_yaml(path, _SystemFile, what=_CARD_FAULT)
     values = {key: value for key, value in found if value is not None}
     suite, cost = values.pop("suite", SeparatedSuite()), values.pop("cost", SeparationCost())

@@ -33,7 +33,7 @@ _WORDS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_WHOLE = re.compile(r"[-+]?[0-9]+")
+_WHOLE = re.compile(r"[-+]?[0-9]+(?:_[0-9]+)*")
 _FLOAT = re.compile(
     r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
@@ -145,6 +145,8 @@ class _Composer:
 
     def scalar(self, event: Any) -> Any:
         text = event.value
+        if "\0" in text:
+            raise self.refuse(event, "holds a NUL")
         if not event.implicit[0]:  # quoted, or a block
             return text
         if text in _WORDS:

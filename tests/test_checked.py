@@ -96,3 +96,23 @@ def test_a_record_in_a_file(tmp_path: Path) -> None:
     path.write_text('{"share": "0.5"}')
     with pytest.raises(FaultsError, match=r"no record\n[\s\S]*r\.json: share must be a number"):
         read_record(path, Record, what="no record", fix="make it anew")
+
+
+def test_what_json_cannot_carry_is_told(tmp_path: Path) -> None:
+    assert "cannot carry" in faults_of({"share": "\ud800"})
+    assert "cannot carry" in faults_of({"share": b"x"})
+    deep: Any = []
+    for _ in range(600):
+        deep = [deep]
+    assert "nested too deeply" in faults_of({"pieces": deep})
+    many = {f"key{number}": 0 for number in range(5000)}
+    assert len(faults(many)) <= 1000
+    (tmp_path / "r.json").write_text("{" + ", ".join(['"a": 1'] * 20_000) + "}")
+    with pytest.raises(LassbenchError, match="has the key 'a' twice"):
+        read_record(tmp_path / "r.json", Record, what="no record", fix="make it anew")
+
+
+def faults_of(value: Any) -> str:
+    with pytest.raises(FaultsError) as caught:
+        validate(Record, value, what="the record cannot be used", where="r.json")
+    return str(caught.value)

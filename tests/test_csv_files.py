@@ -139,3 +139,9 @@ def test_what_is_written_reads_back_the_same(tmp_path: Path) -> None:
     assert [(row["id"], row["text"]) for row in read_table(path, ("id", "text"))] == cells
     assert split(join(["Animal, pet", "Dog"])) == ("Animal, pet", "Dog")
     assert split("") == ()
+
+
+@pytest.mark.parametrize("line", ['"sep=;"', "SEP=;", "sep=;"])
+def test_excels_line_in_its_forms(tmp_path: Path, line: str) -> None:
+    path = save(tmp_path, f"{line}\r\nfile;n\r\na;1\r\n")
+    assert [(row["n"], row.where) for row in read_table(path, ["file"])] == [("1", f"{path}:3")]

@@ -7,9 +7,12 @@ import math
 import multiprocessing
 import os
 import signal
+import stat
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,15 +121,25 @@ def test_output_folders_are_checked_before_any_work(tmp_path: Path) -> None:
         output_folders.check_output_folder(tmp_path / "file" / "out", what="OUT")
 
 
+#: Ends of temporary names: of a process of this machine that is not there, and of another's.
+GONE = f"{2**22 + 1}-{files._this_host()}.part"
+ELSEWHERE = "12-000000.part"
+
+
 def test_leavings_are_removed_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / f".a.wav.123{files.TEMPORARY_SUFFIX}").write_text("half")
-    (tmp_path / "sub" / "a.part").write_text("mine")
-    filling = tmp_path / f".suite.123{files.TEMPORARY_SUFFIX}"
+    alive = files.temporary_path(Path("b.wav")).name
+    kept = {"a.part", ".thesis.part", ".a.12.part", alive, f".a.wav.{ELSEWHERE}"}
+    for name in (*kept, f".a.wav.{GONE}", f".b.{ELSEWHERE}"):
+        (tmp_path / "sub" / name).write_text("half")
+    two_days_ago = time.time() - 2 * 86400
+    os.utime(tmp_path / "sub" / f".b.{ELSEWHERE}", (two_days_ago, two_days_ago))
+    filling = tmp_path / f".suite.{GONE}"
     filling.mkdir()
-    (filling / f".a.wav.123{files.TEMPORARY_SUFFIX}").write_text("half")
-    assert output_folders.remove_leavings(tmp_path) == 1
-    assert [p.name for p in (tmp_path / "sub").iterdir()] == ["a.part"]
+    (filling / f".a.wav.{GONE}").write_text("half")
+    assert output_folders.remove_leavings(tmp_path) == 2
+    assert {p.name for p in (tmp_path / "sub").iterdir()} == kept
+    assert list(filling.iterdir())
 
 
 # Folders ----------------------------------------------------------------------
@@ -257,13 +270,12 @@ def test_of_two_at_once_the_second_is_told(tmp_path: Path) -> None:
 
 
 def test_what_is_cleared_up_is_this_folders_own(tmp_path: Path) -> None:
-    for name in (".suite.12.part", ".suite.2.12.part", ".suite.old.part", "suite.1.part"):
+    stays = {f".suite.2.{GONE}", "suite.1.part", ".suite.12.part", ".keep.2024.part"}
+    for name in (*stays, f".suite.{GONE}", f".suite.{ELSEWHERE}", ".suite.old.part"):
         (tmp_path / name).mkdir()
-    (tmp_path / ".suite.13.part").write_text("a file that is being written")
+    (tmp_path / ".suite.13.part").write_text("a file of somebody's")
     output_folders.replace_folder(tmp_path / "suite", fill("new"), what="the folder")
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        *(".suite.13.part", ".suite.2.12.part", "suite", "suite.1.part"),
-    ]
+    assert {p.name for p in tmp_path.iterdir()} == {*stays, ".suite.13.part", "suite"}
     assert content(tmp_path / "suite") == NEW
 
 
@@ -408,11 +420,9 @@ def test_files_that_belong_together_are_moved_together(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_of_these_files_goes_and_nothing_else(tmp_path: Path) -> None:
-    gone = multiprocessing.get_context("spawn").Process(target=print)
-    gone.start()
-    gone.join()
-    kept = {f".a.json.{os.getppid()}.part", f".b.json.{gone.pid}.part", ".a.json.part"}
-    for name in (*kept, f".a.json.{gone.pid}.part"):
+    alive = files.temporary_path(Path("a.json")).name.replace(str(os.getpid()), "1")
+    kept = {alive, f".b.json.{GONE}", ".a.json.part", f".a.json.{ELSEWHERE}"}
+    for name in (*kept, f".a.json.{GONE}"):
         (tmp_path / name).write_bytes(b"half")
     files.write_together({tmp_path / "a.json": b"{}"})
     assert {path.name for path in tmp_path.iterdir()} == {*kept, "a.json"}
@@ -530,15 +540,71 @@ def test_a_place_that_cannot_be_replaced_is_told_before_any_work(
         assert content(tmp_path / name) == NEW
 
 
-def test_a_mounted_folder_and_the_one_we_are_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = tmp_path / "here"
-    place.mkdir()
-    monkeypatch.chdir(place)
-    output_folders.replace_folder(Path(), fill("new"), what="the site")
-    assert content(place) == NEW
-    assert list(tmp_path.iterdir()) == [place]
-    monkeypatch.setattr(Path, "is_mount", lambda path: path == place)
-    with pytest.raises(UsageError, match="mounted folder cannot be"):
-        output_folders.replace_folder(place, fill("old"), what="the site")
+def test_folders_that_must_not_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "site"
+    output_folders.replace_folder(place, fill("old"), what="the site")
+
+    def refused(words: str, folder: Path = place, **options: Any) -> None:
+        with pytest.raises(UsageError, match=words):
+            output_folders.replace_folder(folder, fill("new"), what="the site", **options)
+        assert content(place) >= OLD
+
+    (place / "board").mkdir()
+    refused("what it is made from lies in it", needs=[tmp_path / "other", place / "board"])
+    (place / "board").rmdir()
+    (place / "deep" / "below").mkdir()
+    with monkeypatch.context() as patch:
+        patch.chdir(place / "deep" / "below")
+        refused("you are in it")
+        refused("you are in it", Path(".."))
+        patch.chdir(place)
+        refused("you are in it", Path())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "is_mount", lambda path: path == place)
+        refused("mounted folder cannot be")
+    (place / ".git").mkdir()
+    refused("is a repository")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(LassbenchError, match="loop"):
+        output_folders.replace_folder(tmp_path / "loop", fill("new"), what="the site")
+
+
+def test_a_replaced_folder_keeps_its_mode(tmp_path: Path, swaps: bool) -> None:
+    folder = tmp_path / "suite"
+    output_folders.replace_folder(folder, fill("old"), what="the suite")
+    folder.chmod(0o2775)
+    (folder / "deep").chmod(0o555)
+    output_folders.replace_folder(folder, fill("new"), what="the suite")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o2775
+    assert [path.name for path in tmp_path.iterdir()] == ["suite"]
+
+
+def test_a_lock_is_not_taken_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("dear")
+    (tmp_path / "received").mkdir()
+    (tmp_path / "received" / ".lock").symlink_to("../mine")
+    with (
+        pytest.raises(LassbenchError, match=r"\.lock"),
+        output_folders.folder_lock(tmp_path / "received", what="the folder"),
+    ):
+        pass
+    assert (tmp_path / "mine").read_text() == "dear"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.json"
+    os.mkfifo(path) if kind == "pipe" else path.mkdir()
+    with pytest.raises(LassbenchError, match=r"a\.json: is (not a file|a folder, not a file)"):
+        files.read_json(path)
+    with pytest.raises(OSError, match="not a file"):
+        files.sha256_file(path)
+
+
+def test_a_scratch_folder_takes_the_place_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "scratch").symlink_to("mine")
+    with output_folders.scratch_folder(tmp_path / "scratch") as folder:
+        (folder / "a").write_text("half")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    assert not list((tmp_path / "mine").iterdir())

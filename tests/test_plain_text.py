@@ -105,7 +105,8 @@ def test_captions_and_labels_that_people_use_pass(shared: Path) -> None:
 
 
 # What acts in Markdown: links and pictures, HTML, emphasis, code, tables, headings.
-_ACTS = re.compile(r"(?<!\\)(?:\\\\)*[`*_{}\[\]<>#|~&!]")
+# An underscore between two letters or digits does nothing.
+_ACTS = re.compile(r"(?<!\\)(?:\\\\)*([`*{}\[\]<>#|~&!]|(?<![^\W_])_|_(?![^\W_]))")
 
 
 @given(st.text(max_size=60))
@@ -144,3 +145,37 @@ def test_nothing_ends_a_fence(text: str) -> None:
     assert first == last
     assert not any(line.strip() == first for line in inside)
     assert all(len(run) < len(first) for line in inside for run in re.findall("`+", line))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "می\u200cشنویم که سگ پارس می\u200cکند",  # Persian: letters that do not join
+        "क्\u200dष",  # Hindi: letters that do
+        "\u200fכלב נובח",
+        "မျှော်လင့်ချက်",  # Burmese: four marks on one letter
+        "a family laughs \U0001f468\u200d\U0001f469\u200d\U0001f467",
+        "noise < 50 Hz, quieter < than before",
+        "AC/DC, rock & roll; 3 > 2",
+        "- a dog barks",
+        "=) and +1 and @home",
+    ],
+)
+def test_captions_of_honest_people(text: str) -> None:
+    assert caption_fault(text) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\u200bdog",
+        "a\u202edog",
+        "a\ufeffdog",
+        "e" + "\u0301" * 7,
+        "<b>dog</b>",
+        "a\ndog",
+        "x" * 1001,
+    ],
+)
+def test_captions_of_others(text: str) -> None:
+    assert caption_fault(text)

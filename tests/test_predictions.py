@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -139,8 +140,9 @@ def test_a_flac_that_claims_ten_hours_is_never_decoded(suite: Suite, tmp_path: P
         ("parameters: many\nname: x", "yaml:1: parameters must be a whole number, got 'many'"),
         ("name: ''", "name must be text of at least 1 characters"),
         ("name: x\nparameters: -1", "yaml:2: parameters must be at least 0, got -1"),
-        ("name: x\ntrained_on: esc50", "yaml:2: trained_on must be a list, got 'esc50'"),
-        ("name: x\ntrained_on:\n- 2017", "yaml:3: trained_on.0 must be text, got 2017"),
+        ("name: x\ntrained_on: {a: b}", "yaml:2: trained_on must be a list"),
+        ("name: x\nversion: 3", "there is no 'version'; there are name, query_type"),
+        ("name: x\ncost: {euros: 3}", "no 'cost.euros'; there are real_time_factor, device"),
         (f"name: x\nauthors: {'a' * 5001}", "yaml:2: authors must be text of at most 5000"),
         ("name: x\nsuite: esc10", "yaml:2: suite must be a section of keys, got 'esc10'"),
         ("name: x\nsuite:\n  path: [..]", "yaml:3: suite.path must be text"),
@@ -298,3 +300,30 @@ def test_the_cost_is_written_down(suite: Suite, tmp_path: Path) -> None:
     assert system.cost.real_time_factor
     assert system.cost.real_time_factor > 0
     assert system.suite.fingerprint == suite.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        ("parameters: 1.5e6", "parameters", 1_500_000),
+        ("parameters: 1_500_000", "parameters", 1_500_000),
+        ("trained_on: AudioCaps", "trained_on", ("AudioCaps",)),
+        ("trained_on: [DCASE, 2024]", "trained_on", ("DCASE", "2024")),
+    ],
+)
+def test_a_card_as_people_write_it(tmp_path: Path, line: str, key: str, value: object) -> None:
+    (tmp_path / "system.yaml").write_text(f"name: x\n{line}\n")
+    assert getattr(predictions.read_system(tmp_path).card, key) == value
+
+
+@pytest.mark.parametrize("kind", ["folder", "broken link", "pipe"])
+def test_a_card_that_is_no_file_does_not_count_as_none(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "system.yaml"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("gone.yaml")
+    with pytest.raises(LassbenchError, match=r"system\.yaml: cannot be read"):
+        predictions.read_system(tmp_path)

@@ -15,7 +15,7 @@ import soundfile
 
 from lassbench import freezing
 from lassbench.audio import pcm_sha256
-from lassbench.dataset import Dataset
+from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.files import sha256_file
 from lassbench.mixtures import render
@@ -254,7 +254,7 @@ def test_queries_that_no_leaderboard_would_take_are_not_frozen(
 
 def test_what_a_killed_freeze_left_is_no_suite(suite: Suite, tmp_path: Path) -> None:
     suites = tmp_path / "data" / "suites"
-    shutil.copytree(suite.path, suites / ".tiny-test.123.part")
+    shutil.copytree(suite.path, suites / ".tiny-test.123-abcdef.part")
     with pytest.raises(UsageError, match="no suite here"):
         find_suite(tmp_path / "data")
     shutil.copytree(suite.path, suites / "tiny-test")
@@ -288,3 +288,13 @@ def test_absent_sounds(tiny_dataset: Dataset, tmp_path: Path) -> None:
         present = {tiny_dataset.clips[meta.target_id].concept, meta.noise_concept}
         assert query.expects == "silence"
         assert meta.concept not in present
+
+
+def test_a_dataset_is_not_replaced_by_its_suite(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "big"
+    shutil.copytree(tiny_dataset.path, folder / "ds")
+    (folder / "suite.json").write_text("{}")
+    plan = freezing.plan_separation(tiny_dataset, name="tiny-test", noises=1)
+    with pytest.raises(UsageError, match="what it is made from lies in it"):
+        freezing.freeze(plan, open_dataset(folder / "ds"), folder)
+    assert (folder / "ds" / "dataset.json").is_file()

@@ -75,7 +75,7 @@ def faults(folder: Path, text: str | bytes, kind: Any = Outer, **options: Any) -
         ("2026-11-27", "2026-11-27"),
         ("1:30", "1:30"),
         ("'1'", "1"),
-        ("1_000", "1_000"),
+        ("1_500_000", 1500000),
         ("[1, [a, {b: c}]]", [1, ["a", {"b": "c"}]]),
         ("|\n  two\n  lines\n", "two\nlines\n"),
     ],

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lassbench.errors import LassbenchError
-from lassbench.files import explain_os_error
+from lassbench.files import explain_os_error, temporary_path
 
 T = TypeVar("T")
 _Job = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
@@ -71,7 +71,7 @@ def create(path: Path, meta: dict[str, str]) -> None:
     """
     if path.exists():
         raise LassbenchError("there is a store already", where=path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = temporary_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)

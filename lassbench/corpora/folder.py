@@ -58,6 +58,9 @@ FILE_COLUMNS = ("file", "file_name")
 #: Shares of a concept's clips that test and validate when the CSV has no split.
 TEST_SHARE, VALIDATION_SHARE = 0.2, 0.1
 
+#: No recording is longer, in seconds: a year.
+_LONGEST_S = 366 * 86400.0
+
 _SPLIT_NAMES: dict[str, Split] = {
     **{split: split for split in SPLITS},
     "val": "validation",
@@ -211,7 +214,7 @@ def _check_times(row: Row) -> Iterable[Fault]:
             seconds = _time(row, column) or 0.0
         except ValueError:
             seconds = -1.0
-        if not 0.0 <= seconds < math.inf:
+        if not 0.0 <= seconds <= _LONGEST_S:
             reason = f"{column} is {row[column]!r}, expected seconds"
             yield Fault("time", row.where, reason)
             return
@@ -264,11 +267,11 @@ def _time(row: Row, column: str) -> float | None:
 def _captions(row: Row) -> tuple[str, ...]:
     several = row["captions"].split(CAPTION_SEPARATOR)
     numbered = sorted(
-        (column for column in row.cells if re.fullmatch(r"caption_\d+", column)),
+        (column for column in row.cells if re.fullmatch(r"caption_\d{1,9}", column)),
         key=lambda column: int(column.removeprefix("caption_")),
     )
     texts = [*several, row["caption"], *(row[column] for column in numbered)]
-    return tuple(text.strip() for text in texts if text.strip())
+    return tuple(" ".join(text.split()) for text in texts if text.strip())
 
 
 def _tags(row: Row) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -14,7 +15,14 @@ from typing import Any
 from lassbench.corpora.base import CorpusCard
 from lassbench.dataset import layout
 from lassbench.errors import LassbenchError, UsageError
-from lassbench.files import atomic_path, parse_json, sha256_file, write_json, write_text
+from lassbench.files import (
+    atomic_path,
+    lies_outside,
+    parse_json,
+    sha256_file,
+    write_json,
+    write_text,
+)
 from lassbench.output_folders import folder_lock, scratch_folder
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -90,6 +98,10 @@ def _stage(folder: Path, stage: Path, description: dict[str, Any], *, include_au
         source, target = folder / shard["path"], stage / shard["path"]
         if not source.is_file():
             raise LassbenchError("a shard is missing", where=source, fix="build the dataset again")
+        _check_inside(source, folder)
+        if sha256_file(source) != shard["sha256"]:
+            what = "a shard is not the one that dataset.json names"
+            raise LassbenchError(what, where=source, fix="run `lassbench verify` on the dataset")
         target.parent.mkdir(parents=True, exist_ok=True)
         if include_audio:
             target.symlink_to(source.resolve())
@@ -104,10 +116,22 @@ def _stage(folder: Path, stage: Path, description: dict[str, Any], *, include_au
     for pattern in _TEXTS:
         for source in sorted(folder.glob(pattern)):
             target = stage / source.relative_to(folder)
+            _check_inside(source, folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
     card = CorpusCard(**description["corpus"])
     write_text(stage / "README.md", layout.readme(card, description, with_audio=include_audio))
+
+
+def _check_inside(path: Path, folder: Path) -> None:
+    """What is published must be the dataset's own: a link may lead to anything."""
+    if real := lies_outside(path, [folder]):
+        raise LassbenchError(
+            "is a link that leads out of the dataset, and would be published",
+            where=path,
+            got=f"a link to {real}",
+            fix="put the file itself there, or remove the link",
+        )
 
 
 def _without_audio(source: Path, target: Path) -> None:
@@ -121,7 +145,10 @@ def _without_audio(source: Path, target: Path) -> None:
         # `datasets` takes the columns' types from here; an audio column that is
         # announced and not there would be an error.
         features = parse_json(told[b"huggingface"].decode(errors="replace"), where=source)
-        features.get("info", {}).get("features", {}).pop("audio", None)
+        with contextlib.suppress(
+            AttributeError, KeyError, TypeError
+        ):  # of another form: nothing to remove
+            features["info"]["features"].pop("audio", None)
         told[b"huggingface"] = json.dumps(features).encode()
     with atomic_path(target) as temporary:
         parquet.write_table(kept.replace_schema_metadata(told), temporary, write_page_index=True)

@@ -64,7 +64,7 @@ def build(
     """
     check_is_there(root)
     if site is not None:
-        check_site(site)
+        check_site(site, root)
     with output_folders.folder_lock(root, what="the leaderboard"):
         output_folders.remove_leavings(root)
         with _mapper(root, workers) as mapper:

@@ -17,6 +17,7 @@ refused while reading.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -28,7 +29,17 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from lassbench import files
-from lassbench.checked import Count, Finite, Label, PathName, Sha256, Strict, Text, read_record
+from lassbench.checked import (
+    Count,
+    Finite,
+    Label,
+    PathName,
+    Sha256,
+    Strict,
+    Text,
+    read_record,
+    ruled,
+)
 from lassbench.leaderboard.text import slug
 from lassbench.scores import JSON_LIMIT, Kind, ScoreFile
 
@@ -39,7 +50,15 @@ SCHEMA_VERSION = 1
 #: figures are records of their own, :class:`Reported`.)
 Standing = Literal["verified", "submitted", "partial"]
 
-Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+def _date_fault(text: str) -> str:
+    with contextlib.suppress(ValueError):  # of 2026-02-31, say
+        date.fromisoformat(text)
+        return ""
+    return "is no day of the calendar"
+
+
+Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), ruled(_date_fault)]
 
 
 class Verification(Strict):
@@ -79,7 +98,6 @@ class Entry(Strict):
         record, info = self.verification, self.score.system
         if record is not None and record.predictions_sha256 != info.predictions_sha256:
             raise ValueError("the verification is of other predictions than the score")
-        _real_date(self.date)
         return self
 
 
@@ -147,10 +165,6 @@ class Reported(Strict):
         if unknown:
             raise ValueError(f"figures without a definition: {', '.join(sorted(unknown))}")
         return self
-
-
-def _real_date(text: str) -> None:
-    date.fromisoformat(text)  # ValueError for 2026-02-31
 
 
 @dataclass(frozen=True)

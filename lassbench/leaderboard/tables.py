@@ -405,6 +405,14 @@ def table_files(board: Leaderboard, tables: Sequence[Standings]) -> dict[str, st
 def write_tables(texts: Mapping[str, str], out: Path) -> list[Path]:
     """Write :func:`table_files` into ``out``, in place of the tables there; their paths."""
 
+    if out.is_symlink():
+        raise UsageError(
+            "the folder of tables is a link; tables there would be replaced",
+            where=out,
+            got=f"a link to {out.readlink()}",
+            fix="remove the link",
+        )
+
     def made_before(place: str, names: list[str]) -> list[str]:
         # A suite that is gone must not leave its table; other files stay.
         return [name for name in names if Path(place) == out and name.endswith(_TABLE_SUFFIXES)]

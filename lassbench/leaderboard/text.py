@@ -43,6 +43,8 @@ def name_fault(name: str) -> str:
     general = text_fault(name, limit=NAME_LIMIT)
     if general:
         return general
+    if any(unicodedata.category(char) == "Cf" for char in name):
+        return "holds an invisible character"
     refused = sorted(_NAME_REFUSED & set(name))
     if refused:
         return f"holds {' '.join(refused)}, which a name may not"

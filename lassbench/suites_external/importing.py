@@ -194,7 +194,9 @@ def import_suite(
         length = _one_length(sizes, faults, audio_dir)
         _write(folder, kind=kind, name=name, rows=rows, samples=length, pcm=pcm)
 
-    output_folders.replace_folder(out, build, what="the suite", mark="suite.json")
+    output_folders.replace_folder(
+        out, build, what="the suite", mark="suite.json", needs=[list_path, audio_dir]
+    )
     return Imported(load_suite(out), tuple(faults))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from lassbench import __version__
+from lassbench import __version__, files
 from lassbench.cli import demo, root
 from lassbench.cli.options import OutputPath
 from lassbench.errors import UsageError
@@ -34,7 +34,7 @@ def test_a_demo_that_was_killed_can_be_run_again(
     out = tmp_path / "demo"
     out.mkdir()
     # Killed before it had written anything, and then while it deleted the one before.
-    for name in (".lock", f".{demo.MARK}.123.part"):
+    for name in (".lock", f".{demo.MARK}.4194305-{files._this_host()}.part"):
         (out / name).write_text("")
     demo._clear(out)
     for name in ("data", "site"):

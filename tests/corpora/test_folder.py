@@ -180,3 +180,25 @@ def test_a_card_that_cannot_be_used_is_refused(tmp_path: Path, text: str, messag
     (tmp_path / "card.yaml").write_text(text)
     with pytest.raises(LassbenchError, match=message):
         _ = corpus.card
+
+
+def test_forms_that_spreadsheets_give(tmp_path: Path) -> None:
+    text = 'file,caption_2,Caption_1,concept\na.wav,"two\nlines",one\tmore,k\n'
+    assert make(tmp_path, text, "a.wav").clips()[0].captions == ("one more", "two lines")
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "words"),
+    [
+        ("start_s", "1e308", "start_s is '1e308', expected seconds"),
+        ("end_s", "inf", "end_s is 'inf', expected seconds"),
+        (f"caption_{'9' * 5000}", "x", ""),
+    ],
+)
+def test_numbers_beyond_all_measure(tmp_path: Path, columns: str, cells: str, words: str) -> None:
+    corpus = make(tmp_path, f"file,caption,concept,{columns}\na.wav,c,k,{cells}\n", "a.wav")
+    if not words:  # a column that nobody asked for
+        assert corpus.clips()[0].captions == ("c",)
+        return
+    with pytest.raises(FaultsError, match=words):
+        corpus.clips()

@@ -196,7 +196,7 @@ def test_leavings_of_a_killed_run_are_removed(
     out = tmp_path / "out"
     shutil.copytree(built, out)
     (out / "clips").mkdir()
-    (out / "clips" / f".clip000.flac.77{files.TEMPORARY_SUFFIX}").write_bytes(b"half")
+    (out / "clips" / f".clip000.flac.4194305-{files._this_host()}.part").write_bytes(b"half")
     (out / "clips" / "built.jsonl").write_text(
         "\n".join(["[" * 100_000, "null", '{"clip_id": 3}', '{"clip_id": "clip000"}', "NaN"])
         + '\n{"clip_id": "clip0'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,3 +152,36 @@ def test_what_cannot_be_pushed_is_refused(
     monkeypatch.setenv("HF_TOKEN", "hf_test")
     with pytest.raises(LassbenchError, match="cannot be reached"):
         push(tiny_dataset.path, "me/lass")
+
+
+@pytest.mark.parametrize("name", ["data", "suites/s/queries.csv"])
+@pytest.mark.parametrize("with_audio", [True, False])
+def test_what_a_link_in_the_dataset_leads_to_is_not_published(
+    hub: FakeHub, tiny_dataset: Dataset, tmp_path: Path, name: str, with_audio: bool
+) -> None:
+    folder = tmp_path / "received"
+    shutil.copytree(tiny_dataset.path, folder, ignore=shutil.ignore_patterns("suites"))
+    if name == "data":
+        (folder / "data").rename(tmp_path / "secret")
+        (folder / "data").symlink_to(tmp_path / "secret")
+    else:
+        (tmp_path / "secret").write_text("dear diary")
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).symlink_to(tmp_path / "secret")
+    with pytest.raises(LassbenchError, match="leads out of the dataset, and would be published"):
+        push(folder, "me/lass", include_audio=with_audio)
+    assert not hub.repositories
+    assert not (folder / ".push").exists()
+
+
+def test_a_shard_that_was_exchanged_is_not_published(
+    hub: FakeHub, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    folder = tmp_path / "received"
+    shutil.copytree(tiny_dataset.path, folder)
+    shard = next((folder / "data").iterdir())
+    table = parquet.read_table(shard)
+    parquet.write_table(table.replace_schema_metadata({"huggingface": "[]"}), shard)
+    with pytest.raises(LassbenchError, match="is not the one that dataset"):
+        push(folder, "me/lass")
+    assert not hub.repositories

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lassbench import output_folders
+from lassbench import files, output_folders
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.leaderboard.adding import add_scores, mark_verified, without_captions
 from lassbench.leaderboard.building import build
@@ -129,13 +129,13 @@ def test_one_at_a_time(board: Path, tmp_path: Path) -> None:
 
 def test_what_killed_runs_left_is_cleared_up(board: Path, tmp_path: Path) -> None:
     path = new(tmp_path, "New one")
-    left = board / "entries" / "made-test" / ".new-one.parquet.123.part"
+    left = board / "entries" / "made-test" / f".new-one.parquet.4194305-{files._this_host()}.part"
     for write in (lambda: add_scores(board, [path], date=DATE), lambda: build(board)):
         left.write_bytes(b"half")
         write()
         assert not left.exists()
     sounds.export(board)
-    (board / "examples" / "made-test").rename(board / "examples" / ".made-test.123.part")
+    (board / "examples" / "made-test").rename(board / "examples" / ".made-test.123-abcdef.part")
     assert read_examples(read_leaderboard(board)) == {}
 
 
@@ -437,3 +437,22 @@ def test_a_submission_that_takes_the_place_of_a_verified_entry(
     [fault] = submission_faults(board, proposed)
     assert "lass-net-small.json: changes an entry that was verified" in str(fault)
     assert list(submission_faults(filled, proposed)) == [], "it was not verified there"
+
+
+def test_neither_a_site_nor_tables_take_what_they_are_made_from(
+    board: Path, tmp_path: Path
+) -> None:
+    site = tmp_path / "site"
+    build(board, site=site)
+    inside = site / "board"
+    shutil.copytree(board, inside)
+    with pytest.raises(UsageError, match="what it is made from lies in it"):
+        build(inside, site=site)
+    assert (inside / "entries").is_dir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.csv").write_text("dear")
+    shutil.rmtree(board / "tables", ignore_errors=True)
+    (board / "tables").symlink_to(tmp_path / "mine")
+    with pytest.raises(UsageError, match="the folder of tables is a link"):
+        build(board)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.csv"]

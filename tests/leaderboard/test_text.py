@@ -44,6 +44,7 @@ def test_ordinary_names_pass(name: str) -> None:
         ("a\nb", "U+000A"),
         ("abc\u202edcba", "U+202E"),
         ("a\u200bb", "U+200B"),
+        ("a\u200db", "invisible"),
         ("a\ufeffb", "U+FEFF"),
         ("e" + "\u0301" * 10, "combining"),
         ("L\u0410SS-Net", "Cyrillic"),

@@ -43,26 +43,27 @@ def build_site(
     LassbenchError
         If it cannot be written; an earlier site is then as it was.
     """
-    check_site(out)
+    check_site(out, board.root)
     found = table_files(board, tables) if texts is None else texts
     output_folders.replace_folder(
         out,
         lambda folder: _Site(board, tables, folder, found, listening or {}).write(),
         what="the site",
         mark=MARKER,
+        needs=[board.root],
     )
     return out / "index.html"
 
 
-def check_site(out: Path) -> None:
+def check_site(out: Path, root: Path) -> None:
     """Refuse a place that cannot become a site, before any work is done.
 
     Raises
     ------
     UsageError
-        If ``out`` is a file or holds something else.
+        If ``out`` is a file or holds something else, the leaderboard ``root`` for one.
     """
-    output_folders.check_replaceable(out, what="the site", mark=MARKER)
+    output_folders.check_replaceable(out, what="the site", mark=MARKER, needs=[root])
 
 
 class _Site:
