@@ -56,7 +56,7 @@ ONLY = {
     # Arrays: no audio file, no dataset, no table.
     "metrics": {"errors", "resampling"},
     "statistics": set[str](),
-    "scores": {"checked", "errors", "files"},
+    "scores": {"checked", "errors", "files", "records", "statistics"},
     # Entries: no audio, no models, no scoring.
     "leaderboard": {
         *(

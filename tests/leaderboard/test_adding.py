@@ -207,14 +207,17 @@ LABELS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         "the entry lists 0 training clips, system.yaml lists 9",
     ),
     "wrong source": (lambda e: e.update(wrong_source_share=0.5), "wrong_source_share is"),
-    "tag": (lambda e: e["breakdowns"]["tag"].update(tag(1.0)), "by tag: 1 groups are in one only"),
+    "tag": (
+        lambda e: e["breakdowns"]["tag"].update(tag(1.0)),
+        "breakdowns, tag lacks 'loud', which the predictions give",
+    ),
     "concept": (
         lambda e: e["breakdowns"]["concept"]["dog"]["sdr"].update(mean=99.0),
-        "by concept: 'dog' differs in sdr",
+        "breakdowns, concept, dog, sdr: mean is",
     ),
     "interval": (
         lambda e: e["breakdowns"]["concept"]["dog"]["sir"].update(ci_low=-3.0),
-        "by concept: 'dog' differs in sir",
+        "breakdowns, concept, dog, sir: ci_low is None, the predictions give -3.0",
     ),
 }
 
@@ -247,12 +250,13 @@ def test_the_spread_between_annotators_is_compared(board: Path) -> None:
     scores = Scores(entry.entry.score, entry.rows)
     assert compare_rescored(entry.entry, entry.rows, scores).equal
     other = edited(scores, lambda e: e["annotators"]["sdr"].update(asker_share=0.9))
-    assert compare_rescored(entry.entry, entry.rows, other).differences == (
-        "sdr: the spread between annotators differs",
-    )
+    [difference] = compare_rescored(entry.entry, entry.rows, other).differences
+    assert difference.startswith("annotators, sdr: asker_share is")
+    assert difference.endswith("the predictions give 0.9")
     none = edited(scores, lambda e: e.update(annotators={}))
     assert (
-        "annotators are compared" in compare_rescored(entry.entry, entry.rows, none).differences[0]
+        "annotators has 'sar', which the predictions do not give"
+        in compare_rescored(entry.entry, entry.rows, none).differences[0]
     )
 
 
@@ -305,6 +309,20 @@ def clap_entry(board: Path, tmp_path: Path) -> tuple[Loaded, Scores, Scores]:
     scores = with_clap(plain, "some/model", np.linspace(-0.5, 0.5, 60).tolist())
     add_scores(board, [made.write(tmp_path / "clapped", scores)], date=DATE)
     return loaded(board, "clapped"), scores, plain
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e308, 2.5])
+def test_a_cosine_that_cannot_be(board: Path, tmp_path: Path, value: float) -> None:
+    plain = made.make_scores("Clapped", suite=SUITE, seed=60)
+    scores = with_clap(plain, "some/model", np.linspace(-0.5, 0.5, 60).tolist())
+    rows = scores.rows
+    for name in ("clap", "clap_i"):
+        changed = pa.array([value, *rows.column(name).to_pylist()[1:]])
+        rows = rows.set_column(rows.column_names.index(name), name, changed)
+    file = scores.file.model_copy(update={"rows_sha256": rows_sha256(rows)})
+    path = made.write(tmp_path / "clapped", Scores(file, rows))
+    with pytest.raises(FaultsError, match=r"clap of query \S+ is beyond 2\.001"):
+        add_scores(board, [path], date=DATE)
 
 
 def test_clapscore_without_its_model_is_told_as_not_checked(board: Path, tmp_path: Path) -> None:
