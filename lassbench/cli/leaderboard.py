@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -176,17 +177,14 @@ def rescore(
     Equal means: the same suite, the same queries, the same system by its
     system.yaml, and every value and mean within 0.001 dB.  Exits with 1 if not.
     """
-    from lassbench.errors import FaultsError, LassbenchError
+    from lassbench.errors import LassbenchError
     from lassbench.leaderboard.adding import mark_verified
-    from lassbench.leaderboard.checks import load_entry
+    from lassbench.leaderboard.checks import read_entry
     from lassbench.leaderboard.comparing import compare_rescored
-    from lassbench.leaderboard.entries import Loaded
     from lassbench.scoring import Settings, score_folders
     from lassbench.suites import load_suite
 
-    loaded = load_entry(entry)
-    if not isinstance(loaded, Loaded):
-        raise FaultsError("the entry itself is faulty", [loaded], where=entry)
+    loaded = read_entry(entry)
     made = loaded.entry.score.bootstrap
     again = score_folders(
         [predictions],
@@ -208,7 +206,7 @@ def rescore(
     if result.not_checked:
         click.echo("CLAPScore was not checked: name its model with --clap")
     if write:
-        mark_verified(loaded, again, result, date=date)
+        mark_verified(loaded, result, date=date)
         click.echo(f"{entry} is verified now")
 
 
@@ -253,16 +251,14 @@ def publish(target: str, root: Path, repo: Path, remote: str, message: str, dry_
 
     place = publishing.parse_target(target)
 
-    def act(folder: Path) -> list[str]:
-        site, ready = folder / "site", folder / "ready"
+    with TemporaryDirectory() as temporary:
+        site, ready = Path(temporary) / "site", Path(temporary) / "ready"
         built = build_all(root, site=site)
         publishing.prepare(place, built.board, site, ready)
-        return publishing.publish(
+        lines = publishing.publish(
             place, ready, message=message, dry_run=dry_run, repository=repo, remote=remote
         )
-
-    for line in publishing.in_folder(act):
-        click.echo(line)
+    click.echo("\n".join(lines))
 
 
 @command.command(name="eval-results")
@@ -278,14 +274,10 @@ def eval_results(
     entry: Path, dataset_id: str, task_id: str, metric: str, source: str, out: Path
 ) -> None:
     """Export ENTRY as .eval_results/<suite>.yaml for a model repository on the Hub."""
-    from lassbench.errors import FaultsError
     from lassbench.leaderboard import hubresults
-    from lassbench.leaderboard.checks import load_entry
-    from lassbench.leaderboard.entries import Loaded
+    from lassbench.leaderboard.checks import read_entry
 
-    loaded = load_entry(entry)
-    if not isinstance(loaded, Loaded):
-        raise FaultsError("the entry is faulty", [loaded], where=entry)
+    loaded = read_entry(entry)
     results = hubresults.eval_results(
         loaded, dataset_id=dataset_id, task_id=task_id, metric=metric, source_url=source
     )

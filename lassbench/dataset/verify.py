@@ -152,11 +152,14 @@ def _check_list(dataset: Dataset, pcm: Mapping[str, str]) -> list[Fault]:
         reason = "SHA-256 is not the one noted in dataset.json"
         return [Fault("altered-list", path.name, reason)]
     kept = {row["clip_id"] for row in rows if row["state"] == layout.KEPT}
-    lost = [Fault("lost", name, "should be in the dataset, and is not") for name in sorted(kept)]
-    lost = [fault for fault in lost if fault.where not in pcm]
-    strange = [
-        Fault("unlisted", name, "is in the dataset, but not in clips.csv")
-        for name in pcm
-        if name not in kept
+    return [
+        *(
+            Fault("lost", name, "should be in the dataset, and is not")
+            for name in sorted(kept - pcm.keys())
+        ),
+        *(
+            Fault("unlisted", name, "is in the dataset, but not in clips.csv")
+            for name in pcm
+            if name not in kept
+        ),
     ]
-    return lost + strange

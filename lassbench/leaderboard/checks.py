@@ -217,6 +217,20 @@ def load_entry(path: Path) -> Loaded | Fault:
     return Loaded(path, path.parent.name, entry, rows)
 
 
+def read_entry(path: Path) -> Loaded:
+    """The entry at ``path`` with its rows.
+
+    Raises
+    ------
+    FaultsError
+        With the first thing that is wrong with it.
+    """
+    loaded = load_entry(path)
+    if isinstance(loaded, Fault):
+        raise FaultsError("the entry itself is faulty", [loaded], where=path)
+    return loaded
+
+
 def check_entry(entry: Entry) -> None:
     """Check an entry's texts, links, hash and definitions, without its rows.
 

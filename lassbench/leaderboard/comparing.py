@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lassbench import __version__
-from lassbench.leaderboard.entries import Entry, Leaderboard, Loaded, Verification
+from lassbench.leaderboard.entries import Entry, Leaderboard, Loaded
 from lassbench.leaderboard.numbers import TRUSTED_DB
 from lassbench.leaderboard.ranking import TABLE_METRICS, standings
 from lassbench.leaderboard.summaries import SAME_DB, summary_differences
@@ -137,24 +136,6 @@ def _difference(a: Floats, b: Floats) -> _Apart:
         worst_trusted=float(np.max(apart[finite & ~high], initial=0.0)),
         off=int((~same).sum()),
     )
-
-
-def verified(entry: Entry, again: Scores, result: Rescored, *, date: str) -> Entry:
-    """``entry`` with the standing that equal results earn."""
-    system = entry.score.system.model_copy(
-        update={"predictions_sha256": again.file.system.predictions_sha256}
-    )
-    values = entry.model_dump()
-    values["standing"] = "verified"
-    values["score"]["system"] = system.model_dump()
-    values["verification"] = Verification(
-        date=date,
-        lassbench_version=__version__,
-        predictions_sha256=system.predictions_sha256,
-        largest_difference=result.largest,
-        not_checked=result.not_checked,
-    ).model_dump()
-    return Entry.model_validate(values)
 
 
 def describe_changes(old: Leaderboard, new: Leaderboard) -> list[str]:

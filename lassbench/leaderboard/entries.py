@@ -222,11 +222,6 @@ def model_bytes(record: Strict) -> bytes:
     return files.to_json(record.model_dump(mode="json")).encode()
 
 
-def write_model(path: Path, record: Strict) -> None:
-    """Write ``record`` as JSON, atomically."""
-    files.write_bytes(path, model_bytes(record))
-
-
 def card_from_score(score: ScoreFile) -> SuiteCard:
     """The card of a suite that this leaderboard meets for the first time."""
     suite = score.suite

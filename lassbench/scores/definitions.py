@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from lassbench.checked import Label, Strict, Text
 
 SCHEMA_VERSION = 1
-POLICY = "lassbench-policy-1"
 
 #: Means, intervals and tests see values limited to plus or minus this (dB).
 LIMIT_DB = 100.0

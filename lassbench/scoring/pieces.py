@@ -262,14 +262,3 @@ _one_at_a_time = threading.Lock()
 def _open_once(path: Path) -> Dataset:
     opened = open_dataset(path)
     return RememberingDataset(opened.path, opened.description)
-
-
-def check_samples(estimates: Estimates, query_ids: Sequence[str]) -> list[Fault]:
-    """What is wrong with the samples of these answers (their headers being right)."""
-    faults = []
-    for query_id in query_ids:
-        try:
-            estimates.load_checked(query_id)
-        except AudioFault as error:
-            faults.append(error.fault(str(estimates.paths[query_id])))
-    return faults

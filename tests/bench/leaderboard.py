@@ -16,9 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from lassbench import files
 from lassbench.leaderboard.adding import write_entry
 from lassbench.leaderboard.building import build, read
-from lassbench.leaderboard.entries import Entry, card_from_score, entry_path, write_model
+from lassbench.leaderboard.entries import Entry, card_from_score, entry_path, model_bytes
 from tests.bench._table import machine, print_table
 from tests.leaderboard import made
 
@@ -92,7 +93,8 @@ def make(root: Path, entries: int, suites: int, queries: int) -> None:
             )
             entry = Entry(standing="submitted", date="2026-01-02", score=scores.file)
             write_entry(entry_path(root, suite.name, scores.file.system.name), entry, scores.rows)
-        write_model(root / "suites" / f"{suite.name}.json", card_from_score(scores.file))
+        card = model_bytes(card_from_score(scores.file))
+        files.write_bytes(root / "suites" / f"{suite.name}.json", card)
 
 
 def timed_build(root: Path, site: Path) -> list[list[str]]:

@@ -8,8 +8,9 @@ import wave
 import zlib
 from pathlib import Path
 
+from lassbench import files
 from lassbench.leaderboard.checks import read_leaderboard
-from lassbench.leaderboard.entries import write_model
+from lassbench.leaderboard.entries import model_bytes
 from lassbench.leaderboard.examples import Example, ExampleSet, Track
 
 RATE, SECONDS = 8000, 8.0
@@ -78,5 +79,5 @@ def export(root: Path, suite: str = "made-test", **changes: object) -> Path:
         **changes,
     }
     path = folder / "examples.json"
-    write_model(path, ExampleSet(**values))  # type: ignore[arg-type]
+    files.write_bytes(path, model_bytes(ExampleSet(**values)))  # type: ignore[arg-type]
     return path

@@ -146,7 +146,7 @@ def test_equal_predictions_make_an_entry_verified(board: Path) -> None:
     result = compare_rescored(entry.entry, entry.rows, scores)
     assert result.equal
     assert result.largest == pytest.approx(2e-4)
-    mark_verified(entry, scores, result, date="2026-02-03")
+    mark_verified(entry, result, date="2026-02-03")
     after = loaded(board)
     assert after.entry.standing == "verified"
     assert after.entry.verification is not None
@@ -160,7 +160,7 @@ def test_other_values_are_told_with_their_number(board: Path) -> None:
     result = compare_rescored(entry.entry, entry.rows, scores)
     assert result.differences == ("sdr differs for 7 queries, by up to 0.05 dB",)
     with pytest.raises(UsageError, match="equal result"):
-        mark_verified(entry, scores, result)
+        mark_verified(entry, result)
 
 
 def test_infinities_are_equal_to_themselves_only(board: Path) -> None:
@@ -231,7 +231,7 @@ def test_labels_and_breakdowns_are_compared_too(board: Path, case: str) -> None:
     assert len(result.differences) == 1
     assert words in result.differences[0]
     with pytest.raises(UsageError, match="equal result"):
-        mark_verified(entry, scores, result)
+        mark_verified(entry, result)
 
 
 def test_test_clips_that_were_trained_on_are_compared(board: Path) -> None:
@@ -330,7 +330,7 @@ def test_clapscore_without_its_model_is_told_as_not_checked(board: Path, tmp_pat
     result = compare_rescored(entry.entry, entry.rows, plain)
     assert result.equal
     assert result.not_checked == ("clap", "clap_i")
-    record = mark_verified(entry, plain, result).verification
+    record = mark_verified(entry, result).verification
     assert record is not None
     assert record.not_checked == ("clap", "clap_i")
     assert read_leaderboard(board)
@@ -359,7 +359,7 @@ def test_a_partial_entry_is_never_verified(board: Path) -> None:
     result = compare_rescored(entry.entry, entry.rows, scores)
     assert result.equal
     with pytest.raises(UsageError, match="whole entry"):
-        mark_verified(entry, scores, result)
+        mark_verified(entry, result)
 
 
 def test_changes_between_two_leaderboards(filled: Path, board: Path, tmp_path: Path) -> None:
@@ -389,7 +389,7 @@ def test_a_submission_adds_entries_and_nothing_else(
 
 def verify(board: Path) -> None:
     entry, scores = loaded(board), again(board)
-    mark_verified(entry, scores, compare_rescored(entry.entry, entry.rows, scores))
+    mark_verified(entry, compare_rescored(entry.entry, entry.rows, scores))
 
 
 def rename(board: Path) -> None:

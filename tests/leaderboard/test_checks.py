@@ -18,7 +18,7 @@ from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import inspect_leaderboard, read_leaderboard
-from lassbench.leaderboard.entries import SuiteCard, entry_schema, read_model, write_model
+from lassbench.leaderboard.entries import SuiteCard, entry_schema, model_bytes, read_model
 from lassbench.scores import ScoreFile, rows_sha256
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
@@ -740,7 +740,7 @@ def test_a_leaderboard_that_is_not_there(tmp_path: Path) -> None:
 def test_a_hostile_suite_card(board: Path) -> None:
     path = board / "suites" / "made-test.json"
     card = read_model(path, SuiteCard)
-    write_model(path, card.model_copy(update={"title": "<b>x</b>"}))
+    path.write_bytes(model_bytes(card.model_copy(update={"title": "<b>x</b>"})))
     left, wrong = inspect_leaderboard(board)
     assert [fault.where for fault in wrong] == [str(path)]
     assert "markup" in wrong[0].reason
