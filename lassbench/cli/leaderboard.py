@@ -7,13 +7,11 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from lassbench.cli.options import OutputPath
-
-FOLDER = click.Path(path_type=Path)
+from lassbench.cli.options import PATH, OutputPath
 
 ROOT = click.option(
     "--root",
-    type=FOLDER,
+    type=PATH,
     default=Path("leaderboard"),
     show_default=True,
     help="The leaderboard folder.",
@@ -26,7 +24,7 @@ def command() -> None:
 
 
 @command.command(name="add")
-@click.argument("scores", nargs=-1, required=True, type=FOLDER)
+@click.argument("scores", nargs=-1, required=True, type=PATH)
 @ROOT
 @click.option("--date", default="", metavar="YYYY-MM-DD", help="Of the entries.  Default: today.")
 @click.option("--submitted-by", default="", metavar="NAME", help="Who answers questions about it.")
@@ -87,7 +85,7 @@ def _labelled(links: tuple[str, ...]) -> dict[str, str]:
 @command.command(name="check")
 @ROOT
 @click.option(
-    "--base", type=FOLDER, help="The leaderboard as it was: check this one as a submission to it."
+    "--base", type=PATH, help="The leaderboard as it was: check this one as a submission to it."
 )
 def check(root: Path, base: Path | None) -> None:
     """Check every entry: schema, hashes, coverage, numbers, names, duplicates.
@@ -138,8 +136,8 @@ def build(
 
 
 @command.command(name="diff")
-@click.argument("old", type=FOLDER)
-@click.argument("new", type=FOLDER, required=False)
+@click.argument("old", type=PATH)
+@click.argument("new", type=PATH, required=False)
 @ROOT
 def diff(old: Path, new: Path | None, root: Path) -> None:
     """Say what changed from leaderboard OLD to NEW (default: --root).
@@ -154,9 +152,9 @@ def diff(old: Path, new: Path | None, root: Path) -> None:
 
 
 @command.command(name="rescore")
-@click.argument("entry", type=FOLDER)
-@click.argument("predictions", type=FOLDER)
-@click.option("--suite", type=FOLDER, required=True, help="Suite or dataset folder.")
+@click.argument("entry", type=PATH)
+@click.argument("predictions", type=PATH)
+@click.option("--suite", type=PATH, required=True, help="Suite or dataset folder.")
 @click.option("--write", is_flag=True, help="If equal, mark the entry as verified.")
 @click.option(
     "--date", default="", metavar="YYYY-MM-DD", help="Of the verification.  Default: today."
@@ -211,9 +209,9 @@ def rescore(
 
 
 @command.command(name="examples")
-@click.argument("predictions", nargs=-1, required=True, type=FOLDER)
+@click.argument("predictions", nargs=-1, required=True, type=PATH)
 @ROOT
-@click.option("--suite", type=FOLDER, required=True, help="Suite or dataset folder.")
+@click.option("--suite", type=PATH, required=True, help="Suite or dataset folder.")
 @click.option("--count", default=4, show_default=True, type=click.IntRange(1, 50))
 @click.option("--include-audio", is_flag=True, help="Export audio that must not be published.")
 def examples(
@@ -236,7 +234,7 @@ def examples(
 @command.command(name="publish")
 @click.argument("target")
 @ROOT
-@click.option("--repo", type=FOLDER, default=Path(), help="Git repository for git:branch.")
+@click.option("--repo", type=PATH, default=Path(), help="Git repository for git:branch.")
 @click.option("--remote", default="", help="Push the branch there.  Default: it stays local.")
 @click.option("--message", default="Leaderboard", show_default=True, help="Of the commit.")
 @click.option("--dry-run", is_flag=True, help="Build, and say what would be sent where.")
@@ -262,7 +260,7 @@ def publish(target: str, root: Path, repo: Path, remote: str, message: str, dry_
 
 
 @command.command(name="eval-results")
-@click.argument("entry", type=FOLDER)
+@click.argument("entry", type=PATH)
 @click.option("--dataset-id", required=True, metavar="OWNER/NAME", help="Benchmark on the Hub.")
 @click.option("--task-id", default="", help="Task of its eval.yaml.  Default: the suite's name.")
 @click.option("--metric", default="", help="Default: si_sdr_i, or attenuation.")

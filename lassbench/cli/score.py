@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lassbench.cli.options import OutputPath
+from lassbench.cli.options import PATH, OutputPath
 
 if TYPE_CHECKING:
     from lassbench.scores import Scores
     from lassbench.suites import Suite
-
-FOLDER = click.Path(path_type=Path)
 
 
 class _Sample(click.IntRange):
@@ -43,17 +41,15 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
 
 
 @click.command(name="score")
-@click.argument("predictions", nargs=-1, required=True, type=FOLDER)
-@click.option(
-    "--suite", type=FOLDER, help="Suite or dataset folder.  Default: as system.yaml says."
-)
+@click.argument("predictions", nargs=-1, required=True, type=PATH)
+@click.option("--suite", type=PATH, help="Suite or dataset folder.  Default: as system.yaml says.")
 @click.option("-o", "--out", type=OutputPath(), help="Score files.  Default: scores/<suite>/.")
 @click.option(
-    "--against", multiple=True, type=FOLDER, help="A score file to compare with; repeatable."
+    "--against", multiple=True, type=PATH, help="A score file to compare with; repeatable."
 )
 @click.option(
     "--leaderboard",
-    type=FOLDER,
+    type=PATH,
     default=Path("leaderboard"),
     show_default=True,
     help="Compare with its entries on the same suite, if it has any.",
@@ -74,7 +70,7 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
     metavar="MODEL",
     help="Also CLAPScore, by a CLAP model's name or folder; on CUDA where there is a device.",
 )
-@click.option("--report", type=FOLDER, help="Write a page with plots and players here.")
+@click.option("--report", type=PATH, help="Write a page with plots and players here.")
 @click.option(
     "--include-audio", is_flag=True, help="Put audio into the page that must not be published."
 )

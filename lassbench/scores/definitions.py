@@ -31,6 +31,11 @@ class MetricDefinition(Strict):
     better: Literal["higher", "lower"] = "higher"
     definition: Text = ""
 
+    @property
+    def heading(self) -> str:
+        """``SI-SDRi (dB)``."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
 
 _BSS = "BSS Eval v3 (sources), 512 taps, references [target, interference], never permuted"
 

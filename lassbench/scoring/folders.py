@@ -17,7 +17,7 @@ from lassbench.predictions import PredictionSet, System, check
 from lassbench.progress import track
 from lassbench.records import Query, SystemCard
 from lassbench.scores import Scores
-from lassbench.scoring.pieces import Lost, Measured, Piece, cut, make_piece, measure
+from lassbench.scoring.pieces import Measured, Piece, cut, make_piece, measure
 from lassbench.scoring.result import Settings, make_scores, system_info
 from lassbench.suites import Suite
 
@@ -40,11 +40,11 @@ class _Folder:
     predictions: PredictionSet
     faults: list[Fault]
     measured: list[Measured] = field(default_factory=list)
-    lost: list[Lost] = field(default_factory=list)
+    lost: list[Fault] = field(default_factory=list)
 
     @property
     def all_faults(self) -> list[Fault]:
-        return self.faults + [one.fault for one in self.lost]
+        return self.faults + self.lost
 
 
 def score_folders(

@@ -133,7 +133,7 @@ def test_a_faulty_table_stops_before_anything_is_written(
         (["--corpus", "esc5"], "no such corpus 'esc5' (did you mean 'esc50'?)"),
         (["--corpus", "esc50"], "this corpus needs --source"),
         (["--corpus", "synthetic", "--only-esc10"], "does not take --only-esc10"),
-        (["--corpus", "synthetic", "--rate", "5"], "the sample rate is out of range"),
+        (["--corpus", "synthetic", "--rate", "5"], "5 is not in the range 1000<=x<=384000"),
         (["--corpus", "synthetic", "--workers", "-1"], "workers cannot be negative"),
         (["--corpus", "synthetic", "--clips-per-concept", "1,2"], "three whole numbers"),
         (["--corpus", "synthetic", "--sead", "1"], "--seed"),
