@@ -118,14 +118,6 @@ class Suite:
         """The queries whose mixtures this machine can render, in order."""
         return [query for query in self.queries.values() if query.mixture_id not in self.missing]
 
-    def query_meta(self, query_id: str) -> QueryMeta:
-        """What ``query_id`` is about."""
-        return self.meta[query_id]
-
-    def target_id(self, query_id: str) -> str:
-        """The clip whose sound the mixture of ``query_id`` holds as its target."""
-        return self.meta[query_id].target_id
-
     def render(self, mixture_id: str) -> Rendered:
         """Mixture, target and interference of ``mixture_id``: float32, shape (samples,).
 
