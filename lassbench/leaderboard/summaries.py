@@ -93,14 +93,14 @@ def summary_differences(
     yield from _label_differences(ours, theirs)
 
     def allowed(key: Key) -> float | None:
-        metric = key[1:2] if key[0] == "annotators" else key[3:4]
+        metric, of_spread = (key[1:2], key[2:]) if key[0] == "annotators" else (key[3:4], ())
         # Whose result is the worst may turn on the last digit.
-        if set(metric) & set(without) or key[-1] == "worst_annotator":
+        if set(metric) & set(without) or of_spread == ("worst_annotator",):
             return None
-        if key[-1] == "asker_share":
+        if of_spread == ("asker_share",):
             return SAME_SHARE
         of_rows = SAME_DB + sum(apart.get(one, 0.0) for one in metric)
-        return 2 * of_rows if key[0] == "annotators" else of_rows
+        return 2 * of_rows if of_spread else of_rows
 
     told, made = (one.model_dump(include=_COMPARED) for one in (ours, theirs))
     yield from _differences(told, made, "the predictions", allowed)
