@@ -37,7 +37,7 @@ def choose_queries(suite: Suite, count: int) -> list[Query]:
     round_of: dict[str, int] = {}
     ranked = []
     for place, query in enumerate(by_hash):
-        concept = suite.query_meta(query.query_id).concept
+        concept = suite.meta[query.query_id].concept
         ranked.append((round_of.get(concept, 0), place, query))
         round_of[concept] = round_of.get(concept, 0) + 1
     return [query for _, _, query in sorted(ranked, key=lambda item: item[:2])[:count]]
@@ -114,7 +114,7 @@ def _export_one(
             tracks.append(
                 _track(folder, suite, query, name=slug, samples=samples, top=top, estimate=True)
             )
-    meta = suite.query_meta(query.query_id)
+    meta = suite.meta[query.query_id]
     clips = suite.dataset.clips if suite.dataset is not None else {}
     attributions = (clips[c].attribution for c in (meta.target_id, meta.noise_id) if c in clips)
     return Example(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,20 @@ from lassbench import audio, files, manifests, output_folders
 from lassbench.csv_files import join, write_table
 from lassbench.dataset import Dataset
 from lassbench.errors import Fault, FaultsError, UsageError
-from lassbench.mixtures import plan, plan_absent
+from lassbench.mixtures import Rendered, plan, plan_absent
 from lassbench.parallel import map_ordered, open_executor
 from lassbench.plain_text import caption_fault
 from lassbench.progress import track
 from lassbench.records import Clip, Mixture, Query, QueryType, Split
 from lassbench.suites import (
     MIXTURE_COLUMNS,
+    PARTS,
     QUERY_COLUMNS,
     SCHEMA_VERSION,
+    Part,
     Suite,
     SuiteKind,
+    exported_name,
     load_suite,
     missing_mixtures,
     render_from_dataset,
@@ -219,30 +222,45 @@ def freeze(
         If it cannot be written, or another process makes it.
     """
     _check_texts(plan)
-    mixtures_csv = mixtures_to_csv(plan.mixtures).encode()
-    queries_csv = queries_to_csv(plan, dataset).encode()
-    lists = {"mixtures.csv": mixtures_csv, "queries.csv": queries_csv}
+    lists = plan_lists(plan, dataset)
     missing = missing_mixtures(plan.mixtures, dataset)
     todo = [mixture for mixture in plan.mixtures if mixture.mixture_id not in missing]
 
     def build(folder: Path) -> None:
         _check_same_lists(out, lists)
-        for name, content in lists.items():
-            (folder / name).write_bytes(content)
         for name in ("mixtures",) * export_audio + ("references",) * export_references:
             (folder / name).mkdir()
         piece = _Piece(dataset, folder, export_audio, export_references)
         with open_executor(workers) as executor:
             made = track(map_ordered(executor, piece, todo), f"freezing {plan.name}", len(todo))
             pcm = {m.mixture_id: hashes for m, hashes in zip(todo, made, strict=True)}
-        described = _describe(plan, dataset, mixtures_csv, queries_csv, pcm)
-        described["counts"]["renderable_mixtures"] = len(todo)
-        described["references_exported"] = export_references
-        described["dataset"]["path"] = os.path.relpath(dataset.path.resolve(), out.resolve())
+        described = describe(
+            lists,
+            pcm,
+            name=plan.name,
+            kind=plan.kind,
+            sample_rate_hz=dataset.sample_rate_hz,
+            samples=dataset.clip_samples,
+            title=plan.title,
+            notes=plan.notes,
+            synthetic=dataset.synthetic,
+            audio_may_be_published=dataset.audio_may_be_published,
+            references_exported=export_references,
+            counts={
+                "mixtures": len(plan.mixtures),
+                "queries": len(plan.queries),
+                "renderable_mixtures": len(todo),
+            },
+            dataset={
+                "name": dataset.name,
+                "fingerprint": dataset.fingerprint,
+                "path": os.path.relpath(dataset.path.resolve(), out.resolve()),
+            },
+        )
         for name, paper in plan.papers.items():
             of_suite = {**paper, "suite_fingerprint": described["fingerprint"]}
             files.write_json(folder / name, of_suite)
-        files.write_json(folder / "suite.json", described)
+        write_suite(folder, lists, described)
 
     output_folders.replace_folder(
         out, build, what="the suite", mark="suite.json", needs=[dataset.path]
@@ -262,11 +280,11 @@ def _check_texts(plan: SuitePlan) -> None:
         )
 
 
-def _check_same_lists(out: Path, lists: Mapping[str, bytes]) -> None:
+def _check_same_lists(out: Path, lists: Mapping[str, str]) -> None:
     """Freezing anew mends a suite's audio; it takes away no other lists."""
     for name, content in lists.items():
         there = out / name
-        if there.is_file() and there.read_bytes() != content:
+        if there.is_file() and there.read_bytes() != content.encode():
             raise UsageError(
                 "another suite stands here",
                 where=out,
@@ -286,82 +304,87 @@ class _Piece:
 
     def __call__(self, mixture: Mixture) -> dict[str, str]:
         rendered = render_from_dataset(self.dataset, mixture)
-        parts = {
-            "mixture": rendered.mixture,
-            "target": rendered.target,
-            "interference": rendered.interference,
-        }
-        rate = self.dataset.sample_rate_hz
-        if self.export_audio:
-            path = self.folder / "mixtures" / f"{mixture.mixture_id}.wav"
-            audio.write_wav_float(path, rendered.mixture, rate)
-        if self.export_references:
-            for part in ("target", "interference"):
-                path = self.folder / "references" / f"{mixture.mixture_id}.{part}.wav"
-                audio.write_wav_float(path, parts[part], rate)
-        return {part: audio.pcm_sha256(samples) for part, samples in parts.items()}
+        parts = PARTS[:1] * self.export_audio + PARTS[1:] * self.export_references
+        return export(rendered, self.folder, mixture.mixture_id, parts, self.dataset.sample_rate_hz)
 
 
-def _describe(
-    plan: SuitePlan,
-    dataset: Dataset,
-    mixtures_csv: bytes,
-    queries_csv: bytes,
+def export(
+    rendered: Rendered, folder: Path, mixture_id: str, parts: Sequence[Part], rate_hz: int
+) -> dict[str, str]:
+    """Write these parts of a mixture as 32-bit float WAV; the hashes of all three."""
+    for part in parts:
+        path = folder / exported_name(mixture_id, part)
+        audio.write_wav_float(path, getattr(rendered, part), rate_hz)
+    return {part: audio.pcm_sha256(getattr(rendered, part)) for part in PARTS}
+
+
+def describe(
+    lists: Mapping[str, str],
     pcm: Mapping[str, Mapping[str, str]],
+    *,
+    name: str,
+    kind: SuiteKind,
+    sample_rate_hz: int,
+    samples: int,
+    **others: Any,
 ) -> dict[str, Any]:
-    lists = {
+    """What ``suite.json`` says of a suite with these lists (:func:`list_texts`) and hashes."""
+    listed = {
         "schema_version": SCHEMA_VERSION,
-        "name": plan.name,
-        "kind": plan.kind,
-        "mixtures_sha256": files.sha256_bytes(mixtures_csv),
-        "queries_sha256": files.sha256_bytes(queries_csv),
-        "sample_rate_hz": dataset.sample_rate_hz,
-        "samples": dataset.clip_samples,
+        "name": name,
+        "kind": kind,
+        "mixtures_sha256": files.sha256_bytes(lists["mixtures.csv"].encode()),
+        "queries_sha256": files.sha256_bytes(lists["queries.csv"].encode()),
+        "sample_rate_hz": sample_rate_hz,
+        "samples": samples,
     }
     return {
-        **lists,
-        "title": plan.title,
-        "notes": plan.notes,
-        "synthetic": dataset.synthetic,
-        "audio_may_be_published": dataset.audio_may_be_published,
-        "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
-        "counts": {"mixtures": len(plan.mixtures), "queries": len(plan.queries)},
+        **listed,
+        **others,
         "pcm": pcm,
-        "list_fingerprint": fingerprint(lists),
-        "fingerprint": fingerprint({**lists, "pcm": pcm}),
+        "list_fingerprint": fingerprint(listed),
+        "fingerprint": fingerprint({**listed, "pcm": pcm}),
     }
 
 
-def mixtures_to_csv(mixtures: Iterable[Mixture]) -> str:
-    """The text of ``mixtures.csv``."""
+def write_suite(folder: Path, lists: Mapping[str, str], described: Mapping[str, Any]) -> None:
+    """Write a suite's lists and its ``suite.json``."""
+    for name, text in lists.items():
+        (folder / name).write_bytes(text.encode())
+    files.write_json(folder / "suite.json", described)
+
+
+def list_texts(
+    mixtures: Iterable[Mixture], queries: Iterable[tuple[Query, str, str]]
+) -> dict[str, str]:
+    """The texts of a suite's two lists; ``queries`` with their root and the noise's concept."""
     rows = ((m.mixture_id, m.target_id, m.noise_id, f"{m.snr_db:g}") for m in mixtures)
-    return write_table(MIXTURE_COLUMNS, rows)
+    asked = (
+        (
+            *(query.query_id, query.mixture_id, query.text, join(query.tags), query.query_type),
+            *(query.annotator, query.expects, query.concept, root, noise_concept),
+        )
+        for query, root, noise_concept in queries
+    )
+    return {
+        "mixtures.csv": write_table(MIXTURE_COLUMNS, rows),
+        "queries.csv": write_table(QUERY_COLUMNS, asked),
+    }
 
 
-def queries_to_csv(plan: SuitePlan, dataset: Dataset) -> str:
-    """The text of ``queries.csv``, with the concepts that breakdowns need."""
+def plan_lists(plan: SuitePlan, dataset: Dataset) -> dict[str, str]:
+    """The texts of a plan's lists, with the concepts that breakdowns need."""
     clips = {**dataset.corpus_clips, **dataset.clips}
     mixtures = {mixture.mixture_id: mixture for mixture in plan.mixtures}
-    by_concept_root = {clip.concept: clip.root for clip in clips.values()}
+    roots = {clip.concept: clip.root for clip in clips.values()}
 
-    def row(query: Query) -> tuple[str, ...]:
+    def described(query: Query) -> tuple[Query, str, str]:
         mixture = mixtures[query.mixture_id]
-        target, noise = clips[mixture.target_id], clips[mixture.noise_id]
-        concept = query.concept or target.concept
-        return (
-            query.query_id,
-            query.mixture_id,
-            query.text,
-            join(query.tags),
-            query.query_type,
-            query.annotator,
-            query.expects,
-            concept,
-            by_concept_root.get(concept, ""),
-            noise.concept,
-        )
+        concept = query.concept or clips[mixture.target_id].concept
+        noise = clips[mixture.noise_id].concept
+        return replace(query, concept=concept), roots.get(concept, ""), noise
 
-    return write_table(QUERY_COLUMNS, (row(query) for query in plan.queries))
+    return list_texts(plan.mixtures, map(described, plan.queries))
 
 
 def fingerprint(value: Any) -> str:

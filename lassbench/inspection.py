@@ -90,7 +90,7 @@ def _heading(suite: Suite, query: Query) -> str:
 
 
 def _reference_panels(suite: Suite, query: Query, rendered: Rendered) -> list[Panel]:
-    meta = suite.query_meta(query.query_id)
+    meta = suite.meta[query.query_id]
     target = suite.dataset.clips[meta.target_id].concept if suite.dataset else meta.concept
     return [
         Panel("mixture", "mixture", rendered.mixture, _scores(rendered, rendered.mixture)),

@@ -181,6 +181,23 @@ class PredictionSet:
         return samples, audio.pcm_sha256(samples)
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse a prediction folder that is not there.
+
+    Raises
+    ------
+    UsageError
+        Saying how to make one.
+    """
+    if not folder.is_dir():
+        raise UsageError(
+            "no such prediction folder",
+            where=folder,
+            expected="a folder with <query_id>.wav files",
+            fix="make one with `lassbench separate`",
+        )
+
+
 def check(folder: Path, suite: Suite) -> tuple[PredictionSet, list[Fault]]:
     """Compare a prediction folder with a suite, header by header.
 
@@ -197,13 +214,7 @@ def check(folder: Path, suite: Suite) -> tuple[PredictionSet, list[Fault]]:
     UsageError
         If the folder is not there.
     """
-    if not folder.is_dir():
-        raise UsageError(
-            "no such prediction folder",
-            where=folder,
-            expected="a folder with <query_id>.wav files",
-            fix="make one with `lassbench separate`",
-        )
+    check_folder(folder)
     system = read_system(folder)
     wanted = {query.query_id for query in suite.renderable_queries}
     found, faults = _scan(folder, wanted, set(suite.queries))

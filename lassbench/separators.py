@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,28 +90,19 @@ class OracleMask:
         """The masked mixture; silence where the queried sound is not in it."""
         if query.expects == "silence":
             return np.zeros_like(rendered.mixture)
+        from scipy.signal import ShortTimeFFT
+        from scipy.signal.windows import hann
+
+        transform = ShortTimeFFT(hann(FRAME, sym=False), hop=HOP, fs=1.0)
         target, noise, mixture = (
-            _stft(part) for part in (rendered.target, rendered.interference, rendered.mixture)
+            transform.stft(part.astype(np.float64))
+            for part in (rendered.target, rendered.interference, rendered.mixture)
         )
         magnitude = np.abs(target)
         total = magnitude + np.abs(noise)
         mask = np.divide(magnitude, total, out=np.zeros_like(magnitude), where=total > 0.0)
-        return _istft(mask * mixture, rendered.mixture.shape[0])
-
-
-def _transform() -> Any:
-    from scipy.signal import ShortTimeFFT
-    from scipy.signal.windows import hann
-
-    return ShortTimeFFT(hann(FRAME, sym=False), hop=HOP, fs=1.0)
-
-
-def _stft(samples: Samples) -> NDArray[np.complex128]:
-    return cast("NDArray[np.complex128]", _transform().stft(samples.astype(np.float64)))
-
-
-def _istft(spectrum: NDArray[np.complex128], samples: int) -> Samples:
-    return np.asarray(_transform().istft(spectrum, k1=samples), dtype=np.float32)
+        estimate = transform.istft(mask * mixture, k1=rendered.mixture.shape[0])
+        return np.asarray(estimate, dtype=np.float32)
 
 
 @dataclass(frozen=True)

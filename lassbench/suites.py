@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ from lassbench.records import Expects, Mixture, Query, QueryType, decibels
 SCHEMA_VERSION = 1
 SuiteKind = Literal["separation", "absent"]
 Part = Literal["mixture", "target", "interference"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 MIXTURE_COLUMNS = ("mixture_id", "target_id", "noise_id", "snr_db")
 QUERY_COLUMNS = (
@@ -117,18 +118,6 @@ class Suite:
         """The queries whose mixtures this machine can render, in order."""
         return [query for query in self.queries.values() if query.mixture_id not in self.missing]
 
-    def is_renderable(self, mixture_id: str) -> bool:
-        """Whether this machine has the clips of ``mixture_id``."""
-        return mixture_id in self.mixtures and mixture_id not in self.missing
-
-    def query_meta(self, query_id: str) -> QueryMeta:
-        """What ``query_id`` is about."""
-        return self.meta[query_id]
-
-    def target_id(self, query_id: str) -> str:
-        """The clip whose sound the mixture of ``query_id`` holds as its target."""
-        return self.meta[query_id].target_id
-
     def render(self, mixture_id: str) -> Rendered:
         """Mixture, target and interference of ``mixture_id``: float32, shape (samples,).
 
@@ -140,18 +129,13 @@ class Suite:
         mixture = self._known(mixture_id)
         if self.dataset is not None:
             return render_from_dataset(self.dataset, mixture)
-        return Rendered(
-            mixture=self._exported(f"mixtures/{mixture_id}.wav"),
-            target=self._exported(f"references/{mixture_id}.target.wav"),
-            interference=self._exported(f"references/{mixture_id}.interference.wav"),
-        )
+        return Rendered(**{part: self._exported(mixture_id, part) for part in PARTS})
 
     def mixture_samples(self, mixture_id: str) -> NDArray[np.float32]:
         """Only the mixture of ``mixture_id``: float32, shape (samples,)."""
         self._known(mixture_id)
-        exported = self.path / "mixtures" / f"{mixture_id}.wav"
-        if self.dataset is None or exported.is_file():
-            return self._exported(f"mixtures/{mixture_id}.wav")
+        if self.dataset is None or (self.path / exported_name(mixture_id, "mixture")).is_file():
+            return self._exported(mixture_id, "mixture")
         return self.render(mixture_id).mixture
 
     def _known(self, mixture_id: str) -> Mixture:
@@ -165,8 +149,8 @@ class Suite:
             )
         return self.mixtures[mixture_id]
 
-    def _exported(self, name: str) -> NDArray[np.float32]:
-        path = self.path / name
+    def _exported(self, mixture_id: str, part: Part) -> NDArray[np.float32]:
+        path = self.path / exported_name(mixture_id, part)
         samples, rate = audio.decode(path)
         if rate != self.sample_rate_hz or samples.shape != (self.samples,):
             raise LassbenchError(
@@ -177,6 +161,12 @@ class Suite:
                 fix="export the suite again with `lassbench freeze`",
             )
         return samples
+
+
+def exported_name(mixture_id: str, part: Part) -> str:
+    """Where below a suite's folder a part of a mixture is exported to."""
+    where = f"mixtures/{mixture_id}" if part == "mixture" else f"references/{mixture_id}.{part}"
+    return f"{where}.wav"
 
 
 def render_from_dataset(dataset: Dataset, mixture: Mixture) -> Rendered:
@@ -387,17 +377,9 @@ def _read_queries(
             raise LassbenchError(
                 "unknown query type", where=where, got=f"{row['query_type']}, {row['expects']}"
             )
-        tags = split(row["tags"])
-        queries[query_id] = Query(
-            query_id=query_id,
-            mixture_id=row["mixture_id"],
-            text=row["text"],
-            tags=tags,
-            query_type=row["query_type"],  # type: ignore[arg-type]  # checked above
-            annotator=row["annotator"],
-            expects=row["expects"],  # type: ignore[arg-type]  # checked above
-            concept=row["concept"],
-        )
+        values: dict[str, Any] = {one.name: row[one.name] for one in fields(Query)}
+        tags = values["tags"] = split(row["tags"])
+        queries[query_id] = Query(**values)
         meta[query_id] = QueryMeta(
             row["concept"],
             row["root"],

@@ -55,7 +55,7 @@ ONLY = {
     # Arrays: no audio file, no dataset, no table.
     "metrics": {"errors", "resampling"},
     "statistics": set[str](),
-    "scores": {"checked", "errors", "files"},
+    "scores": {"checked", "errors", "files", "records", "statistics"},
     # Entries: no audio, no models, no scoring.
     "leaderboard": {
         *("", "checked", "csv_files", "errors", "files", "output_folders", "parallel"),

@@ -138,7 +138,7 @@ def test_every_query_has_one_row_in_order(scored: dict[str, scores.Scores], suit
         assert file.coverage.queries_scored == len(suite.queries)
         assert not file.coverage.partial
         for row in rows.to_pylist():
-            meta = suite.query_meta(row["query_id"])
+            meta = suite.meta[row["query_id"]]
             assert (row["target_id"], row["concept"]) == (meta.target_id, meta.concept)
 
 
@@ -159,7 +159,7 @@ def test_the_summary_is_of_the_rows(scored: dict[str, scores.Scores]) -> None:
 def test_breakdowns_are_of_their_rows(scored: dict[str, scores.Scores], suite: Suite) -> None:
     file, rows = scored["oracle"]
     values = dict(zip(rows.column("query_id").to_pylist(), rows["sdr"].to_pylist(), strict=True))
-    metas = {one: suite.query_meta(one) for one in values}
+    metas = {one: suite.meta[one] for one in values}
     keys: dict[str, Callable[[str], tuple[str, ...]]] = {
         "concept": lambda one: (metas[one].concept,),
         "root": lambda one: (metas[one].root,),

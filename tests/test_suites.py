@@ -34,7 +34,7 @@ def test_the_lists_and_their_counts(suite: Suite, tiny_dataset: Dataset) -> None
     assert [m.target_id for m in list(suite.mixtures.values())[::2]] == targets
     assert len(suite.queries) == len(suite.mixtures) == 2 * len(targets)
     for query in suite.queries.values():
-        meta = suite.query_meta(query.query_id)
+        meta = suite.meta[query.query_id]
         clip = tiny_dataset.clips[meta.target_id]
         assert (query.text, query.tags) == (clip.captions[0], clip.tags)
         assert (meta.concept, meta.root) == (clip.concept, clip.root)
@@ -284,7 +284,7 @@ def test_absent_sounds(tiny_dataset: Dataset, tmp_path: Path) -> None:
     absent = freezing.freeze(plan, tiny_dataset, tmp_path / "absent", export_audio=False)
     assert absent.kind == "absent"
     for query in absent.queries.values():
-        meta = absent.query_meta(query.query_id)
+        meta = absent.meta[query.query_id]
         present = {tiny_dataset.clips[meta.target_id].concept, meta.noise_concept}
         assert query.expects == "silence"
         assert meta.concept not in present

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lassbench.cli.options import (
+    PATH,
     OutputPath,
     fetch_options,
     metadata_options,
@@ -29,10 +30,10 @@ _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.ite
 @click.command(name="build-dataset")
 @click.argument("out", metavar="OUT", type=OutputPath())
 @click.option("--corpus", default="synthetic", show_default=True, help=f"{_CORPUS_HELP}.")
-@click.option("--source", type=click.Path(path_type=Path), help="The corpus's folder.")
+@click.option("--source", type=PATH, help="The corpus's folder.")
 @click.option(
     "--csv",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="folder: the table of the clips.  Default: SOURCE/metadata.csv.",
 )
 @click.option("--only-esc10", is_flag=True, help="esc50: only the ten classes of ESC-10.")
@@ -47,7 +48,7 @@ _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.ite
 )
 @click.option(
     "--audio-dir",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     help="audiocaps: a folder with audio, any depth (Y<id>.wav, <id>.wav, <id>_<start>.flac, "
     "<audiocap_id>.wav; cuts or whole videos); may be given again.",

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.options import PATH
+
 
 @click.command(name="compare")
-@click.argument("first", metavar="A.json", type=click.Path(path_type=Path))
-@click.argument("second", metavar="B.json", type=click.Path(path_type=Path))
+@click.argument("first", metavar="A.json", type=PATH)
+@click.argument("second", metavar="B.json", type=PATH)
 @click.option(
     "--metric",
     default="",

@@ -93,7 +93,9 @@ def _commands(out: Path, steps: int | None, workers: int | None) -> Iterator[str
         yield f"separate {system} --suite {suite} -o {predictions}/{name}"
     folders = " ".join(f"{predictions}/{name}" for name in asked)
     yield f"score {folders} -o {folder}/scores --leaderboard {folder}/leaderboard{several}"
-    scores = " ".join(_score_files(out))
+    # Asked for only when the scores have been written: the generator runs lazily.
+    written = sorted((out / "scores").glob("*.score.json"))
+    scores = " ".join(shlex.quote(str(path)) for path in written)
     root = f"--root {folder}/leaderboard"
     yield f"leaderboard add {scores} {root}"
     yield f"leaderboard examples {folders} --suite {suite} {root} --count 3"
@@ -102,8 +104,3 @@ def _commands(out: Path, steps: int | None, workers: int | None) -> Iterator[str
         f"inspect synthetic-test-0001 --suite {suite} --predictions {predictions}/lassnet"
         f" -o {folder}/inspect"
     )
-
-
-def _score_files(out: Path) -> list[str]:
-    # Asked for only when the scores have been written: the generator runs lazily.
-    return [shlex.quote(str(path)) for path in sorted((out / "scores").glob("*.score.json"))]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from lassbench.cli.options import OutputPath
+from lassbench.cli.options import PATH, OutputPath
 
 
 @click.command(name="freeze")
-@click.argument("dataset", type=click.Path(path_type=Path))
+@click.argument("dataset", type=PATH)
 @click.option(
     "--suite",
     "name",

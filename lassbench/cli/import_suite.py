@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lassbench.cli.options import OutputPath
+from lassbench.cli.options import PATH, OutputPath
 
 _FORMATS = (
     *("audiosep-audiocaps", "audiosep-audioset", "audiosep-clotho", "audiosep-esc50"),
@@ -23,15 +23,10 @@ _FORMATS = (
     "--list",
     "list_path",
     required=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The evaluation CSV as its authors publish it.",
 )
-@click.option(
-    "--audio-dir",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The folder with its audio.",
-)
+@click.option("--audio-dir", required=True, type=PATH, help="The folder with its audio.")
 @click.option("--name", default="", help="The suite's name.  Default: the format's.")
 @click.option("--seconds", type=float, help="Cut or zero-pad every mixture to this length.")
 @click.option("--workers", type=int, help="Processes.  Default: one per processor.")

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import click
 
-from lassbench.cli.options import OutputPath
+from lassbench.cli.options import PATH, OutputPath
 
 
 @click.command(name="inspect")
 @click.argument("query_id")
 @click.option(
     "--suite",
-    type=click.Path(path_type=Path),
+    type=PATH,
     required=True,
     help="A suite folder, or a dataset with one suite.",
 )
 @click.option(
     "--predictions",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="A prediction folder; may be given several times.",
 )
 @click.option("-o", "--out", type=OutputPath(), default=Path("inspect"), show_default=True)

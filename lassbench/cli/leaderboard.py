@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
-from lassbench.cli.options import OutputPath
-
-FOLDER = click.Path(path_type=Path)
+from lassbench.cli.options import PATH, OutputPath
 
 ROOT = click.option(
     "--root",
-    type=FOLDER,
+    type=PATH,
     default=Path("leaderboard"),
     show_default=True,
     help="The leaderboard folder.",
@@ -25,7 +24,7 @@ def command() -> None:
 
 
 @command.command(name="add")
-@click.argument("scores", nargs=-1, required=True, type=FOLDER)
+@click.argument("scores", nargs=-1, required=True, type=PATH)
 @ROOT
 @click.option("--date", default="", metavar="YYYY-MM-DD", help="Of the entries.  Default: today.")
 @click.option("--submitted-by", default="", metavar="NAME", help="Who answers questions about it.")
@@ -86,7 +85,7 @@ def _labelled(links: tuple[str, ...]) -> dict[str, str]:
 @command.command(name="check")
 @ROOT
 @click.option(
-    "--base", type=FOLDER, help="The leaderboard as it was: check this one as a submission to it."
+    "--base", type=PATH, help="The leaderboard as it was: check this one as a submission to it."
 )
 def check(root: Path, base: Path | None) -> None:
     """Check every entry: schema, hashes, coverage, numbers, names, duplicates.
@@ -137,8 +136,8 @@ def build(
 
 
 @command.command(name="diff")
-@click.argument("old", type=FOLDER)
-@click.argument("new", type=FOLDER, required=False)
+@click.argument("old", type=PATH)
+@click.argument("new", type=PATH, required=False)
 @ROOT
 def diff(old: Path, new: Path | None, root: Path) -> None:
     """Say what changed from leaderboard OLD to NEW (default: --root).
@@ -153,9 +152,9 @@ def diff(old: Path, new: Path | None, root: Path) -> None:
 
 
 @command.command(name="rescore")
-@click.argument("entry", type=FOLDER)
-@click.argument("predictions", type=FOLDER)
-@click.option("--suite", type=FOLDER, required=True, help="Suite or dataset folder.")
+@click.argument("entry", type=PATH)
+@click.argument("predictions", type=PATH)
+@click.option("--suite", type=PATH, required=True, help="Suite or dataset folder.")
 @click.option("--write", is_flag=True, help="If equal, mark the entry as verified.")
 @click.option(
     "--date", default="", metavar="YYYY-MM-DD", help="Of the verification.  Default: today."
@@ -176,17 +175,14 @@ def rescore(
     Equal means: the same suite, the same queries, the same system by its
     system.yaml, and every value and mean within 0.001 dB.  Exits with 1 if not.
     """
-    from lassbench.errors import FaultsError, LassbenchError
+    from lassbench.errors import LassbenchError
     from lassbench.leaderboard.adding import mark_verified
-    from lassbench.leaderboard.checks import load_entry
+    from lassbench.leaderboard.checks import read_entry
     from lassbench.leaderboard.comparing import compare_rescored
-    from lassbench.leaderboard.entries import Loaded
     from lassbench.scoring import Settings, score_folders
     from lassbench.suites import load_suite
 
-    loaded = load_entry(entry)
-    if not isinstance(loaded, Loaded):
-        raise FaultsError("the entry itself is faulty", [loaded], where=entry)
+    loaded = read_entry(entry)
     made = loaded.entry.score.bootstrap
     again = score_folders(
         [predictions],
@@ -208,14 +204,14 @@ def rescore(
     if result.not_checked:
         click.echo("CLAPScore was not checked: name its model with --clap")
     if write:
-        mark_verified(loaded, again, result, date=date)
+        mark_verified(loaded, result, date=date)
         click.echo(f"{entry} is verified now")
 
 
 @command.command(name="examples")
-@click.argument("predictions", nargs=-1, required=True, type=FOLDER)
+@click.argument("predictions", nargs=-1, required=True, type=PATH)
 @ROOT
-@click.option("--suite", type=FOLDER, required=True, help="Suite or dataset folder.")
+@click.option("--suite", type=PATH, required=True, help="Suite or dataset folder.")
 @click.option("--count", default=4, show_default=True, type=click.IntRange(1, 50))
 @click.option("--include-audio", is_flag=True, help="Export audio that must not be published.")
 def examples(
@@ -238,7 +234,7 @@ def examples(
 @command.command(name="publish")
 @click.argument("target")
 @ROOT
-@click.option("--repo", type=FOLDER, default=Path(), help="Git repository for git:branch.")
+@click.option("--repo", type=PATH, default=Path(), help="Git repository for git:branch.")
 @click.option("--remote", default="", help="Push the branch there.  Default: it stays local.")
 @click.option("--message", default="Leaderboard", show_default=True, help="Of the commit.")
 @click.option("--dry-run", is_flag=True, help="Build, and say what would be sent where.")
@@ -253,20 +249,18 @@ def publish(target: str, root: Path, repo: Path, remote: str, message: str, dry_
 
     place = publishing.parse_target(target)
 
-    def act(folder: Path) -> list[str]:
-        site, ready = folder / "site", folder / "ready"
+    with TemporaryDirectory() as temporary:
+        site, ready = Path(temporary) / "site", Path(temporary) / "ready"
         built = build_all(root, site=site)
         publishing.prepare(place, built.board, site, ready)
-        return publishing.publish(
+        lines = publishing.publish(
             place, ready, message=message, dry_run=dry_run, repository=repo, remote=remote
         )
-
-    for line in publishing.in_folder(act):
-        click.echo(line)
+    click.echo("\n".join(lines))
 
 
 @command.command(name="eval-results")
-@click.argument("entry", type=FOLDER)
+@click.argument("entry", type=PATH)
 @click.option("--dataset-id", required=True, metavar="OWNER/NAME", help="Benchmark on the Hub.")
 @click.option("--task-id", default="", help="Task of its eval.yaml.  Default: the suite's name.")
 @click.option("--metric", default="", help="Default: si_sdr_i, or attenuation.")
@@ -278,14 +272,10 @@ def eval_results(
     entry: Path, dataset_id: str, task_id: str, metric: str, source: str, out: Path
 ) -> None:
     """Export ENTRY as .eval_results/<suite>.yaml for a model repository on the Hub."""
-    from lassbench.errors import FaultsError
     from lassbench.leaderboard import hubresults
-    from lassbench.leaderboard.checks import load_entry
-    from lassbench.leaderboard.entries import Loaded
+    from lassbench.leaderboard.checks import read_entry
 
-    loaded = load_entry(entry)
-    if not isinstance(loaded, Loaded):
-        raise FaultsError("the entry is faulty", [loaded], where=entry)
+    loaded = read_entry(entry)
     results = hubresults.eval_results(
         loaded, dataset_id=dataset_id, task_id=task_id, metric=metric, source_url=source
     )

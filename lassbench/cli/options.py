@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
+#: A file or folder to read; what is wrong with it the verb says.
+PATH = click.Path(path_type=Path)
+
+
 class OutputPath(click.Path):
     """A place to write to; an address is refused, since ``Path`` would make it a local folder."""
 

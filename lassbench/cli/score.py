@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lassbench.cli.options import OutputPath
+from lassbench.cli.options import PATH, OutputPath
 
 if TYPE_CHECKING:
     from lassbench.scores import Scores
     from lassbench.suites import Suite
-
-FOLDER = click.Path(path_type=Path)
 
 
 class _Sample(click.IntRange):
@@ -43,17 +41,15 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
 
 
 @click.command(name="score")
-@click.argument("predictions", nargs=-1, required=True, type=FOLDER)
-@click.option(
-    "--suite", type=FOLDER, help="Suite or dataset folder.  Default: as system.yaml says."
-)
+@click.argument("predictions", nargs=-1, required=True, type=PATH)
+@click.option("--suite", type=PATH, help="Suite or dataset folder.  Default: as system.yaml says.")
 @click.option("-o", "--out", type=OutputPath(), help="Score files.  Default: scores/<suite>/.")
 @click.option(
-    "--against", multiple=True, type=FOLDER, help="A score file to compare with; repeatable."
+    "--against", multiple=True, type=PATH, help="A score file to compare with; repeatable."
 )
 @click.option(
     "--leaderboard",
-    type=FOLDER,
+    type=PATH,
     default=Path("leaderboard"),
     show_default=True,
     help="Compare with its entries on the same suite, if it has any.",
@@ -74,7 +70,7 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
     metavar="MODEL",
     help="Also CLAPScore, by a CLAP model's name or folder; on CUDA where there is a device.",
 )
-@click.option("--report", type=FOLDER, help="Write a page with plots and players here.")
+@click.option("--report", type=PATH, help="Write a page with plots and players here.")
 @click.option(
     "--include-audio", is_flag=True, help="Put audio into the page that must not be published."
 )
@@ -115,6 +111,7 @@ def command(
     from lassbench.scores import write_scores
     from lassbench.scoring import Settings, score_folders
     from lassbench.scoring.beside import beside
+    from lassbench.scoring.crosscheck import cross_check
 
     opened = _open_suite(predictions, suite)
     if oracle and opened.kind != "separation":
@@ -141,9 +138,22 @@ def command(
         rows = beside(scores, rest)
         terminal.show_scores(console, scores, rows)
         if oracle:
-            _cross_check(path, opened, scores, oracle, seed, workers, scheduler)
+            checked = cross_check(
+                path,
+                opened,
+                scores.rows,
+                sample=oracle,
+                seed=seed,
+                workers=workers,
+                scheduler=scheduler,
+            )
+            terminal.show_cross_check(console, checked)
         if report is not None:
-            page = _write_report(report, path, opened, scores, rows, include_audio)
+            from lassbench.report.page import write_report
+
+            page = write_report(
+                report, scores, opened, path, beside=rows, include_audio=include_audio
+            )
             click.echo(f"report: {page}")
         click.echo(f"wrote {written[number][0]} and {written[number][1].name}")
 
@@ -151,19 +161,13 @@ def command(
 def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
     """The suite that was named, or the one that the predictions were made for."""
     from lassbench.errors import UsageError
-    from lassbench.predictions import read_system
+    from lassbench.predictions import check_folder, read_system
     from lassbench.suites import load_suite
 
     if suite is not None:
         return load_suite(suite)
     first = predictions[0]
-    if not first.is_dir():
-        raise UsageError(
-            "no such prediction folder",
-            where=first,
-            expected="a folder with <query_id>.wav files",
-            fix="make one with `lassbench separate`",
-        )
+    check_folder(first)
     recorded = read_system(first).suite.path
     place = first / recorded if recorded else None
     if place is None or not (place / "suite.json").is_file():
@@ -204,40 +208,3 @@ def _others(against: Sequence[Path], leaderboard: Path, suite: Suite) -> list[Sc
         if score.suite.list_fingerprint == suite.list_fingerprint:
             others.append(Scores(score, entry.rows))
     return others
-
-
-def _cross_check(
-    folder: Path,
-    suite: Suite,
-    scores: Scores,
-    sample: int,
-    seed: int,
-    workers: int | None,
-    scheduler: str | None,
-) -> None:
-    from lassbench.report import terminal
-    from lassbench.scoring.crosscheck import cross_check
-
-    checked = cross_check(
-        folder,
-        suite,
-        scores.rows,
-        sample=sample,
-        seed=seed,
-        workers=workers,
-        scheduler=scheduler,
-    )
-    terminal.show_cross_check(terminal.console(), checked)
-
-
-def _write_report(
-    out: Path,
-    folder: Path,
-    suite: Suite,
-    scores: Scores,
-    rows: Sequence[object],
-    include_audio: bool,
-) -> Path:
-    from lassbench.report.page import write_report
-
-    return write_report(out, scores, suite, folder, beside=rows, include_audio=include_audio)  # type: ignore[arg-type]

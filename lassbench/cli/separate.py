@@ -6,15 +6,13 @@ from pathlib import Path
 
 import click
 
-from lassbench.cli.options import OutputPath
+from lassbench.cli.options import PATH, OutputPath
 
 
 @click.command(name="separate")
 @click.argument("system")
-@click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--suite", type=click.Path(path_type=Path), help="A suite folder, or a dataset with one suite."
-)
+@click.argument("file", required=False, type=PATH)
+@click.option("--suite", type=PATH, help="A suite folder, or a dataset with one suite.")
 @click.option("--query", help="With FILE: what to extract, as a sentence.")
 @click.option("-o", "--out", type=OutputPath(), help="Prediction folder, or output file.")
 @click.option(

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.options import PATH
+
 
 @click.command(name="verify")
-@click.argument("dataset", type=click.Path(path_type=Path))
+@click.argument("dataset", type=PATH)
 @click.option(
     "--allow-missing",
     is_flag=True,

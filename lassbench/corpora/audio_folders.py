@@ -31,7 +31,7 @@ from lassbench import audio
 from lassbench.errors import Fault, UsageError
 from lassbench.files import file_fault
 from lassbench.manifests import ClipRow
-from lassbench.records import AudioSource, FileSource, MissingSource, RenderedSource
+from lassbench.records import AudioSource, Clip, FileSource, MissingSource, RenderedSource
 
 #: What an audio file's name may end in.
 SUFFIXES = frozenset(
@@ -210,26 +210,12 @@ def _same_time(named: float, start_s: float) -> bool:
     return named in (start_s, start_s * 1000.0)
 
 
-class Window(Protocol):
-    """What of a clip tells its part of a file: where in its video it stands."""
-
-    @property
-    def start_s(self) -> float:
-        """Its begin in seconds."""
-        ...
-
-    @property
-    def end_s(self) -> float:
-        """Its end in seconds."""
-        ...
-
-
-def part_of(path: str, clip: Window, *, is_cut: bool = False) -> AudioSource:
+def part_of(path: str, clip: Clip) -> AudioSource:
     """The part of the file at ``path`` that is ``clip``, by the rule above."""
-    return _part(_Found(path, is_cut=is_cut), clip)
+    return _part(_Found(path), clip)
 
 
-def _part(found: _Found, row: Window) -> AudioSource:
+def _part(found: _Found, row: Clip | ClipRow) -> AudioSource:
     """The part of a file that is the clip, by the file's length."""
     length_s = row.end_s - row.start_s
     file_s = _length_s(found.path)

@@ -276,19 +276,16 @@ def from_options(options: Mapping[str, Any]) -> AudioCapsCorpus:
             got="--captions templated with recordings",
             fix="leave it out",
         )
+    sources: tuple[AudioLocator, ...] = (AudioFolders(folders),) if folders else ()
+    if synthetic:
+        sources = (SyntheticAudio(),)
     return AudioCapsCorpus(
         manifest=_manifest(options.get("manifest", manifests.LASS_2022)),
-        audio_sources=_audio_sources(folders, synthetic=synthetic),
+        audio_sources=sources,
         captions=captions,
         metadata=source,
         audiocaps_version=int(options.get("audiocaps_version", 0)),
     )
-
-
-def _audio_sources(folders: tuple[str, ...], *, synthetic: bool) -> tuple[AudioLocator, ...]:
-    if synthetic:
-        return (SyntheticAudio(),)
-    return (AudioFolders(folders),) if folders else ()
 
 
 def _manifest(name: object) -> str:

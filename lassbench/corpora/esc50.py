@@ -28,7 +28,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lassbench.corpora.base import (
     CorpusCard,
@@ -146,6 +146,8 @@ class Esc50Corpus:
     only_esc10: bool = False
     sample_rate_hz: int = SAMPLE_RATE_HZ
     seconds: float = CLIP_SECONDS
+    #: What tests is ESC-50's fold 5.
+    drawn_splits: ClassVar[tuple[Split, ...]] = ("train", "validation")
 
     @property
     def card(self) -> CorpusCard:
@@ -185,11 +187,6 @@ class Esc50Corpus:
         return (self.source,)
 
     @property
-    def drawn_splits(self) -> tuple[Split, ...]:
-        """Training and validation; what tests is ESC-50's fold 5."""
-        return ("train", "validation")
-
-    @property
     def _captions_path(self) -> Path:
         return self.source / "meta" / "captions.csv"
 
@@ -209,7 +206,7 @@ class Esc50Corpus:
         table = self.source / "meta" / "esc50.csv"
         required = ["filename", "fold", "category", *(["esc10"] if self.only_esc10 else [])]
         everything = read_table(table, required)
-        rows = [row for row in everything if not self.only_esc10 or _is_true(row["esc10"])]
+        rows = [row for row in everything if not self.only_esc10 or row["esc10"].lower() == "true"]
         faults = list(_check_rows(rows, self.source))
         known = {_stem(row) for row in everything}
         captions, more = self._captions(known, {_stem(row) for row in rows})
@@ -278,10 +275,6 @@ def from_options(options: Mapping[str, Any]) -> Esc50Corpus:
         sample_rate_hz=options.get("rate", SAMPLE_RATE_HZ),
         seconds=options.get("seconds", CLIP_SECONDS),
     )
-
-
-def _is_true(text: str) -> bool:
-    return text.lower() == "true"
 
 
 def _stem(row: Row) -> str:

@@ -149,13 +149,8 @@ def from_options(options: Mapping[str, Any]) -> SyntheticCorpus:
     UsageError
         If a number is not one.
     """
-    chosen: dict[str, Any] = {}
-    if "seed" in options:
-        chosen["seed"] = options["seed"]
-    if "rate" in options:
-        chosen["sample_rate_hz"] = options["rate"]
-    if "seconds" in options:
-        chosen["seconds"] = options["seconds"]
+    names = {"seed": "seed", "rate": "sample_rate_hz", "seconds": "seconds"}
+    chosen = {names[option]: value for option, value in options.items() if option in names}
     if "clips_per_concept" in options:
         text = str(options["clips_per_concept"])
         try:

@@ -98,11 +98,8 @@ def shard_name(split: Split, number: int, of: int, sha256: str) -> str:
 
 
 def split_of_shard(name: str) -> Split:
-    """The split that a shard's name gives."""
-    for split in SPLITS:
-        if Path(name).name.startswith(f"{split}-"):
-            return split
-    raise LassbenchError("a shard of no known split", where=name, expected=", ".join(SPLITS))
+    """The split that a shard's name (:func:`shard_name`) gives."""
+    return next(split for split in SPLITS if name.startswith(f"data/{split}-"))
 
 
 def fingerprint(pcm: Mapping[str, str]) -> str:
@@ -289,7 +286,11 @@ def _front_matter(card: CorpusCard, description: Mapping[str, Any], with_audio: 
     # A Hub licence identifier, or "other" with the terms below.
     plain = card.licence.lower()
     known = re.fullmatch(r"(cc0|cc-by(-nc)?(-sa|-nd)?|mit|apache)-[0-9.]+|mit", plain)
-    present = [split for split in SPLITS if description["splits"][split]["clips"]]
+    shards: dict[Split, list[str]] = {
+        split: [] for split in SPLITS if description["splits"][split]["clips"]
+    }
+    for shard in description["shards"]:
+        shards[split_of_shard(shard["path"])].append(shard["path"])
     head = {
         "pretty_name": card.title,
         "license": plain if known else "other",
@@ -299,17 +300,7 @@ def _front_matter(card: CorpusCard, description: Mapping[str, Any], with_audio: 
         "configs": [
             {
                 "config_name": "default",
-                "data_files": [
-                    {
-                        "split": split,
-                        "path": [
-                            shard["path"]
-                            for shard in description["shards"]
-                            if split_of_shard(shard["path"]) == split
-                        ],
-                    }
-                    for split in present
-                ],
+                "data_files": [{"split": split, "path": paths} for split, paths in shards.items()],
             }
         ],
     }

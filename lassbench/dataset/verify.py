@@ -44,10 +44,8 @@ class _Piece:
     clip_samples: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    pcm: tuple[tuple[str, str], ...]
-    faults: tuple[Fault, ...]
+#: (clip id, hash of its samples as it is noted) of each clip, and what is wrong.
+_Checked = tuple[list[tuple[str, str]], list[Fault]]
 
 
 def verify(dataset: Dataset, *, executor: Executor | None = None) -> Verdict:
@@ -66,9 +64,9 @@ def verify(dataset: Dataset, *, executor: Executor | None = None) -> Verdict:
         pieces += of_shard
     pcm: dict[str, str] = {}
     checked = track(map_ordered(executor, _check_piece, pieces), "parts of shards", len(pieces))
-    for result in checked:
-        faults += result.faults
-        for clip_id, sha in result.pcm:
+    for noted, found in checked:
+        faults += found
+        for clip_id, sha in noted:
             if clip_id in pcm:
                 faults.append(Fault("duplicate", clip_id, "is in the dataset twice"))
             pcm[clip_id] = sha
@@ -108,7 +106,7 @@ def _check_piece(piece: _Piece) -> _Checked:
         reader = ShardReader(piece.shard)
         labels = reader.labels(piece.group)
     except LassbenchError as error:
-        return _Checked((), (Fault("damaged-shard", piece.shard.name, error.got or error.what),))
+        return [], [Fault("damaged-shard", piece.shard.name, error.got or error.what)]
     faults: list[Fault] = []
     pcm: list[tuple[str, str]] = []
     for row, label in zip(reader.groups[piece.group], labels, strict=True):
@@ -122,7 +120,7 @@ def _check_piece(piece: _Piece) -> _Checked:
             Fault(kind, label["clip_id"], reason)
             for kind, reason in _check_clip(data, label["pcm_sha256"], piece)
         ]
-    return _Checked(tuple(pcm), tuple(faults))
+    return pcm, faults
 
 
 def _check_clip(data: bytes, sha: str, piece: _Piece) -> Iterator[tuple[str, str]]:
@@ -152,11 +150,14 @@ def _check_list(dataset: Dataset, pcm: Mapping[str, str]) -> list[Fault]:
         reason = "SHA-256 is not the one noted in dataset.json"
         return [Fault("altered-list", path.name, reason)]
     kept = {row["clip_id"] for row in rows if row["state"] == layout.KEPT}
-    lost = [Fault("lost", name, "should be in the dataset, and is not") for name in sorted(kept)]
-    lost = [fault for fault in lost if fault.where not in pcm]
-    strange = [
-        Fault("unlisted", name, "is in the dataset, but not in clips.csv")
-        for name in pcm
-        if name not in kept
+    return [
+        *(
+            Fault("lost", name, "should be in the dataset, and is not")
+            for name in sorted(kept - pcm.keys())
+        ),
+        *(
+            Fault("unlisted", name, "is in the dataset, but not in clips.csv")
+            for name in pcm
+            if name not in kept
+        ),
     ]
-    return lost + strange

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lassbench import files, output_folders
+from lassbench import __version__, files, output_folders
 from lassbench.checked import validate
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, UsageFaultsError
 from lassbench.leaderboard.agreement import suite_faults
@@ -22,11 +22,12 @@ from lassbench.leaderboard.checks import (
     inspect_leaderboard,
     open_rows,
 )
-from lassbench.leaderboard.comparing import Rescored, verified
+from lassbench.leaderboard.comparing import Rescored
 from lassbench.leaderboard.entries import (
     Entry,
     Loaded,
     SuiteCard,
+    Verification,
     card_from_score,
     entry_path,
     entry_schema,
@@ -37,7 +38,6 @@ from lassbench.scores import (
     JSON_SUFFIX,
     PARQUET_SUFFIX,
     ScoreFile,
-    Scores,
     find_score,
     rows_sha256,
 )
@@ -76,7 +76,7 @@ def add_scores(
         If another process is writing this leaderboard.
     """
     given = {
-        "date": date or datetime.now(UTC).date().isoformat(),
+        "date": date or _today(),
         "submitted_by": submitted_by,
         "links": dict(links or {}),
         "notes": notes,
@@ -92,6 +92,10 @@ def add_scores(
                 "nothing was added", faults, fix="correct the score files named, or leave them out"
             )
         return _write(root, entries)
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
 
 
 def _read_one(root: Path, path: Path, given: Mapping[str, Any]) -> Loaded | Fault:
@@ -231,7 +235,7 @@ def write_entry(path: Path, entry: Entry, rows: pa.Table) -> None:
     files.write_together(_entry_contents(path, entry, rows))
 
 
-def mark_verified(loaded: Loaded, again: Scores, result: Rescored, *, date: str = "") -> Entry:
+def mark_verified(loaded: Loaded, result: Rescored, *, date: str = "") -> Entry:
     """Give an entry whose predictions were scored again, equally, its standing.
 
     Raises
@@ -243,7 +247,14 @@ def mark_verified(loaded: Loaded, again: Scores, result: Rescored, *, date: str 
         raise UsageError(
             "only a whole entry with an equal result can be verified", where=loaded.path
         )
-    today = date or datetime.now(UTC).date().isoformat()
-    entry = verified(loaded.entry, again, result, date=today)
+    record = Verification(
+        date=date or _today(),
+        lassbench_version=__version__,
+        predictions_sha256=loaded.entry.score.system.predictions_sha256,
+        largest_difference=result.largest,
+        not_checked=result.not_checked,
+    )
+    earned: dict[str, Any] = {"standing": "verified", "verification": record}
+    entry = Entry(**{**dict(loaded.entry), **earned})
     write_entry(loaded.path, entry, loaded.rows)
     return entry

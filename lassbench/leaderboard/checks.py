@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 
 from lassbench.errors import Fault, FaultsError, LassbenchError, one_line
 from lassbench.leaderboard.agreement import suite_faults
-from lassbench.leaderboard.breakdowns import BREAKDOWNS
 from lassbench.leaderboard.entries import (
     Entry,
     Leaderboard,
@@ -26,7 +25,8 @@ from lassbench.leaderboard.entries import (
     SuiteCard,
     read_model,
 )
-from lassbench.leaderboard.numbers import row_faults, summary_faults
+from lassbench.leaderboard.numbers import row_faults
+from lassbench.leaderboard.summaries import summary_fault
 from lassbench.leaderboard.text import (
     LIST_LIMIT,
     name_fault,
@@ -35,9 +35,7 @@ from lassbench.leaderboard.text import (
 )
 from lassbench.plain_text import caption_fault, text_fault, url_fault
 from lassbench.scores import (
-    ABSENT_METRICS,
     METRICS,
-    SEPARATION_METRICS,
     ScoreFile,
     ids_sha256,
     read_rows,
@@ -219,6 +217,20 @@ def load_entry(path: Path) -> Loaded | Fault:
     return Loaded(path, path.parent.name, entry, rows)
 
 
+def read_entry(path: Path) -> Loaded:
+    """The entry at ``path`` with its rows.
+
+    Raises
+    ------
+    FaultsError
+        With the first thing that is wrong with it.
+    """
+    loaded = load_entry(path)
+    if isinstance(loaded, Fault):
+        raise FaultsError("the entry itself is faulty", [loaded], where=path)
+    return loaded
+
+
 def check_entry(entry: Entry) -> None:
     """Check an entry's texts, links, hash and definitions, without its rows.
 
@@ -258,14 +270,6 @@ def check_entry(entry: Entry) -> None:
 
 
 def _check_definitions(score: ScoreFile) -> None:
-    needed = SEPARATION_METRICS if score.kind == "separation" else ABSENT_METRICS
-    lacking = sorted(set(needed) - set(score.metrics))
-    if lacking:
-        raise Refused("definition", f"lacks the metric(s) {', '.join(lacking)}")
-    strange = [name for name in score.annotators if name not in score.metrics]
-    strange += [by for by in score.breakdowns if by not in BREAKDOWNS]
-    if strange:
-        raise Refused("definition", f"has an unknown breakdown, {one_line(strange[0], 80)!r}")
     for name, definition in score.metrics.items():
         known = METRICS.get(name)
         # The id says what the number means; wording may change, and what is
@@ -354,6 +358,6 @@ def check_rows(score: ScoreFile, rows: pa.Table) -> None:
     clips = {*rows.column("target_id").to_pylist(), *rows.column("noise_id").to_pylist()}
     if rows.num_rows == score.suite.queries and not clips.issuperset(score.contamination.clips):
         raise Refused("coverage", "names training clips as test clips that no row has")
-    impossible = next(row_faults(score, rows), "") or next(summary_faults(score, rows), "")
+    impossible = next(row_faults(score, rows), "") or summary_fault(score, rows)
     if impossible:
         raise Refused("numbers", impossible)

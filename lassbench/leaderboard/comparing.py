@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lassbench import __version__
-from lassbench.leaderboard.entries import Entry, Leaderboard, Loaded, Verification
+from lassbench.leaderboard.entries import Entry, Leaderboard, Loaded
 from lassbench.leaderboard.numbers import TRUSTED_DB
 from lassbench.leaderboard.ranking import TABLE_METRICS, standings
 from lassbench.leaderboard.summaries import SAME_DB, summary_differences
@@ -65,13 +64,12 @@ def compare_rescored(entry: Entry, rows: pa.Table, again: Scores) -> Rescored:
         if name not in again.rows.column_names:
             differences.append(f"{name} was not scored again")
         elif pa.types.is_floating(rows.schema.field(name).type):
-            found = _difference(column(rows, name), column(again.rows, name))
-            apart[name], largest = found.worst, max(largest, found.worst_trusted)
-            if found.off:
+            apart[name], trusted, off = _difference(column(rows, name), column(again.rows, name))
+            largest = max(largest, trusted)
+            if off:
                 unit = METRICS[name].unit if name in METRICS else "dB"
                 differences.append(
-                    f"{name} differs for {found.off} queries,"
-                    f" by up to {found.worst_trusted:.4g} {unit}".rstrip()
+                    f"{name} differs for {off} queries, by up to {trusted:.4g} {unit}".rstrip()
                 )
         else:
             pairs = zip(rows[name].to_pylist(), again.rows[name].to_pylist(), strict=True)
@@ -113,48 +111,18 @@ def _coverage_differences(rows: pa.Table, again: pa.Table) -> Iterator[str]:
         yield f"{len(theirs - ours)} queries were scored that the entry lacks"
 
 
-@dataclass(frozen=True)
-class _Apart:
+def _difference(a: Floats, b: Floats) -> tuple[float, float, int]:
     """How far two columns are apart: the largest finite difference, that below
     :data:`TRUSTED_DB`, and how many values are not the same.
     """
-
-    worst: float
-    worst_trusted: float
-    off: int
-
-
-def _difference(a: Floats, b: Floats) -> _Apart:
     with np.errstate(invalid="ignore"):
         apart = np.abs(a - b)
-    same_kind = (a == b) | (np.isnan(a) & np.isnan(b))
     high = np.minimum(np.abs(a), np.abs(b)) > TRUSTED_DB
     allowed = np.where(high, SAME_ABOVE_TRUSTED_DB, SAME_DB)
-    same = same_kind | (np.isfinite(apart) & (apart <= allowed))
     finite = np.isfinite(apart)
-    return _Apart(
-        worst=float(np.max(apart[finite], initial=0.0)),
-        worst_trusted=float(np.max(apart[finite & ~high], initial=0.0)),
-        off=int((~same).sum()),
-    )
-
-
-def verified(entry: Entry, again: Scores, result: Rescored, *, date: str) -> Entry:
-    """``entry`` with the standing that equal results earn."""
-    system = entry.score.system.model_copy(
-        update={"predictions_sha256": again.file.system.predictions_sha256}
-    )
-    values = entry.model_dump()
-    values["standing"] = "verified"
-    values["score"]["system"] = system.model_dump()
-    values["verification"] = Verification(
-        date=date,
-        lassbench_version=__version__,
-        predictions_sha256=system.predictions_sha256,
-        largest_difference=result.largest,
-        not_checked=result.not_checked,
-    ).model_dump()
-    return Entry.model_validate(values)
+    same = (a == b) | (np.isnan(a) & np.isnan(b)) | (finite & (apart <= allowed))
+    trusted = np.max(apart[finite & ~high], initial=0.0)
+    return float(np.max(apart[finite], initial=0.0)), float(trusted), int((~same).sum())
 
 
 def describe_changes(old: Leaderboard, new: Leaderboard) -> list[str]:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -276,9 +276,3 @@ class _Git:
             everything = ["add", "--all", "--force", "--", str(folder.resolve())]
             self.out([*place, *everything], environment=index)
             return self.out(["write-tree"], environment=index)
-
-
-def in_folder(act: Callable[[Path], list[str]]) -> list[str]:
-    """``act`` on a temporary folder that is gone afterwards."""
-    with tempfile.TemporaryDirectory() as temporary:
-        return act(Path(temporary) / "publish")

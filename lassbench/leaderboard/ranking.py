@@ -105,25 +105,23 @@ class Standings:
         return "templated" in self.query_types
 
 
-def standings(
-    card: SuiteCard, entries: Sequence[Loaded], *, metric: str = "", mapper: Mapper = map
-) -> Standings:
+def standings(card: SuiteCard, entries: Sequence[Loaded], *, metric: str = "") -> Standings:
     """The table of one suite, best first by ``metric`` (the kind's first by default).
-
-    ``mapper`` maps the ranking of each metric, the only work that takes long.
 
     Raises
     ------
     UsageError
         If ``metric`` is not one that this suite's table has.
     """
-    return next(many_standings([(card, entries, metric)], mapper=mapper))
+    return next(many_standings([(card, entries, metric)]))
 
 
 def many_standings(
     suites: Iterable[tuple[SuiteCard, Sequence[Loaded], str]], *, mapper: Mapper = map
 ) -> Iterator[Standings]:
     """:func:`standings` of each (card, entries, metric), all mapped at once.
+
+    ``mapper`` maps the ranking of each metric, the only work that takes long.
 
     Raises
     ------
@@ -163,10 +161,11 @@ class _Draft:
             for name, found in zip(self.metrics, ranks, strict=True)
         }
         rows = [
-            _row(
+            Row(
                 loaded,
-                self.card,
                 {name: by_metric[name][0][loaded.slug] for name in self.metrics},
+                unranked_because(loaded.entry, self.card),
+                seen_notes(loaded, self.card),
             )
             for loaded in self.entries
         ]
@@ -180,11 +179,6 @@ class _Draft:
         return Standings(
             self.card, self.metrics, self.sorted_by, rows, shared, tuple(sorted(types))
         )
-
-
-def _row(loaded: Loaded, card: SuiteCard, figures: Mapping[str, Figure]) -> Row:
-    because = unranked_because(loaded.entry, card)
-    return Row(loaded, figures, because, seen_notes(loaded, card))
 
 
 def _order(row: Row, metric: str) -> tuple[float, str]:

@@ -1,17 +1,26 @@
-"""What two score files of the same predictions say beside their rows: where they differ.
+"""What a score file says beside its rows: against these rows, and against another's of the same.
 
-Who the system is and what it was allowed to see, which test clips it was
-trained on, and every mean of a breakdown.  Where rows differ by at most d, so do
-their means, medians and the ends of their intervals (from the same resamples),
-and standard deviations by at most 2 d: that much is allowed, and no more.
+Every figure can be made from the rows again, with the same resamples, and is then
+equal up to rounding.  Where the rows of two scores of the same predictions differ by
+at most d, so do their means, medians and the ends of their intervals, and standard
+deviations by at most 2 d: that much is allowed, and no more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
 
 from lassbench.errors import one_line
-from lassbench.scores import AnnotatorSpread, Cell, ScoreFile
+from lassbench.leaderboard.numbers import ROUNDING_DB
+from lassbench.scores import ScoreFile
+from lassbench.scores.schema import Summary
+from lassbench.scores.summary import summarise
+
+#: The way to a figure: ``("breakdowns", "concept", "dog", "sdr", "mean")``.
+Key = tuple[str, ...]
 
 #: Two machines' scores of the same audio differ by less than this (dB) ...
 SAME_DB = 1e-3
@@ -20,6 +29,53 @@ SAME_SHARE = 1e-2
 
 #: What a table says of a system by its card, ``system.yaml``.
 _LABELS = ("name", "query_type", "parameters", "trained_on", "checkpoint_sha256")
+
+#: What is compared of two scores; the rest is compared with the rows of each.
+_COMPARED = {"breakdowns", "annotators", "wrong_source_share"}
+
+
+def summary_fault(score: ScoreFile, rows: pa.Table) -> str:
+    """The first figure of ``score`` that is not what ``rows`` give, and how many more there are.
+
+    Empty where all are right.
+    """
+    told = score.model_dump(include=set(Summary.model_fields))
+    made = summarise(rows, score.kind, score.bootstrap).model_dump()
+    found = list(_differences(told, made, "the rows", lambda _: ROUNDING_DB))
+    more = f" (and {len(found) - 1} more figures differ)" if len(found) > 1 else ""
+    return f"{found[0]}{more}" if found else ""
+
+
+def _differences(
+    told: Mapping[str, Any],
+    made: Mapping[str, Any],
+    by: str,
+    allowed: Callable[[Key], float | None],
+    above: Key = (),
+) -> Iterator[str]:
+    """Where figures differ by more than is ``allowed`` (``None``: whatever), a sentence each."""
+    for name in sorted({*told, *made}):
+        if (limit := allowed((*above, name))) is None:
+            continue
+        if name not in told or name not in made:
+            lacks = f"lacks {one_line(name, 60)!r}, which {by} give"
+            has = f"has {one_line(name, 60)!r}, which {by} do not give"
+            yield f"{_spoken(above)} {has if name in told else lacks}"
+        elif isinstance(told[name], Mapping):
+            yield from _differences(told[name], made[name], by, allowed, (*above, name))
+        elif not _close(told[name], made[name], limit):
+            place = f"{_spoken(above)}: " if above else ""
+            yield f"{place}{name} is {told[name]}, {by} give {made[name]}"
+
+
+def _spoken(key: Key) -> str:
+    return ", ".join(one_line(part, 60) for part in key)
+
+
+def _close(one: object, other: object, limit: float) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= limit
+    return one == other
 
 
 def summary_differences(
@@ -35,13 +91,19 @@ def summary_differences(
         Metrics that are not compared.
     """
     yield from _label_differences(ours, theirs)
-    yield from _breakdown_differences(ours, theirs, apart, without)
-    yield from _annotator_differences(ours, theirs, apart, without)
-    if not _close(ours.wrong_source_share, theirs.wrong_source_share, SAME_DB):
-        yield (
-            f"wrong_source_share is {ours.wrong_source_share}, the predictions give"
-            f" {theirs.wrong_source_share}"
-        )
+
+    def allowed(key: Key) -> float | None:
+        metric, of_spread = (key[1:2], key[2:]) if key[0] == "annotators" else (key[3:4], ())
+        # Whose result is the worst may turn on the last digit.
+        if set(metric) & set(without) or of_spread == ("worst_annotator",):
+            return None
+        if of_spread == ("asker_share",):
+            return SAME_SHARE
+        of_rows = SAME_DB + sum(apart.get(one, 0.0) for one in metric)
+        return 2 * of_rows if of_spread else of_rows
+
+    told, made = (one.model_dump(include=_COMPARED) for one in (ours, theirs))
+    yield from _differences(told, made, "the predictions", allowed)
 
 
 def _label_differences(ours: ScoreFile, theirs: ScoreFile) -> Iterator[str]:
@@ -61,69 +123,3 @@ def _label_differences(ours: ScoreFile, theirs: ScoreFile) -> Iterator[str]:
             f" its training clips hold {len(b.clips)}"
             f" ({len(set(a.clips) ^ set(b.clips))} clips differ)"
         )
-
-
-def _breakdown_differences(
-    ours: ScoreFile, theirs: ScoreFile, apart: Mapping[str, float], without: Collection[str]
-) -> Iterator[str]:
-    for by in sorted({*ours.breakdowns, *theirs.breakdowns}):
-        a, b = ours.breakdowns.get(by, {}), theirs.breakdowns.get(by, {})
-        strange = sorted(a.keys() ^ b.keys())
-        if strange:
-            yield (
-                f"by {by}: {len(strange)} groups are in one only, such as"
-                f" {one_line(strange[0], 60)!r}"
-            )
-        for value in sorted(a.keys() & b.keys()):
-            off = _differing(a[value], b[value], apart, without)
-            if off:
-                yield f"by {by}: {one_line(value, 60)!r} differs in {', '.join(off)}"
-
-
-def _differing(
-    ours: Mapping[str, Cell],
-    theirs: Mapping[str, Cell],
-    apart: Mapping[str, float],
-    without: Collection[str],
-) -> list[str]:
-    return [
-        name
-        for name in sorted({*ours, *theirs} - {*without})
-        if not _same_cell(ours.get(name), theirs.get(name), SAME_DB + apart.get(name, 0.0))
-    ]
-
-
-def _same_cell(a: Cell | None, b: Cell | None, allowed: float) -> bool:
-    if a is None or b is None:
-        return False
-    ends = ((a.mean, b.mean), (a.ci_low, b.ci_low), (a.ci_high, b.ci_high))
-    return a.n == b.n and all(_close(one, other, allowed) for one, other in ends)
-
-
-def _close(a: float | None, b: float | None, allowed: float) -> bool:
-    if a is None or b is None:
-        return a is None and b is None
-    return abs(a - b) <= allowed
-
-
-def _annotator_differences(
-    ours: ScoreFile, theirs: ScoreFile, apart: Mapping[str, float], without: Collection[str]
-) -> Iterator[str]:
-    strange = (ours.annotators.keys() ^ theirs.annotators.keys()) - {*without}
-    if strange:
-        yield f"annotators are compared by {', '.join(sorted(strange))} in one only"
-    for name in sorted((ours.annotators.keys() & theirs.annotators.keys()) - {*without}):
-        allowed = 2 * (SAME_DB + apart.get(name, 0.0))
-        if not _same_spread(ours.annotators[name], theirs.annotators[name], allowed):
-            yield f"{name}: the spread between annotators differs"
-
-
-def _same_spread(a: AnnotatorSpread, b: AnnotatorSpread, allowed: float) -> bool:
-    # Whose result is the worst may turn on the last digit, and is checked
-    # against the rows when an entry is read.
-    figures = ("mean", "spread", "worst", "worst_of_mixture", "within_mixture_sd")
-    return (
-        (a.annotators, a.mixtures) == (b.annotators, b.mixtures)
-        and all(_close(getattr(a, one), getattr(b, one), allowed) for one in figures)
-        and abs(a.asker_share - b.asker_share) <= SAME_SHARE
-    )

@@ -93,15 +93,9 @@ def value_of(figure: Figure) -> Value:
     return Value(figure.mean, figure.low, figure.high, best=figure.rank == 1)
 
 
-def metric_heading(name: str) -> str:
-    """``SI-SDRi (dB)``."""
-    definition = METRICS[name]
-    return f"{definition.title} ({definition.unit})" if definition.unit else definition.title
-
-
 def overall_table(table: Standings) -> Table:
     """All metrics of a suite, one row a system, best first."""
-    columns = ["Rank", "System", "Query", *map(metric_heading, table.metrics)]
+    columns = ["Rank", "System", "Query", *(METRICS[name].heading for name in table.metrics)]
     columns += ["Queries", "Parameters", "Standing"]
     marks = _footnoted(table)
     rows: list[list[Content]] = [
@@ -129,7 +123,7 @@ def breakdown_table(table: Standings, by: str) -> Table | None:
     rows: list[list[Content]] = [
         [_marked(row, marks), *cells] for row, *cells in zip(table.rows, *columns, strict=True)
     ]
-    title = f"{table.card.title}: {metric_heading(table.sorted_by)} by {by}"
+    title = f"{table.card.title}: {METRICS[table.sorted_by].heading} by {by}"
     notes = [*suite_notes(table, ranked=False), *_footnotes(marks)]
     return Table(title, ["System", *values], rows, notes)
 
@@ -203,9 +197,9 @@ def suite_notes(table: Standings, *, ranked: bool = True) -> list[str]:
             " best mean alone is bold."
         )
     elif table.rows:
-        shared = table.shared[table.sorted_by]
+        shared, heading = table.shared[table.sorted_by], METRICS[table.sorted_by].heading
         notes.append(
-            f"Ranked by {metric_heading(table.sorted_by)} on the {shared} of {card.queries} queries"
+            f"Ranked by {heading} on the {shared} of {card.queries} queries"
             " that all ranked systems cover. Intervals are 95 %, from resampled targets. Systems"
             " that cannot be told apart share a rank (=), with the ranks that they take in 95 % of"
             " resamples in brackets; every system that shares the first rank is bold."

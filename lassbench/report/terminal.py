@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lassbench.errors import one_line
-from lassbench.scores import AnnotatorSpread, Cell, MetricDefinition, Scores, in_order
+from lassbench.scores import AnnotatorSpread, Cell, Scores, in_order
 from lassbench.scoring.beside import Beside, shown_metrics, verdict
 from lassbench.scoring.comparison import Comparison, Moved, default_metric
 from lassbench.scoring.crosscheck import CrossCheck
@@ -98,7 +98,7 @@ def _summary_table(scores: Scores) -> Table:
         table.add_column(name, justify="left" if name == "metric" else "right")
     for name, found in in_order(file.summary).items():
         table.add_row(
-            _metric_name(file.metrics[name]),
+            file.metrics[name].heading,
             number(found.mean),
             _interval(found.ci_low, found.ci_high),
             number(found.median),
@@ -109,10 +109,6 @@ def _summary_table(scores: Scores) -> Table:
         table.add_section()
         table.add_row("wrong source (% of queries)", number(100 * file.wrong_source_share, 1))
     return table
-
-
-def _metric_name(metric: MetricDefinition) -> str:
-    return f"{metric.title} ({metric.unit})" if metric.unit else metric.title
 
 
 def _policy_note(scores: Scores) -> str | None:
@@ -219,11 +215,12 @@ def show_cross_check(out: Console, check: CrossCheck) -> None:
 def show_comparison(out: Console, found: Comparison) -> None:
     """Print a paired comparison of two scores."""
     first, second = found.first.file.system.name, found.second.file.system.name
-    suite = found.first.file.suite
-    title = found.first.file.metrics[found.metric].title
+    suite, metrics = found.first.file.suite, found.first.file.metrics
+    title = metrics[found.metric].title
     out.print(_title(f"{first} minus {second} on {suite.title or suite.name}"))
     out.print(Text(f"{found.queries} queries of {found.targets} targets, paired"))
-    out.print(_paired_table("", {_label(found, name): p for name, p in found.metrics.items()}))
+    headings = {metrics[name].heading: paired for name, paired in found.metrics.items()}
+    out.print(_paired_table("", headings))
     for kind, groups in found.by.items():
         if len(groups) > 1:
             out.print(_paired_table(f"{title} by {kind}", groups))
@@ -237,10 +234,6 @@ def show_comparison(out: Console, found: Comparison) -> None:
         out.print(_moved_table(f"{title}: the queries that moved most", [*ahead, *behind]))
     for warning in found.warnings:
         out.print(Text("warning: ", style="bold yellow") + _safe(warning, 300))
-
-
-def _label(found: Comparison, name: str) -> str:
-    return _metric_name(found.first.file.metrics[name])
 
 
 def _paired_table(title: str, rows: Mapping[str, Paired]) -> Table:

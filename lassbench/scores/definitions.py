@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from lassbench.checked import Label, Strict, Text
 
 SCHEMA_VERSION = 1
-POLICY = "lassbench-policy-1"
 
 #: Means, intervals and tests see values limited to plus or minus this (dB).
 LIMIT_DB = 100.0
@@ -31,6 +30,11 @@ class MetricDefinition(Strict):
     title: Label
     better: Literal["higher", "lower"] = "higher"
     definition: Text = ""
+
+    @property
+    def heading(self) -> str:
+        """``SI-SDRi (dB)``."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
 
 
 _BSS = "BSS Eval v3 (sources), 512 taps, references [target, interference], never permuted"

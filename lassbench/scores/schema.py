@@ -140,6 +140,16 @@ class Bootstrap(Strict):
 Breakdowns = dict[str, dict[str, dict[str, Cell]]]
 
 
+class Summary(Strict):
+    """What a score file says that can be made from its rows again."""
+
+    summary: dict[str, MetricSummary]
+    breakdowns: Breakdowns
+    annotators: dict[str, AnnotatorSpread]
+    wrong_source_share: float | None
+    targets: Count
+
+
 class ScoreFile(Strict):
     """A system's score on a suite: everything but the per-query rows."""
 

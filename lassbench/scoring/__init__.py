@@ -3,8 +3,7 @@
 ``judge``       one mixture's references, any number of estimates -> numbers
 ``pieces``      the suite cut into idempotent pieces; one piece -> measurements
 ``rows``        measurements -> the per-query table, by the written policy
-``summary``     rows -> means, intervals, breakdowns, spread between annotators
-``result``      all of it -> a score file
+``result``      all of it -> a score file (means, intervals: :mod:`lassbench.scores.summary`)
 ``folders``     prediction folders -> scores
 ``streaming``   a separator -> scores, without files
 ``crosscheck``  a sample scored again with mir_eval

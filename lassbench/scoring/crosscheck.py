@@ -10,7 +10,7 @@ import dataclasses
 import importlib.metadata
 import random
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,20 +121,12 @@ def _largest(
 ) -> dict[str, tuple[float, str]]:
     largest = {}
     for metric in ("sdr", "sir", "sar"):
-        differences = _differences(metric, ours, theirs)
-        if differences:
-            largest[metric] = max(differences)
+        pairs = ((ours[one][metric], values[metric], one) for one, values in theirs.items())
+        apart = [
+            (abs(mine - yours), query_id)
+            for mine, yours, query_id in pairs
+            if mine is not None and abs(mine) <= LIMIT_DB
+        ]
+        if apart:
+            largest[metric] = max(apart)
     return largest
-
-
-def _differences(
-    metric: str,
-    ours: Mapping[str, Mapping[str, float | None]],
-    theirs: Mapping[str, Mapping[str, float]],
-) -> Sequence[tuple[float, str]]:
-    found = []
-    for query_id, values in theirs.items():
-        mine, yours = ours[query_id][metric], values[metric]
-        if mine is not None and abs(mine) <= LIMIT_DB:
-            found.append((abs(mine - yours), query_id))
-    return found

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lassbench.audio import AudioFault
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
 from lassbench.files import name_of
 from lassbench.parallel import map_ordered, open_executor
@@ -16,7 +17,7 @@ from lassbench.predictions import PredictionSet, System, check
 from lassbench.progress import track
 from lassbench.records import Query, SystemCard
 from lassbench.scores import Scores
-from lassbench.scoring.pieces import Lost, Measured, Piece, check_samples, cut, make_piece, measure
+from lassbench.scoring.pieces import Measured, Piece, cut, make_piece, measure
 from lassbench.scoring.result import Settings, make_scores, system_info
 from lassbench.suites import Suite
 
@@ -39,11 +40,11 @@ class _Folder:
     predictions: PredictionSet
     faults: list[Fault]
     measured: list[Measured] = field(default_factory=list)
-    lost: list[Lost] = field(default_factory=list)
+    lost: list[Fault] = field(default_factory=list)
 
     @property
     def all_faults(self) -> list[Fault]:
-        return self.faults + [one.fault for one in self.lost]
+        return self.faults + self.lost
 
 
 def score_folders(
@@ -187,7 +188,14 @@ def _refuse(opened: Sequence[_Folder], suite: Suite, executor: Executor | None) 
 
 
 def _check_part(predictions: PredictionSet) -> list[Fault]:
-    return check_samples(predictions, list(predictions.paths))
+    """What is wrong with the samples of these files, whose headers are right."""
+    faults = []
+    for query_id, path in predictions.paths.items():
+        try:
+            predictions.load(query_id)
+        except AudioFault as error:
+            faults.append(error.fault(str(path)))
+    return faults
 
 
 def _faults_error(opened: Sequence[_Folder]) -> FaultsError:

@@ -105,16 +105,8 @@ class Measured:
         return self.level_db == -math.inf
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A prediction that turned out to be unusable when it was read."""
-
-    query_id: str
-    fault: Fault
-
-
-#: For each system of the piece: what was measured, and what was lost.
-Outcome = list[tuple[list[Measured], list[Lost]]]
+#: For each system of the piece: what was measured, and which answers could not be read.
+Outcome = list[tuple[list[Measured], list[Fault]]]
 
 
 def cut(suite: Suite, queries: Sequence[Query]) -> Iterator[list[Query]]:
@@ -207,8 +199,7 @@ def _answers(
             try:
                 samples, digest = estimates.load_checked(query.query_id)
             except AudioFault as error:
-                fault = error.fault(str(estimates.paths[query.query_id]))
-                outcome[system][1].append(Lost(query.query_id, fault))
+                outcome[system][1].append(error.fault(str(estimates.paths[query.query_id])))
             else:
                 yield Answer(system, query.query_id, samples, digest)
 
@@ -262,14 +253,3 @@ _one_at_a_time = threading.Lock()
 def _open_once(path: Path) -> Dataset:
     opened = open_dataset(path)
     return RememberingDataset(opened.path, opened.description)
-
-
-def check_samples(estimates: Estimates, query_ids: Sequence[str]) -> list[Fault]:
-    """What is wrong with the samples of these answers (their headers being right)."""
-    faults = []
-    for query_id in query_ids:
-        try:
-            estimates.load_checked(query_id)
-        except AudioFault as error:
-            faults.append(error.fault(str(estimates.paths[query_id])))
-    return faults

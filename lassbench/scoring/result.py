@@ -27,9 +27,9 @@ from lassbench.scores import (
     ids_sha256,
     rows_sha256,
 )
+from lassbench.scores.summary import metric_names, summarise
 from lassbench.scoring.pieces import Measured
 from lassbench.scoring.rows import table
-from lassbench.scoring.summary import metric_names, summarise
 from lassbench.statistics import LEVEL, RESAMPLES
 from lassbench.suites import Suite
 
@@ -82,13 +82,6 @@ def make_scores(
             got="none that is usable",
         )
     rows = table(measured, suite, clap=clap)
-    summary = summarise(
-        rows,
-        suite.kind,
-        resamples=settings.resamples,
-        seed=settings.seed,
-        level=settings.level,
-    )
     coverage = _coverage(suite, rows.column("query_id").to_pylist())
     contamination = find_contamination(suite, system.card)
     file = ScoreFile(
@@ -98,11 +91,7 @@ def make_scores(
         system=system_info(system, measured),
         coverage=coverage,
         metrics=_definitions(suite, clap_model),
-        summary=summary.metrics,
-        breakdowns=summary.breakdowns,
-        annotators=summary.annotators,
-        wrong_source_share=summary.wrong_source_share,
-        targets=summary.targets,
+        **dict(summarise(rows, suite.kind, settings.bootstrap)),
         bootstrap=settings.bootstrap,
         contamination=contamination,
         engine={"kernels": backend.name()},
@@ -127,19 +116,8 @@ def _definitions(suite: Suite, clap_model: str) -> dict[str, MetricDefinition]:
 
 
 def _suite_info(suite: Suite) -> SuiteInfo:
-    return SuiteInfo(
-        name=suite.name,
-        title=suite.title,
-        fingerprint=suite.fingerprint,
-        list_fingerprint=suite.list_fingerprint,
-        dataset_name=suite.dataset_name,
-        dataset_fingerprint=suite.dataset_fingerprint,
-        synthetic=suite.synthetic,
-        audio_may_be_published=suite.audio_may_be_published,
-        sample_rate_hz=suite.sample_rate_hz,
-        samples=suite.samples,
-        queries=len(suite.queries),
-    )
+    same = {name: getattr(suite, name) for name in SuiteInfo.model_fields if name != "queries"}
+    return SuiteInfo(**same, queries=len(suite.queries))
 
 
 def system_info(system: System, measured: Sequence[Measured], where: object = "") -> SystemInfo:

@@ -110,7 +110,7 @@ def table(
         row(
             one,
             suite.queries[one.query_id],
-            suite.query_meta(one.query_id),
+            suite.meta[one.query_id],
             suite.kind,
             clap[one.query_id] if clap is not None else None,
         )

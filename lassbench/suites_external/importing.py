@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
-from lassbench.csv_files import join, write_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
-from lassbench.freezing import fingerprint, mixtures_to_csv
+from lassbench.freezing import describe, export, fingerprint, list_texts, write_suite
 from lassbench.mixtures import Rendered
 from lassbench.parallel import map_ordered, open_executor
 from lassbench.progress import track
 from lassbench.resampling import resample
-from lassbench.suites import QUERY_COLUMNS, SCHEMA_VERSION, Suite, load_suite
+from lassbench.suites import PARTS, Suite, load_suite
 from lassbench.suites_external.lists import ExternalRow, list_format, read_list
 
 Samples = NDArray[np.float32]
@@ -97,12 +95,7 @@ class _Piece:
             kind = error.kind if isinstance(error, audio.AudioFault) else "unusable"
             where = f"{error.where}: " if error.where else ""
             return Fault(kind, row.mixture.mixture_id, f"{where}{error.what}")
-        name, parts = row.mixture.mixture_id, _parts(rendered)
-        audio.write_wav_float(self.out / "mixtures" / f"{name}.wav", parts["mixture"], self.rate)
-        for part in ("target", "interference"):
-            path = self.out / "references" / f"{name}.{part}.wav"
-            audio.write_wav_float(path, parts[part], self.rate)
-        hashes = {part: audio.pcm_sha256(samples) for part, samples in parts.items()}
+        hashes = export(rendered, self.out, row.mixture.mixture_id, PARTS, self.rate)
         return hashes, rendered.mixture.size
 
     def _render(self, row: ExternalRow) -> Rendered:
@@ -120,14 +113,6 @@ class _Piece:
         samples, rate = audio.decode(find_audio(self.folder, name))
         samples = resample(samples, rate, self.rate)
         return samples if self.samples is None else audio.fit(samples, self.samples)
-
-
-def _parts(rendered: Rendered) -> dict[str, Samples]:
-    return {
-        "mixture": rendered.mixture,
-        "target": rendered.target,
-        "interference": rendered.interference,
-    }
 
 
 # ---------------------------------------------------------------------------
@@ -176,35 +161,50 @@ def import_suite(
     rows = read_list(list_path, kind, name=name)
     if not audio_dir.is_dir():
         raise UsageError("no such audio folder", where=audio_dir, fix="check --audio-dir")
-    rate = list_format(kind).rate
-    samples = None if seconds is None else round(seconds * rate)
+    form = list_format(kind)
+    samples = None if seconds is None else round(seconds * form.rate)
     faults: list[Fault] = []
 
     def build(folder: Path) -> None:
         for below in ("mixtures", "references"):
             (folder / below).mkdir()
-        made = _map(_Piece(audio_dir, folder, rate, samples), rows, workers, name)
-        pcm: dict[str, Mapping[str, str]] = {}
+        piece = _Piece(audio_dir, folder, form.rate, samples)
+        pcm: dict[str, dict[str, str]] = {}
         sizes: dict[str, int] = {}
-        for row, result in zip(rows, made, strict=True):
-            if isinstance(result, Fault):
-                faults.append(result)
-            else:
-                pcm[row.mixture.mixture_id], sizes[row.mixture.mixture_id] = result
-        length = _one_length(sizes, faults, audio_dir)
-        _write(folder, kind=kind, name=name, rows=rows, samples=length, pcm=pcm)
+        with open_executor(workers) as executor:
+            made = track(map_ordered(executor, piece, rows), f"importing {name}", len(rows))
+            for row, result in zip(rows, made, strict=True):
+                if isinstance(result, Fault):
+                    faults.append(result)
+                else:
+                    pcm[row.mixture.mixture_id], sizes[row.mixture.mixture_id] = result
+        lists = list_texts(
+            (row.mixture for row in rows), ((row.query, "", row.noise_concept) for row in rows)
+        )
+        described = describe(
+            lists,
+            pcm,
+            name=name,
+            kind="separation",
+            sample_rate_hz=form.rate,
+            samples=_one_length(sizes, faults, audio_dir),
+            title=form.title,
+            notes=(
+                f"list format {kind}; its authors take the {form.average} and call 'SDR' what is "
+                "'snr' here; snr_db is 0 where the list gives none"
+            ),
+            synthetic=False,
+            audio_may_be_published=False,
+            references_exported=True,
+            dataset={"path": ".", "name": kind, "fingerprint": fingerprint(pcm)},
+            counts={"mixtures": len(rows), "queries": len(rows), "renderable_mixtures": len(pcm)},
+        )
+        write_suite(folder, lists, described)
 
     output_folders.replace_folder(
         out, build, what="the suite", mark="suite.json", needs=[list_path, audio_dir]
     )
     return Imported(load_suite(out), tuple(faults))
-
-
-def _map(
-    piece: Callable[[ExternalRow], Any], rows: Sequence[ExternalRow], workers: int | None, name: str
-) -> Iterable[Any]:
-    with open_executor(workers) as executor:
-        yield from track(map_ordered(executor, piece, rows), f"importing {name}", len(rows))
 
 
 def _one_length(sizes: Mapping[str, int], faults: Sequence[Fault], audio_dir: Path) -> int:
@@ -226,70 +226,3 @@ def _one_length(sizes: Mapping[str, int], faults: Sequence[Fault], audio_dir: Pa
             fix="give --seconds to cut or zero-pad all of them",
         )
     return length
-
-
-def _list_texts(rows: Sequence[ExternalRow]) -> dict[str, str]:
-    queries = (
-        (
-            row.query.query_id,
-            row.query.mixture_id,
-            row.query.text,
-            join(row.query.tags),
-            row.query.query_type,
-            row.query.annotator,
-            row.query.expects,
-            row.query.concept,
-            "",
-            row.noise_concept,
-        )
-        for row in rows
-    )
-    return {
-        "mixtures": mixtures_to_csv(row.mixture for row in rows),
-        "queries": write_table(QUERY_COLUMNS, queries),
-    }
-
-
-def _write(
-    folder: Path,
-    *,
-    kind: str,
-    name: str,
-    rows: Sequence[ExternalRow],
-    samples: int,
-    pcm: Mapping[str, Mapping[str, str]],
-) -> None:
-    texts = _list_texts(rows)
-    for list_name, text in texts.items():
-        (folder / f"{list_name}.csv").write_bytes(text.encode())
-    lists = {
-        "schema_version": SCHEMA_VERSION,
-        "name": name,
-        "kind": "separation",
-        **{f"{key}_sha256": files.sha256_bytes(text.encode()) for key, text in texts.items()},
-        "sample_rate_hz": list_format(kind).rate,
-        "samples": samples,
-    }
-    files.write_json(folder / "suite.json", _describe(kind, lists, len(rows), pcm))
-
-
-def _describe(
-    kind: str, lists: Mapping[str, Any], rows: int, pcm: Mapping[str, Mapping[str, str]]
-) -> dict[str, Any]:
-    form = list_format(kind)
-    return {
-        **lists,
-        "title": form.title,
-        "notes": (
-            f"list format {kind}; its authors take the {form.average} and call 'SDR' what is "
-            "'snr' here; snr_db is 0 where the list gives none"
-        ),
-        "synthetic": False,
-        "audio_may_be_published": False,
-        "references_exported": True,
-        "dataset": {"path": ".", "name": kind, "fingerprint": fingerprint(pcm)},
-        "counts": {"mixtures": rows, "queries": rows, "renderable_mixtures": len(pcm)},
-        "pcm": pcm,
-        "list_fingerprint": fingerprint(lists),
-        "fingerprint": fingerprint({**lists, "pcm": pcm}),
-    }

@@ -20,6 +20,8 @@ _Layout = Literal["numbered", "paired", "columns", "mixed here"]
 class ListFormat:
     """How one of the lists is written, and what its authors make of it.
 
+    The defaults are those of most of AudioSep's lists.
+
     Attributes
     ----------
     columns
@@ -37,57 +39,41 @@ class ListFormat:
     """
 
     title: str
-    columns: tuple[str, ...]
-    layout: _Layout
-    rate: int
-    query_type: QueryType
-    average: str
+    columns: tuple[str, ...] = ("idx", "caption", "src_wav", "noise_wav")
+    layout: _Layout = "numbered"
+    rate: int = 32000
+    query_type: QueryType = "tag"
+    average: str = "mean over mixtures"
 
 
-_OVER_MIXTURES = "mean over mixtures"
-_NUMBERED = ("idx", "caption", "src_wav", "noise_wav")
 FORMATS: dict[str, ListFormat] = {
     "audiosep-audiocaps": ListFormat(
         "AudioSep: AudioCaps",
         ("idx", "caption", "labels", "src_wav", "noise_wav"),
-        "numbered",
-        32000,
-        "caption",
-        _OVER_MIXTURES,
+        query_type="caption",
     ),
-    "audiosep-esc50": ListFormat(
-        "AudioSep: ESC-50", _NUMBERED, "numbered", 32000, "tag", _OVER_MIXTURES
-    ),
-    "audiosep-music": ListFormat(
-        "AudioSep: MUSIC", _NUMBERED, "numbered", 32000, "tag", "mean of class means"
-    ),
+    "audiosep-esc50": ListFormat("AudioSep: ESC-50"),
+    "audiosep-music": ListFormat("AudioSep: MUSIC", average="mean of class means"),
     "audiosep-clotho": ListFormat(
         "AudioSep: Clotho",
         # Its authors' header has this name twice.
         ("idx", "caption", "src_wav", "noise_wav1", "noise_wav1"),
-        "numbered",
-        32000,
-        "caption",
-        _OVER_MIXTURES,
+        query_type="caption",
     ),
     "audiosep-audioset": ListFormat(
-        "AudioSep: AudioSet", _NUMBERED, "paired", 32000, "tag", "median per class, then mean"
+        "AudioSep: AudioSet", layout="paired", average="median per class, then mean"
     ),
     "audiosep-vggsound": ListFormat(
         "AudioSep: VGGSound+",
         ("file_id", "mix_wav", "s0_wav", "s0_text", "s1_wav", "s1_text"),
-        "columns",
-        32000,
-        "tag",
-        _OVER_MIXTURES,
+        layout="columns",
     ),
     "dcase2024-task9": ListFormat(
         "DCASE 2024 Task 9: synthetic validation",
         ("source", "noise", "snr", "caption"),
-        "mixed here",
-        16000,
-        "caption",
-        _OVER_MIXTURES,
+        layout="mixed here",
+        rate=16000,
+        query_type="caption",
     ),
 }
 

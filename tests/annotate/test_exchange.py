@@ -361,7 +361,7 @@ def test_a_full_collection_becomes_a_suite(
         "annotator",
     )
     for query_id, query in suite.queries.items():
-        number = filled.campaign.clips.index(suite.target_id(query_id))
+        number = filled.campaign.clips.index(suite.meta[query_id].target_id)
         assert query.text == text(query.annotator, number)
     card = json.loads((tmp_path / "suite" / "sub-test.json").read_text())
     assert card["suite_fingerprint"] == suite.fingerprint

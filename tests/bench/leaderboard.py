@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lassbench.files import write_bytes
+from lassbench import files
 from lassbench.leaderboard.adding import write_entry
 from lassbench.leaderboard.building import build, read
 from lassbench.leaderboard.entries import Entry, card_from_score, entry_path, model_bytes
@@ -93,9 +93,8 @@ def make(root: Path, entries: int, suites: int, queries: int) -> None:
             )
             entry = Entry(standing="submitted", date="2026-01-02", score=scores.file)
             write_entry(entry_path(root, suite.name, scores.file.system.name), entry, scores.rows)
-        write_bytes(
-            root / "suites" / f"{suite.name}.json", model_bytes(card_from_score(scores.file))
-        )
+        card = model_bytes(card_from_score(scores.file))
+        files.write_bytes(root / "suites" / f"{suite.name}.json", card)
 
 
 def timed_build(root: Path, site: Path) -> list[list[str]]:

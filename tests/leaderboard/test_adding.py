@@ -169,7 +169,7 @@ def test_equal_predictions_make_an_entry_verified(board: Path) -> None:
     result = compare_rescored(entry.entry, entry.rows, scores)
     assert result.equal
     assert result.largest == pytest.approx(2e-4)
-    mark_verified(entry, scores, result, date="2026-02-03")
+    mark_verified(entry, result, date="2026-02-03")
     after = loaded(board)
     assert after.entry.standing == "verified"
     assert after.entry.verification is not None
@@ -183,7 +183,7 @@ def test_other_values_are_told_with_their_number(board: Path) -> None:
     result = compare_rescored(entry.entry, entry.rows, scores)
     assert result.differences == ("sdr differs for 7 queries, by up to 0.05 dB",)
     with pytest.raises(UsageError, match="equal result"):
-        mark_verified(entry, scores, result)
+        mark_verified(entry, result)
 
 
 def test_infinities_are_equal_to_themselves_only(board: Path) -> None:
@@ -230,14 +230,17 @@ LABELS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         "the entry lists 0 training clips, system.yaml lists 9",
     ),
     "wrong source": (lambda e: e.update(wrong_source_share=0.5), "wrong_source_share is"),
-    "tag": (lambda e: e["breakdowns"]["tag"].update(tag(1.0)), "by tag: 1 groups are in one only"),
+    "tag": (
+        lambda e: e["breakdowns"]["tag"].update(tag(1.0)),
+        "breakdowns, tag lacks 'loud', which the predictions give",
+    ),
     "concept": (
         lambda e: e["breakdowns"]["concept"]["dog"]["sdr"].update(mean=99.0),
-        "by concept: 'dog' differs in sdr",
+        "breakdowns, concept, dog, sdr: mean is",
     ),
     "interval": (
         lambda e: e["breakdowns"]["concept"]["dog"]["sir"].update(ci_low=-3.0),
-        "by concept: 'dog' differs in sir",
+        "breakdowns, concept, dog, sir: ci_low is None, the predictions give -3.0",
     ),
 }
 
@@ -251,7 +254,7 @@ def test_labels_and_breakdowns_are_compared_too(board: Path, case: str) -> None:
     assert len(result.differences) == 1
     assert words in result.differences[0]
     with pytest.raises(UsageError, match="equal result"):
-        mark_verified(entry, scores, result)
+        mark_verified(entry, result)
 
 
 def test_test_clips_that_were_trained_on_are_compared(board: Path) -> None:
@@ -270,12 +273,13 @@ def test_the_spread_between_annotators_is_compared(board: Path) -> None:
     scores = Scores(entry.entry.score, entry.rows)
     assert compare_rescored(entry.entry, entry.rows, scores).equal
     other = edited(scores, lambda e: e["annotators"]["sdr"].update(asker_share=0.9))
-    assert compare_rescored(entry.entry, entry.rows, other).differences == (
-        "sdr: the spread between annotators differs",
-    )
+    [difference] = compare_rescored(entry.entry, entry.rows, other).differences
+    assert difference.startswith("annotators, sdr: asker_share is")
+    assert difference.endswith("the predictions give 0.9")
     none = edited(scores, lambda e: e.update(annotators={}))
     assert (
-        "annotators are compared" in compare_rescored(entry.entry, entry.rows, none).differences[0]
+        "annotators has 'sar', which the predictions do not give"
+        in compare_rescored(entry.entry, entry.rows, none).differences[0]
     )
 
 
@@ -330,12 +334,26 @@ def clap_entry(board: Path, tmp_path: Path) -> tuple[Loaded, Scores, Scores]:
     return loaded(board, "clapped"), scores, plain
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e308, 2.5])
+def test_a_cosine_that_cannot_be(board: Path, tmp_path: Path, value: float) -> None:
+    plain = made.make_scores("Clapped", suite=SUITE, seed=60)
+    scores = with_clap(plain, "some/model", np.linspace(-0.5, 0.5, 60).tolist())
+    rows = scores.rows
+    for name in ("clap", "clap_i"):
+        changed = pa.array([value, *rows.column(name).to_pylist()[1:]])
+        rows = rows.set_column(rows.column_names.index(name), name, changed)
+    file = scores.file.model_copy(update={"rows_sha256": rows_sha256(rows)})
+    path = made.write(tmp_path / "clapped", Scores(file, rows))
+    with pytest.raises(FaultsError, match=r"clap of query \S+ is beyond 2\.001"):
+        add_scores(board, [path], date=DATE)
+
+
 def test_clapscore_without_its_model_is_told_as_not_checked(board: Path, tmp_path: Path) -> None:
     entry, _, plain = clap_entry(board, tmp_path)
     result = compare_rescored(entry.entry, entry.rows, plain)
     assert result.equal
     assert result.not_checked == ("clap", "clap_i")
-    record = mark_verified(entry, plain, result).verification
+    record = mark_verified(entry, result).verification
     assert record is not None
     assert record.not_checked == ("clap", "clap_i")
     assert read_leaderboard(board)
@@ -364,7 +382,7 @@ def test_a_partial_entry_is_never_verified(board: Path) -> None:
     result = compare_rescored(entry.entry, entry.rows, scores)
     assert result.equal
     with pytest.raises(UsageError, match="whole entry"):
-        mark_verified(entry, scores, result)
+        mark_verified(entry, result)
 
 
 def test_changes_between_two_leaderboards(filled: Path, board: Path, tmp_path: Path) -> None:
@@ -394,7 +412,7 @@ def test_a_submission_adds_entries_and_nothing_else(
 
 def verify(board: Path) -> None:
     entry, scores = loaded(board), again(board)
-    mark_verified(entry, scores, compare_rescored(entry.entry, entry.rows, scores))
+    mark_verified(entry, compare_rescored(entry.entry, entry.rows, scores))
 
 
 def rename(board: Path) -> None:

@@ -94,12 +94,13 @@ def test_the_cards_know_the_frozen_lists(shared: Path, suite: str) -> None:
     )
     plan = freezing.frozen_plan(dataset, suite)  # type: ignore[arg-type]
     assert plan is not None
-    described = freezing._describe(
-        plan,
-        dataset,  # type: ignore[arg-type]
-        freezing.mixtures_to_csv(plan.mixtures).encode(),
-        freezing.queries_to_csv(plan, dataset).encode(),  # type: ignore[arg-type]
+    described = freezing.describe(
+        freezing.plan_lists(plan, dataset),  # type: ignore[arg-type]
         {},
+        name=plan.name,
+        kind=plan.kind,
+        sample_rate_hz=dataset.sample_rate_hz,
+        samples=dataset.clip_samples,
     )
     shown = read_leaderboard(SHIPPED).suites[suite]
     assert shown.list_fingerprint == described["list_fingerprint"]

@@ -94,7 +94,7 @@ def test_a_suite_holds_the_files_samples(tmp_path: Path) -> None:
         np.testing.assert_array_equal(made.target, source)
         np.testing.assert_array_equal(made.mixture, mixture)
         np.testing.assert_allclose(made.interference, mixture - source, atol=1e-7)
-    targets = {suite.target_id(query_id) for query_id in suite.queries}
+    targets = {suite.meta[query_id].target_id for query_id in suite.queries}
     assert targets == {"source0.wav", "source1.wav"}
     again = import_suite(listed, tmp_path, tmp_path / "again", kind="audiosep-esc50").suite
     assert again.fingerprint == suite.fingerprint

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lassbench.leaderboard.ranking import Figure
 from lassbench.leaderboard.tables import count_text
-from lassbench.scores import METRICS
 
 MINUS = "\N{MINUS SIGN}"
 EN_DASH = "\N{EN DASH}"
@@ -41,11 +40,6 @@ def ranks(figure: Figure) -> str:
     if figure.rank_low == figure.rank_high:
         return str(figure.rank_low)
     return f"{figure.rank_low}{EN_DASH}{figure.rank_high}"
-
-
-def unit(metric: str) -> str:
-    """The metric's unit."""
-    return METRICS[metric].unit
 
 
 def parameters(count: int | None) -> str:

@@ -175,7 +175,6 @@ def _environment(board: Leaderboard) -> Environment:
         interval=format.interval,
         rank=format.rank,
         ranks=format.ranks,
-        unit=format.unit,
         parameters=format.parameters,
         plain=_plain,
         searchable=_searchable,

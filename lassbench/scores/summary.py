@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from lassbench.records import TAG_SEPARATOR
-from lassbench.scores import (
+from lassbench.scores.definitions import (
     ABSENT_METRICS,
     CLAP_METRICS,
     SEPARATION_METRICS,
-    AnnotatorSpread,
-    Breakdowns,
-    Cell,
     Kind,
-    MetricSummary,
-    column,
     concept_pair,
     limited,
 )
-from lassbench.statistics import LEVEL, RESAMPLES, Interval, asker_spread, bootstrap_columns
+from lassbench.scores.schema import (
+    AnnotatorSpread,
+    Bootstrap,
+    Cell,
+    MetricSummary,
+    Summary,
+)
+from lassbench.scores.storage import column
+from lassbench.statistics import Interval, asker_spread, bootstrap_columns
 
 #: Decimals kept in summaries: a nanodecibel, far below what the metrics' last
 #: digits carry from one processor to another.
@@ -32,16 +34,9 @@ DECIMALS = 9
 
 Floats = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class Summary:
-    """Everything that a score file says about its rows."""
-
-    metrics: dict[str, MetricSummary]
-    breakdowns: Breakdowns
-    annotators: dict[str, AnnotatorSpread]
-    wrong_source_share: float | None
-    targets: int
+#: What a score is broken down by, and what is told of the spread between annotators.
+BREAKDOWNS = ("concept", "root", "concept_pair", "tag", "annotator", "query_type")
+_OF_SPREAD = ("mean", "spread", "worst_of_mixture", "within_mixture_sd", "asker_share")
 
 
 def metric_names(kind: Kind, *, clap: bool = False) -> tuple[str, ...]:
@@ -50,56 +45,59 @@ def metric_names(kind: Kind, *, clap: bool = False) -> tuple[str, ...]:
     return (*names, *CLAP_METRICS) if clap else names
 
 
-def summarise(
-    rows: pa.Table,
-    kind: Kind,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-    level: float = LEVEL,
-) -> Summary:
+def summarise(rows: pa.Table, kind: Kind, bootstrap: Bootstrap) -> Summary:
     """Summarise a per-query table.
+
+    Groups that hold the same queries, as a concept with one tag and that tag do, share
+    their intervals.
 
     Parameters
     ----------
     rows
         As :func:`lassbench.scoring.rows.table` makes it.
+    bootstrap
+        How intervals are made.
     """
     names = metric_names(kind, clap="clap" in rows.schema.names)
     raw = np.stack([column(rows, name) for name in names], axis=1)
     seen = np.stack([limited(raw[:, i], name) for i, name in enumerate(names)], axis=1)
-    targets = np.asarray(rows.column("target_id").to_pylist(), dtype=object)
-    labels = np.unique(targets.astype(str), return_inverse=True)[1]
+    # In order of their names: which target a resample draws goes by its place.
+    labels = np.unique(rows.column("target_id").to_pylist(), return_inverse=True)[1]
+    known: dict[bytes, dict[str, Cell]] = {}
 
-    def intervals(chosen: NDArray[np.intp]) -> list[Interval]:
-        return bootstrap_columns(
-            seen[chosen], labels[chosen], resamples=resamples, seed=seed, level=level
-        )
-
-    everything = intervals(np.arange(len(rows)))
-    metrics = {name: _metric(everything[i], raw[:, i], seen[:, i]) for i, name in enumerate(names)}
-    breakdowns: Breakdowns = {
-        kind_of_group: {
-            value: {
+    def cells(chosen: NDArray[np.intp]) -> dict[str, Cell]:
+        key = chosen.tobytes()
+        if key not in known:
+            intervals = bootstrap_columns(
+                seen[chosen],
+                labels[chosen],
+                resamples=bootstrap.resamples,
+                seed=bootstrap.seed,
+                level=bootstrap.level,
+            )
+            known[key] = {
                 name: _cell(interval, seen[chosen, i])
-                for i, (name, interval) in enumerate(zip(names, intervals(chosen), strict=True))
+                for i, (name, interval) in enumerate(zip(names, intervals, strict=True))
             }
-            for value, chosen in groups.items()
-        }
-        for kind_of_group, groups in _groups(rows).items()
-    }
+        return known[key]
+
+    everything = cells(np.arange(len(rows)))
     return Summary(
-        metrics=metrics,
-        breakdowns=breakdowns,
+        summary={
+            name: _metric(everything[name], raw[:, i], seen[:, i]) for i, name in enumerate(names)
+        },
+        breakdowns={
+            by: {value: cells(chosen) for value, chosen in groups.items()}
+            for by, groups in _groups(rows).items()
+        },
         annotators=_annotators(rows, names, seen),
         wrong_source_share=_wrong_source_share(rows, kind),
         targets=len(np.unique(labels)),
     )
 
 
-def _metric(interval: Interval, raw: Floats, seen: Floats) -> MetricSummary:
+def _metric(cell: Cell, raw: Floats, seen: Floats) -> MetricSummary:
     defined = seen[~np.isnan(seen)]
-    cell = _cell(interval, seen)
     return MetricSummary(
         **cell.model_dump(),
         median=number(float(np.median(defined))) if len(defined) else None,
@@ -124,25 +122,18 @@ def number(value: float) -> float | None:
 
 
 def _groups(rows: pa.Table) -> dict[str, dict[str, NDArray[np.intp]]]:
-    """kind of breakdown -> value -> rows, values sorted, empty ones left out."""
-    columns = {
-        name: rows.column(name).to_pylist()
-        for name in ("concept", "root", "noise_concept", "annotator", "query_type", "tags")
+    """Breakdown -> value -> rows, values sorted, empty ones left out."""
+    labels = {
+        by: [[value] for value in rows.column(by).to_pylist()]
+        for by in ("concept", "root", "annotator", "query_type")
     }
-    pairs = [
-        concept_pair(target, noise) if target and noise else ""
-        for target, noise in zip(columns["concept"], columns["noise_concept"], strict=True)
+    pairs = zip(labels["concept"], rows.column("noise_concept").to_pylist(), strict=True)
+    labels["concept_pair"] = [
+        [concept_pair(target, noise) if target and noise else ""] for (target,), noise in pairs
     ]
-    single = {
-        "concept": columns["concept"],
-        "root": columns["root"],
-        "concept_pair": pairs,
-        "annotator": columns["annotator"],
-        "query_type": columns["query_type"],
-    }
-    found = {name: _members([[value] for value in values]) for name, values in single.items()}
-    found["tag"] = _members([joined.split(TAG_SEPARATOR) for joined in columns["tags"]])
-    return {name: groups for name, groups in found.items() if groups}
+    labels["tag"] = [joined.split(TAG_SEPARATOR) for joined in rows.column("tags").to_pylist()]
+    found = {by: _members(labels[by]) for by in BREAKDOWNS}
+    return {by: groups for by, groups in found.items() if groups}
 
 
 def _members(values: Sequence[Sequence[str]]) -> dict[str, NDArray[np.intp]]:
@@ -170,16 +161,13 @@ def _annotators(rows: pa.Table, names: Sequence[str], seen: Floats) -> dict[str,
                 matrix[places[mixture], people.index(person)] = seen[index, metric]
         spread = asker_spread(matrix)
         if spread is not None:
+            figures = {one: round(getattr(spread, one), DECIMALS) for one in _OF_SPREAD}
             spreads[name] = AnnotatorSpread(
                 annotators=len(people),
                 mixtures=spread.mixtures,
-                mean=round(spread.mean, DECIMALS),
-                spread=round(spread.spread, DECIMALS),
                 worst=round(spread.means[spread.worst], DECIMALS),
                 worst_annotator=people[spread.worst],
-                worst_of_mixture=round(spread.worst_of_mixture, DECIMALS),
-                within_mixture_sd=round(spread.within_mixture_sd, DECIMALS),
-                asker_share=round(spread.asker_share, DECIMALS),
+                **figures,
             )
     return spreads
 
@@ -187,4 +175,6 @@ def _annotators(rows: pa.Table, names: Sequence[str], seen: Floats) -> dict[str,
 def _wrong_source_share(rows: pa.Table, kind: Kind) -> float | None:
     if kind != "separation" or not len(rows):
         return None
-    return round(float(np.mean(rows.column("wrong_source").to_numpy(zero_copy_only=False))), 9)
+    return round(
+        float(np.mean(rows.column("wrong_source").to_numpy(zero_copy_only=False))), DECIMALS
+    )
