@@ -440,7 +440,8 @@ def test_listening_switches_tracks_at_the_same_moment(opened: Opened, site: str)
     first = page.evaluate(state)[0]
     assert [paused for paused, _ in first] == [True, True, False, True]
     assert first[2][1] >= first[0][1] - 0.1 > 0.1, "the new track goes on, it does not start anew"
-    assert page.get_attribute(".track:nth-child(3) button.hear", "aria-pressed") == "true"
+    pressed = "document.querySelector('.track:nth-child(3) button.hear')"
+    until(page, f"{pressed}.getAttribute('aria-pressed') === 'true'")
     page.click(".player >> nth=1 >> button.play")
     until(page, "!document.querySelectorAll('.player')[1].querySelector('audio').paused")
     assert all(paused for paused, _ in page.evaluate(state)[0]), "one query sounds at a time"
