@@ -331,16 +331,16 @@ def suite_lists(
             f"benchmark {benchmark.name} has no suite {suite!r}{did_you_mean(suite, known)}",
             expected=", ".join(known),
         )
-    readers = {"test": _test_queries, "absent": _absent_queries, "sub_test": _sub_test_queries}
     columns = {"test": TEST_COLUMNS, "absent": ABSENT_COLUMNS, "sub_test": SUB_TEST_COLUMNS}
-    path = benchmark.list_path(suite)
-    rows = read_table(path, columns[known[suite]])
+    kind = known[suite]
+    rows = read_table(benchmark.list_path(suite), columns[kind])
     faults: list[Fault] = []
     mixtures = _mixtures(rows, clips, faults)
     if faults:
         raise FaultsError(f"the list of {suite} does not fit the dataset", faults, fix=_REBUILD)
-    queries = readers[known[suite]](rows, clips, query_type)
-    return mixtures, queries
+    if kind == "sub_test":
+        _refuse_empty(rows)
+    return mixtures, [_query(row, kind, clips, query_type) for row in rows]
 
 
 _REBUILD = "build the dataset from this benchmark: lassbench build-dataset OUT --corpus audiocaps"
@@ -382,41 +382,24 @@ def _mixture(row: Row, faults: list[Fault]) -> Mixture | None:
     return Mixture(row["mixture_id"], row["target_id"], row["noise_id"], snr_db)
 
 
-def _test_queries(
-    rows: Sequence[Row], clips: Mapping[str, Clip], query_type: QueryType
-) -> list[Query]:
-    return [
-        Query(
-            query_id=row["mixture_id"],
-            mixture_id=row["mixture_id"],
-            text=clips[row["target_id"]].captions[0],
-            tags=clips[row["target_id"]].tags,
-            query_type=query_type,
-        )
-        for row in rows
-    ]
+def _query(row: Row, kind: str, clips: Mapping[str, Clip], query_type: QueryType) -> Query:
+    """The query in a row: a clip's caption, or an annotator's words."""
+    by_annotator = kind == "sub_test"
+    asked = clips[row["query_clip_id" if kind == "absent" else "target_id"]]
+    return Query(
+        query_id=row["query_id"] or row["mixture_id"],
+        mixture_id=row["mixture_id"],
+        text=row["description"] if by_annotator else asked.captions[0],
+        tags=asked.tags,
+        query_type="annotator" if by_annotator else query_type,
+        annotator=row["annotator"],
+        expects="silence" if kind == "absent" else "target",
+        concept=row["query_concept"],
+    )
 
 
-def _absent_queries(
-    rows: Sequence[Row], clips: Mapping[str, Clip], query_type: QueryType
-) -> list[Query]:
-    return [
-        Query(
-            query_id=row["query_id"],
-            mixture_id=row["mixture_id"],
-            text=clips[row["query_clip_id"]].captions[0],
-            tags=clips[row["query_clip_id"]].tags,
-            query_type=query_type,
-            expects="silence",
-            concept=row["query_concept"],
-        )
-        for row in rows
-    ]
-
-
-def _sub_test_queries(
-    rows: Sequence[Row], clips: Mapping[str, Clip], _query_type: QueryType
-) -> list[Query]:
+def _refuse_empty(rows: Sequence[Row]) -> None:
+    """Raise if annotators have not written all descriptions."""
     empty = [row for row in rows if not row["description"]]
     if empty:
         raise LassbenchError(
@@ -427,17 +410,6 @@ def _sub_test_queries(
                 "`lassbench freeze-sub-test`; no description is ever made up"
             ),
         )
-    return [
-        Query(
-            query_id=row["query_id"],
-            mixture_id=row["mixture_id"],
-            text=row["description"],
-            tags=clips[row["target_id"]].tags,
-            query_type="annotator",
-            annotator=row["annotator"],
-        )
-        for row in rows
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,10 +418,7 @@ class SubTestSlot:
 
     query_id: str
     mixture: Mixture
-    target_concept: str
     annotator: str
-    description: str
-    description_source: str
 
 
 def sub_test_slots(benchmark: Benchmark) -> list[SubTestSlot]:
@@ -474,14 +443,7 @@ def sub_test_slots(benchmark: Benchmark) -> list[SubTestSlot]:
     if faults:
         raise FaultsError(f"the list of {name} cannot be used", faults, fix="correct these lines")
     return [
-        SubTestSlot(
-            query_id=row["query_id"],
-            mixture=mixture,
-            target_concept=row["target_concept"],
-            annotator=row["annotator"],
-            description=row["description"],
-            description_source=row["description_source"],
-        )
+        SubTestSlot(row["query_id"], mixture, row["annotator"])
         for row, mixture in found
         if mixture is not None
     ]

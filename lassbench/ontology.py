@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from lassbench.checked import read_record
 from lassbench.csv_files import read_table
@@ -24,13 +24,13 @@ from lassbench.errors import Fault, FaultsError, LassbenchError, did_you_mean
 from lassbench.files import read_text
 
 
-@dataclass(frozen=True)
-class Category:
+class Category(BaseModel):
     """One category: its mid, its display name and the mids directly below it."""
 
-    mid: str
+    model_config = ConfigDict(frozen=True)
+    mid: str = Field(alias="id")
     name: str
-    children: tuple[str, ...]
+    children: tuple[str, ...] = Field(alias="child_ids")
 
 
 @dataclass(frozen=True)
@@ -133,18 +133,10 @@ def read_ontology(ontology: Path, labels: Path) -> Ontology:
 _RESTORE = "restore the file (see `lassbench select --sources` for where it comes from)"
 
 
-class _Entry(BaseModel):
-    """A category as the file has it, with more that is not needed here."""
-
-    id: str
-    name: str
-    child_ids: tuple[str, ...]
-
-
 def _read_categories(path: Path) -> tuple[dict[str, Category], list[Fault]]:
     entries = read_record(
         path,
-        list[_Entry],
+        list[Category],
         what="is not AudioSet's ontology: a list of categories",
         fix=_RESTORE,
         limit=20_000_000,
@@ -152,8 +144,7 @@ def _read_categories(path: Path) -> tuple[dict[str, Category], list[Fault]]:
     categories: dict[str, Category] = {}
     names: set[str] = set()
     faults: list[Fault] = []
-    for entry in entries:
-        category = Category(entry.id, entry.name, entry.child_ids)
+    for category in entries:
         for kind, value, known in (
             ("id", category.mid, categories.keys()),
             ("name", category.name, names),

@@ -28,7 +28,6 @@ class InferredTag:
     clips: int
     candidates: int
     without: int
-    same: bool
 
 
 def as_clip(row: ClipRow, split: Split) -> Clip:

@@ -243,7 +243,7 @@ def forget(dataset: Path, annotator: str, store: Path | None, yes: bool) -> None
             click.confirm(f"delete everything that {annotator} wrote?", abort=True)
         # First the links, so that an open page writes nothing after the deletion.
         links = access.revoke(found, annotator)
-        drafts = found.forget(annotator).result()
+        drafts = found.forget(annotator)
     click.echo(f"{annotator}: {drafts} drafts deleted, {links} links revoked")
 
 
