@@ -252,28 +252,15 @@ def _read_clips(
 ) -> Iterable[tuple[str, ClipRow]]:
     tags_of = {concept.name: set(concept.all_tags) for concept in definition.concepts}
     for cells in read_table(path, CLIP_COLUMNS):
-        reason = _wrong_with(cells, tags_of)
-        if reason:
-            faults.append(Fault("bad row", cells.where, reason))
-            continue
-        yield (
-            cells.where,
-            ClipRow(
-                youtube_id=cells["youtube_id"],
-                start_s=float(cells["start_s"]),
-                end_s=float(cells["end_s"]),
-                audiocap_ids=tuple(
-                    int(number) for number in csv_files.split(cells["audiocap_ids"])
-                ),
-                audiocaps_split=cells["audiocaps_split"],
-                concept=cells["concept"],
-                tags=csv_files.split(cells["tags"]),
-            ),
-        )
+        row = _clip_row(cells, tags_of)
+        if isinstance(row, str):
+            faults.append(Fault("bad row", cells.where, row))
+        else:
+            yield cells.where, row
 
 
-def _wrong_with(cells: Row, tags_of: Mapping[str, set[str]]) -> str:
-    """What is wrong with a row of a clip list, or ``""``."""
+def _clip_row(cells: Row, tags_of: Mapping[str, set[str]]) -> ClipRow | str:
+    """The clip in a row of a clip list, or what is wrong with it."""
     if not YOUTUBE_ID.fullmatch(cells["youtube_id"]):
         return f"{cells['youtube_id']!r} is no YouTube id"
     try:
@@ -285,13 +272,16 @@ def _wrong_with(cells: Row, tags_of: Mapping[str, set[str]]) -> str:
     numbers = csv_files.split(cells["audiocap_ids"])
     if not numbers or not all(n.isascii() and n.isdigit() for n in numbers):
         return f"audiocap_ids {cells['audiocap_ids']!r} are not numbers"
-    if list(map(int, numbers)) != sorted(set(map(int, numbers))):
+    ids = tuple(map(int, numbers))
+    if list(ids) != sorted(set(ids)):
         return "audiocap_ids are not in ascending order"
-    concept = cells["concept"]
+    concept, tags = cells["concept"], csv_files.split(cells["tags"])
     if concept not in tags_of:
         return f"{concept!r} is not a concept of the benchmark{did_you_mean(concept, tags_of)}"
-    strange = [tag for tag in csv_files.split(cells["tags"]) if tag not in tags_of[concept]]
-    return f"{strange[0]!r} is not a tag of {concept}" if strange else ""
+    strange = [tag for tag in tags if tag not in tags_of[concept]]
+    if strange:
+        return f"{strange[0]!r} is not a tag of {concept}"
+    return ClipRow(cells["youtube_id"], start, end, ids, cells["audiocaps_split"], concept, tags)
 
 
 # ---------------------------------------------------------------------------

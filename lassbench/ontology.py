@@ -113,11 +113,7 @@ def read_ontology(ontology: Path, labels: Path) -> Ontology:
         If a mid or name stands twice, a child is unknown, a category is its own
         ancestor, or a label is not a category of that name; with file and line.
     """
-    categories, faults = _read_categories(ontology)
-    if not faults:
-        faults = _check_children(categories, ontology)
-    if faults:
-        raise FaultsError("this is not AudioSet's ontology", faults, fix=_RESTORE)
+    categories = _read_categories(ontology)
     parents: dict[str, list[str]] = {mid: [] for mid in categories}
     for mid, category in categories.items():
         for child in category.children:
@@ -133,7 +129,7 @@ def read_ontology(ontology: Path, labels: Path) -> Ontology:
 _RESTORE = "restore the file (see `lassbench select --sources` for where it comes from)"
 
 
-def _read_categories(path: Path) -> tuple[dict[str, Category], list[Fault]]:
+def _read_categories(path: Path) -> dict[str, Category]:
     entries = read_record(
         path,
         list[Category],
@@ -154,7 +150,15 @@ def _read_categories(path: Path) -> tuple[dict[str, Category], list[Fault]]:
                 faults.append(Fault(f"duplicated {kind}", where, f"{value} stands twice"))
         categories[category.mid] = category
         names.add(category.name)
-    return categories, faults
+    for mid, category in categories.items() if not faults else ():
+        for child in category.children:
+            if child not in categories:
+                where = f"{path}:{_line_of(path, 'id', mid)}"
+                reason = f"{category.name} has a child {child} that is no category"
+                faults.append(Fault("unknown mid", where, reason))
+    if faults:
+        raise FaultsError("this is not AudioSet's ontology", faults, fix=_RESTORE)
+    return categories
 
 
 def _line_of(path: Path, key: str, value: str, *, last: bool = False) -> int:
@@ -165,17 +169,6 @@ def _line_of(path: Path, key: str, value: str, *, last: bool = False) -> int:
         if f'"{key}"' in line and f'"{value}"' in line
     ]
     return (lines or [1])[-1 if last else 0]
-
-
-def _check_children(categories: Mapping[str, Category], path: Path) -> list[Fault]:
-    faults: list[Fault] = []
-    for mid, category in categories.items():
-        for child in category.children:
-            if child not in categories:
-                where = f"{path}:{_line_of(path, 'id', mid)}"
-                reason = f"{category.name} has a child {child} that is no category"
-                faults.append(Fault("unknown mid", where, reason))
-    return faults
 
 
 def _refuse_cycle(categories: Mapping[str, Category], path: Path) -> None:
