@@ -55,7 +55,7 @@ class Ontology:
         """The display name of ``mid``."""
         return self.categories[mid].name
 
-    def mid(self, name: str, *, where: object = "") -> str:
+    def mid(self, name: str) -> str:
         """The mid of the category called ``name``.
 
         Raises
@@ -67,7 +67,6 @@ class Ontology:
         if found is None:
             raise LassbenchError(
                 f"AudioSet has no category {name!r}{did_you_mean(name, self._by_name)}",
-                where=where,
                 fix="write its display name as in AudioSet's class_labels_indices.csv",
             )
         return found

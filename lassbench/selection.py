@@ -207,6 +207,16 @@ def first_by_hash(rows: Iterable[ClipRow], count: int, seed: int | None = None) 
     return sorted(rows, key=lambda row: hash_order(row.youtube_id, seed))[:count]
 
 
+def first_of_each(
+    rows: Iterable[ClipRow], concepts: Iterable[Concept], count: int, seed: int | None
+) -> list[ClipRow]:
+    """The first ``count`` rows of each concept in hash order."""
+    by_concept: dict[str, list[ClipRow]] = {concept.name: [] for concept in concepts}
+    for row in rows:
+        by_concept[row.concept].append(row)
+    return [row for own in by_concept.values() for row in first_by_hash(own, count, seed)]
+
+
 def split_by_hash(
     selection: Selection, concepts: Sequence[Concept], rule: SplitRule
 ) -> dict[Split, list[ClipRow]]:
@@ -275,15 +285,7 @@ def split_released(
     if faults:
         raise FaultsError("the released lists do not follow from the concepts", sorted(faults))
     released = [selection.candidates[youtube_id] for youtube_id in training]
-    validation = [
-        row
-        for concept in concepts
-        for row in first_by_hash(
-            (row for row in released if row.concept == concept.name),
-            rule.validation_per_concept,
-            rule.seed,
-        )
-    ]
+    validation = first_of_each(released, concepts, rule.validation_per_concept, rule.seed)
     held_out = {row.youtube_id for row in validation}
     in_lists = {*training, *test}
     splits: dict[Split, list[ClipRow]] = {

@@ -12,7 +12,7 @@ from lassbench.manifests import ClipRow
 from lassbench.mixtures import plan_absent
 from lassbench.ontology import Ontology
 from lassbench.records import Clip, Mixture, Split
-from lassbench.selection import first_by_hash
+from lassbench.selection import first_of_each
 
 
 @dataclass(frozen=True)
@@ -102,26 +102,14 @@ def _absent_text(
     return csv_files.write_table(manifests.ABSENT_COLUMNS, rows)
 
 
-def sub_test_clips(definition: Definition, test_rows: Mapping[str, ClipRow]) -> list[ClipRow]:
-    """The clips that annotators describe: per concept, the first in hash order."""
-    assert definition.sub_test is not None
-    return [
-        row
-        for concept in definition.concepts
-        for row in first_by_hash(
-            (row for row in test_rows.values() if row.concept == concept.name),
-            definition.sub_test.clips_per_concept,
-            definition.split.seed,
-        )
-    ]
-
-
 def _sub_test_text(
     definition: Definition, test_rows: Mapping[str, ClipRow], mixtures: Sequence[Mixture]
 ) -> str:
     assert definition.sub_test is not None
     name = definition.suite_name("sub_test")
-    described = {row.clip_id for row in sub_test_clips(definition, test_rows)}
+    count, seed = definition.sub_test.clips_per_concept, definition.split.seed
+    chosen_rows = first_of_each(test_rows.values(), definition.concepts, count, seed)
+    described = {row.clip_id for row in chosen_rows}
     chosen = [mixture for mixture in mixtures if mixture.target_id in described]
     rows = [
         (

@@ -142,8 +142,8 @@ def check_weights(net: nn.Module, weights: Mapping[str, Tensor], *, where: objec
         )
 
 
-def _some(keys: list[str], most: int = 4) -> str:
-    return ", ".join(keys[:most]) + (" ..." if len(keys) > most else "")
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:4]) + (" ..." if len(keys) > 4 else "")
 
 
 # ---------------------------------------------------------------------------

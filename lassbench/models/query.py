@@ -62,24 +62,18 @@ class TextCodec:
         """How many word pieces it knows."""
         return int(self._tokenizer.get_vocab_size())
 
-    def encode(self, queries: Sequence[str], *, length: int | None = None) -> tuple[Tensor, Tensor]:
+    def encode(self, queries: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token numbers and attention mask, both ``(batch, tokens)`` int64.
 
         Text is lower-cased and starts with [CLS]; nothing follows it (FACTS
         section 2 and the reference inputs: no [SEP]).
-
-        Parameters
-        ----------
-        length
-            Tokens a row; by default those of the longest query.
 
         Raises
         ------
         UsageError
             If a query holds no text.
         """
-        empty = [number for number, query in enumerate(queries) if not query.strip()]
-        if empty:
+        if not all(query.strip() for query in queries):
             raise UsageError("a query holds no text", expected="a sentence", got="''")
         rows = [
             [self.cls, *encoding.ids][: self.max_tokens]
@@ -87,11 +81,10 @@ class TextCodec:
                 [query.lower() for query in queries], add_special_tokens=False
             )
         ]
-        longest = length or max(map(len, rows))
-        ids = torch.full((len(rows), longest), self.pad, dtype=torch.int64)
+        ids = torch.full((len(rows), max(map(len, rows))), self.pad, dtype=torch.int64)
         mask = torch.zeros_like(ids)
         for number, row in enumerate(rows):
-            ids[number, : len(row)] = torch.tensor(row[:longest])
+            ids[number, : len(row)] = torch.tensor(row)
             mask[number, : len(row)] = 1
         return ids, mask
 
