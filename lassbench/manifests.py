@@ -92,6 +92,19 @@ class ClipRow:
         """``Y<youtube_id>``."""
         return clip_id_of(self.youtube_id)
 
+    def clip(self, split: Split) -> Clip:
+        """The clip, without captions: those are AudioCaps's."""
+        return Clip(
+            clip_id=self.clip_id,
+            concept=self.concept,
+            split=split,
+            captions=(),
+            tags=self.tags,
+            youtube_id=self.youtube_id,
+            start_s=self.start_s,
+            end_s=self.end_s,
+        )
+
     def cells(self) -> tuple[str, ...]:
         """The row as CSV cells, in the order of :data:`CLIP_COLUMNS`."""
         return (

@@ -181,12 +181,11 @@ def resolve_roots(definition: Definition, ontology: Ontology) -> Definition:
             faults.append(Fault("unknown tag", where, error.what))
             continue
         common = [ontology.name(root) for root in ontology.common_roots(mids)]
+        shared = ", ".join(common) or "none"
         if concept.root and concept.root not in common:
-            shared = ", ".join(common) or "none"
             reason = f"its tags do not all stand under {concept.root!r} (in common: {shared})"
             faults.append(Fault("wrong root", where, reason))
         elif not concept.root and len(common) != 1:
-            shared = ", ".join(common) or "none"
             reason = f"name its root: its tags have {shared} in common"
             faults.append(Fault("missing root", where, reason))
         else:

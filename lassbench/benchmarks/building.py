@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lassbench import manifests, output_folders
 from lassbench.benchmarks.card import CardFacts, card_text
-from lassbench.benchmarks.lists import InferredTag, as_clip, suite_texts, tags_text
+from lassbench.benchmarks.lists import InferredTag, suite_texts, tags_text
 from lassbench.benchmarks.sources import Metadata
 from lassbench.checked import validate
 from lassbench.definitions import Concept, Definition, write_definition
@@ -153,7 +153,7 @@ def _list_mixtures(
 ) -> list[Mixture]:
     name, rule = definition.suite_name("test"), definition.mixtures
     if rule.rule == "planned":
-        clips = [as_clip(row, "test") for row in test_rows.values()]
+        clips = [row.clip("test") for row in test_rows.values()]
         return plan(
             clips,
             name=name,

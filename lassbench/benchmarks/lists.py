@@ -11,7 +11,7 @@ from lassbench.definitions import Concept, Definition
 from lassbench.manifests import ClipRow
 from lassbench.mixtures import plan_absent
 from lassbench.ontology import Ontology
-from lassbench.records import Clip, Mixture, Split
+from lassbench.records import Mixture, Split
 from lassbench.selection import first_of_each
 
 
@@ -28,11 +28,6 @@ class InferredTag:
     clips: int
     candidates: int
     without: int
-
-
-def as_clip(row: ClipRow, split: Split) -> Clip:
-    """The row as mixtures are planned from it: without captions."""
-    return Clip(row.clip_id, row.concept, split, captions=(), tags=row.tags)
 
 
 def has_absent(definition: Definition) -> bool:
@@ -85,7 +80,7 @@ def _test_text(test_rows: Mapping[str, ClipRow], mixtures: Sequence[Mixture]) ->
 def _absent_text(
     name: str, test_rows: Mapping[str, ClipRow], mixtures: Sequence[Mixture], seed: int
 ) -> str:
-    clips = {clip_id: as_clip(row, "test") for clip_id, row in test_rows.items()}
+    clips = {clip_id: row.clip("test") for clip_id, row in test_rows.items()}
     asked = plan_absent(mixtures, clips, seed=seed)
     rows = []
     for number, mixture in enumerate(mixtures, start=1):

@@ -33,23 +33,11 @@ def benchmark_clips(manifest: str) -> tuple[list[Clip], int, float]:
         If its lists were changed.
     """
     benchmark = manifests.open_benchmark(manifest)
-    clips = in_order(
-        Clip(
-            clip_id=row.clip_id,
-            concept=row.concept,
-            split=split,
-            captions=(),
-            tags=row.tags,
-            youtube_id=row.youtube_id,
-            start_s=row.start_s,
-            end_s=row.end_s,
-        )
-        for split, row in benchmark.clips.values()
-    )
+    clips = in_order(row.clip(split) for split, row in benchmark.clips.values())
     return clips, benchmark.definition.sample_rate_hz, benchmark.definition.clip_seconds
 
 
-def read_list(path: Path) -> list[Clip]:
+def read_list(path: Path, *, seconds: float = CLIP_SECONDS) -> list[Clip]:
     """The clips that a CSV file lists, each window once.
 
     Columns: ``youtube_id``; ``start_s``, ``start_time``, ``start_seconds`` or
@@ -69,7 +57,7 @@ def read_list(path: Path) -> list[Clip]:
     faults: list[Fault] = []
     windows: dict[tuple[str, float], tuple[float, Row]] = {}
     for row in rows:
-        window = _window(row, faults)
+        window = _window(row, seconds, faults)
         if window is not None:
             windows.setdefault(window[:2], (window[2], row))
     if faults:
@@ -83,7 +71,7 @@ def read_list(path: Path) -> list[Clip]:
     )
 
 
-def _window(row: Row, faults: list[Fault]) -> tuple[str, float, float] | None:
+def _window(row: Row, seconds: float, faults: list[Fault]) -> tuple[str, float, float] | None:
     name = row["youtube_id"]
     told = next((row[column] for column in _STARTS if row[column]), "")
     ends = next((row[column] for column in _ENDS if row[column]), "")
@@ -92,7 +80,7 @@ def _window(row: Row, faults: list[Fault]) -> tuple[str, float, float] | None:
         return None
     try:
         start = float(told)
-        end = float(ends) if ends else start + CLIP_SECONDS
+        end = float(ends) if ends else start + seconds
     except ValueError:
         faults.append(Fault("time", row.where, f"{told!r} or {ends!r} is not a time in seconds"))
         return None

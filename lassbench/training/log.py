@@ -57,7 +57,8 @@ class RunLog:
             self._rows[-1] |= row
         else:
             self._rows.append(row)
-        self._write_rows()
+        rows = ([row.get(column, "") for column in COLUMNS] for row in self._rows)
+        write_text(self._folder / METRICS, write_table(COLUMNS, rows))
         if self._events:
             for key, value in values.items():
                 self._events.add_scalar(key, value, step)
@@ -86,10 +87,6 @@ class RunLog:
             self._events = None
         if self._active and self._rows:
             draw_curve(self._rows, self._folder / CURVE, title)
-
-    def _write_rows(self) -> None:
-        rows = ([row.get(column, "") for column in COLUMNS] for row in self._rows)
-        write_text(self._folder / METRICS, write_table(COLUMNS, rows))
 
 
 def _read_rows(path: Path, step: int) -> list[dict[str, str]]:
