@@ -92,6 +92,19 @@ class ClipRow:
         """``Y<youtube_id>``."""
         return clip_id_of(self.youtube_id)
 
+    def clip(self, split: Split) -> Clip:
+        """The clip, without captions: those are AudioCaps's."""
+        return Clip(
+            clip_id=self.clip_id,
+            concept=self.concept,
+            split=split,
+            captions=(),
+            tags=self.tags,
+            youtube_id=self.youtube_id,
+            start_s=self.start_s,
+            end_s=self.end_s,
+        )
+
     def cells(self) -> tuple[str, ...]:
         """The row as CSV cells, in the order of :data:`CLIP_COLUMNS`."""
         return (
@@ -252,28 +265,15 @@ def _read_clips(
 ) -> Iterable[tuple[str, ClipRow]]:
     tags_of = {concept.name: set(concept.all_tags) for concept in definition.concepts}
     for cells in read_table(path, CLIP_COLUMNS):
-        reason = _wrong_with(cells, tags_of)
-        if reason:
-            faults.append(Fault("bad row", cells.where, reason))
-            continue
-        yield (
-            cells.where,
-            ClipRow(
-                youtube_id=cells["youtube_id"],
-                start_s=float(cells["start_s"]),
-                end_s=float(cells["end_s"]),
-                audiocap_ids=tuple(
-                    int(number) for number in csv_files.split(cells["audiocap_ids"])
-                ),
-                audiocaps_split=cells["audiocaps_split"],
-                concept=cells["concept"],
-                tags=csv_files.split(cells["tags"]),
-            ),
-        )
+        row = _clip_row(cells, tags_of)
+        if isinstance(row, str):
+            faults.append(Fault("bad row", cells.where, row))
+        else:
+            yield cells.where, row
 
 
-def _wrong_with(cells: Row, tags_of: Mapping[str, set[str]]) -> str:
-    """What is wrong with a row of a clip list, or ``""``."""
+def _clip_row(cells: Row, tags_of: Mapping[str, set[str]]) -> ClipRow | str:
+    """The clip in a row of a clip list, or what is wrong with it."""
     if not YOUTUBE_ID.fullmatch(cells["youtube_id"]):
         return f"{cells['youtube_id']!r} is no YouTube id"
     try:
@@ -285,13 +285,16 @@ def _wrong_with(cells: Row, tags_of: Mapping[str, set[str]]) -> str:
     numbers = csv_files.split(cells["audiocap_ids"])
     if not numbers or not all(n.isascii() and n.isdigit() for n in numbers):
         return f"audiocap_ids {cells['audiocap_ids']!r} are not numbers"
-    if list(map(int, numbers)) != sorted(set(map(int, numbers))):
+    ids = tuple(map(int, numbers))
+    if list(ids) != sorted(set(ids)):
         return "audiocap_ids are not in ascending order"
-    concept = cells["concept"]
+    concept, tags = cells["concept"], csv_files.split(cells["tags"])
     if concept not in tags_of:
         return f"{concept!r} is not a concept of the benchmark{did_you_mean(concept, tags_of)}"
-    strange = [tag for tag in csv_files.split(cells["tags"]) if tag not in tags_of[concept]]
-    return f"{strange[0]!r} is not a tag of {concept}" if strange else ""
+    strange = [tag for tag in tags if tag not in tags_of[concept]]
+    if strange:
+        return f"{strange[0]!r} is not a tag of {concept}"
+    return ClipRow(cells["youtube_id"], start, end, ids, cells["audiocaps_split"], concept, tags)
 
 
 # ---------------------------------------------------------------------------
@@ -331,16 +334,16 @@ def suite_lists(
             f"benchmark {benchmark.name} has no suite {suite!r}{did_you_mean(suite, known)}",
             expected=", ".join(known),
         )
-    readers = {"test": _test_queries, "absent": _absent_queries, "sub_test": _sub_test_queries}
     columns = {"test": TEST_COLUMNS, "absent": ABSENT_COLUMNS, "sub_test": SUB_TEST_COLUMNS}
-    path = benchmark.list_path(suite)
-    rows = read_table(path, columns[known[suite]])
+    kind = known[suite]
+    rows = read_table(benchmark.list_path(suite), columns[kind])
     faults: list[Fault] = []
     mixtures = _mixtures(rows, clips, faults)
     if faults:
         raise FaultsError(f"the list of {suite} does not fit the dataset", faults, fix=_REBUILD)
-    queries = readers[known[suite]](rows, clips, query_type)
-    return mixtures, queries
+    if kind == "sub_test":
+        _refuse_empty(rows)
+    return mixtures, [_query(row, kind, clips, query_type) for row in rows]
 
 
 _REBUILD = "build the dataset from this benchmark: lassbench build-dataset OUT --corpus audiocaps"
@@ -382,41 +385,24 @@ def _mixture(row: Row, faults: list[Fault]) -> Mixture | None:
     return Mixture(row["mixture_id"], row["target_id"], row["noise_id"], snr_db)
 
 
-def _test_queries(
-    rows: Sequence[Row], clips: Mapping[str, Clip], query_type: QueryType
-) -> list[Query]:
-    return [
-        Query(
-            query_id=row["mixture_id"],
-            mixture_id=row["mixture_id"],
-            text=clips[row["target_id"]].captions[0],
-            tags=clips[row["target_id"]].tags,
-            query_type=query_type,
-        )
-        for row in rows
-    ]
+def _query(row: Row, kind: str, clips: Mapping[str, Clip], query_type: QueryType) -> Query:
+    """The query in a row: a clip's caption, or an annotator's words."""
+    by_annotator = kind == "sub_test"
+    asked = clips[row["query_clip_id" if kind == "absent" else "target_id"]]
+    return Query(
+        query_id=row["query_id"] or row["mixture_id"],
+        mixture_id=row["mixture_id"],
+        text=row["description"] if by_annotator else asked.captions[0],
+        tags=asked.tags,
+        query_type="annotator" if by_annotator else query_type,
+        annotator=row["annotator"],
+        expects="silence" if kind == "absent" else "target",
+        concept=row["query_concept"],
+    )
 
 
-def _absent_queries(
-    rows: Sequence[Row], clips: Mapping[str, Clip], query_type: QueryType
-) -> list[Query]:
-    return [
-        Query(
-            query_id=row["query_id"],
-            mixture_id=row["mixture_id"],
-            text=clips[row["query_clip_id"]].captions[0],
-            tags=clips[row["query_clip_id"]].tags,
-            query_type=query_type,
-            expects="silence",
-            concept=row["query_concept"],
-        )
-        for row in rows
-    ]
-
-
-def _sub_test_queries(
-    rows: Sequence[Row], clips: Mapping[str, Clip], _query_type: QueryType
-) -> list[Query]:
+def _refuse_empty(rows: Sequence[Row]) -> None:
+    """Raise if annotators have not written all descriptions."""
     empty = [row for row in rows if not row["description"]]
     if empty:
         raise LassbenchError(
@@ -427,17 +413,6 @@ def _sub_test_queries(
                 "`lassbench freeze-sub-test`; no description is ever made up"
             ),
         )
-    return [
-        Query(
-            query_id=row["query_id"],
-            mixture_id=row["mixture_id"],
-            text=row["description"],
-            tags=clips[row["target_id"]].tags,
-            query_type="annotator",
-            annotator=row["annotator"],
-        )
-        for row in rows
-    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,10 +421,7 @@ class SubTestSlot:
 
     query_id: str
     mixture: Mixture
-    target_concept: str
     annotator: str
-    description: str
-    description_source: str
 
 
 def sub_test_slots(benchmark: Benchmark) -> list[SubTestSlot]:
@@ -474,14 +446,7 @@ def sub_test_slots(benchmark: Benchmark) -> list[SubTestSlot]:
     if faults:
         raise FaultsError(f"the list of {name} cannot be used", faults, fix="correct these lines")
     return [
-        SubTestSlot(
-            query_id=row["query_id"],
-            mixture=mixture,
-            target_concept=row["target_concept"],
-            annotator=row["annotator"],
-            description=row["description"],
-            description_source=row["description_source"],
-        )
+        SubTestSlot(row["query_id"], mixture, row["annotator"])
         for row, mixture in found
         if mixture is not None
     ]

@@ -22,14 +22,15 @@ import gzip
 import hashlib
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lassbench import files
 from lassbench.errors import LassbenchError, UsageError
 
-AudioCapsVersion = Literal[1, 2]
 #: AudioCaps's own names of its splits.
 AUDIOCAPS_SPLITS = ("train", "val", "test")
 
@@ -229,32 +230,24 @@ class MetadataSource:
             verify(path, file)
         return path
 
-    def has(self, file: MetadataFile) -> bool:
-        """Whether ``file`` is in the folder; always true for a server."""
-        return not self.is_folder or any(path.is_file() for path in self._places(file))
-
-    def _places(self, file: MetadataFile) -> list[Path]:
-        folder = Path(self.place)
-        names = [file.name, *file.aliases]
-        places = [folder / name for name in names]
-        # train.csv alone could be of either version of AudioCaps.
-        if not file.name.startswith("audiocaps"):
-            places += [folder / Path(name).name for name in names]
-        return places
-
     def _local(self, file: MetadataFile) -> Path:
         folder = Path(self.place)
         if not folder.is_dir():
             raise UsageError(
                 "no such metadata folder", where=folder, fix="check --metadata-dir, or leave it out"
             )
-        for path in self._places(file):
+        names = [file.name, *file.aliases]
+        places = [folder / name for name in names]
+        # train.csv alone could be of either version of AudioCaps.
+        if not file.name.startswith("audiocaps"):
+            places += [folder / Path(name).name for name in names]
+        for path in places:
             if path.is_file():
                 return path
         raise UsageError(
             f"the metadata folder has no {file.name}",
             where=folder,
-            expected=" or ".join((file.name, *file.aliases)),
+            expected=" or ".join(names),
             fix=f"put it there; it is published at {file.url}",
         )
 
@@ -319,37 +312,28 @@ def _unknown_hash(file: MetadataFile, where: object, got: str = "") -> UsageErro
 
 def content_sha256(path: Path) -> str:
     """SHA-256 of a file's contents, decompressed if its name ends in ``.gz``."""
-    try:
-        if path.suffix != ".gz":
-            return files.sha256_file(path)
-        digest = hashlib.sha256()
-        with gzip.open(path) as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-        return digest.hexdigest()
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _broken_gzip(path, error) from error
-    except OSError as error:
-        raise files.explain_os_error(error, path) from error
+    with _opened(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_bytes(path: Path) -> bytes:
     """A file's contents, decompressed if its name ends in ``.gz``."""
+    with _opened(path) as stream:
+        data: bytes = stream.read()
+        return data
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
-        if path.suffix != ".gz":
-            return path.read_bytes()
-        with gzip.open(path) as stream:
-            return stream.read()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            yield stream
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _broken_gzip(path, error) from error
+        raise LassbenchError(
+            f"is not a whole gzip file: {error}", where=path, fix="copy or download it again"
+        ) from error
     except OSError as error:
         raise files.explain_os_error(error, path) from error
-
-
-def _broken_gzip(path: Path, error: Exception) -> LassbenchError:
-    return LassbenchError(
-        f"is not a whole gzip file: {error}", where=path, fix="copy or download it again"
-    )
 
 
 def plain_text_sha256(path: Path) -> str:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def read_captions(paths: Mapping[str, Path]) -> dict[str, CaptionedClip]:
     FaultsError
         If a row is bad: every bad row of all files, with file and line.
     """
-    rows: dict[str, list[_CaptionRow]] = {}
+    rows: dict[str, list[CaptionedClip]] = {}
     by_number: dict[int, str] = {}
     faults: list[Fault] = []
     for split, path in paths.items():
@@ -96,28 +97,21 @@ def read_captions(paths: Mapping[str, Path]) -> dict[str, CaptionedClip]:
             row = _caption_row(cells, split, faults)
             if row is None:
                 continue
-            if row.number in by_number:
-                reason = f"audiocap_id {row.number} stands at {by_number[row.number]} too"
+            number = row.audiocap_ids[0]
+            if number in by_number:
+                reason = f"audiocap_id {number} stands at {by_number[number]} too"
                 faults.append(Fault("duplicated id", where, reason))
                 continue
-            by_number[row.number] = where
-            rows.setdefault(cells["youtube_id"], []).append(row)
-    clips = {youtube_id: _clip(youtube_id, found, faults) for youtube_id, found in rows.items()}
+            by_number[number] = where
+            rows.setdefault(row.youtube_id, []).append(row)
+    clips = {youtube_id: _clip(found, faults) for youtube_id, found in rows.items()}
     if faults:
         raise FaultsError("AudioCaps's files have bad rows", faults, fix="restore the files")
     return clips
 
 
-@dataclass(frozen=True, slots=True)
-class _CaptionRow:
-    number: int
-    start_s: float
-    split: str
-    caption: str
-    where: str
-
-
-def _caption_row(cells: Row, split: str, faults: list[Fault]) -> _CaptionRow | None:
+def _caption_row(cells: Row, split: str, faults: list[Fault]) -> CaptionedClip | None:
+    """A row as a clip of one caption."""
     number, start, caption = cells["audiocap_id"], cells["start_time"], cells["caption"]
     reason = ""
     if not (number.isascii() and number.isdigit()):
@@ -131,23 +125,24 @@ def _caption_row(cells: Row, split: str, faults: list[Fault]) -> _CaptionRow | N
     if reason:
         faults.append(Fault("bad row", cells.where, reason))
         return None
-    return _CaptionRow(int(number), float(start), split, caption, cells.where)
+    captions = ((int(number), caption),)
+    return CaptionedClip(cells["youtube_id"], float(start), split, captions, cells.where)
 
 
-def _clip(youtube_id: str, rows: list[_CaptionRow], faults: list[Fault]) -> CaptionedClip:
+def _clip(rows: list[CaptionedClip], faults: list[Fault]) -> CaptionedClip:
+    """The clip with all of its rows' captions."""
     first = rows[0]
     for row in rows[1:]:
-        if row.split != first.split:
-            reason = f"{youtube_id} is in {first.split} too ({first.where})"
+        if row.audiocaps_split != first.audiocaps_split:
+            reason = f"{first.youtube_id} is in {first.audiocaps_split} too ({first.where})"
             faults.append(Fault("duplicated id", row.where, reason))
         elif row.start_s != first.start_s:
             reason = (
-                f"{youtube_id} starts at {row.start_s:g} s here "
+                f"{first.youtube_id} starts at {row.start_s:g} s here "
                 f"and at {first.start_s:g} s at {first.where}"
             )
             faults.append(Fault("wrong start time", row.where, reason))
-    captions = tuple(sorted((row.number, row.caption) for row in rows))
-    return CaptionedClip(youtube_id, first.start_s, first.split, captions, first.where)
+    return replace(first, captions=tuple(sorted(row.captions[0] for row in rows)))
 
 
 def read_segments(path: Path, wanted: Collection[str], ontology: Ontology) -> dict[str, Segment]:
@@ -222,9 +217,11 @@ def _open_segments(path: Path) -> Any:
     from pyarrow import csv
 
     # AudioSet's own form, which is no CSV, and two million rows: not for csv_files.
-    comments = _count_comments(path)
     columns = {"head": pa.string(), "mids": pa.string(), "tail": pa.string()}
     compression = "gzip" if path.suffix == ".gz" else None
+    with pa.input_stream(str(path), compression=compression) as stream:
+        top = bytes(stream.read(1 << 16)).removeprefix(b"\xef\xbb\xbf").splitlines()
+    comments = len(list(takewhile(lambda line: line.startswith(b"#"), top)))
     return csv.open_csv(
         pa.input_stream(str(path), compression=compression),
         read_options=csv.ReadOptions(
@@ -233,21 +230,6 @@ def _open_segments(path: Path) -> Any:
         parse_options=csv.ParseOptions(delimiter='"', quote_char=False),
         convert_options=csv.ConvertOptions(column_types=columns, include_columns=["head", "mids"]),
     )
-
-
-def _count_comments(path: Path) -> int:
-    """How many lines at the top are comments."""
-    import pyarrow as pa
-
-    compression = "gzip" if path.suffix == ".gz" else None
-    with pa.input_stream(str(path), compression=compression) as stream:
-        head = bytes(stream.read(1 << 16))
-    count = 0
-    for line in head.removeprefix(b"\xef\xbb\xbf").splitlines():
-        if not line.startswith(b"#"):
-            break
-        count += 1
-    return count
 
 
 def _first_bad_line(path: Path, error: Exception) -> LassbenchError:

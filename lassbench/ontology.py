@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from lassbench.checked import read_record
 from lassbench.csv_files import read_table
@@ -24,13 +24,13 @@ from lassbench.errors import Fault, FaultsError, LassbenchError, did_you_mean
 from lassbench.files import read_text
 
 
-@dataclass(frozen=True)
-class Category:
+class Category(BaseModel):
     """One category: its mid, its display name and the mids directly below it."""
 
-    mid: str
+    model_config = ConfigDict(frozen=True)
+    mid: str = Field(alias="id")
     name: str
-    children: tuple[str, ...]
+    children: tuple[str, ...] = Field(alias="child_ids")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Ontology:
         """The display name of ``mid``."""
         return self.categories[mid].name
 
-    def mid(self, name: str, *, where: object = "") -> str:
+    def mid(self, name: str) -> str:
         """The mid of the category called ``name``.
 
         Raises
@@ -67,7 +67,6 @@ class Ontology:
         if found is None:
             raise LassbenchError(
                 f"AudioSet has no category {name!r}{did_you_mean(name, self._by_name)}",
-                where=where,
                 fix="write its display name as in AudioSet's class_labels_indices.csv",
             )
         return found
@@ -113,11 +112,7 @@ def read_ontology(ontology: Path, labels: Path) -> Ontology:
         If a mid or name stands twice, a child is unknown, a category is its own
         ancestor, or a label is not a category of that name; with file and line.
     """
-    categories, faults = _read_categories(ontology)
-    if not faults:
-        faults = _check_children(categories, ontology)
-    if faults:
-        raise FaultsError("this is not AudioSet's ontology", faults, fix=_RESTORE)
+    categories = _read_categories(ontology)
     parents: dict[str, list[str]] = {mid: [] for mid in categories}
     for mid, category in categories.items():
         for child in category.children:
@@ -133,18 +128,10 @@ def read_ontology(ontology: Path, labels: Path) -> Ontology:
 _RESTORE = "restore the file (see `lassbench select --sources` for where it comes from)"
 
 
-class _Entry(BaseModel):
-    """A category as the file has it, with more that is not needed here."""
-
-    id: str
-    name: str
-    child_ids: tuple[str, ...]
-
-
-def _read_categories(path: Path) -> tuple[dict[str, Category], list[Fault]]:
+def _read_categories(path: Path) -> dict[str, Category]:
     entries = read_record(
         path,
-        list[_Entry],
+        list[Category],
         what="is not AudioSet's ontology: a list of categories",
         fix=_RESTORE,
         limit=20_000_000,
@@ -152,8 +139,7 @@ def _read_categories(path: Path) -> tuple[dict[str, Category], list[Fault]]:
     categories: dict[str, Category] = {}
     names: set[str] = set()
     faults: list[Fault] = []
-    for entry in entries:
-        category = Category(entry.id, entry.name, entry.child_ids)
+    for category in entries:
         for kind, value, known in (
             ("id", category.mid, categories.keys()),
             ("name", category.name, names),
@@ -163,7 +149,15 @@ def _read_categories(path: Path) -> tuple[dict[str, Category], list[Fault]]:
                 faults.append(Fault(f"duplicated {kind}", where, f"{value} stands twice"))
         categories[category.mid] = category
         names.add(category.name)
-    return categories, faults
+    for mid, category in categories.items() if not faults else ():
+        for child in category.children:
+            if child not in categories:
+                where = f"{path}:{_line_of(path, 'id', mid)}"
+                reason = f"{category.name} has a child {child} that is no category"
+                faults.append(Fault("unknown mid", where, reason))
+    if faults:
+        raise FaultsError("this is not AudioSet's ontology", faults, fix=_RESTORE)
+    return categories
 
 
 def _line_of(path: Path, key: str, value: str, *, last: bool = False) -> int:
@@ -174,17 +168,6 @@ def _line_of(path: Path, key: str, value: str, *, last: bool = False) -> int:
         if f'"{key}"' in line and f'"{value}"' in line
     ]
     return (lines or [1])[-1 if last else 0]
-
-
-def _check_children(categories: Mapping[str, Category], path: Path) -> list[Fault]:
-    faults: list[Fault] = []
-    for mid, category in categories.items():
-        for child in category.children:
-            if child not in categories:
-                where = f"{path}:{_line_of(path, 'id', mid)}"
-                reason = f"{category.name} has a child {child} that is no category"
-                faults.append(Fault("unknown mid", where, reason))
-    return faults
 
 
 def _refuse_cycle(categories: Mapping[str, Category], path: Path) -> None:

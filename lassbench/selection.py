@@ -181,12 +181,11 @@ def resolve_roots(definition: Definition, ontology: Ontology) -> Definition:
             faults.append(Fault("unknown tag", where, error.what))
             continue
         common = [ontology.name(root) for root in ontology.common_roots(mids)]
+        shared = ", ".join(common) or "none"
         if concept.root and concept.root not in common:
-            shared = ", ".join(common) or "none"
             reason = f"its tags do not all stand under {concept.root!r} (in common: {shared})"
             faults.append(Fault("wrong root", where, reason))
         elif not concept.root and len(common) != 1:
-            shared = ", ".join(common) or "none"
             reason = f"name its root: its tags have {shared} in common"
             faults.append(Fault("missing root", where, reason))
         else:
@@ -205,6 +204,16 @@ def hash_order(youtube_id: str, seed: int | None = None) -> str:
 def first_by_hash(rows: Iterable[ClipRow], count: int, seed: int | None = None) -> list[ClipRow]:
     """The ``count`` rows with the smallest :func:`hash_order`."""
     return sorted(rows, key=lambda row: hash_order(row.youtube_id, seed))[:count]
+
+
+def first_of_each(
+    rows: Iterable[ClipRow], concepts: Iterable[Concept], count: int, seed: int | None
+) -> list[ClipRow]:
+    """The first ``count`` rows of each concept in hash order."""
+    by_concept: dict[str, list[ClipRow]] = {concept.name: [] for concept in concepts}
+    for row in rows:
+        by_concept[row.concept].append(row)
+    return [row for own in by_concept.values() for row in first_by_hash(own, count, seed)]
 
 
 def split_by_hash(
@@ -275,15 +284,7 @@ def split_released(
     if faults:
         raise FaultsError("the released lists do not follow from the concepts", sorted(faults))
     released = [selection.candidates[youtube_id] for youtube_id in training]
-    validation = [
-        row
-        for concept in concepts
-        for row in first_by_hash(
-            (row for row in released if row.concept == concept.name),
-            rule.validation_per_concept,
-            rule.seed,
-        )
-    ]
+    validation = first_of_each(released, concepts, rule.validation_per_concept, rule.seed)
     held_out = {row.youtube_id for row in validation}
     in_lists = {*training, *test}
     splits: dict[Split, list[ClipRow]] = {

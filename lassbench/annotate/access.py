@@ -66,36 +66,22 @@ def issue(store: Store, who: str, *, days: float = 30.0) -> str:
         )
     secret, now = new_secret(), store.clock()
     row = (role, annotator, _hash(secret), now, now + days * DAY_S)
-
-    def work(connection: sqlite3.Connection) -> None:
-        connection.execute(
-            "INSERT INTO tokens (role, annotator, hash, made_at, expires_at)"
-            " VALUES (?, ?, ?, ?, ?)",
-            row,
-        )
-
-    store.db.write(work).result()
+    sql = "INSERT INTO tokens (role, annotator, hash, made_at, expires_at) VALUES (?, ?, ?, ?, ?)"
+    store.db.run((sql, row)).result()
     return secret
 
 
 def revoke(store: Store, who: str) -> int:
     """Make every link of ``who`` and every session that came from one invalid; how many links."""
     role, annotator = role_of(store, who)
-    now = store.clock()
-
-    def work(connection: sqlite3.Connection) -> int:
-        done = connection.execute(
-            "UPDATE tokens SET revoked_at = ?"
-            " WHERE role = ? AND annotator = ? AND revoked_at IS NULL",
-            (now, role, annotator),
-        )
-        connection.execute(
-            "DELETE FROM sessions WHERE token_id IN"
-            " (SELECT token_id FROM tokens WHERE revoked_at IS NOT NULL)"
-        )
-        return done.rowcount
-
-    return store.db.write(work).result()
+    revoked = (
+        "UPDATE tokens SET revoked_at = ? WHERE role = ? AND annotator = ? AND revoked_at IS NULL"
+    )
+    ended = (
+        "DELETE FROM sessions WHERE token_id IN"
+        " (SELECT token_id FROM tokens WHERE revoked_at IS NOT NULL)"
+    )
+    return store.db.run((revoked, (store.clock(), role, annotator)), (ended, ())).result()[0]
 
 
 def links(store: Store) -> list[Link]:
@@ -131,25 +117,16 @@ def of_session(store: Store, secret: str) -> Identity | None:
     return _identity(rows)
 
 
-def open_session(store: Store, identity: Identity) -> tuple[str, Future[None]]:
+def open_session(store: Store, identity: Identity) -> tuple[str, Future[list[int]]]:
     """A new session's secret; it is good once the future is done."""
-    secret, now = new_secret(), store.clock()
-
-    def work(connection: sqlite3.Connection) -> None:
-        connection.execute(
-            "INSERT INTO sessions VALUES (?, ?, ?)", (_hash(secret), identity.token_id, now)
-        )
-
-    return secret, store.db.write(work)
+    secret = new_secret()
+    row = (_hash(secret), identity.token_id, store.clock())
+    return secret, store.db.run(("INSERT INTO sessions VALUES (?, ?, ?)", row))
 
 
-def close_session(store: Store, secret: str) -> Future[None]:
+def close_session(store: Store, secret: str) -> Future[list[int]]:
     """Forget a session."""
-
-    def work(connection: sqlite3.Connection) -> None:
-        connection.execute("DELETE FROM sessions WHERE hash = ?", (_hash(secret),))
-
-    return store.db.write(work)
+    return store.db.run(("DELETE FROM sessions WHERE hash = ?", (_hash(secret),)))
 
 
 def _identity(rows: list[sqlite3.Row]) -> Identity | None:

@@ -37,7 +37,15 @@ QUERY_TYPES: Mapping[str, QueryType] = {
 }
 
 #: Languages that the check of the language knows, by ISO 639-1 code.
-LANGUAGES = ("de", "en", "es", "fr", "it", "nl", "pt")
+LANGUAGES = {
+    "de": "German",
+    "en": "English",
+    "es": "Spanish",
+    "fr": "French",
+    "it": "Italian",
+    "nl": "Dutch",
+    "pt": "Portuguese",
+}
 
 MOST_ANNOTATORS = 99
 

@@ -40,7 +40,7 @@ def _board(desk: Desk) -> Response:
                 "cannot": sum(answer.state == "cannot" for answer in own),
                 "drafts": sum(answer.state == "draft" and answer.text != "" for answer in own),
                 "minutes": round(sum(answer.seconds for answer in own) / 60),
-                "last": _day(max((answer.last_at for answer in own), default=0.0)),
+                "last": _time(max((answer.last_at for answer in own), default=0.0))[:10],
                 "locked": who in locked,
                 "consent": who in consents,
                 "findings": sum(name == who for name, _ in found),
@@ -156,10 +156,6 @@ def _clip_id(request: Request, desk: Desk) -> str | None:
 
 def _time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC") if at else ""
-
-
-def _day(at: float) -> str:
-    return _time(at)[:10]
 
 
 ROUTES = [

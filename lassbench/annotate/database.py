@@ -8,7 +8,7 @@ waiting, applies each in a savepoint of its own, and commits them together.
 
 from __future__ import annotations
 
-import os
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lassbench.errors import LassbenchError
-from lassbench.files import explain_os_error, temporary_path
+from lassbench.files import atomic_path
 
 T = TypeVar("T")
 _Job = tuple[Callable[[sqlite3.Connection], Any], "Future[Any]"]
@@ -71,24 +71,15 @@ def create(path: Path, meta: dict[str, str]) -> None:
     """
     if path.exists():
         raise LassbenchError("there is a store already", where=path)
-    temporary = temporary_path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        connection = sqlite3.connect(temporary, isolation_level=None)
-        try:
-            connection.executescript(SCHEMA)
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", sorted(meta.items()))
-        finally:
-            connection.close()
-        temporary.rename(path)
-    except OSError as error:
-        raise explain_os_error(error, path) from error
+        with atomic_path(path) as temporary:
+            temporary.unlink(missing_ok=True)
+            temporary.touch(mode=0o600, exist_ok=False)
+            with contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
+                connection.executescript(SCHEMA)
+                connection.executemany("INSERT INTO meta VALUES (?, ?)", sorted(meta.items()))
     except sqlite3.Error as error:
         raise LassbenchError(f"cannot be written: {error}", where=path) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class Database:
@@ -141,6 +132,10 @@ class Database:
         future: Future[T] = Future()
         self._jobs.put((work, future))
         return future
+
+    def run(self, *statements: tuple[str, Sequence[object]]) -> Future[list[int]]:
+        """Queue statements that belong together; the future has how many rows each changed."""
+        return self.write(lambda one: [one.execute(*each).rowcount for each in statements])
 
     def close(self) -> None:
         """Write what is queued, then close."""

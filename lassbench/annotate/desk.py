@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from lassbench.annotate import access, checks
 from lassbench.annotate.access import Identity, Role
+from lassbench.annotate.campaign import LANGUAGES
 from lassbench.annotate.language import Beside
 from lassbench.annotate.security import RateLimiter, read_body
 from lassbench.annotate.sounds import Sounds
@@ -26,35 +27,6 @@ if TYPE_CHECKING:
     from lassbench.dataset import Dataset
 
 FOLDER = Path(__file__).parent
-LANGUAGE_NAMES = {
-    "de": "German",
-    "en": "English",
-    "es": "Spanish",
-    "fr": "French",
-    "it": "Italian",
-    "nl": "Dutch",
-    "pt": "Portuguese",
-}
-
-
-def _saves() -> RateLimiter:
-    # Pauses in typing are never this frequent for long.
-    return RateLimiter(rate=5.0, burst=60.0)
-
-
-def _plays() -> RateLimiter:
-    return RateLimiter(rate=10.0, burst=120.0)
-
-
-def _tries() -> RateLimiter:
-    # Wrong links that one address may try.  256 bits cannot be guessed at any rate.
-    return RateLimiter(rate=0.5, burst=20.0)
-
-
-def _checking() -> ThreadPoolExecutor:
-    # One thread: of fifty who save at once each is answered in turn, where fifty
-    # threads would all be done last.
-    return ThreadPoolExecutor(1, "checks")
 
 
 @lru_cache(maxsize=1)
@@ -87,10 +59,14 @@ class Desk:
     detector: Beside = field(init=False)
     sounds: Sounds = field(init=False)
     orders: dict[str, list[str]] = field(init=False)
-    saves: RateLimiter = field(default_factory=_saves)
-    plays: RateLimiter = field(default_factory=_plays)
-    tries: RateLimiter = field(default_factory=_tries)
-    checking: ThreadPoolExecutor = field(default_factory=_checking)
+    # Pauses in typing are never this frequent for long.
+    saves: RateLimiter = field(default_factory=lambda: RateLimiter(rate=5.0, burst=60.0))
+    plays: RateLimiter = field(default_factory=lambda: RateLimiter(rate=10.0, burst=120.0))
+    # Wrong links that one address may try.  256 bits cannot be guessed at any rate.
+    tries: RateLimiter = field(default_factory=lambda: RateLimiter(rate=0.5, burst=20.0))
+    # One thread: of fifty who save at once each is answered in turn, where fifty
+    # threads would all be done last.
+    checking: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "checks"))
 
     def __post_init__(self) -> None:
         campaign = self.store.campaign
@@ -124,7 +100,7 @@ class Desk:
         html = (
             templates()
             .get_template(name)
-            .render(campaign=campaign, language=LANGUAGE_NAMES[campaign.language], **values)
+            .render(campaign=campaign, language=LANGUAGES[campaign.language], **values)
         )
         return HTMLResponse(html, status_code=status)
 

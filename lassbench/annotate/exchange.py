@@ -16,7 +16,7 @@ from lassbench.annotate import checks
 from lassbench.annotate.campaign import SOURCES, Campaign
 from lassbench.annotate.checks import Finding
 from lassbench.annotate.language import Languages
-from lassbench.annotate.store import Answer, Change, Store
+from lassbench.annotate.store import Change, Store
 from lassbench.csv_files import Row, join, read_table, write_table
 from lassbench.errors import Fault, FaultsError, UsageError
 
@@ -52,18 +52,10 @@ def to_csv(store: Store, dataset: Dataset) -> str:
 
     A text that a spreadsheet would take for a formula gets a leading ``'``.
     """
-    found = findings(store, dataset)
     rows = []
-    for answer in _ordered(store):
-        kinds = [one.kind for one in found.get((answer.annotator, answer.clip_id), ())]
-        rows.append(
-            (
-                *(answer.annotator, answer.clip_id, dataset.clips[answer.clip_id].concept),
-                *(answer.state, answer.reason, _plain(answer.text), answer.source),
-                *(f"{answer.seconds:.0f}", answer.plays, answer.revision),
-                *(iso(answer.first_at), iso(answer.last_at), join(kinds)),
-            )
-        )
+    for told in _told(store, dataset):
+        told |= {"description": _plain(told["description"]), "checks": join(told["checks"])}
+        rows.append([told[column] for column in COLUMNS])
     return write_table(COLUMNS, rows)
 
 
@@ -71,14 +63,14 @@ def _plain(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def to_json(store: Store, dataset: Dataset) -> str:
-    """Campaign, answers, findings and the history of every draft, as JSON text."""
-    campaign, found = store.campaign, findings(store, dataset)
-    answers = [
+def _told(store: Store, dataset: Dataset) -> list[dict[str, Any]]:
+    """Each answer by :data:`COLUMNS`, by annotator and then in the list's order."""
+    answers, found = store.answers(), findings(store, dataset)
+    return [
         {
-            "annotator": answer.annotator,
-            "clip_id": answer.clip_id,
-            "concept": dataset.clips[answer.clip_id].concept,
+            "annotator": who,
+            "clip_id": clip_id,
+            "concept": dataset.clips[clip_id].concept,
             "state": answer.state,
             "reason": answer.reason,
             "description": answer.text,
@@ -88,10 +80,16 @@ def to_json(store: Store, dataset: Dataset) -> str:
             "revision": answer.revision,
             "first_saved": iso(answer.first_at),
             "last_saved": iso(answer.last_at),
-            "checks": [one.kind for one in found.get((answer.annotator, answer.clip_id), ())],
+            "checks": [one.kind for one in found.get((who, clip_id), ())],
         }
-        for answer in _ordered(store)
+        for who in store.campaign.annotators
+        for clip_id in store.campaign.clips
+        if (answer := answers.get((who, clip_id)))
     ]
+
+
+def to_json(store: Store, dataset: Dataset) -> str:
+    """Campaign, answers, findings and the history of every draft, as JSON text."""
     history = [
         {
             "annotator": draft.annotator,
@@ -106,7 +104,8 @@ def to_json(store: Store, dataset: Dataset) -> str:
         }
         for draft in store.history()
     ]
-    return files.to_json({"campaign": describe(campaign), "answers": answers, "history": history})
+    content = {"campaign": describe(store.campaign), "answers": _told(store, dataset)}
+    return files.to_json({**content, "history": history})
 
 
 def describe(campaign: Campaign) -> dict[str, Any]:
@@ -122,16 +121,6 @@ def describe(campaign: Campaign) -> dict[str, Any]:
         "guidelines_version": campaign.guidelines_version,
         "consent_version": campaign.consent_version,
     }
-
-
-def _ordered(store: Store) -> list[Answer]:
-    answers = store.answers()
-    return [
-        answers[who, clip_id]
-        for who in store.campaign.annotators
-        for clip_id in store.campaign.clips
-        if (who, clip_id) in answers
-    ]
 
 
 # Import -----------------------------------------------------------------------
@@ -191,11 +180,17 @@ def read_csv(
         )
     faults: list[Fault] = []
     present = time.time() if now is None else now
-    rows = _Rows(campaign, source, _clips_by_query(campaign), faults, present)
+    clip_of = _clips_by_query(campaign)
     changes: dict[tuple[str, str], Change] = {}
     for row in table:
-        change = rows.read(row)
+        change = _read_row(row, clip_of, source)
         if change is None:
+            continue
+        wrong = _wrong(change, campaign) or _wrong_counts(change, present)
+        if change.annotator != row["annotator"]:
+            wrong = "contradiction", f"the query is {change.annotator}'s, not {row['annotator']}'s"
+        if wrong:
+            faults.append(Fault(wrong[0], row.where, wrong[1]))
             continue
         before = changes.setdefault((change.annotator, change.clip_id), change)
         if before != change:
@@ -216,74 +211,56 @@ def _clips_by_query(campaign: Campaign) -> dict[str, tuple[str, str]]:
     }
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Reads the rows of one table; what is wrong with them goes to ``faults``."""
-
-    campaign: Campaign
-    source: str
-    clip_of: Mapping[str, tuple[str, str]]
-    faults: list[Fault]
-    now: float
-
-    def read(self, row: Row) -> Change | None:
-        """The answer in one row; ``None`` for an empty or faulty one."""
-        who, state = row["annotator"], row["state"] or "done"
-        if state == "draft":  # as it was left, with its spaces
-            text = checks.clean(_unescaped(row.cells["description"]))
-        else:
-            text = checks.finished(_unescaped(row["description"]))
-        times = [_time(row[name]) for name in ("first_saved", "last_saved")]
-        # A draft that was emptied again was saved once; a row to be filled in was not.
-        if not text and (state == "done" or (state == "draft" and not any(times))):
-            return None
-        clip_id = row["clip_id"]
-        if not clip_id:
-            owner, clip_id = self.clip_of.get(row["query_id"], (who, ""))
-            if owner != who:
-                reason = f"the query is {owner}'s, not {who}'s"
-                self.faults.append(Fault("contradiction", row.where, reason))
-                return None
-        change = Change(
-            who,
-            clip_id,
-            text,
-            state=state,  # type: ignore[arg-type]  # checked below
-            reason=row["reason"],
-            source=row["description_source"] or self.source,  # type: ignore[arg-type]
-            seconds=float(_number(row["seconds"], r"\d{1,9}(\.\d+)?")),
-            plays=int(_number(row["plays"], r"\d{1,9}")),
-            revision=int(_number(row["revision"], r"\d{1,9}")),
-            first_at=times[0] or times[1],
-            last_at=times[1] or times[0],
-        )
-        wrong = self._wrong(change) or _wrong_counts(change, self.now)
-        if wrong:
-            self.faults.append(Fault(wrong[0], row.where, wrong[1]))
-            return None
-        return change
-
-    def _wrong(self, change: Change) -> tuple[str, str] | None:
-        """Kind and reason of what is wrong with an answer, if anything is."""
-        campaign, clip_id = self.campaign, change.clip_id
-        if change.annotator not in campaign.annotators:
-            known = ", ".join(campaign.annotators)
-            return "unknown annotator", f"{change.annotator!r} is none of {known}"
-        if clip_id in campaign.absent:
-            return "absent clip", f"{clip_id} is in the list, but its audio is not in this dataset"
-        if clip_id not in campaign.clips:
-            return "unknown clip", f"{clip_id!r} is not among the clips to describe"
-        if change.source not in SOURCES:
-            known = ", ".join(SOURCES)
-            return "unknown source", f"description_source {change.source!r} is none of {known}"
-        if change.state not in {"done", "cannot", "draft"}:
-            return "unknown state", f"{change.state!r} is none of done, cannot, draft"
-        if len(change.text) > checks.DRAFT_CHARACTERS:
-            return "too long", f"more than {checks.DRAFT_CHARACTERS} characters"
-        errors = [one for one in checks.check(change.text) if one.level == "error"]
-        if change.state == "done" and errors:
-            return errors[0].kind, errors[0].message
+def _read_row(row: Row, clip_of: Mapping[str, tuple[str, str]], source: str) -> Change | None:
+    """The answer in one row, not checked yet; ``None`` for an empty one."""
+    who, state = row["annotator"], row["state"] or "done"
+    if state == "draft":  # as it was left, with its spaces
+        text = checks.clean(_unescaped(row.cells["description"]))
+    else:
+        text = checks.finished(_unescaped(row["description"]))
+    times = [_time(row[name]) for name in ("first_saved", "last_saved")]
+    # A draft that was emptied again was saved once; a row to be filled in was not.
+    if not text and (state == "done" or (state == "draft" and not any(times))):
         return None
+    clip_id = row["clip_id"]
+    if not clip_id:
+        who, clip_id = clip_of.get(row["query_id"], (who, ""))
+    return Change(
+        who,
+        clip_id,
+        text,
+        state=state,  # type: ignore[arg-type]  # checked by _wrong
+        reason=row["reason"],
+        source=row["description_source"] or source,  # type: ignore[arg-type]
+        seconds=float(_number(row["seconds"], r"\d{1,9}(\.\d+)?")),
+        plays=int(_number(row["plays"], r"\d{1,9}")),
+        revision=int(_number(row["revision"], r"\d{1,9}")),
+        first_at=times[0] or times[1],
+        last_at=times[1] or times[0],
+    )
+
+
+def _wrong(change: Change, campaign: Campaign) -> tuple[str, str] | None:
+    """Kind and reason of what is wrong with an answer, if anything is."""
+    clip_id = change.clip_id
+    if change.annotator not in campaign.annotators:
+        known = ", ".join(campaign.annotators)
+        return "unknown annotator", f"{change.annotator!r} is none of {known}"
+    if clip_id in campaign.absent:
+        return "absent clip", f"{clip_id} is in the list, but its audio is not in this dataset"
+    if clip_id not in campaign.clips:
+        return "unknown clip", f"{clip_id!r} is not among the clips to describe"
+    if change.source not in SOURCES:
+        known = ", ".join(SOURCES)
+        return "unknown source", f"description_source {change.source!r} is none of {known}"
+    if change.state not in {"done", "cannot", "draft"}:
+        return "unknown state", f"{change.state!r} is none of done, cannot, draft"
+    if len(change.text) > checks.DRAFT_CHARACTERS:
+        return "too long", f"more than {checks.DRAFT_CHARACTERS} characters"
+    errors = [one for one in checks.check(change.text) if one.level == "error"]
+    if change.state == "done" and errors:
+        return errors[0].kind, errors[0].message
+    return None
 
 
 def _number(cell: str, form: str) -> str:
@@ -321,15 +298,6 @@ def _unescaped(text: str) -> str:
     return text[1:] if _KEPT.match(text) else text
 
 
-def _beyond(change: Change, old: Answer) -> Change:
-    """An imported answer with only the seconds and plays that the store has not counted yet."""
-    return dataclasses.replace(
-        change,
-        seconds=max(change.seconds - old.seconds, 0.0),
-        plays=max(change.plays - old.plays, 0),
-    )
-
-
 def import_changes(store: Store, changes: Sequence[Change], *, replace: bool = False) -> Imported:
     """Write the answers of a table into the store, all or none.
 
@@ -357,7 +325,11 @@ def import_changes(store: Store, changes: Sequence[Change], *, replace: bool = F
         if change.annotator in locked:
             reason = "the coordinator has closed this list"
             faults.append(Fault("locked", change.annotator, reason))
-        new.append(change if old is None else _beyond(change, old))
+        if old is not None:
+            seconds = max(change.seconds - old.seconds, 0.0)
+            plays = max(change.plays - old.plays, 0)
+            change = dataclasses.replace(change, seconds=seconds, plays=plays)
+        new.append(change)
     if faults:
         raise FaultsError(
             "cannot write these descriptions into the store",

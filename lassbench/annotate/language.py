@@ -1,4 +1,4 @@
-"""Which language a sentence is in: the lingua detector, loaded when first needed.
+"""Which language a sentence is in: the lingua detector.
 
 Loading takes seconds and some hundred megabytes.  lingua 2 is an extension in
 Rust that keeps Python's interpreter lock while it loads and while it answers
@@ -44,21 +44,11 @@ class Languages(Protocol):
 class Detector:
     """Tells whether a text is in another language than ``language`` (ISO 639-1)."""
 
+    ready = True
+
     def __init__(self, language: str) -> None:
         self.language = language
-        self._lock = threading.Lock()
-        self._detector: Any = None
-
-    def load(self) -> None:
-        """Load the detector's models, once."""
-        with self._lock:
-            if self._detector is None:
-                self._detector = _build(*LANGUAGES)
-
-    @property
-    def ready(self) -> bool:
-        """Whether the models are loaded."""
-        return self._detector is not None
+        self._detector = _build(*LANGUAGES)
 
     def other(self, text: str) -> str:
         """The name of the other language that ``text`` is in, or ``""``.
@@ -66,7 +56,6 @@ class Detector:
         A text in a script that none of the known languages is written in is
         called ``another script``.
         """
-        self.load()
         values = self._detector.compute_language_confidence_values(text)
         by_code = {v.language.iso_code_639_1.name.lower(): v.value for v in values}
         best, asked = values[0], by_code[self.language]
@@ -201,7 +190,6 @@ def answer(descriptor: int, language: str) -> None:
             if connection.poll(0):
                 return
         detector = Detector(language)
-        detector.load()
         try:
             connection.send_bytes(b"")
             while True:

@@ -151,8 +151,6 @@ def report(
     said = {key: checks.words(text) for key, text in texts.items()}
     captions = {clip_id: dataset.clips[clip_id].captions for clip_id in campaign.clips}
     detector = Detector(campaign.language) if check_language else None
-    if detector is not None:
-        detector.load()
     found = checks.check_collection(texts, captions, detector)
     overlap = _overlaps(said)
     distance = agreement.distances(texts, model) if model and texts else {}

@@ -7,7 +7,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -136,12 +135,6 @@ def _same_origin(headers: Headers, host: str) -> bool:
         return False
 
 
-@dataclass(slots=True)
-class _Bucket:
-    tokens: float
-    at: float
-
-
 class RateLimiter:
     """Token buckets by key: ``burst`` at once, ``rate`` a second after that.
 
@@ -160,20 +153,18 @@ class RateLimiter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.rate, self.burst, self.most, self.clock = rate, burst, most, clock
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        # Key -> its tokens, and when they were so many.
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._lock = threading.Lock()
 
     def wait(self, key: str) -> int:
         """Seconds that ``key`` has to wait, 0 if it may go on (and then takes a token)."""
         now = self.clock()
         with self._lock:
-            bucket = self._buckets.setdefault(key, _Bucket(self.burst, now))
-            bucket.tokens = min(self.burst, bucket.tokens + (now - bucket.at) * self.rate)
-            bucket.at = now
-            self._buckets.move_to_end(key)
-            while len(self._buckets) > self.most:
+            had, at = self._buckets.pop(key, (self.burst, now))
+            tokens = min(self.burst, had + (now - at) * self.rate)
+            may = tokens >= 1.0
+            self._buckets[key] = (tokens - 1.0 if may else tokens, now)
+            if len(self._buckets) > self.most:
                 self._buckets.popitem(last=False)
-            if bucket.tokens < 1.0:
-                return max(1, math.ceil((1.0 - bucket.tokens) / self.rate))
-            bucket.tokens -= 1.0
-            return 0
+        return 0 if may else max(1, math.ceil((1.0 - tokens) / self.rate))

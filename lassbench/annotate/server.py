@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lassbench.annotate import annotator, coordinator
-from lassbench.annotate.desk import BadRequestError, Desk
+from lassbench.annotate.desk import BadRequestError, Desk, desk_of
 from lassbench.annotate.security import Guard, TooLargeError
 from lassbench.annotate.store import Store
 from lassbench.errors import LassbenchError, UsageError
@@ -78,25 +78,23 @@ async def _robots(_request: Request) -> Response:
 
 
 async def _missing(request: Request, _error: Exception) -> Response:
-    desk: Desk = request.app.state.desk
-    return desk.message("Nothing here", "There is no page at this address.", status=404)
+    return desk_of(request).message("Nothing here", "There is no page at this address.", status=404)
 
 
 async def _too_large(request: Request, _error: Exception) -> Response:
-    desk: Desk = request.app.state.desk
-    return desk.message("That is too large", "One sentence is enough.", status=413)
+    return desk_of(request).message("That is too large", "One sentence is enough.", status=413)
 
 
 async def _not_understood(request: Request, error: Exception) -> Response:
-    desk: Desk = request.app.state.desk
-    return desk.message("That could not be understood", str(error).capitalize(), status=422)
+    return desk_of(request).message(
+        "That could not be understood", str(error).capitalize(), status=422
+    )
 
 
 async def _failed(request: Request, error: Exception) -> Response:
     """A full disk, a damaged clip: the page keeps its words and tries again."""
-    desk: Desk = request.app.state.desk
     what = error.what if isinstance(error, LassbenchError) else "It failed"
-    return desk.message("That did not work", what, status=503)
+    return desk_of(request).message("That did not work", what, status=503)
 
 
 def is_local(host: str) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -128,28 +128,20 @@ class Sounds:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
-        self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._made = lru_cache(KEPT)(self._make)
+        # One clip at a time: a shard's reader is not made for several threads.
         self._lock = Lock()
 
     def flac(self, clip_id: str) -> bytes:
         """The clip as 16-bit FLAC at an even level."""
-        return self._made("flac", clip_id, audio.encode_flac)
+        with self._lock:
+            return self._made(audio.encode_flac, clip_id)
 
     def png(self, clip_id: str) -> bytes:
         """The clip's picture."""
-        return self._made("png", clip_id, picture)
-
-    def _made(
-        self, kind: str, clip_id: str, make: Callable[[NDArray[np.float32], int], bytes]
-    ) -> bytes:
-        key = (kind, clip_id)
-        # One clip at a time: a shard's reader is not made for several threads.
         with self._lock:
-            if key not in self._kept:
-                rate = self._dataset.sample_rate_hz
-                samples = even_level(self._dataset.samples(clip_id), rate)
-                self._kept[key] = make(samples, rate)
-            self._kept.move_to_end(key)
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-            return self._kept[key]
+            return self._made(picture, clip_id)
+
+    def _make(self, encode: Callable[[NDArray[np.float32], int], bytes], clip_id: str) -> bytes:
+        rate = self._dataset.sample_rate_hz
+        return encode(even_level(self._dataset.samples(clip_id), rate), rate)

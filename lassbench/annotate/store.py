@@ -56,7 +56,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Change(Answer):
     """One save.
 
     Attributes
@@ -71,19 +71,7 @@ class Change:
         and last, and how many saves it had; 0 for now, and for one save more.
     """
 
-    annotator: str
-    clip_id: str
-    text: str
-    state: State = "draft"
-    reason: str = ""
-    source: DescriptionSource = "annotator"
     base: int | None = None
-    writer: str = ""
-    seconds: float = 0.0
-    plays: int = 0
-    first_at: float = 0.0
-    last_at: float = 0.0
-    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,61 +180,42 @@ class Store:
 
     # The coordinator's -------------------------------------------------------
 
-    def flag(self, annotator: str, clip_id: str, note: str) -> Future[None]:
+    def flag(self, annotator: str, clip_id: str, note: str) -> Future[list[int]]:
         """Ask an annotator to look at a clip again; an empty note takes the flag away."""
-        now = self.clock()
-
-        def work(connection: sqlite3.Connection) -> None:
-            key = (annotator, clip_id)
-            connection.execute("DELETE FROM flags WHERE annotator = ? AND clip_id = ?", key)
-            if note:
-                connection.execute("INSERT INTO flags VALUES (?, ?, ?, ?)", (*key, note, now))
-
-        return self.db.write(work)
+        key = (annotator, clip_id)
+        cleared = ("DELETE FROM flags WHERE annotator = ? AND clip_id = ?", key)
+        raised = ("INSERT INTO flags VALUES (?, ?, ?, ?)", (*key, note, self.clock()))
+        return self.db.run(cleared, *([raised] if note else []))
 
     def flags(self) -> dict[tuple[str, str], str]:
         """(annotator, clip_id) -> the coordinator's note."""
         rows = self.db.read("SELECT * FROM flags ORDER BY annotator, clip_id")
         return {(row["annotator"], row["clip_id"]): row["note"] for row in rows}
 
-    def lock(self, annotator: str, locked: bool = True) -> Future[None]:
+    def lock(self, annotator: str, locked: bool = True) -> Future[list[int]]:
         """Close an annotator's list, so that nothing in it changes, or open it again."""
-        now = self.clock()
-
-        def work(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM locks WHERE annotator = ?", (annotator,))
-            if locked:
-                connection.execute("INSERT INTO locks VALUES (?, ?)", (annotator, now))
-
-        return self.db.write(work)
+        opened = ("DELETE FROM locks WHERE annotator = ?", (annotator,))
+        closed = ("INSERT INTO locks VALUES (?, ?)", (annotator, self.clock()))
+        return self.db.run(opened, *([closed] if locked else []))
 
     def locked(self) -> set[str]:
         """The annotators whose lists are closed."""
         return {row["annotator"] for row in self.db.read("SELECT annotator FROM locks")}
 
-    def forget(self, annotator: str) -> Future[int]:
+    def forget(self, annotator: str) -> int:
         """Delete everything that an annotator wrote, history and consent too; how many drafts.
 
         Done on the annotator's request: the pages of the file are overwritten.
         """
+        tables = ("history", "answers", "flags", "consents")
+        deleted = ((f"DELETE FROM {table} WHERE annotator = ?", (annotator,)) for table in tables)
+        return self.db.run(*deleted).result()[0]
 
-        def work(connection: sqlite3.Connection) -> int:
-            gone = connection.execute("DELETE FROM history WHERE annotator = ?", (annotator,))
-            for table in ("answers", "flags", "consents"):
-                connection.execute(f"DELETE FROM {table} WHERE annotator = ?", (annotator,))
-            return gone.rowcount
-
-        return self.db.write(work)
-
-    def consent(self, annotator: str) -> Future[None]:
+    def consent(self, annotator: str) -> Future[list[int]]:
         """Note that an annotator agreed to the campaign's consent text."""
         values = (annotator, self.campaign.consent_version, self.campaign.guidelines_version)
-        now = self.clock()
-
-        def work(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR IGNORE INTO consents VALUES (?, ?, ?, ?)", (*values, now))
-
-        return self.db.write(work)
+        sql = "INSERT OR IGNORE INTO consents VALUES (?, ?, ?, ?)"
+        return self.db.run((sql, (*values, self.clock())))
 
     def consents(self) -> dict[str, float]:
         """annotator -> when the present consent text was agreed to."""

@@ -53,8 +53,6 @@ def plan_sub_test(
     campaign, answers = store.campaign, store.answers()
     done = {key: answer for key, answer in answers.items() if answer.state == "done"}
     detector = Detector(campaign.language) if check_language else None
-    if detector is not None:
-        detector.load()
     captions = {clip_id: dataset.clips[clip_id].captions for clip_id in campaign.clips}
     found = checks.check_collection({k: a.text for k, a in done.items()}, captions, detector)
     missing = _missing(campaign, answers)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lassbench import manifests, output_folders
 from lassbench.benchmarks.card import CardFacts, card_text
-from lassbench.benchmarks.lists import InferredTag, as_clip, has_absent, suite_texts, tags_text
+from lassbench.benchmarks.lists import InferredTag, suite_texts, tags_text
 from lassbench.benchmarks.sources import Metadata
 from lassbench.checked import validate
 from lassbench.definitions import Concept, Definition, write_definition
@@ -19,7 +18,6 @@ from lassbench.mixtures import plan
 from lassbench.records import SPLITS, Mixture, Split
 from lassbench.selection import (
     Selection,
-    count_by_concept,
     resolve_roots,
     select,
     split_by_hash,
@@ -103,18 +101,7 @@ def build(definition: Definition, data: Metadata) -> Built:
     }
     if resolved.split.rule == "released":
         contents[manifests.NOT_RELEASED] = manifests.clips_text(left)
-    facts = CardFacts(
-        definition=resolved,
-        captioned=len(data.captioned),
-        rejected=Counter(rejection.kind for rejection in selection.rejections.values()),
-        candidates=count_by_concept(selection.candidates.values()),
-        splits=splits,
-        left=left,
-        mixtures=mixtures,
-        has_absent=has_absent(resolved),
-        released_training=len(data.training),
-        files=data.files,
-    )
+    facts = CardFacts(resolved, data, selection, splits, left, mixtures)
     contents[manifests.CARD] = card_text(facts)
     contents[manifests.SUMS] = manifests.sums_text(contents)
     return Built(resolved, selection, splits, left, mixtures, inferred, contents)
@@ -143,9 +130,8 @@ def prove_inferred(
                 clips=carriers,
                 candidates=len(selection.candidates),
                 without=len(without.candidates),
-                same=without.candidates == selection.candidates,
             )
-            if not proof.same:
+            if without.candidates != selection.candidates:
                 raise LassbenchError(
                     f"the inferred tag {tag!r} changes the selection",
                     where=f"concept {concept.name}",
@@ -167,7 +153,7 @@ def _list_mixtures(
 ) -> list[Mixture]:
     name, rule = definition.suite_name("test"), definition.mixtures
     if rule.rule == "planned":
-        clips = [as_clip(row, "test") for row in test_rows.values()]
+        clips = [row.clip("test") for row in test_rows.values()]
         return plan(
             clips,
             name=name,

@@ -17,10 +17,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lassbench.benchmarks.lists import has_absent
+from lassbench.benchmarks.sources import Metadata
 from lassbench.definitions import Definition
 from lassbench.manifests import ClipRow
-from lassbench.metadata import FILES, UsedFile
+from lassbench.metadata import FILES
 from lassbench.records import SPLITS, Mixture, Split
+from lassbench.selection import Selection
 from lassbench.yaml_files import to_yaml
 
 _HEAD = (
@@ -79,15 +82,11 @@ class CardFacts:
     """What a card is written from; the counts come from the benchmark as it was built."""
 
     definition: Definition
-    captioned: int
-    rejected: Mapping[str, int]
-    candidates: Mapping[str, int]
+    data: Metadata
+    selection: Selection
     splits: Mapping[Split, Sequence[ClipRow]]
     left: Sequence[ClipRow]
     mixtures: Sequence[Mixture]
-    has_absent: bool
-    released_training: int
-    files: Mapping[str, UsedFile]
 
 
 def card_text(facts: CardFacts) -> str:
@@ -149,12 +148,17 @@ def _counted(facts: CardFacts) -> list[dict[str, Any]]:
     used = [row for rows in facts.splits.values() for row in rows]
     tags = {tag for row in used for tag in row.tags}
     inferred = sorted(tag for c in definition.concepts for tag in c.inferred_tags)
+    rejected = Counter(rejection.kind for rejection in facts.selection.rejections.values())
     figures = [
-        _figure(f"clips of AudioCaps {definition.audiocaps_version}", facts.captioned, "counted"),
-        _figure("candidates", sum(facts.candidates.values()), "counted"),
+        _figure(
+            f"clips of AudioCaps {definition.audiocaps_version}",
+            len(facts.data.captioned),
+            "counted",
+        ),
+        _figure("candidates", len(facts.selection.candidates), "counted"),
         *(
             _figure(f"clips rejected: {kind}", count, "counted")
-            for kind, count in sorted(facts.rejected.items())
+            for kind, count in sorted(rejected.items())
         ),
         _figure("tags that occur on clips of the benchmark", len(tags), "counted"),
     ]
@@ -165,7 +169,7 @@ def _counted(facts: CardFacts) -> list[dict[str, Any]]:
     figures.append(_figure("root categories of the concepts", len(roots), "counted"))
     if definition.split.rule == "released":
         figures += [
-            _figure("ids in the released training list", facts.released_training, "counted"),
+            _figure("ids in the released training list", len(facts.data.training), "counted"),
             _figure("candidates that were not released", len(facts.left), "counted"),
         ]
     return figures + _mixture_figures(facts)
@@ -217,7 +221,7 @@ def _rules(facts: CardFacts) -> dict[str, dict[str, str]]:
         "rendering": _rule(_RENDERING, _RELEASED_CODE),
         "query": _rule(_QUERY, "project"),
     }
-    if facts.has_absent:
+    if has_absent(definition):
         rules[definition.suite_name("absent")] = _rule(_ABSENT, "project")
     if definition.sub_test is not None:
         text = _SUB_TEST.format(
@@ -254,7 +258,7 @@ def _concept(facts: CardFacts, name: str) -> dict[str, Any]:
     described: dict[str, Any] = {
         "name": name,
         "root": concept.root,
-        "candidates": facts.candidates.get(name, 0),
+        "candidates": len(facts.selection.of_concept(name)),
     }
     if facts.definition.split.rule == "released":
         described["released"] = sum(counts.values())
@@ -285,5 +289,5 @@ def _sources(facts: CardFacts) -> list[dict[str, Any]]:
             "verified": used.verified,
             "licence": published[name].licence,
         }
-        for name, used in facts.files.items()
+        for name, used in facts.data.files.items()
     ]

@@ -11,8 +11,8 @@ from lassbench.definitions import Concept, Definition
 from lassbench.manifests import ClipRow
 from lassbench.mixtures import plan_absent
 from lassbench.ontology import Ontology
-from lassbench.records import Clip, Mixture, Split
-from lassbench.selection import first_by_hash
+from lassbench.records import Mixture, Split
+from lassbench.selection import first_of_each
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,6 @@ class InferredTag:
     clips: int
     candidates: int
     without: int
-    same: bool
-
-
-def as_clip(row: ClipRow, split: Split) -> Clip:
-    """The row as mixtures are planned from it: without captions."""
-    return Clip(row.clip_id, row.concept, split, captions=(), tags=row.tags)
 
 
 def has_absent(definition: Definition) -> bool:
@@ -86,7 +80,7 @@ def _test_text(test_rows: Mapping[str, ClipRow], mixtures: Sequence[Mixture]) ->
 def _absent_text(
     name: str, test_rows: Mapping[str, ClipRow], mixtures: Sequence[Mixture], seed: int
 ) -> str:
-    clips = {clip_id: as_clip(row, "test") for clip_id, row in test_rows.items()}
+    clips = {clip_id: row.clip("test") for clip_id, row in test_rows.items()}
     asked = plan_absent(mixtures, clips, seed=seed)
     rows = []
     for number, mixture in enumerate(mixtures, start=1):
@@ -103,26 +97,14 @@ def _absent_text(
     return csv_files.write_table(manifests.ABSENT_COLUMNS, rows)
 
 
-def sub_test_clips(definition: Definition, test_rows: Mapping[str, ClipRow]) -> list[ClipRow]:
-    """The clips that annotators describe: per concept, the first in hash order."""
-    assert definition.sub_test is not None
-    return [
-        row
-        for concept in definition.concepts
-        for row in first_by_hash(
-            (row for row in test_rows.values() if row.concept == concept.name),
-            definition.sub_test.clips_per_concept,
-            definition.split.seed,
-        )
-    ]
-
-
 def _sub_test_text(
     definition: Definition, test_rows: Mapping[str, ClipRow], mixtures: Sequence[Mixture]
 ) -> str:
     assert definition.sub_test is not None
     name = definition.suite_name("sub_test")
-    described = {row.clip_id for row in sub_test_clips(definition, test_rows)}
+    count, seed = definition.sub_test.clips_per_concept, definition.split.seed
+    chosen_rows = first_of_each(test_rows.values(), definition.concepts, count, seed)
+    described = {row.clip_id for row in chosen_rows}
     chosen = [mixture for mixture in mixtures if mixture.target_id in described]
     rows = [
         (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from lassbench import metadata
 from lassbench.definitions import Definition
@@ -55,19 +54,17 @@ def load_metadata(source: MetadataSource, definition: Definition) -> Metadata:
     released = definition.split.rule == "released"
     if released:
         wanted += [metadata.RELEASED_TRAINING, metadata.RELEASED_EVALUATION]
-    paths = {file.name: source.path(file) for file in wanted}
-
-    def path(file: metadata.MetadataFile) -> Path:
-        return paths[file.name]
-
-    ontology = read_ontology(path(metadata.ONTOLOGY), path(metadata.LABELS))
-    captioned = read_captions({split: path(file) for split, file in captions.items()})
+    paths = {file: source.path(file) for file in wanted}
+    ontology = read_ontology(paths[metadata.ONTOLOGY], paths[metadata.LABELS])
+    captioned = read_captions({split: paths[file] for split, file in captions.items()})
     return Metadata(
         version=version,
         captioned=captioned,
-        segments=read_segments(path(metadata.SEGMENTS), captioned.keys(), ontology),
+        segments=read_segments(paths[metadata.SEGMENTS], captioned.keys(), ontology),
         ontology=ontology,
-        training=read_released_training(path(metadata.RELEASED_TRAINING)) if released else (),
-        evaluation=read_released_evaluation(path(metadata.RELEASED_EVALUATION)) if released else (),
-        files={file.name: metadata.used(path(file), file) for file in wanted},
+        training=read_released_training(paths[metadata.RELEASED_TRAINING]) if released else (),
+        evaluation=read_released_evaluation(paths[metadata.RELEASED_EVALUATION])
+        if released
+        else (),
+        files={file.name: metadata.used(path, file) for file, path in paths.items()},
     )

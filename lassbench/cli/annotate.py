@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -30,6 +30,21 @@ url_option = click.option(
 days_option = click.option(
     "--days", default=30.0, show_default=True, help="How long a link is good for."
 )
+_PLAN = (
+    click.option("--clips-per-concept", default=5, show_default=True, help="Clips to describe."),
+    click.option("--annotators", default=5, show_default=True, help="How many people describe."),
+    click.option("--noises", default=5, show_default=True, help="Mixtures a clip."),
+    click.option(
+        "--language", default="en", show_default=True, help="de, en, es, fr, it, nl or pt."
+    ),
+)
+
+
+def plan_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add what a new store is planned by, under the names that ``plan_campaign`` has for it."""
+    for option in reversed(_PLAN):
+        function = option(function)
+    return function
 
 
 def store_path(dataset: Path, store: Path | None) -> Path:
@@ -72,10 +87,7 @@ def command() -> None:
 @command.command()
 @dataset_argument
 @store_option
-@click.option("--clips-per-concept", default=5, show_default=True, help="Clips to describe.")
-@click.option("--annotators", default=5, show_default=True, help="How many people describe.")
-@click.option("--noises", default=5, show_default=True, help="Mixtures a clip.")
-@click.option("--language", default="en", show_default=True, help="de, en, es, fr, it, nl or pt.")
+@plan_options
 @click.option("--seed", default=0, show_default=True, help="Of the annotators' orders.")
 @click.option("--guidelines", type=click.Path(path_type=Path), help="A text file of your own.")
 @click.option("--consent", type=click.Path(path_type=Path), help="A text file of your own.")
@@ -87,11 +99,6 @@ def command() -> None:
 def serve(
     dataset: Path,
     store: Path | None,
-    clips_per_concept: int,
-    annotators: int,
-    noises: int,
-    language: str,
-    seed: int,
     guidelines: Path | None,
     consent: Path | None,
     days: float,
@@ -99,6 +106,7 @@ def serve(
     port: int,
     allow_network: bool,
     public_url: str,
+    **plan: Any,
 ) -> None:
     """Serve the annotators' and the coordinator's pages of DATASET.
 
@@ -118,13 +126,9 @@ def serve(
     if is_new:
         campaign = plan_campaign(
             open_dataset(dataset),
-            clips_per_concept=clips_per_concept,
-            annotators=annotators,
-            noises=noises,
-            language=language,
-            seed=seed,
             guidelines=read_text(guidelines) if guidelines else "",
             consent=read_text(consent) if consent else "",
+            **plan,
         )
     with server.bind(host, port) as listening:
         if is_new:
@@ -243,7 +247,7 @@ def forget(dataset: Path, annotator: str, store: Path | None, yes: bool) -> None
             click.confirm(f"delete everything that {annotator} wrote?", abort=True)
         # First the links, so that an open page writes nothing after the deletion.
         links = access.revoke(found, annotator)
-        drafts = found.forget(annotator).result()
+        drafts = found.forget(annotator)
     click.echo(f"{annotator}: {drafts} drafts deleted, {links} links revoked")
 
 
@@ -289,26 +293,21 @@ def export(dataset: Path, store: Path | None, out: Path | None, kind: str) -> No
     help="Who or what wrote them, where the table has no description_source.",
 )
 @click.option("--replace", is_flag=True, help="Write over other descriptions that are there.")
-@click.option("--clips-per-concept", default=5, show_default=True, help="For a new store.")
-@click.option("--annotators", default=5, show_default=True, help="For a new store.")
-@click.option("--noises", default=5, show_default=True, help="For a new store.")
-@click.option("--language", default="en", show_default=True, help="For a new store.")
+@plan_options
 def import_(
     dataset: Path,
     table: Path,
     store: Path | None,
     source: str | None,
     replace: bool,
-    clips_per_concept: int,
-    annotators: int,
-    noises: int,
-    language: str,
+    **plan: Any,
 ) -> None:
     """Import descriptions that were gathered elsewhere from the CSV file TABLE.
 
     Columns: annotator, description, clip_id or query_id, description_source; those of
     an export are all read, so that it comes back as it was, times and drafts too.
-    Without a store of DATASET one is made.  All rows are taken, or none.
+    Without a store of DATASET one is made, planned as --clips-per-concept,
+    --annotators, --noises and --language say.  All rows are taken, or none.
     """
     from lassbench.annotate import exchange
     from lassbench.annotate.campaign import plan_campaign
@@ -317,13 +316,7 @@ def import_(
 
     path = store_path(dataset, store)
     if not path.exists():
-        campaign = plan_campaign(
-            open_dataset(dataset),
-            clips_per_concept=clips_per_concept,
-            annotators=annotators,
-            noises=noises,
-            language=language,
-        )
+        campaign = plan_campaign(open_dataset(dataset), **plan)
         # Read it once before anything is made: a faulty table leaves no store.
         exchange.read_csv(table, campaign, source=source or "")
         Store.create(path, campaign).close()

@@ -6,16 +6,13 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.annotate import dataset_argument, opened, store_option
 from lassbench.cli.options import OutputPath
 
 
 @click.command(name="freeze-sub-test")
-@click.argument("dataset", type=click.Path(path_type=Path))
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    help="The store of descriptions.  Default: DATASET/annotations/descriptions.sqlite.",
-)
+@dataset_argument
+@store_option
 @click.option("-o", "--out", type=OutputPath(), help="Default: DATASET/suites/<name>.")
 @click.option(
     "--allow-missing",
@@ -48,7 +45,6 @@ def command(
     """
     from lassbench import freezing
     from lassbench.annotate import sub_test
-    from lassbench.cli.annotate import opened
 
     with opened(dataset, store) as (found, data):
         plan = sub_test.plan_sub_test(

@@ -23,10 +23,16 @@ from lassbench.cli.options import OutputPath, metadata_options, metadata_source
 @click.option("--test-per-concept", type=int, help="Test clips of each concept.")
 @click.option("--validation-per-concept", type=int, help="Validation clips of each concept.")
 @click.option("--train-per-concept", type=int, help="At most so many.  Default: the rest.")
-@click.option("--noises", type=int, help="Mixtures a target.")
-@click.option("--snr", type=(float, float), metavar="LOW HIGH", help="Range of the peak SNR in dB.")
-@click.option("--seconds", type=click.FloatRange(0.01, 3600), help="Length of a clip.")
-@click.option("--rate", type=click.IntRange(1000, 384_000), help="Sample rate in Hz.")
+@click.option("--noises", "noises_per_target", type=int, help="Mixtures a target.")
+@click.option(
+    "--snr", "snr_db", type=(float, float), metavar="LOW HIGH", help="Range of the peak SNR in dB."
+)
+@click.option(
+    "--seconds", "clip_seconds", type=click.FloatRange(0.01, 3600), help="Length of a clip."
+)
+@click.option(
+    "--rate", "sample_rate_hz", type=click.IntRange(1000, 384_000), help="Sample rate in Hz."
+)
 @click.option("--explain", metavar="YOUTUBE_ID", help="Say why one clip is where it is.")
 @click.option("--counts", is_flag=True, help="Print the counts only; write nothing.")
 @click.option(
@@ -97,21 +103,11 @@ def _definition(concepts: Path | None, name: str, changes: dict[str, Any]) -> An
     shipped = manifests.find_benchmark(manifests.LASS_2022) / manifests.DEFINITION
     given = {key: value for key, value in changes.items() if value is not None}
     places = {
-        "split": {
-            "seed": "seed",
-            "test_per_concept": "test_per_concept",
-            "validation_per_concept": "validation_per_concept",
-            "train_per_concept": "train_per_concept",
-        },
-        "mixtures": {"seed": "seed", "noises": "noises_per_target", "snr": "snr_db"},
-        "other": {
-            "audiocaps_version": "audiocaps_version",
-            "seconds": "clip_seconds",
-            "rate": "sample_rate_hz",
-        },
+        "split": ("seed", "test_per_concept", "validation_per_concept", "train_per_concept"),
+        "mixtures": ("seed", "noises_per_target", "snr_db"),
+        "other": ("audiocaps_version", "clip_seconds", "sample_rate_hz"),
     }
     by_place = {
-        place: {key: given[option] for option, key in keys.items() if option in given}
-        for place, keys in places.items()
+        place: {key: given[key] for key in keys if key in given} for place, keys in places.items()
     }
     return building.vary(read_definition(concepts or shipped), name=name, **by_place)

@@ -16,7 +16,7 @@ is the clip's query.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -169,19 +169,12 @@ class AudioCapsCorpus:
         )
 
     def _clip(self, split: Split, row: ClipRow, captions: Sequence[str]) -> Clip:
-        return Clip(
-            clip_id=row.clip_id,
-            concept=row.concept,
-            split=split,
+        page = f"https://www.youtube.com/watch?v={row.youtube_id}"
+        return replace(
+            row.clip(split),
             captions=tuple(captions),
-            tags=row.tags,
             root=self.benchmark.root(row.concept),
-            youtube_id=row.youtube_id,
-            start_s=row.start_s,
-            end_s=row.end_s,
-            attribution=""
-            if self.is_synthetic
-            else f"https://www.youtube.com/watch?v={row.youtube_id}",
+            attribution="" if self.is_synthetic else page,
         )
 
     def _captions(self, rows: Sequence[ClipRow]) -> dict[str, tuple[str, ...]]:

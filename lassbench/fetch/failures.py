@@ -63,6 +63,16 @@ class FailureClass:
     advice: str = ""
 
 
+#: Texts that say that this machine has no network at all: no fault of the clip.
+_OFFLINE = (
+    "failed to resolve",
+    "name resolution",
+    "name or service not known",
+    "network is unreachable",
+    "no route to host",
+    "connection refused",
+)
+
 BLOCKED = FailureClass(
     "blocked",
     "stop",
@@ -158,12 +168,8 @@ TRANSIENT = FailureClass(
         "broken pipe",
         "eof occurred",
         "unexpected_eof",
-        "failed to resolve",
-        "name resolution",
-        "name or service not known",
-        "network is unreachable",
-        "no route to host",
         "fragment not found",
+        *_OFFLINE,
     ),
     statuses=tuple(range(500, 600)),
     types=("TransportError", "TimeoutError", "ContentTooShortError", "IncompleteRead"),
@@ -265,17 +271,6 @@ def classify(message: str, types: Collection[str] = ()) -> FailureClass:
         ):
             return row
     return UNKNOWN
-
-
-#: Texts that say that this machine has no network at all: no fault of the clip.
-_OFFLINE = (
-    "failed to resolve",
-    "name resolution",
-    "name or service not known",
-    "network is unreachable",
-    "no route to host",
-    "connection refused",
-)
 
 
 def is_offline(message: str) -> bool:

@@ -130,7 +130,12 @@ class Entry:
     changed_at: str
 
 
-_TOLD = [field.name for field in fields(Entry)][:-2]
+#: The columns of an :class:`Entry`, in the order of its fields.
+COLUMNS = (
+    "clip_id, position, youtube_id, start_s, end_s, split, concept, state, class, message, source,"
+    " pcm_sha256, flags, changed_at"
+)
+_FIELDS = [field.name for field in fields(Entry)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +252,12 @@ class Ledger:
             If a clip stands in the ledger with another window, or two clips
             have one window.
         """
-        self._check_windows(clips)
+        self.check_windows(
+            clips,
+            "the corpus and the ledger disagree about what the clips are",
+            whose="the corpus",
+            fix="fetch this corpus into a folder of its own",
+        )
         rows = [
             (
                 clip.clip_id,
@@ -268,7 +278,21 @@ class Ledger:
                 rows,
             )
 
-    def _check_windows(self, clips: Sequence[Clip]) -> None:
+    def check_windows(
+        self, clips: Iterable[Clip | Entry], what: str, *, whose: str, fix: str
+    ) -> None:
+        """Refuse clips that have another window here, and windows that another clip has.
+
+        Parameters
+        ----------
+        what, whose, fix
+            For the message: what is wrong, whose clips they are, and what to do.
+
+        Raises
+        ------
+        FaultsError
+            Listing all of them.
+        """
         known = {entry.clip_id: entry for entry in self.entries()}
         faults: list[Fault] = []
         seen: dict[tuple[str, float], str] = {
@@ -284,30 +308,21 @@ class Ledger:
                         clip.clip_id,
                         f"is {there.youtube_id or 'no video'} from {there.start_s:g} to "
                         f"{there.end_s:g} s in the ledger, and {clip.youtube_id or 'no video'} "
-                        f"from {clip.start_s:g} to {clip.end_s:g} s in the corpus",
+                        f"from {clip.start_s:g} to {clip.end_s:g} s in {whose}",
                     )
                 )
             owner = seen.setdefault((clip.youtube_id, clip.start_s), clip.clip_id)
             if clip.youtube_id and owner != clip.clip_id:
                 faults.append(Fault("same-window", clip.clip_id, f"has the same window as {owner}"))
         if faults:
-            raise FaultsError(
-                "the corpus and the ledger disagree about what the clips are",
-                faults,
-                where=self.path,
-                fix="fetch this corpus into a folder of its own",
-            )
+            raise FaultsError(what, faults, where=self.path, fix=fix)
 
     def entries(self, where: str = "", values: Sequence[object] = ()) -> Iterator[Entry]:
         """The clips' rows in the corpus's order; ``where`` is SQL of the package's own."""
-        query = (
-            "SELECT clip_id, position, youtube_id, start_s, end_s, split, concept, state, class,"
-            " message, source, pcm_sha256, flags, changed_at FROM clips "
-            f"{where} ORDER BY position, clip_id"
-        )
-        for *told, flags, changed_at in self.db.execute(query, values):
-            named = {**dict(zip(_TOLD, told, strict=True)), "changed_at": changed_at}
-            named["flags"] = parse_json(str(flags), where=self.path, fix=_RESTORE)
+        query = f"SELECT {COLUMNS} FROM clips {where} ORDER BY position, clip_id"
+        for row in self.db.execute(query, values):
+            named = dict(zip(_FIELDS, row, strict=True))
+            named["flags"] = parse_json(str(named["flags"]), where=self.path, fix=_RESTORE)
             yield validate(
                 Entry, named, what="the ledger is damaged", where=self.path, fix=_RESTORE
             )
@@ -355,9 +370,11 @@ class Ledger:
 
     def begin_run(self, host: str, version: str, options: dict[str, object]) -> None:
         """Enter a run; its attempts carry its number."""
+        # Two ledgers that are merged must tell their runs apart.
+        mark = f"{host}-{os.getpid()}-{time.time_ns()}"
         cursor = self.db.execute(
             "INSERT INTO runs (mark, host, started_at, lassbench, options) VALUES (?, ?, ?, ?, ?)",
-            (_mark(host), host, now(), version, json.dumps(options, sort_keys=True)),
+            (mark, host, now(), version, json.dumps(options, sort_keys=True)),
         )
         self.run = int(cursor.lastrowid or 0)
 
@@ -412,11 +429,6 @@ class Ledger:
         """When ``source`` was last asked for anything."""
         row = self.db.execute("SELECT max(at) FROM attempts WHERE source = ?", (source,)).fetchone()
         return datetime.fromisoformat(row[0]) if row and row[0] else None
-
-
-def _mark(host: str) -> str:
-    # Two ledgers that are merged must tell their runs apart.
-    return f"{host}-{os.getpid()}-{time.time_ns()}"
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

@@ -33,19 +33,7 @@ def benchmark_clips(manifest: str) -> tuple[list[Clip], int, float]:
         If its lists were changed.
     """
     benchmark = manifests.open_benchmark(manifest)
-    clips = in_order(
-        Clip(
-            clip_id=row.clip_id,
-            concept=row.concept,
-            split=split,
-            captions=(),
-            tags=row.tags,
-            youtube_id=row.youtube_id,
-            start_s=row.start_s,
-            end_s=row.end_s,
-        )
-        for split, row in benchmark.clips.values()
-    )
+    clips = in_order(row.clip(split) for split, row in benchmark.clips.values())
     return clips, benchmark.definition.sample_rate_hz, benchmark.definition.clip_seconds
 
 

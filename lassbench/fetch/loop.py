@@ -250,13 +250,10 @@ class Loop:
             action = "back-off"
         if action in {"again", "back-off"}:
             self._try_again(job, outcome, action)
-        elif self._suspicious(job, action):
+        elif job.source.paced and self.breaker.suspicious and action != "next":
             self._hold(job)
         else:
             self._conclude(job, outcome)
-
-    def _suspicious(self, job: Job, action: str) -> bool:
-        return job.source.paced and self.breaker.suspicious and action != "next"
 
     def _pause(self, kind: str) -> None:
         if self._pause_left_s():

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lassbench.dataset import Dataset, layout
 from lassbench.dataset.open import open_intact
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
-from lassbench.fetch.ledger import FILE_NAME, Entry, Ledger
+from lassbench.errors import LassbenchError, UsageError
+from lassbench.fetch.ledger import COLUMNS, FILE_NAME, Entry, Ledger
 from lassbench.files import atomic_path, write_bytes
 from lassbench.output_folders import check_output_folder, folder_lock
 
@@ -80,7 +79,12 @@ def merge(parts: Sequence[Path], out: Path) -> Merged:
 def _join(ledger: Ledger, other: Ledger, part: Path, out: Path) -> tuple[int, list[str]]:
     mine = {entry.clip_id: entry for entry in ledger.entries()}
     theirs = list(other.entries())
-    _check_windows(mine, theirs, part)
+    ledger.check_windows(
+        theirs,
+        "the parts are of different corpora",
+        whose=str(part),
+        fix="merge parts of one corpus",
+    )
     taken = [
         entry
         for entry in theirs
@@ -102,28 +106,6 @@ def _join(ledger: Ledger, other: Ledger, part: Path, out: Path) -> tuple[int, li
         _take_entries(ledger, taken)
         _take_attempts(ledger, other)
     return copied, differing
-
-
-def _check_windows(mine: dict[str, Entry], theirs: Sequence[Entry], part: Path) -> None:
-    faults = [
-        Fault(
-            "other-window",
-            entry.clip_id,
-            f"is {there.youtube_id} at {there.start_s:g} s in one part and {entry.youtube_id} at "
-            f"{entry.start_s:g} s in another",
-        )
-        for entry in theirs
-        if (there := mine.get(entry.clip_id))
-        and (there.youtube_id, there.start_s, there.end_s)
-        != (entry.youtube_id, entry.start_s, entry.end_s)
-    ]
-    if faults:
-        raise FaultsError(
-            "the parts are of different corpora",
-            faults,
-            where=part,
-            fix="merge parts of one corpus",
-        )
 
 
 def _copy(entry: Entry, part: Path, out: Path, packed: Dataset | None) -> bool:
@@ -149,53 +131,33 @@ def _copy(entry: Entry, part: Path, out: Path, packed: Dataset | None) -> bool:
 
 
 def _take_entries(ledger: Ledger, entries: Sequence[Entry]) -> None:
+    rows = []
+    for entry in entries:
+        state = "pending" if entry.state == "landing" else entry.state
+        told = {**asdict(entry), "state": state, "flags": json.dumps(entry.flags)}
+        rows.append(tuple(told.values()))
     ledger.db.executemany(
-        "INSERT INTO clips (clip_id, position, youtube_id, start_s, end_s, split, concept, state,"
-        " class, message, source, pcm_sha256, flags, changed_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        f"INSERT INTO clips ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (clip_id) DO UPDATE SET state = excluded.state, class = excluded.class,"
         " message = excluded.message, source = excluded.source, pcm_sha256 = excluded.pcm_sha256,"
         " flags = excluded.flags, changed_at = excluded.changed_at",
-        [
-            (
-                entry.clip_id,
-                entry.position,
-                entry.youtube_id,
-                entry.start_s,
-                entry.end_s,
-                entry.split,
-                entry.concept,
-                "pending" if entry.state == "landing" else entry.state,
-                entry.kind,
-                entry.message,
-                entry.source,
-                entry.pcm_sha256,
-                json.dumps(entry.flags),
-                entry.changed_at,
-            )
-            for entry in entries
-        ],
+        rows,
     )
 
 
 def _take_attempts(ledger: Ledger, other: Ledger) -> None:
     """Copy the other ledger's runs and attempts, those that are not here already."""
     columns = "mark, host, started_at, ended_at, ending, lassbench, options"
+    of_attempts = (
+        "clip_id, youtube_id, start_s, at, source, via, class, message, yt_dlp, bytes, seconds"
+    )
     there = {mark for (mark,) in ledger.db.execute("SELECT mark FROM runs")}
     for number, *told in other.db.execute(f"SELECT run, {columns} FROM runs").fetchall():
         if told[0] in there:
             continue
         cursor = ledger.db.execute(f"INSERT INTO runs ({columns}) VALUES (?,?,?,?,?,?,?)", told)
-        _copy_attempts(ledger.db, other.db, number, int(cursor.lastrowid or 0))
-
-
-def _copy_attempts(
-    to: sqlite3.Connection, from_: sqlite3.Connection, number: int, new_number: int
-) -> None:
-    columns = (
-        "clip_id, youtube_id, start_s, at, source, via, class, message, yt_dlp, bytes, seconds"
-    )
-    rows = from_.execute(f"SELECT {columns} FROM attempts WHERE run = ?", (number,))
-    to.executemany(
-        f"INSERT INTO attempts (run, {columns}) VALUES ({new_number}, ?,?,?,?,?,?,?,?,?,?,?)", rows
-    )
+        ledger.db.executemany(
+            f"INSERT INTO attempts (run, {of_attempts})"
+            f" VALUES ({cursor.lastrowid}, ?,?,?,?,?,?,?,?,?,?,?)",
+            other.db.execute(f"SELECT {of_attempts} FROM attempts WHERE run = ?", (number,)),
+        )

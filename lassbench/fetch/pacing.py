@@ -72,7 +72,6 @@ class Breaker:
 
     def __init__(self) -> None:
         self.row: list[str] = []
-        self.last_message = ""
         #: A refusal that no success has followed yet.
         self.suspicious = False
 
@@ -94,17 +93,16 @@ class Breaker:
             return
         self.row.append(kind)
         self.suspicious = self.suspicious or kind in BREAKING
-        self.last_message = message
         if len(self.row) >= BREAK_AFTER:
-            raise self._stopped()
+            raise self._stopped(message)
 
-    def _stopped(self) -> RunStopped:
+    def _stopped(self, message: str) -> RunStopped:
         worst = max(sorted(set(self.row)), key=self.row.count)
         counts = ", ".join(f"{self.row.count(kind)} {kind}" for kind in sorted(set(self.row)))
         return RunStopped(
             f"stopped after {len(self.row)} failures in a row that are not the clips' fault "
             f"({counts}); nothing was written off",
-            got=self.last_message,
+            got=message,
             fix=f"{_ADVICE[worst]}; then run the same command again: it goes on from here",
         )
 

@@ -171,41 +171,32 @@ def plan(
     that group and nothing else.
     """
     entries = {entry.clip_id: entry for entry in ledger.entries()}
-    history = _History(ledger, retry, cookies=cookies)
-    jobs = []
-    for clip in clips:
-        entry = entries[clip.clip_id]
-        chosen = [source for source in sources if history.allows(entry, source)]
-        if chosen:
-            jobs.append(Job(clip, chosen, before=entry.state))
-    return jobs
+    through = ledger.tried()
+    asked = {(clip_id, source) for clip_id, source, _ in through}
 
-
-class _History:
-    """Says whether a source is to be asked for a clip, given what was tried before."""
-
-    def __init__(self, ledger: Ledger, retry: str, *, cookies: bool) -> None:
-        self.retry, self.cookies = retry, cookies
-        self._through = ledger.tried()
-        self._asked = {(clip_id, source) for clip_id, source, _ in self._through}
-
-    def allows(self, entry: Entry, source: Source) -> bool:
+    def is_to_be_asked(source: Source, entry: Entry) -> bool:
         if entry.state == "done":
             return False
-        if self.retry:
-            if self.retry == "all":
-                return True
-            in_passing = entry.state == "failed" and self.retry == "transient"
-            return in_passing or (entry.state != "pending" and entry.kind in RETRY[self.retry])
+        if retry:
+            in_passing = entry.state == "failed" and retry == "transient"
+            of_group = entry.state != "pending" and entry.kind in RETRY[retry]
+            return retry == "all" or in_passing or of_group
         if entry.state in {"pending", "failed", "unconfirmed"}:
             return True
         if entry.state == "waiting" and not source.paced:
             return True
-        if entry.kind == NEEDS_LOGIN.name and source.paced and self.cookies:
+        if entry.kind == NEEDS_LOGIN.name and source.paced and cookies:
             return True
         if entry.kind == GEO_BLOCKED.name and source.paced:
-            return (entry.clip_id, source.name, source.via) not in self._through
-        return (entry.clip_id, source.name) not in self._asked
+            return (entry.clip_id, source.name, source.via) not in through
+        return (entry.clip_id, source.name) not in asked
+
+    jobs = []
+    for clip in clips:
+        entry = entries[clip.clip_id]
+        if chosen := [source for source in sources if is_to_be_asked(source, entry)]:
+            jobs.append(Job(clip, chosen, before=entry.state))
+    return jobs
 
 
 def recover(ledger: Ledger, out: Path, *, sample_rate_hz: int, samples: int, version: str) -> None:

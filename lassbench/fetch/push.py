@@ -202,7 +202,8 @@ def _explained(repo: str) -> Iterator[None]:
     except LassbenchError:
         raise
     except Exception as error:
-        if not isinstance(error, OSError) and _client(error) not in _CLIENTS:
+        package = type(error).__module__.partition(".")[0]
+        if not isinstance(error, OSError) and package not in _CLIENTS:
             raise
         raise LassbenchError(
             "the Hub cannot be reached",
@@ -214,7 +215,3 @@ def _explained(repo: str) -> Iterator[None]:
 
 #: Whose errors say that the network failed: the Hub's client changed its own twice.
 _CLIENTS = {"httpx", "httpx2", "httpcore", "requests"}
-
-
-def _client(error: Exception) -> str:
-    return type(error).__module__.partition(".")[0]

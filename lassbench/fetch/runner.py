@@ -12,7 +12,8 @@ import os
 import queue
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -51,15 +52,12 @@ class FetchSummary:
         Clips of the corpus (or shard).
     states
         Clips in each state now.
-    settled
-        Clips that this run brought to each state.
     flagged
         Clips that are done, with something odd about them.
     """
 
     total: int
-    states: dict[str, int]
-    settled: dict[str, int]
+    states: Mapping[str, int]
     flagged: int
 
     @property
@@ -103,10 +101,10 @@ def fetch(clips: Sequence[Clip], out: Path, options: FetchOptions) -> FetchSumma
             version=__version__,
         )
         try:
-            settled = _run(ledger, mine, out, options)
+            _run(ledger, mine, out, options)
         finally:
             _clear(out)
-        return _summary(ledger, mine, settled)
+        return _summary(ledger, mine)
 
 
 def _clear(out: Path) -> None:
@@ -116,19 +114,16 @@ def _clear(out: Path) -> None:
         remove_leavings(out / "clips")
 
 
-def _summary(ledger: Ledger, clips: Sequence[Clip], settled: dict[str, int]) -> FetchSummary:
+def _summary(ledger: Ledger, clips: Sequence[Clip]) -> FetchSummary:
     wanted = {clip.clip_id for clip in clips}
-    states: dict[str, int] = {}
+    entries = [entry for entry in ledger.entries() if entry.clip_id in wanted]
+    states = Counter[str](entry.state for entry in entries)
     same = ledger.same_audio()
-    flagged = 0
-    for entry in ledger.entries():
-        if entry.clip_id in wanted:
-            states[entry.state] = states.get(entry.state, 0) + 1
-            flagged += bool(entry.flags) or entry.clip_id in same
-    return FetchSummary(len(wanted), states, settled, flagged)
+    flagged = sum(bool(entry.flags) or entry.clip_id in same for entry in entries)
+    return FetchSummary(len(wanted), states, flagged)
 
 
-def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions) -> dict[str, int]:
+def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions) -> None:
     workspace = Workspace(out / SCRATCH)
     sources = options.sources
     if (out / SOURCES).is_dir():
@@ -136,7 +131,7 @@ def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions
     jobs = plan(ledger, clips, sources, retry=options.retry, cookies=options.cookies)
     jobs = _in_reading_order(jobs, workspace)[: options.limit or None]
     if not jobs:
-        return {}
+        return
     ledger.begin_run(os.uname().nodename, __version__, _described(options))
     ending = "interrupted"
     try:
@@ -160,7 +155,6 @@ def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions
     finally:
         workspace.close()
         ledger.end_run(ending)
-    return dict(loop.display.counts)
 
 
 def _in_reading_order(jobs: list[Job], workspace: Workspace) -> list[Job]:

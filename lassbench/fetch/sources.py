@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import string
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -470,9 +470,9 @@ class _Groups:
     """The last few row groups' audio, read once however many threads ask."""
 
     def __init__(self, source: TableSource) -> None:
-        self._source = source
+        self._column = source.audio_column
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, int], Any] = OrderedDict()
+        self._kept = lru_cache(_GROUPS_KEPT)(self._read)
 
     def audio(self, place: Place) -> tuple[bytes, str]:
         """Bytes and file name of a row's audio.
@@ -483,23 +483,17 @@ class _Groups:
             If the table cannot be read.
         """
         with self._lock:
-            key = (place.file, place.group)
-            if key not in self._kept:
-                self._kept[key] = self._read(place)
-                if len(self._kept) > _GROUPS_KEPT:
-                    self._kept.popitem(last=False)
-            value = self._kept[key][place.row].as_py()
+            value = self._kept(place.file, place.group)[place.row].as_py()
         if isinstance(value, dict):
             return value.get("bytes") or b"", value.get("path") or ""
         return value or b"", ""
 
-    def _read(self, place: Place) -> Any:
-        column = self._source.audio_column
+    def _read(self, file: str, group: int) -> Any:
         try:
-            with _open_table(place.file) as table:
-                return table.read_row_group(place.group, columns=[column]).column(column)
+            with _open_table(file) as table:
+                return table.read_row_group(group, columns=[self._column]).column(self._column)
         except Exception as error:
-            raise _web_failure(error, place.file) from error
+            raise _web_failure(error, file) from error
 
 
 # ---------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import atexit
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -85,12 +85,7 @@ def _finished(task: Task, workspace: Workspace) -> dict[str, Any]:
     landed = cutting.finish(
         sound, task.clip, sample_rate_hz=task.sample_rate_hz, seconds=task.seconds
     )
-    return {
-        "flac": landed.flac,
-        "pcm_sha256": landed.pcm_sha256,
-        "flags": landed.flags,
-        "received": sound.received,
-    }
+    return {**asdict(landed), "received": sound.received}
 
 
 def _keep(whole: Path, folder: Path, clip: Clip) -> None:

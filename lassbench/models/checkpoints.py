@@ -18,10 +18,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.files import parse_json, sha256_file, write_bytes, write_json
 from lassbench.models.config import Config, config_from
 from lassbench.models.lassnet import LassNet, TagUNet
-from lassbench.models.query import Codec, TagCodec, TextCodec, build_bert
+from lassbench.models.query import BertShape, Codec, TagCodec, TextCodec, build_bert
 from lassbench.models.separator import CheckpointSeparator
 from lassbench.records import SystemCard
 
@@ -142,8 +142,8 @@ def check_weights(net: nn.Module, weights: Mapping[str, Tensor], *, where: objec
         )
 
 
-def _some(keys: list[str], most: int = 4) -> str:
-    return ", ".join(keys[:most]) + (" ..." if len(keys) > most else "")
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:4]) + (" ..." if len(keys) > 4 else "")
 
 
 # ---------------------------------------------------------------------------
@@ -203,28 +203,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 _OTHER_COPY = "get another copy of it, or use the version of lassbench that wrote it"
 
-_Size = Annotated[int, Field(ge=1, le=10**6)]
-_Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class _Bert(Strict):
-    """A text encoder's shape (:class:`transformers.BertConfig`)."""
-
-    vocab_size: _Size
-    hidden_size: _Size
-    num_hidden_layers: Annotated[int, Field(ge=1, le=1000)]
-    num_attention_heads: _Size
-    intermediate_size: _Size
-    max_position_embeddings: _Size
-    # What may be left out has transformers' own default then.
-    type_vocab_size: _Size = 2
-    hidden_act: str = ""
-    hidden_dropout_prob: _Share = 0.0
-    attention_probs_dropout_prob: _Share = 0.0
-    layer_norm_eps: _Share = 0.0
-    initializer_range: _Share = 0.0
-    pad_token_id: Annotated[int, Field(ge=0, le=10**6)] | None = None
-
 
 class _Stored(Strict):
     """A checkpoint's metadata."""
@@ -233,7 +211,7 @@ class _Stored(Strict):
     lassbench_version: str
     config: dict[str, Any]
     codec: TextCodec | TagCodec
-    bert: _Bert | None
+    bert: BertShape | None
     training: Training
 
     @model_validator(mode="after")

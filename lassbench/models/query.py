@@ -10,11 +10,13 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from lassbench.checked import Strict
 from lassbench.errors import LassbenchError, UsageError, did_you_mean, one_line
 from lassbench.models.config import ScratchConfig, TextConfig
 
@@ -60,24 +62,18 @@ class TextCodec:
         """How many word pieces it knows."""
         return int(self._tokenizer.get_vocab_size())
 
-    def encode(self, queries: Sequence[str], *, length: int | None = None) -> tuple[Tensor, Tensor]:
+    def encode(self, queries: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token numbers and attention mask, both ``(batch, tokens)`` int64.
 
         Text is lower-cased and starts with [CLS]; nothing follows it (FACTS
         section 2 and the reference inputs: no [SEP]).
-
-        Parameters
-        ----------
-        length
-            Tokens a row; by default those of the longest query.
 
         Raises
         ------
         UsageError
             If a query holds no text.
         """
-        empty = [number for number, query in enumerate(queries) if not query.strip()]
-        if empty:
+        if not all(query.strip() for query in queries):
             raise UsageError("a query holds no text", expected="a sentence", got="''")
         rows = [
             [self.cls, *encoding.ids][: self.max_tokens]
@@ -85,11 +81,10 @@ class TextCodec:
                 [query.lower() for query in queries], add_special_tokens=False
             )
         ]
-        longest = length or max(map(len, rows))
-        ids = torch.full((len(rows), longest), self.pad, dtype=torch.int64)
+        ids = torch.full((len(rows), max(map(len, rows))), self.pad, dtype=torch.int64)
         mask = torch.zeros_like(ids)
         for number, row in enumerate(rows):
-            ids[number, : len(row)] = torch.tensor(row[:longest])
+            ids[number, : len(row)] = torch.tensor(row)
             mask[number, : len(row)] = 1
         return ids, mask
 
@@ -356,26 +351,36 @@ def _cannot_load(name: str, error: Exception) -> UsageError:
     )
 
 
-#: What decides a BERT's parameters and arithmetic; the rest of its
-#: configuration is housekeeping that changes from release to release.
-_ESSENTIALS = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-    "type_vocab_size",
-    "hidden_act",
-    "hidden_dropout_prob",
-    "attention_probs_dropout_prob",
-    "layer_norm_eps",
-    "pad_token_id",
-)
+_Size = Annotated[int, Field(ge=1, le=10**6)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class BertShape(Strict):
+    """What decides a BERT's parameters and arithmetic (:class:`transformers.BertConfig`).
+
+    The rest of its configuration is housekeeping that changes from release to release.
+    """
+
+    vocab_size: _Size
+    hidden_size: _Size
+    num_hidden_layers: Annotated[int, Field(ge=1, le=1000)]
+    num_attention_heads: _Size
+    intermediate_size: _Size
+    max_position_embeddings: _Size
+    # What may be left out has transformers' own default then.
+    type_vocab_size: _Size = 2
+    hidden_act: str = ""
+    hidden_dropout_prob: _Share = 0.0
+    attention_probs_dropout_prob: _Share = 0.0
+    layer_norm_eps: _Share = 0.0
+    initializer_range: _Share = 0.0
+    pad_token_id: Annotated[int, Field(ge=0, le=10**6)] | None = None
 
 
 def _essentials(shape: Any) -> dict[str, Any]:
-    return {key: getattr(shape, key) for key in _ESSENTIALS if hasattr(shape, key)}
+    # Of trained weights nobody asks how they began.
+    keys = BertShape.model_fields.keys() - {"initializer_range"}
+    return {key: getattr(shape, key) for key in keys if hasattr(shape, key)}
 
 
 def build_bert(shape: dict[str, Any]) -> nn.Module:

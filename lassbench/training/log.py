@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +24,8 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class Shown:
-    """One validation query for looking and listening at: float32 (samples,) each."""
-
-    text: str
-    mixture: NDArray[np.float32]
-    target: NDArray[np.float32]
-    estimate: NDArray[np.float32]
+#: A query, and its mixture, estimate and target by name, float32 (samples,) each.
+Shown = tuple[str, dict[str, NDArray[np.float32]]]
 
 
 class RunLog:
@@ -64,7 +57,8 @@ class RunLog:
             self._rows[-1] |= row
         else:
             self._rows.append(row)
-        self._write_rows()
+        rows = ([row.get(column, "") for column in COLUMNS] for row in self._rows)
+        write_text(self._folder / METRICS, write_table(COLUMNS, rows))
         if self._events:
             for key, value in values.items():
                 self._events.add_scalar(key, value, step)
@@ -73,15 +67,10 @@ class RunLog:
         """Spectrograms and sound of a few validation queries, for TensorBoard."""
         if not self._events:
             return
-        for number, example in enumerate(examples):
-            parts = {
-                "mixture": example.mixture,
-                "estimate": example.estimate,
-                "target": example.target,
-            }
+        for number, (query, parts) in enumerate(examples):
             pictures = np.concatenate([_picture(samples) for samples in parts.values()], axis=1)
             self._events.add_image(f"query {number}", pictures, step, dataformats="HW")
-            self._events.add_text(f"query {number}", example.text, step)
+            self._events.add_text(f"query {number}", query, step)
             for part, samples in parts.items():
                 self._events.add_audio(
                     f"query {number} {part}",
@@ -99,10 +88,6 @@ class RunLog:
         if self._active and self._rows:
             draw_curve(self._rows, self._folder / CURVE, title)
 
-    def _write_rows(self) -> None:
-        rows = ([row.get(column, "") for column in COLUMNS] for row in self._rows)
-        write_text(self._folder / METRICS, write_table(COLUMNS, rows))
-
 
 def _read_rows(path: Path, step: int) -> list[dict[str, str]]:
     """The rows up to ``step``: what a resumed run keeps."""
@@ -115,10 +100,11 @@ def _read_rows(path: Path, step: int) -> list[dict[str, str]]:
     ]
 
 
-def _picture(samples: NDArray[np.float32], frame: int = 512) -> NDArray[np.uint8]:
+def _picture(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
     """A spectrogram (bins, frames), 0 to 255 over the 80 dB below a full-scale sine."""
     from numpy.lib.stride_tricks import sliding_window_view
 
+    frame = 512
     hop = max(frame // 2, samples.size // 400)
     padded = np.pad(samples, (0, max(0, frame - samples.size)))
     frames = sliding_window_view(padded, frame)[::hop] * np.hanning(frame)

@@ -358,10 +358,11 @@ class Loop:
         estimates = self.validation.estimates(
             self.net, self.blueprint.codec, self.device, first=_SHOWN
         )
-        shown = []
+        shown: list[Shown] = []
         for number, estimate in enumerate(estimates):
             rendered, text = self.validation.example(number)
-            shown.append(Shown(text, rendered.mixture, rendered.target, estimate))
+            parts = {"mixture": rendered.mixture, "estimate": estimate, "target": rendered.target}
+            shown.append((text, parts))
         self.log.show(self.step, shown, self.dataset.sample_rate_hz)
 
     def how_to_go_on(self, change: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lassbench.annotate.checks import check, check_collection, clean, finished, words
-from lassbench.annotate.language import Detector
+from lassbench.annotate.language import Beside, Detector
 
 GOOD = "A dog barks twice while water drips into a bucket."
 
@@ -95,10 +95,8 @@ def test_texts_are_compared_with_each_other_and_the_captions() -> None:
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    found = Detector("en")
-    assert check("Ein Hund bellt zweimal laut", found) == []  # not loaded: no verdict
-    found.load()
-    return found
+    assert check("Ein Hund bellt zweimal laut", Beside("en")) == []  # not there: no verdict
+    return Detector("en")
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ def test_any_draft_comes_back_as_it_was(campaign: Campaign, tmp_path: Path, word
 
 def test_a_draft_takes_the_place_of_nothing(filled: Store) -> None:
     one, two, three, *_ = filled.campaign.clips
-    filled.forget("a5").result()
+    filled.forget("a5")
     filled.save(Change("a5", one, "The store's own words")).result()
     filled.save(Change("a5", two, "", state="cannot", reason="too quiet")).result()
     filled.save(Change("a5", three, "")).result()
@@ -550,7 +550,7 @@ def test_who_has_no_figure_is_not_drawn_as_zero(
         return note(axis, words, at, *more, **how)
 
     monkeypatch.setattr(Axes, "annotate", annotate)
-    filled.forget("a5").result()
+    filled.forget("a5")
     report._picture(report.report(filled, tiny_dataset, check_language=False))
     assert said == [
         "words a description: none at a5",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,8 +105,13 @@ def test_what_cannot_be_merged_is_refused(
     a, b, out = (tmp_path / name for name in ("a", "b", "out"))
     fetch([make_clip(0)], a, options())
     fetch([make_clip(0, start_s=3.0)], b, options())
-    with pytest.raises(FaultsError, match="different corpora"):
+    with pytest.raises(FaultsError, match="different corpora") as refused:
         merge([a, b], out)
+    assert f"from 3 to 5 s in {b}" in str(refused.value)
+    c = tmp_path / "c"
+    fetch([replace(make_clip(0), clip_id="another-name")], c, options())
+    with pytest.raises(FaultsError, match="another-name: has the same window as"):
+        merge([a, c], tmp_path / "joined")
     with pytest.raises(UsageError, match="not a fetched folder"):
         merge([tmp_path], out)
     with pytest.raises(UsageError, match="cannot be the output"):

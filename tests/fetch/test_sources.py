@@ -110,9 +110,9 @@ def test_a_table_is_read_a_group_at_a_time_in_its_own_order(
     read: list[int] = []
     original = sources._Groups._read
 
-    def counted(self: sources._Groups, place: sources.Place) -> object:
-        read.append(place.group)
-        return original(self, place)
+    def counted(self: sources._Groups, file: str, group: int) -> object:
+        read.append(group)
+        return original(self, file, group)
 
     monkeypatch.setattr(sources._Groups, "_read", counted)
     chain = parse(
