@@ -86,7 +86,7 @@ def write_together(contents: Mapping[Path, bytes | Callable[[Path], object]]) ->
             content = contents[path]
             try:
                 for one in path.parent.iterdir():
-                    if is_temporary(one, path.name) and is_abandoned(one):
+                    if is_temporary(one, path.name) and is_abandoned(one) and one.is_file():
                         one.unlink(missing_ok=True)
                 content(temporary) if callable(content) else temporary.write_bytes(content)
             except OSError as error:
@@ -374,6 +374,7 @@ def explain_os_error(error: OSError, path: Path) -> LassbenchError:
         errno.ENOENT: ("no such file or folder", "check the path"),
         errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the path"),
         errno.EISDIR: ("is a folder, not a file", "check the path"),
+        errno.ELOOP: ("is a link, which is not followed here", "put the file itself there"),
     }
     what, fix = reasons.get(
         error.errno or 0, (error.strerror or str(error), "check the path and the disk")

@@ -102,9 +102,10 @@ def check_replaceable(
     elif (folder / ".git").exists():
         refuse(f"{what} is written anew as a whole, and this folder is a repository")
     real = Path(os.path.realpath(folder))
-    if Path.cwd().is_relative_to(real):
-        refuse(f"{what} takes the folder's place, and you are in it", fix="name a folder in it")
-    if any(path.resolve().is_relative_to(real) for path in needs):
+    with contextlib.suppress(FileNotFoundError):  # the folder that we are in is gone itself
+        if Path.cwd().is_relative_to(real):
+            refuse(f"{what} takes the folder's place, and you are in it", fix="leave it, and again")
+    if any(Path(os.path.realpath(path)).is_relative_to(real) for path in needs):
         refuse(f"{what} takes the folder's place, and what it is made from lies in it")
 
 

@@ -71,9 +71,9 @@ def _whole(value: object) -> object:
 
 
 def _texts(value: object) -> object:
-    """One text as a list of one; numbers, as in a data set's name, as text."""
+    """One text as a list of one; whole numbers, as in a data set's name, as text."""
     several = value if isinstance(value, list | tuple) else [value]
-    plain = all(isinstance(one, str | int | float) for one in several)
+    plain = all(type(one) in (str, int) for one in several)
     return tuple(str(one) for one in several) if plain else value
 
 

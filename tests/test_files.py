@@ -564,6 +564,13 @@ def test_folders_that_must_not_be_replaced(tmp_path: Path, monkeypatch: pytest.M
         refused("mounted folder cannot be")
     (place / ".git").mkdir()
     refused("is a repository")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with monkeypatch.context() as patch:
+        patch.chdir(gone)
+        gone.rmdir()
+        output_folders.replace_folder(tmp_path / "elsewhere", fill("new"), what="the site")
+        patch.chdir(tmp_path)
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(LassbenchError, match="loop"):
         output_folders.replace_folder(tmp_path / "loop", fill("new"), what="the site")

@@ -141,6 +141,7 @@ def test_a_flac_that_claims_ten_hours_is_never_decoded(suite: Suite, tmp_path: P
         ("name: ''", "name must be text of at least 1 characters"),
         ("name: x\nparameters: -1", "yaml:2: parameters must be at least 0, got -1"),
         ("name: x\ntrained_on: {a: b}", "yaml:2: trained_on must be a list"),
+        ("name: x\ntrained_on: false", "yaml:2: trained_on must be a list, got false"),
         ("name: x\nversion: 3", "there is no 'version'; there are name, query_type"),
         ("name: x\ncost: {euros: 3}", "no 'cost.euros'; there are real_time_factor, device"),
         (f"name: x\nauthors: {'a' * 5001}", "yaml:2: authors must be text of at most 5000"),

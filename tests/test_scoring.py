@@ -11,6 +11,7 @@ from pathlib import Path
 
 import mir_eval
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 from click.testing import CliRunner
@@ -24,6 +25,7 @@ from lassbench.metrics.clap import ClapScore
 from lassbench.predictions import SeparatedSuite, System, write_system
 from lassbench.records import SystemCard
 from lassbench.report import terminal
+from lassbench.scores.summary import summarise
 from lassbench.scoring import Settings, evaluate, score_folders
 from lassbench.scoring import folders as scoring_folders
 from lassbench.scoring.beside import beside, verdict
@@ -816,3 +818,14 @@ def test_the_schema_is_printed() -> None:
     done = CliRunner().invoke(root, ["score", "--schema"], catch_exceptions=False)
     assert done.exit_code == 0
     assert '"rows_sha256"' in done.output
+
+
+def test_a_tag_written_twice_counts_a_query_once(scored: dict[str, scores.Scores]) -> None:
+    file, rows = scored["oracle"]
+    place = rows.schema.get_field_index("tags")
+    tags = pa.array([f"{one}; {one}" for one in rows.column("tags").to_pylist()])
+    twice = summarise(
+        rows.set_column(place, rows.schema.field(place), tags), file.kind, file.bootstrap
+    )
+    assert twice.breakdowns == file.breakdowns
+    assert file.breakdowns["tag"]

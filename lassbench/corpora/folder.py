@@ -275,7 +275,8 @@ def _captions(row: Row) -> tuple[str, ...]:
 
 
 def _tags(row: Row) -> tuple[str, ...]:
-    return tuple(tag.strip() for tag in row["tags"].split(TAG_SEPARATOR) if tag.strip())
+    tags = (tag.strip() for tag in row["tags"].split(TAG_SEPARATOR))
+    return tuple(dict.fromkeys(tag for tag in tags if tag))
 
 
 def _made_id(row: Row) -> str:

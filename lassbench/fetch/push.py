@@ -98,7 +98,6 @@ def _stage(folder: Path, stage: Path, description: dict[str, Any], *, include_au
         source, target = folder / shard["path"], stage / shard["path"]
         if not source.is_file():
             raise LassbenchError("a shard is missing", where=source, fix="build the dataset again")
-        _check_inside(source, folder)
         if sha256_file(source) != shard["sha256"]:
             what = "a shard is not the one that dataset.json names"
             raise LassbenchError(what, where=source, fix="run `lassbench verify` on the dataset")
@@ -124,13 +123,17 @@ def _stage(folder: Path, stage: Path, description: dict[str, Any], *, include_au
 
 
 def _check_inside(path: Path, folder: Path) -> None:
-    """What is published must be the dataset's own: a link may lead to anything."""
+    """What is published must be the dataset's own: a link may lead to anything.
+
+    (A shard may lie on another disk: its hash says that it is the dataset's.)
+    """
     if real := lies_outside(path, [folder]):
+        link = next(part for part in (path, *path.parents) if part.is_symlink())
         raise LassbenchError(
-            "is a link that leads out of the dataset, and would be published",
-            where=path,
-            got=f"a link to {real}",
-            fix="put the file itself there, or remove the link",
+            "is a link that leads out of the dataset, and what is there would be published",
+            where=link,
+            got=f"{path.relative_to(folder)} is {real}",
+            fix="put the file or folder itself there, or remove the link",
         )
 
 

@@ -247,12 +247,17 @@ def mark_verified(loaded: Loaded, result: Rescored, *, date: str = "") -> Entry:
         raise UsageError(
             "only a whole entry with an equal result can be verified", where=loaded.path
         )
-    record = Verification(
-        date=date or _today(),
-        lassbench_version=__version__,
-        predictions_sha256=loaded.entry.score.system.predictions_sha256,
-        largest_difference=result.largest,
-        not_checked=result.not_checked,
+    record = validate(
+        Verification,
+        {
+            "date": date or _today(),
+            "lassbench_version": __version__,
+            "predictions_sha256": loaded.entry.score.system.predictions_sha256,
+            "largest_difference": result.largest,
+            "not_checked": result.not_checked,
+        },
+        what="the entry cannot be marked as verified",
+        error=UsageFaultsError,
     )
     earned: dict[str, Any] = {"standing": "verified", "verification": record}
     entry = Entry(**{**dict(loaded.entry), **earned})

@@ -26,7 +26,7 @@ from lassbench.scores.schema import (
     Summary,
 )
 from lassbench.scores.storage import column
-from lassbench.statistics import Interval, asker_spread, bootstrap_columns
+from lassbench.statistics import asker_spread, bootstrap_columns
 
 #: Decimals kept in summaries: a nanodecibel, far below what the metrics' last
 #: digits carry from one processor to another.
@@ -68,16 +68,23 @@ def summarise(rows: pa.Table, kind: Kind, bootstrap: Bootstrap) -> Summary:
     def cells(chosen: NDArray[np.intp]) -> dict[str, Cell]:
         key = chosen.tobytes()
         if key not in known:
+            values = seen[chosen]
             intervals = bootstrap_columns(
-                seen[chosen],
+                values,
                 labels[chosen],
                 resamples=bootstrap.resamples,
                 seed=bootstrap.seed,
                 level=bootstrap.level,
             )
+            counts = (~np.isnan(values)).sum(axis=0).tolist()
             known[key] = {
-                name: _cell(interval, seen[chosen, i])
-                for i, (name, interval) in enumerate(zip(names, intervals, strict=True))
+                name: Cell(
+                    mean=number(interval.mean),
+                    ci_low=number(interval.low),
+                    ci_high=number(interval.high),
+                    n=count,
+                )
+                for name, interval, count in zip(names, intervals, counts, strict=True)
             }
         return known[key]
 
@@ -107,15 +114,6 @@ def _metric(cell: Cell, raw: Floats, seen: Floats) -> MetricSummary:
     )
 
 
-def _cell(interval: Interval, seen: Floats) -> Cell:
-    return Cell(
-        mean=number(interval.mean),
-        ci_low=number(interval.low),
-        ci_high=number(interval.high),
-        n=int((~np.isnan(seen)).sum()),
-    )
-
-
 def number(value: float) -> float | None:
     """``value`` as a summary holds it: rounded to :data:`DECIMALS`, null where undefined."""
     return None if math.isnan(value) else round(value, DECIMALS) + 0.0
@@ -139,7 +137,7 @@ def _groups(rows: pa.Table) -> dict[str, dict[str, NDArray[np.intp]]]:
 def _members(values: Sequence[Sequence[str]]) -> dict[str, NDArray[np.intp]]:
     members: dict[str, list[int]] = {}
     for index, of_row in enumerate(values):
-        for value in of_row:
+        for value in dict.fromkeys(of_row):  # a tag written twice is one
             if value:
                 members.setdefault(value, []).append(index)
     return {value: np.array(members[value]) for value in sorted(members)}

@@ -202,3 +202,8 @@ def test_numbers_beyond_all_measure(tmp_path: Path, columns: str, cells: str, wo
         return
     with pytest.raises(FaultsError, match=words):
         corpus.clips()
+
+
+def test_a_tag_written_twice_is_one(tmp_path: Path) -> None:
+    corpus = make(tmp_path, "file,caption,tags\na.wav,c,dog; bark;dog\n", "a.wav")
+    assert corpus.clips()[0].tags == ("dog", "bark")

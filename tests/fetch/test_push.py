@@ -154,22 +154,24 @@ def test_what_cannot_be_pushed_is_refused(
         push(tiny_dataset.path, "me/lass")
 
 
-@pytest.mark.parametrize("name", ["data", "suites/s/queries.csv"])
-@pytest.mark.parametrize("with_audio", [True, False])
+@pytest.mark.parametrize("link", ["suites", "suites/s/queries.csv"])
 def test_what_a_link_in_the_dataset_leads_to_is_not_published(
-    hub: FakeHub, tiny_dataset: Dataset, tmp_path: Path, name: str, with_audio: bool
+    hub: FakeHub, tiny_dataset: Dataset, tmp_path: Path, link: str
 ) -> None:
     folder = tmp_path / "received"
     shutil.copytree(tiny_dataset.path, folder, ignore=shutil.ignore_patterns("suites"))
-    if name == "data":
-        (folder / "data").rename(tmp_path / "secret")
-        (folder / "data").symlink_to(tmp_path / "secret")
-    else:
-        (tmp_path / "secret").write_text("dear diary")
-        (folder / name).parent.mkdir(parents=True)
-        (folder / name).symlink_to(tmp_path / "secret")
-    with pytest.raises(LassbenchError, match="leads out of the dataset, and would be published"):
-        push(folder, "me/lass", include_audio=with_audio)
+    # On another disk, but the dataset's own: its hash says so.
+    (folder / "data").rename(tmp_path / "data")
+    (folder / "data").symlink_to(tmp_path / "data")
+    push(folder, "me/lass")
+    hub.repositories.clear()
+    (tmp_path / "secret" / "s").mkdir(parents=True)
+    (tmp_path / "secret" / "s" / "queries.csv").write_text("dear diary")
+    (folder / link).parent.mkdir(parents=True, exist_ok=True)
+    (folder / link).symlink_to(tmp_path / "secret" / link.removeprefix("suites").strip("/"))
+    with pytest.raises(LassbenchError, match="leads out of the dataset, and what is") as caught:
+        push(folder, "me/lass")
+    assert caught.value.where == str(folder / link)
     assert not hub.repositories
     assert not (folder / ".push").exists()
 
