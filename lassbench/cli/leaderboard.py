@@ -161,18 +161,17 @@ def rescore(
     from lassbench.leaderboard.adding import mark_verified
     from lassbench.leaderboard.checks import read_entry
     from lassbench.leaderboard.comparing import compare_rescored
-    from lassbench.scoring import Settings, score_folders
+    from lassbench.scoring import score_folders
     from lassbench.suites import load_suite
 
     loaded = read_entry(entry)
-    made = loaded.entry.score.bootstrap
     again = score_folders(
         [predictions],
         load_suite(suite),
         allow_partial=loaded.entry.standing == "partial",
         workers=workers,
         clap=clap,
-        settings=Settings(resamples=made.resamples, seed=made.seed),
+        bootstrap=loaded.entry.score.bootstrap,
     )[0]
     result = compare_rescored(loaded.entry, loaded.rows, again)
     if not result.equal:

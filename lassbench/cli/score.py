@@ -107,8 +107,8 @@ def command(
     """
     from lassbench import output_folders
     from lassbench.report import terminal
-    from lassbench.scores import write_scores
-    from lassbench.scoring import Settings, score_folders
+    from lassbench.scores import Bootstrap, write_scores
+    from lassbench.scoring import score_folders
     from lassbench.scoring.beside import beside
     from lassbench.scoring.crosscheck import cross_check
 
@@ -125,7 +125,7 @@ def command(
         opened,
         workers=workers,
         scheduler=scheduler,
-        settings=Settings(resamples=resamples, seed=seed),
+        bootstrap=Bootstrap(resamples=resamples, seed=seed),
         **how,
     )
     # Everything is on disk before anything is shown, which may fail.

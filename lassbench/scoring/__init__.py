@@ -21,12 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lassbench.scoring.folders import score_folders
-    from lassbench.scoring.result import Settings
     from lassbench.scoring.streaming import evaluate
 
-__all__ = ["Settings", "evaluate", "score_folders"]
+__all__ = ["evaluate", "score_folders"]
 
-_HOMES = {"Settings": "result", "evaluate": "streaming", "score_folders": "folders"}
+_HOMES = {"evaluate": "streaming", "score_folders": "folders"}
 
 
 def __getattr__(name: str) -> Any:

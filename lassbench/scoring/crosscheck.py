@@ -25,9 +25,6 @@ from lassbench.scores import LIMIT_DB
 from lassbench.scoring.pieces import Piece, make_piece, open_suite
 from lassbench.suites import Suite
 
-#: Queries that are scored again when no number is given.
-SAMPLE = 20
-
 
 @dataclass(frozen=True)
 class CrossCheck:
@@ -56,7 +53,7 @@ def cross_check(
     suite: Suite,
     rows: pa.Table,
     *,
-    sample: int = SAMPLE,
+    sample: int,
     seed: int = 0,
     workers: int | None = None,
     scheduler: str | None = None,

@@ -57,13 +57,20 @@ _AT_ONCE = 8
 class Verdict:
     """What was measured on one estimate, before the score policy is applied.
 
-    ``values`` are dB by metric name (empty in an absent-sound suite), ``level_db``
-    is the estimate's energy over the mixture's, ``-inf`` for silence.
+    ``values`` are dB by metric name: ``sdr sir sar si_sdr snr`` and the ``_mixture``
+    ones (none in an absent-sound suite), ``level_db`` is the estimate's energy over the
+    mixture's, ``-inf`` for silence.  The wrong source was extracted when the estimate
+    is not closer to the target than to the interference.
     """
 
     values: dict[str, float]
     level_db: float
     wrong_source: bool
+
+    @property
+    def silent(self) -> bool:
+        """Whether every sample of the estimate is zero."""
+        return self.level_db == -math.inf
 
 
 class Judge:
