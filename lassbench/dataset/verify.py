@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lassbench import audio, files
 from lassbench.dataset import layout
@@ -58,7 +57,7 @@ def verify(dataset: Dataset, *, executor: Executor | None = None) -> Verdict:
     """
     faults: list[Fault] = []
     pieces: list[_Piece] = []
-    for shard in dataset.description["shards"]:
+    for shard in dataset.description.shards:
         found, of_shard = _check_shard(dataset, shard)
         faults += found
         pieces += of_shard
@@ -77,23 +76,23 @@ def verify(dataset: Dataset, *, executor: Executor | None = None) -> Verdict:
     return Verdict(len(pcm), tuple(faults), tuple(dataset.missing.values()))
 
 
-def _check_shard(dataset: Dataset, shard: Mapping[str, Any]) -> tuple[list[Fault], list[_Piece]]:
+def _check_shard(dataset: Dataset, shard: layout.Shard) -> tuple[list[Fault], list[_Piece]]:
     """The shard as a file, and the pieces in which its rows are to be checked."""
-    path, name = dataset.path / shard["path"], str(shard["path"])
+    path, name = dataset.path / shard.path, shard.path
     if not path.is_file():
-        reason = f"the shard is gone, and {shard['clips']} clips with it"
+        reason = f"the shard is gone, and {shard.clips} clips with it"
         return [Fault("missing-shard", name, reason)], []
     faults: list[Fault] = []
-    if files.sha256_file(path) != shard["sha256"]:
-        reason = f"SHA-256 is not the one noted in dataset.json ({shard['sha256'][:12]}...)"
+    if files.sha256_file(path) != shard.sha256:
+        reason = f"SHA-256 is not the one noted in dataset.json ({shard.sha256[:12]}...)"
         faults.append(Fault("altered-shard", name, reason))
     try:
         reader = ShardReader(path)
     except LassbenchError as error:
         return [*faults, Fault("damaged-shard", name, error.got or error.what)], []
     rows = reader.groups[-1].stop if reader.groups else 0
-    if rows != shard["clips"]:
-        reason = f"has {rows} clips, dataset.json says {shard['clips']}"
+    if rows != shard.clips:
+        reason = f"has {rows} clips, dataset.json says {shard.clips}"
         faults.append(Fault("rows", name, reason))
     return faults, [
         _Piece(path, group, dataset.sample_rate_hz, dataset.clip_samples)
@@ -142,7 +141,7 @@ def _check_clip(data: bytes, sha: str, piece: _Piece) -> Iterator[tuple[str, str
 
 def _check_list(dataset: Dataset, pcm: Mapping[str, str]) -> list[Fault]:
     """``clips.csv`` against the clips that are there."""
-    path = layout.list_path(dataset.path)
+    path = dataset.path / layout.CLIPS
     if not path.is_file():
         return [Fault("missing-list", path.name, "the list of clips is gone")]
     rows = layout.read_list(dataset.path, dataset.description)
