@@ -7,7 +7,7 @@ and writes the same signals as WAV.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
 from lassbench.errors import UsageError, did_you_mean
-from lassbench.metrics.bss_eval import bss_eval
-from lassbench.metrics.ratios import si_sdr, snr
 from lassbench.mixtures import Rendered
 from lassbench.predictions import PredictionSet
 from lassbench.records import Query
+from lassbench.scores import METRICS, SAR_UNDEFINED_DB, SEPARATION_METRICS
+from lassbench.scoring.judge import Judge
 from lassbench.suites import Suite
 
 if TYPE_CHECKING:
@@ -117,21 +117,13 @@ def _estimate_panels(
 
 
 def _scores(rendered: Rendered, estimate: Samples) -> str:
-    if not np.any(estimate):
+    (verdict,) = Judge(rendered, "separation").verdicts([estimate])
+    if verdict.silent:
         return "silent"
-    bss = bss_eval(target=rendered.target, interference=rendered.interference, estimate=estimate)
-    values: Mapping[str, float] = {
-        "SDR": bss.sdr,
-        "SIR": bss.sir,
-        "SAR": bss.sar,
-        "SI-SDR": si_sdr(reference=rendered.target, estimate=estimate),
-        "SNR": snr(reference=rendered.target, estimate=estimate),
-    }
-    # The mixture's SAR measures rounding only (FACTS section 3): shown as "-".
-    shown = {
-        name: "-" if name == "SAR" and value > 60.0 else f"{value:.2f}"
-        for name, value in values.items()
-    }
+    shown = {METRICS[name].title: f"{verdict.values[name]:.2f}" for name in SEPARATION_METRICS[:5]}
+    # The mixture's SAR measures rounding only (FACTS section 3).
+    if verdict.values["sar"] > SAR_UNDEFINED_DB:
+        shown[METRICS["sar"].title] = "-"
     return "   ".join(f"{name} {value}" for name, value in shown.items()) + "  dB"
 
 

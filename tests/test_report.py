@@ -29,8 +29,8 @@ from lassbench.records import SystemCard
 from lassbench.report import media, plots
 from lassbench.report.page import write_report
 from lassbench.scores import Bootstrap, Cell, Scores
-from lassbench.scoring import score_folders
 from lassbench.scoring.beside import beside
+from lassbench.scoring.folders import score_folders
 from lassbench.separators import as_separator, run
 from lassbench.suites import Suite
 

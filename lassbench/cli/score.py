@@ -108,9 +108,9 @@ def command(
     from lassbench import output_folders
     from lassbench.report import terminal
     from lassbench.scores import Bootstrap, write_scores
-    from lassbench.scoring import score_folders
     from lassbench.scoring.beside import beside
     from lassbench.scoring.crosscheck import cross_check
+    from lassbench.scoring.folders import score_folders
 
     opened = _open_suite(predictions, suite)
     if oracle and opened.kind != "separation":
