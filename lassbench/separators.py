@@ -279,7 +279,9 @@ def run(
         If ``out`` holds another system's or another suite's predictions.
     """
     output_folders.check_output_folder(out, what="the prediction folder")
-    system = System(card_of(separator), suite=_suite_line(suite, out))
+    path = os.path.relpath(suite.path.resolve(), out.resolve())
+    separated = SeparatedSuite(name=suite.name, fingerprint=suite.fingerprint, path=path)
+    system = System(card_of(separator), suite=separated)
     with output_folders.folder_lock(out, what="the prediction folder"):
         _check_same(out, system)
         output_folders.remove_leavings(out)
@@ -314,11 +316,6 @@ class _Clock:
             if item is None:
                 return
             yield item
-
-
-def _suite_line(suite: Suite, out: Path) -> SeparatedSuite:
-    path = os.path.relpath(suite.path.resolve(), out.resolve())
-    return SeparatedSuite(name=suite.name, fingerprint=suite.fingerprint, path=path)
 
 
 def _check_same(out: Path, system: System) -> None:

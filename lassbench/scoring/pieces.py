@@ -11,7 +11,6 @@ however many systems are scored and annotators asked.
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -184,31 +183,14 @@ def render_checked(suite: Suite, mixture_id: str) -> Rendered:
     return rendered
 
 
-class RememberingDataset(Dataset):
+@lru_cache(maxsize=4)
+def _open_once(path: Path) -> Dataset:
     """A dataset that keeps the clips it decoded last, up to :data:`CLIP_MEMORY` bytes.
 
     A clip is the target of five mixtures and the noise of about five others;
     decoding its FLAC takes as long as scoring an estimate.
     """
-
-    def samples_int16(self, clip_id: str) -> NDArray[np.int16]:
-        """As :meth:`Dataset.samples_int16`, from memory where it was asked for lately."""
-        with _one_at_a_time:
-            decoded: dict[str, NDArray[np.int16]] = self.__dict__.setdefault("_decoded", {})
-            samples = decoded.pop(clip_id, None)
-            if samples is None:
-                samples = super().samples_int16(clip_id)
-                while decoded and (len(decoded) + 1) * samples.nbytes > CLIP_MEMORY:
-                    del decoded[next(iter(decoded))]
-            decoded[clip_id] = samples  # the last asked for stands last
-            return samples
-
-
-# A worker of a Dask cluster may have several threads, which share a dataset.
-_one_at_a_time = threading.Lock()
-
-
-@lru_cache(maxsize=4)
-def _open_once(path: Path) -> Dataset:
     opened = open_dataset(path)
-    return RememberingDataset(opened.path, opened.description)
+    remembered = lru_cache(CLIP_MEMORY // (2 * opened.clip_samples))(opened.samples_int16)
+    opened.samples_int16 = remembered  # type: ignore[method-assign]
+    return opened
