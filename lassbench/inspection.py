@@ -25,7 +25,6 @@ from lassbench.scoring.judge import Judge
 from lassbench.suites import Suite
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: Dynamic range of the pictures, in dB below the loudest point of the mixture.
@@ -138,30 +137,24 @@ def draw(panels: Sequence[Panel], sample_rate_hz: int, *, heading: str) -> Figur
     levels = [level_db(panel.samples) for panel in panels]
     top = float(levels[0].max())
     for axis, panel, level in zip(axes, panels, levels, strict=True):
-        _draw_one(axis, panel, level, sample_rate_hz, top)
+        seconds = panel.samples.shape[0] / sample_rate_hz
+        axis.imshow(
+            level,
+            origin="lower",
+            aspect="auto",
+            extent=(0.0, seconds, 0.0, sample_rate_hz / 2000.0),
+            vmin=top - RANGE_DB,
+            vmax=top,
+            cmap="magma",
+            interpolation="nearest",
+        )
+        axis.set_ylabel("kHz")
+        axis.set_title(panel.title, loc="left", fontsize=10, parse_math=False)
+        if panel.scores:
+            axis.set_title(panel.scores, loc="right", fontsize=8, parse_math=False)
     axes[-1].set_xlabel("time (s)")
     figure.colorbar(axes[0].images[0], ax=list(axes), label="level (dB)", shrink=0.6)
     return figure
-
-
-def _draw_one(
-    axis: Axes, panel: Panel, level: NDArray[np.float64], rate_hz: int, top: float
-) -> None:
-    seconds = panel.samples.shape[0] / rate_hz
-    axis.imshow(
-        level,
-        origin="lower",
-        aspect="auto",
-        extent=(0.0, seconds, 0.0, rate_hz / 2000.0),
-        vmin=top - RANGE_DB,
-        vmax=top,
-        cmap="magma",
-        interpolation="nearest",
-    )
-    axis.set_ylabel("kHz")
-    axis.set_title(panel.title, loc="left", fontsize=10, parse_math=False)
-    if panel.scores:
-        axis.set_title(panel.scores, loc="right", fontsize=8, parse_math=False)
 
 
 def level_db(samples: Samples) -> NDArray[np.float64]:

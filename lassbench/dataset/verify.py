@@ -115,28 +115,26 @@ def _check_piece(piece: _Piece) -> _Checked:
         except LassbenchError as error:
             faults.append(Fault("damaged-shard", label["clip_id"], error.got or error.what))
             continue
-        faults += [
-            Fault(kind, label["clip_id"], reason)
-            for kind, reason in _check_clip(data, label["pcm_sha256"], piece)
-        ]
+        faults += _check_clip(label["clip_id"], data, label["pcm_sha256"], piece)
     return pcm, faults
 
 
-def _check_clip(data: bytes, sha: str, piece: _Piece) -> Iterator[tuple[str, str]]:
+def _check_clip(clip_id: str, data: bytes, sha: str, piece: _Piece) -> Iterator[Fault]:
     try:
         samples, rate = audio.decode_int16(data)
     except audio.AudioFault as fault:
-        yield fault.kind, fault.reason
+        yield fault.fault(clip_id)
         return
     if rate != piece.sample_rate_hz:
-        yield "rate", f"is at {rate} Hz, the dataset at {piece.sample_rate_hz} Hz"
+        yield Fault("rate", clip_id, f"is at {rate} Hz, the dataset at {piece.sample_rate_hz} Hz")
     if samples.size != piece.clip_samples:
         kind = "short" if samples.size < piece.clip_samples else "long"
-        yield kind, f"has {samples.size} samples, a clip has {piece.clip_samples}"
+        reason = f"has {samples.size} samples, a clip has {piece.clip_samples}"
+        yield Fault(kind, clip_id, reason)
     if not samples.any():
-        yield "silent", "every sample is zero"
+        yield Fault("silent", clip_id, "every sample is zero")
     if audio.pcm_sha256(samples) != sha:
-        yield "altered", "its samples are not those that were built"
+        yield Fault("altered", clip_id, "its samples are not those that were built")
 
 
 def _check_list(dataset: Dataset, pcm: Mapping[str, str]) -> list[Fault]:

@@ -145,12 +145,12 @@ class Summary(Strict):
 
     summary: dict[str, MetricSummary]
     breakdowns: Breakdowns
-    annotators: dict[str, AnnotatorSpread] = Field(default_factory=dict)
-    wrong_source_share: Annotated[float, Field(ge=0, le=1)] | None
+    annotators: dict[str, AnnotatorSpread]
+    wrong_source_share: float | None
     targets: Count
 
 
-class ScoreFile(Summary):
+class ScoreFile(Strict):
     """A system's score on a suite: everything but the per-query rows."""
 
     schema_version: Literal[1] = 1
@@ -160,6 +160,11 @@ class ScoreFile(Summary):
     system: SystemInfo
     coverage: Coverage
     metrics: dict[str, MetricDefinition]
+    summary: dict[str, MetricSummary]
+    breakdowns: Breakdowns
+    annotators: dict[str, AnnotatorSpread] = Field(default_factory=dict)
+    wrong_source_share: Annotated[float, Field(ge=0, le=1)] | None
+    targets: Count
     bootstrap: Bootstrap
     contamination: Contamination = Contamination()
     policy: Literal["lassbench-policy-1"] = "lassbench-policy-1"

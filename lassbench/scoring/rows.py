@@ -36,21 +36,17 @@ def improvement(value: float, mixture: float) -> float:
 
 def separation_values(verdict: Verdict) -> tuple[dict[str, float | None], list[str]]:
     """Metric columns of a separation row, and its flags."""
-    values: dict[str, float | None] = dict(verdict.values)
+    values = dict(verdict.values)
     flags = []
     if verdict.silent:
         # Policy 1: silence is the worst answer, whatever the formulas make of 0/0.
         values.update(dict.fromkeys(("sdr", "sir", "sar", "si_sdr", "snr"), -math.inf))
         flags.append(SILENT)
     for name in ("sdr", "sir", "si_sdr", "snr"):
-        value, mixture = values[name], values[f"{name}_mixture"]
-        assert value is not None
-        assert mixture is not None
-        values[f"{name}_i"] = improvement(value, mixture)
-    sar = values["sar"]
-    if sar is not None and sar > SAR_UNDEFINED_DB:
+        values[f"{name}_i"] = improvement(values[name], values[f"{name}_mixture"])
+    if values["sar"] > SAR_UNDEFINED_DB:
         # Policy 3: up to rounding there are no artefacts to measure.
-        values["sar"] = None
+        values["sar"] = math.nan
         flags.append(SAR_LEFT_OUT)
     return {name: _null_if_nan(value) for name, value in values.items()}, flags
 
@@ -63,8 +59,8 @@ def absent_values(verdict: Verdict) -> tuple[dict[str, float | None], list[str]]
     return {"attenuation": _null_if_nan(attenuation), "silent_share": quiet}, flags
 
 
-def _null_if_nan(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else float(value)
+def _null_if_nan(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 def row(
