@@ -438,11 +438,7 @@ def _check_whole(
 
 def fit(x: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
     """Cut ``x`` at its end, or pad it there with zeros, to ``(samples,)``."""
-    if x.size >= samples:
-        return x[:samples]
-    fitted = np.zeros(samples, dtype=x.dtype)
-    fitted[: x.size] = x
-    return fitted
+    return x[:samples] if x.size >= samples else np.pad(x, (0, samples - x.size))
 
 
 def to_int16(x: NDArray[np.floating]) -> NDArray[np.int16]:

@@ -87,10 +87,9 @@ def check(root: Path, base: Path | None) -> None:
     faults = list(submission_faults(base, root)) if base is not None else []
     if faults:
         raise FaultsError("this is more than a submission", faults, where=root)
-    entries = [loaded for found in board.entries.values() for loaded in found]
     for name, found in board.entries.items():
         click.echo(f"{name}: {len(found)} {'entry' if len(found) == 1 else 'entries'}")
-    click.echo(f"{len(entries)} in all, no fault")
+    click.echo(f"{sum(map(len, board.entries.values()))} in all, no fault")
 
 
 @command.command(name="build")

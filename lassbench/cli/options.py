@@ -77,7 +77,7 @@ def metadata_source(metadata_dir: str, unverified_metadata: bool) -> MetadataSou
 _OPTIONS = (
     click.option(
         "--cookies",
-        type=click.Path(path_type=Path),
+        type=PATH,
         help="A Netscape cookie file of an account.  Workers use copies; yours stays as it is.",
     ),
     click.option(

@@ -10,16 +10,15 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lassbench import files
+import numpy as np
+from numpy.typing import NDArray
+
+from lassbench import audio, files
 from lassbench.dataset import layout
 from lassbench.errors import Fault, LassbenchError, did_you_mean, one_line
 from lassbench.records import Clip, Split
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 class ShardReader:
@@ -203,8 +202,6 @@ class Dataset:
         LassbenchError
             As :meth:`samples_int16`.
         """
-        from lassbench import audio
-
         return audio.to_float32(self.samples_int16(clip_id))
 
     def samples_int16(self, clip_id: str) -> NDArray[np.int16]:
@@ -215,8 +212,6 @@ class Dataset:
         LassbenchError
             If there is no such clip here, or it is damaged.
         """
-        from lassbench import audio
-
         try:
             samples, rate = audio.decode_int16(self.flac(clip_id))
         except audio.AudioFault as fault:
@@ -350,7 +345,6 @@ def open_intact(folder: Path) -> Intact | None:
 
 def _altered_clips(reader: ShardReader) -> set[str]:
     """The ids of a shard's clips whose samples have not their hash."""
-    from lassbench import audio
 
     def is_whole(row: int, sha256: str) -> bool:
         try:

@@ -101,7 +101,9 @@ def query_types(scores: Scores) -> str:
 def _summary_table(scores: Scores) -> Table:
     file = scores.file
     columns = ("metric", ">mean", ">95 % interval", ">median", ">infinite", ">undefined")
-    table = _table(*columns, caption=_policy_note(scores))
+    unusual = any(one.n_infinite or one.n_undefined for one in file.summary.values())
+    note = f"infinite and undefined values as {file.policy} says (lassbench.scores)"
+    table = _table(*columns, caption=note if unusual else None)
     for name, found in in_order(file.summary).items():
         table.add_row(
             file.metrics[name].heading,
@@ -115,12 +117,6 @@ def _summary_table(scores: Scores) -> Table:
         table.add_section()
         table.add_row("wrong source (% of queries)", number(100 * file.wrong_source_share, 1))
     return table
-
-
-def _policy_note(scores: Scores) -> str | None:
-    if any(one.n_infinite or one.n_undefined for one in scores.file.summary.values()):
-        return f"infinite and undefined values as {scores.file.policy} says (lassbench.scores)"
-    return None
 
 
 def _beside_table(scores: Scores, others: Sequence[Beside]) -> Table:

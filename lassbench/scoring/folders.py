@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -192,7 +192,14 @@ def _check_part(predictions: PredictionSet) -> list[Fault]:
 
 
 def _faults_error(opened: Sequence[_Folder]) -> FaultsError:
-    faults = [fault for one in opened for fault in _with_folder(one, many=len(opened) > 1)]
+    # With several folders, ``where`` says which one a query lacks in.
+    faults = [
+        dataclasses.replace(fault, where=f"{one.predictions.folder}/{fault.where}")
+        if fault.kind == "missing" and len(opened) > 1
+        else fault
+        for one in opened
+        for fault in one.faults
+    ]
     names = ", ".join(str(one.predictions.folder) for one in opened if one.faults)
     return FaultsError(
         f"{len(faults)} faults in the predictions: nothing was scored",
@@ -200,12 +207,3 @@ def _faults_error(opened: Sequence[_Folder]) -> FaultsError:
         where=names,
         fix=FIX,
     )
-
-
-def _with_folder(one: _Folder, *, many: bool) -> Iterator[Fault]:
-    """The folder's faults; with several folders, ``where`` says which one a query lacks in."""
-    for fault in one.faults:
-        if many and fault.kind == "missing":
-            yield dataclasses.replace(fault, where=f"{one.predictions.folder}/{fault.where}")
-        else:
-            yield fault
