@@ -60,12 +60,11 @@ class AudioFault(LassbenchError):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a file's header says: rate in Hz, channels, frames and sample format."""
+    """What a file's header says: rate in Hz, channels and frames."""
 
     rate: int
     channels: int
     frames: int
-    subtype: str
 
 
 # ---------------------------------------------------------------------------
@@ -108,9 +107,7 @@ def decode(
     except sf.LibsndfileError as refused:
         said = str(refused).rsplit(": ", maxsplit=1)[-1].rstrip(".")
         # "file:" keeps a name such as "concat:a|b" from being read as a protocol.
-        samples, rate = _decode_ffmpeg(
-            f"file:{path}", path, start_s, end_s, f"libsndfile: {said}; "
-        )
+        samples, rate = decode_ffmpeg(f"file:{path}", path, start_s, end_s, f"libsndfile: {said}; ")
     if not np.isfinite(samples).all():
         bad = int(np.count_nonzero(~np.isfinite(samples)))
         raise AudioFault("nan", f"{bad} of {samples.size} samples are NaN or infinite", where=path)
@@ -280,7 +277,7 @@ def probe(path: str | Path) -> Probe:
     shortened = _missing_bytes(path, info.format)
     if shortened:
         raise AudioFault("truncated", shortened, where=path)
-    return Probe(int(info.samplerate), int(info.channels), int(info.frames), str(info.subtype))
+    return Probe(int(info.samplerate), int(info.channels), int(info.frames))
 
 
 # ---------------------------------------------------------------------------
@@ -305,16 +302,6 @@ _RUN_UP_S = 0.5
 _SHORT_BY_S = 0.25
 
 
-def decode_stream(
-    stream: IO[bytes] | io.RawIOBase, where: object, start_s: float | None, end_s: float | None
-) -> tuple[NDArray[np.float32], int]:
-    """Like :func:`decode`, from an open binary stream that seeks; ``where`` names it.
-
-    Errors of the stream's own ``read`` and ``seek`` pass through.
-    """
-    return _decode_ffmpeg(stream, where, start_s, end_s, "")
-
-
 def length_s(path: Path) -> float | None:
     """The length in seconds that a container's header gives; ``None`` if it gives none."""
     import av
@@ -326,13 +313,18 @@ def length_s(path: Path) -> float | None:
         return None
 
 
-def _decode_ffmpeg(
+def decode_ffmpeg(
     source: str | IO[bytes] | io.RawIOBase,
     where: object,
     start_s: float | None,
     end_s: float | None,
-    refused: str,
+    refused: str = "",
 ) -> tuple[NDArray[np.float32], int]:
+    """Like :func:`decode`, from FFmpeg's address of a file or an open stream that seeks.
+
+    ``where`` names it, ``refused`` says what libsndfile made of it.  Errors of the
+    stream's own ``read`` and ``seek`` pass through.
+    """
     import av
 
     try:
@@ -446,11 +438,7 @@ def _check_whole(
 
 def fit(x: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
     """Cut ``x`` at its end, or pad it there with zeros, to ``(samples,)``."""
-    if x.size >= samples:
-        return x[:samples]
-    fitted = np.zeros(samples, dtype=x.dtype)
-    fitted[: x.size] = x
-    return fitted
+    return x[:samples] if x.size >= samples else np.pad(x, (0, samples - x.size))
 
 
 def to_int16(x: NDArray[np.floating]) -> NDArray[np.int16]:

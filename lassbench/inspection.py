@@ -7,7 +7,7 @@ and writes the same signals as WAV.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +17,14 @@ from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
 from lassbench.errors import UsageError, did_you_mean
-from lassbench.metrics.bss_eval import bss_eval
-from lassbench.metrics.ratios import si_sdr, snr
 from lassbench.mixtures import Rendered
 from lassbench.predictions import PredictionSet
 from lassbench.records import Query
+from lassbench.scores import METRICS, SAR_UNDEFINED_DB, SEPARATION_METRICS
+from lassbench.scoring.judge import Judge
 from lassbench.suites import Suite
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: Dynamic range of the pictures, in dB below the loudest point of the mixture.
@@ -117,21 +116,13 @@ def _estimate_panels(
 
 
 def _scores(rendered: Rendered, estimate: Samples) -> str:
-    if not np.any(estimate):
+    (verdict,) = Judge(rendered, "separation").verdicts([estimate])
+    if verdict.silent:
         return "silent"
-    bss = bss_eval(target=rendered.target, interference=rendered.interference, estimate=estimate)
-    values: Mapping[str, float] = {
-        "SDR": bss.sdr,
-        "SIR": bss.sir,
-        "SAR": bss.sar,
-        "SI-SDR": si_sdr(reference=rendered.target, estimate=estimate),
-        "SNR": snr(reference=rendered.target, estimate=estimate),
-    }
-    # The mixture's SAR measures rounding only (FACTS section 3): shown as "-".
-    shown = {
-        name: "-" if name == "SAR" and value > 60.0 else f"{value:.2f}"
-        for name, value in values.items()
-    }
+    shown = {METRICS[name].title: f"{verdict.values[name]:.2f}" for name in SEPARATION_METRICS[:5]}
+    # The mixture's SAR measures rounding only (FACTS section 3).
+    if verdict.values["sar"] > SAR_UNDEFINED_DB:
+        shown[METRICS["sar"].title] = "-"
     return "   ".join(f"{name} {value}" for name, value in shown.items()) + "  dB"
 
 
@@ -146,30 +137,24 @@ def draw(panels: Sequence[Panel], sample_rate_hz: int, *, heading: str) -> Figur
     levels = [level_db(panel.samples) for panel in panels]
     top = float(levels[0].max())
     for axis, panel, level in zip(axes, panels, levels, strict=True):
-        _draw_one(axis, panel, level, sample_rate_hz, top)
+        seconds = panel.samples.shape[0] / sample_rate_hz
+        axis.imshow(
+            level,
+            origin="lower",
+            aspect="auto",
+            extent=(0.0, seconds, 0.0, sample_rate_hz / 2000.0),
+            vmin=top - RANGE_DB,
+            vmax=top,
+            cmap="magma",
+            interpolation="nearest",
+        )
+        axis.set_ylabel("kHz")
+        axis.set_title(panel.title, loc="left", fontsize=10, parse_math=False)
+        if panel.scores:
+            axis.set_title(panel.scores, loc="right", fontsize=8, parse_math=False)
     axes[-1].set_xlabel("time (s)")
     figure.colorbar(axes[0].images[0], ax=list(axes), label="level (dB)", shrink=0.6)
     return figure
-
-
-def _draw_one(
-    axis: Axes, panel: Panel, level: NDArray[np.float64], rate_hz: int, top: float
-) -> None:
-    seconds = panel.samples.shape[0] / rate_hz
-    axis.imshow(
-        level,
-        origin="lower",
-        aspect="auto",
-        extent=(0.0, seconds, 0.0, rate_hz / 2000.0),
-        vmin=top - RANGE_DB,
-        vmax=top,
-        cmap="magma",
-        interpolation="nearest",
-    )
-    axis.set_ylabel("kHz")
-    axis.set_title(panel.title, loc="left", fontsize=10, parse_math=False)
-    if panel.scores:
-        axis.set_title(panel.scores, loc="right", fontsize=8, parse_math=False)
 
 
 def level_db(samples: Samples) -> NDArray[np.float64]:

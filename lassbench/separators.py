@@ -279,18 +279,29 @@ def run(
         If ``out`` holds another system's or another suite's predictions.
     """
     output_folders.check_output_folder(out, what="the prediction folder")
-    system = System(card_of(separator), suite=_suite_line(suite, out))
+    path = os.path.relpath(suite.path.resolve(), out.resolve())
+    separated = SeparatedSuite(name=suite.name, fingerprint=suite.fingerprint, path=path)
+    system = System(card_of(separator), suite=separated)
     with output_folders.folder_lock(out, what="the prediction folder"):
         _check_same(out, system)
         output_folders.remove_leavings(out)
         write_system(out, system)
         queries = suite.renderable_queries[:limit]
         todo = [query for query in queries if not _is_done(out, query, suite)]
-        clock = _Clock(estimate(separator, suite, todo, batch_size=batch_size))
-        for query, samples in track(clock, f"separating {system.card.name}", total=len(todo)):
+        seconds = 0.0
+
+        def timed() -> Iterator[tuple[Query, Samples]]:
+            nonlocal seconds
+            start = time.perf_counter()
+            for answer in estimate(separator, suite, todo, batch_size=batch_size):
+                seconds += time.perf_counter() - start
+                yield answer
+                start = time.perf_counter()
+
+        for query, samples in track(timed(), f"separating {system.card.name}", total=len(todo)):
             audio.write_wav_float(out / f"{query.query_id}.wav", samples, suite.sample_rate_hz)
         if todo:
-            factor = clock.seconds / (len(todo) * suite.samples / suite.sample_rate_hz)
+            factor = seconds / (len(todo) * suite.samples / suite.sample_rate_hz)
             cost = SeparationCost(
                 real_time_factor=float(f"{factor:.3g}"),
                 device=str(getattr(separator, "device", "cpu")),
@@ -298,27 +309,6 @@ def run(
             system = replace(system, cost=cost)
             write_system(out, system)
         return read_system(out)
-
-
-class _Clock:
-    """Iterates and adds up the time that the wrapped iterator takes."""
-
-    def __init__(self, items: Iterator[tuple[Query, Samples]]) -> None:
-        self._items, self.seconds = items, 0.0
-
-    def __iter__(self) -> Iterator[tuple[Query, Samples]]:
-        while True:
-            start = time.perf_counter()
-            item = next(self._items, None)
-            self.seconds += time.perf_counter() - start
-            if item is None:
-                return
-            yield item
-
-
-def _suite_line(suite: Suite, out: Path) -> SeparatedSuite:
-    path = os.path.relpath(suite.path.resolve(), out.resolve())
-    return SeparatedSuite(name=suite.name, fingerprint=suite.fingerprint, path=path)
 
 
 def _check_same(out: Path, system: System) -> None:

@@ -84,9 +84,10 @@ class Paired:
     losses: int
     n: int
 
-    def significant(self, level: float = LEVEL) -> bool:
-        """Whether the difference is more than chance at this level."""
-        return self.p_value < 1 - level
+    @property
+    def significant(self) -> bool:
+        """Whether the difference is more than chance."""
+        return self.p_value < 1 - LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class RankInterval:
 
     ``rank`` is one more than the number of systems that are better beyond
     chance, so that systems that cannot be told apart from the best of their
-    group share a rank; ``low`` to ``high`` are the ranks it takes in ``level``
+    group share a rank; ``low`` to ``high`` are the ranks it takes in 95 %
     of the resamples.
     """
 
@@ -177,7 +178,7 @@ def _labels(clusters: Sequence[object] | NDArray[np.generic]) -> NDArray[np.intp
 
 
 def _intervals(
-    table: Floats, labels: NDArray[np.intp], resamples: int, seed: int, level: float
+    table: Floats, labels: NDArray[np.intp], resamples: int, seed: int, level: float = LEVEL
 ) -> list[Interval]:
     """Intervals of the columns of a table without NaN."""
     sums, sizes = _cluster_sums(table, labels)
@@ -299,7 +300,6 @@ def paired_difference(
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = LEVEL,
 ) -> Paired:
     """Mean of ``a - b`` over the queries where both are defined, tested by target.
 
@@ -324,7 +324,7 @@ def paired_difference(
     difference, labels = difference[defined], _labels(clusters)[defined]
     if not len(difference):
         return Paired(math.nan, math.nan, math.nan, math.nan, 0, 0, 0)
-    interval = _intervals(difference[:, np.newaxis], labels, resamples, seed, level)[0]
+    interval = _intervals(difference[:, np.newaxis], labels, resamples, seed)[0]
     sums = _cluster_sums(difference[:, np.newaxis], labels)[0][:, 0]
     return Paired(
         diff=interval.mean,
@@ -381,7 +381,6 @@ def rank_intervals(
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = LEVEL,
 ) -> list[RankInterval]:
     """Ranks of systems by their mean (higher is better), from the paired bootstrap.
 
@@ -407,10 +406,10 @@ def rank_intervals(
         raise ValueError("no query is defined for every system")
     sums, sizes = _cluster_sums(table[defined], _labels(clusters)[defined])
     systems = table.shape[1]
-    if not enough_clusters(len(sizes), level):
+    if not enough_clusters(len(sizes)):
         # So few targets say nothing about others: nobody can be told apart.
         return [RankInterval(1, 1, systems)] * systems
-    tail = expanded_tail(len(sizes), level)
+    tail = expanded_tail(len(sizes))
     means = np.concatenate(list(_resampled_means(sums, sizes, resamples, seed)), axis=1)
     better = _better_beyond(means, (1 - tail) * resamples)
     ranks = _ranks(np.ascontiguousarray(means.T))

@@ -34,9 +34,10 @@ def separate_file(
     *,
     query: str,
     sample_rate_hz: int,
-    block_s: float | None = None,
 ) -> None:
     """Extract ``query`` from the audio file ``path`` into ``out``.
+
+    What is separated at a time is as long as the system's ``block_s`` says.
 
     Parameters
     ----------
@@ -45,8 +46,6 @@ def separate_file(
     out
         A ``.wav`` or ``.flac`` file; it has the input's rate and channels, and
         its sample format where the container can hold it.
-    block_s
-        Seconds separated at a time; by default what the system's ``block_s`` says.
 
     Raises
     ------
@@ -56,8 +55,7 @@ def separate_file(
         If ``out`` is neither WAV nor FLAC.
     """
     check_files(path, out)
-    if block_s is None:
-        block_s = float(getattr(separator, "block_s", BLOCK_S))
+    block_s = float(getattr(separator, "block_s", BLOCK_S))
     try:
         with _open(path) as source, files.atomic_path(out) as temporary:
             kind = out.suffix[1:].upper()

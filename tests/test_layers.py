@@ -39,8 +39,8 @@ STAGES: list[set[str]] = [
     {"predictions"},
     {"separators", "userfiles"},
     {"statistics", "scores"},
-    {"inspection"},
     {"scoring"},
+    {"inspection"},
     {"report"},
     {"leaderboard"},
     {"fetch", "annotate"},
@@ -87,7 +87,6 @@ COMPUTED_IMPORTS = {
     "__init__.py",
     "cli/__init__.py",
     "corpora/__init__.py",
-    "scoring/__init__.py",
     "separators.py",
 }
 

@@ -28,9 +28,9 @@ from lassbench.predictions import System, write_system
 from lassbench.records import SystemCard
 from lassbench.report import media, plots
 from lassbench.report.page import write_report
-from lassbench.scores import Cell, Scores
-from lassbench.scoring import Settings, score_folders
+from lassbench.scores import Bootstrap, Cell, Scores
 from lassbench.scoring.beside import beside
+from lassbench.scoring.folders import score_folders
 from lassbench.separators import as_separator, run
 from lassbench.suites import Suite
 
@@ -86,7 +86,7 @@ def folder(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scored(suite: Suite, folder: Path) -> Scores:
-    return score_folders([folder], suite, workers=1, settings=Settings(resamples=100))[0]
+    return score_folders([folder], suite, workers=1, bootstrap=Bootstrap(resamples=100, seed=0))[0]
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_marks_of_synthetic_and_partial_results(
     for path in sorted(copy.glob("*.wav"))[:3]:
         path.unlink()
     found = score_folders(
-        [copy], suite, workers=1, allow_partial=True, settings=Settings(resamples=50)
+        [copy], suite, workers=1, allow_partial=True, bootstrap=Bootstrap(resamples=50, seed=0)
     )[0]
     assert "partial result" in write_report(tmp_path, found, suite, copy).read_text()
 
@@ -180,7 +180,9 @@ def test_an_absent_suite_has_its_own_page(tiny_dataset: Dataset, tmp_path: Path)
     absent = freezing.plan_silence(plan, tiny_dataset, name="gone")
     frozen = freezing.freeze(absent, tiny_dataset, tmp_path / "gone", export_audio=False)
     run(as_separator(halved), frozen, tmp_path / "out")
-    found = score_folders([tmp_path / "out"], frozen, workers=1, settings=Settings(resamples=50))[0]
+    found = score_folders(
+        [tmp_path / "out"], frozen, workers=1, bootstrap=Bootstrap(resamples=50, seed=0)
+    )[0]
     page = Page(write_report(tmp_path, found, frozen, tmp_path / "out").read_text())
     assert "attenuation" in page.words
     assert not page.all("circle")

@@ -25,17 +25,19 @@ from lassbench.metrics.clap import ClapScore
 from lassbench.predictions import SeparatedSuite, System, write_system
 from lassbench.records import SystemCard
 from lassbench.report import terminal
+from lassbench.scores import Bootstrap
 from lassbench.scores.summary import summarise
-from lassbench.scoring import Settings, evaluate, score_folders
 from lassbench.scoring import folders as scoring_folders
 from lassbench.scoring.beside import beside, verdict
 from lassbench.scoring.comparison import compare
 from lassbench.scoring.crosscheck import cross_check
+from lassbench.scoring.folders import score_folders
 from lassbench.scoring.rows import improvement
+from lassbench.scoring.streaming import evaluate
 from lassbench.statistics import asker_spread, cluster_bootstrap, paired_difference
 from lassbench.suites import Suite, load_suite
 
-FAST = Settings(resamples=200)
+FAST = Bootstrap(resamples=200, seed=0)
 RATE = 8000
 
 
@@ -84,7 +86,7 @@ def folder(made: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def scored(made: Path, suite: Suite) -> dict[str, scores.Scores]:
     names = ("oracle", "mixture", "muffled")
-    found = score_folders([made / name for name in names], suite, workers=1, settings=FAST)
+    found = score_folders([made / name for name in names], suite, workers=1, bootstrap=FAST)
     return dict(zip(names, found, strict=True))
 
 
@@ -196,7 +198,7 @@ def test_systems_rank_as_they_must(scored: dict[str, scores.Scores]) -> None:
 def test_processes_and_together_or_alone_give_the_same_bytes(
     scored: dict[str, scores.Scores], made: Path, suite: Suite, tmp_path: Path
 ) -> None:
-    alone = score_folders([made / "oracle"], suite, workers=2, settings=FAST)[0]
+    alone = score_folders([made / "oracle"], suite, workers=2, bootstrap=FAST)[0]
     assert as_bytes(alone, tmp_path / "a") == as_bytes(scored["oracle"], tmp_path / "b")
 
 
@@ -208,7 +210,7 @@ def test_a_dask_cluster_gives_the_same_bytes(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
         found = score_folders(
-            [made / "oracle"], suite, scheduler=cluster.scheduler_address, settings=FAST
+            [made / "oracle"], suite, scheduler=cluster.scheduler_address, bootstrap=FAST
         )[0]
     assert as_bytes(found, tmp_path / "a") == as_bytes(scored["oracle"], tmp_path / "b")
 
@@ -217,7 +219,7 @@ def test_streaming_gives_the_rows_of_the_files(
     scored: dict[str, scores.Scores], suite: Suite
 ) -> None:
     for workers in (1, 2):
-        found = evaluate(muffled, suite, workers=workers, progress=False, settings=FAST)
+        found = evaluate(muffled, suite, workers=workers, progress=False, bootstrap=FAST)
         assert found.rows.equals(scored["muffled"].rows)
         assert found.file.summary == scored["muffled"].file.summary
         info, of_files = found.file.system, scored["muffled"].file.system
@@ -233,7 +235,7 @@ def test_an_exported_suite_is_scored_without_its_dataset(
     place = tmp_path / "exported"
     freezing.freeze(plan, open_dataset(data), place, export_references=True)
     shutil.rmtree(data)
-    found = score_folders([made / "oracle"], load_suite(place), workers=1, settings=FAST)[0]
+    found = score_folders([made / "oracle"], load_suite(place), workers=1, bootstrap=FAST)[0]
     assert found.rows.equals(scored["oracle"].rows)
     assert found.file.coverage == scored["oracle"].file.coverage
 
@@ -245,7 +247,7 @@ def test_flac_predictions_are_scored_as_what_they_hold(
         samples, rate = soundfile.read(path)
         soundfile.write(path.with_suffix(".flac"), samples, rate, subtype="PCM_24")
         path.unlink()
-    found = score_folders([folder], suite, workers=1, settings=FAST)[0]
+    found = score_folders([folder], suite, workers=1, bootstrap=FAST)[0]
     for name in ("sdr", "si_sdr"):
         a, b = (scores.column(one.rows, name) for one in (found, scored["muffled"]))
         np.testing.assert_allclose(a, b, atol=1e-3)
@@ -259,7 +261,7 @@ def test_streaming_refuses_what_is_no_estimate(suite: Suite, answer: str) -> Non
         return mixture[:-1] if answer == "short" else mixture.astype(np.int16)
 
     with pytest.raises(LassbenchError, match="returned"):
-        evaluate(bad, suite, progress=False, settings=FAST)
+        evaluate(bad, suite, progress=False, bootstrap=FAST)
 
 
 # --- the policy -------------------------------------------------------------
@@ -283,7 +285,7 @@ def test_silence_is_the_worst_answer_in_every_metric_and_is_counted(
     ids = before.rows.column("query_id").to_pylist()
     for query_id in ids[:3]:
         write(folder / f"{query_id}.wav", np.zeros(RATE))
-    file, rows = score_folders([folder], suite, workers=1, settings=FAST)[0]
+    file, rows = score_folders([folder], suite, workers=1, bootstrap=FAST)[0]
     for name in scores.SEPARATION_METRICS:
         assert scores.column(rows, name)[:3].tolist() == [-math.inf] * 3
         assert file.summary[name].n_infinite == 3
@@ -304,7 +306,7 @@ def test_a_perfect_estimate_is_infinite_in_its_row_and_limited_in_the_mean(
         def separate_oracle(self, rendered, query):
             return rendered.target
 
-    file, rows = evaluate(Cheat(), suite, progress=False, settings=FAST)
+    file, rows = evaluate(Cheat(), suite, progress=False, bootstrap=FAST)
     assert set(scores.column(rows, "snr")) == {math.inf}
     assert file.summary["snr"].mean == 100.0
     assert file.summary["snr"].n_infinite == len(rows)
@@ -320,7 +322,7 @@ def test_extracting_the_interference_is_the_wrong_source(suite: Suite) -> None:
         def separate_oracle(self, rendered, query):
             return -0.3 * rendered.interference
 
-    assert evaluate(Wrong(), suite, progress=False, settings=FAST).file.wrong_source_share == 1.0
+    assert evaluate(Wrong(), suite, progress=False, bootstrap=FAST).file.wrong_source_share == 1.0
 
 
 def test_improvements_of_infinite_values() -> None:
@@ -340,7 +342,7 @@ def test_absent_sounds_are_scored_by_how_quiet_the_answer_is(frozen: Path) -> No
     for name, gain in gains.items():
         file, rows = evaluate(
             lambda mixture, query, rate, gain=gain: np.float32(gain) * mixture,
-            absent, progress=False, settings=FAST,
+            absent, progress=False, bootstrap=FAST,
         )  # fmt: skip
         assert file.kind == "absent"
         assert set(file.summary) == {"attenuation", "silent_share"}
@@ -358,7 +360,7 @@ def test_absent_sounds_are_scored_by_how_quiet_the_answer_is(frozen: Path) -> No
 
 def test_scores_by_annotator(frozen: Path) -> None:
     asked = load_suite(frozen / "asked")
-    file, rows = evaluate(muffled, asked, progress=False, settings=FAST)
+    file, rows = evaluate(muffled, asked, progress=False, bootstrap=FAST)
     people = sorted({query.annotator for query in asked.queries.values()})
     matrix = np.array(
         [
@@ -387,8 +389,8 @@ def test_scores_by_annotator(frozen: Path) -> None:
 
 def test_comparison_by_annotator(frozen: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = load_suite(frozen / "asked")
-    first = evaluate(muffled, asked, progress=False, settings=FAST)
-    second = evaluate(lambda m, q, r: m, asked, progress=False, settings=FAST)
+    first = evaluate(muffled, asked, progress=False, bootstrap=FAST)
+    second = evaluate(lambda m, q, r: m, asked, progress=False, bootstrap=FAST)
     found = compare(first, second, metric="si_sdr", resamples=50)
     assert set(found.by["annotator"]) == {query.annotator for query in asked.queries.values()}
     terminal.show_comparison(terminal.console(), found)
@@ -426,7 +428,7 @@ def test_clap_scores_are_rows_and_a_summary_with_their_model(
 ) -> None:
     monkeypatch.setattr("lassbench.metrics.clap.ClapModel", FakeClap)
     folders = [made / "muffled", made / "oracle"]
-    found = score_folders(folders, suite, workers=1, clap="tiny-clap", settings=FAST)
+    found = score_folders(folders, suite, workers=1, clap="tiny-clap", bootstrap=FAST)
     for one, folder in zip(found, folders, strict=True):
         assert one.rows.schema.equals(scores.rows_schema("separation", clap=True))
         for row in one.rows.to_pylist():
@@ -448,7 +450,7 @@ def test_clap_scores_of_two_models_are_not_compared(
 ) -> None:
     monkeypatch.setattr("lassbench.metrics.clap.ClapModel", FakeClap)
     one, same, other = (
-        score_folders([made / name], suite, workers=1, clap=model, settings=FAST)[0]
+        score_folders([made / name], suite, workers=1, clap=model, bootstrap=FAST)[0]
         for name, model in (("muffled", "one"), ("oracle", "one"), ("oracle", "other"))
     )
     assert {"clap", "clap_i"} <= set(compare(one, same, resamples=50).metrics)
@@ -469,7 +471,7 @@ def test_training_clips_in_the_test_set_are_named(
     train_clip = tiny_dataset.split("train")[0].clip_id
     hashes = tuple(tiny_dataset.pcm_sha256[one] for one in (test_clip, train_clip))
     write_system(folder, System(SystemCard(name="peeked", training_clips_sha256=hashes)))
-    file = score_folders([folder], suite, workers=1, settings=FAST)[0].file
+    file = score_folders([folder], suite, workers=1, bootstrap=FAST)[0].file
     assert file.contamination.declared == 2
     assert file.contamination.clips == (test_clip,)
     assert any("trained on" in one and test_clip in one for one in file.warnings)
@@ -482,7 +484,7 @@ def test_a_tag_system_and_another_suites_predictions_are_marked(folder: Path, su
             SystemCard(name="tags", query_type="tag"), SeparatedSuite(name="x", fingerprint="00")
         ),
     )
-    file = score_folders([folder], suite, workers=1, settings=FAST)[0].file
+    file = score_folders([folder], suite, workers=1, bootstrap=FAST)[0].file
     assert file.system.query_type == "tag"
     assert any("tags" in one for one in file.warnings)
     assert any("fingerprint 00" in one for one in file.warnings)
@@ -493,21 +495,21 @@ def test_audio_that_is_not_what_was_frozen_is_refused(made: Path, suite: Suite) 
     pcm = {**suite.pcm_sha256, mixture_id: {"mixture": "00" * 32}}
     altered = dataclasses.replace(suite, pcm_sha256=pcm)
     with pytest.raises(LassbenchError, match="not what was frozen") as caught:
-        score_folders([made / "oracle"], altered, workers=1, settings=FAST)
+        score_folders([made / "oracle"], altered, workers=1, bootstrap=FAST)
     assert mixture_id in str(caught.value)
 
 
 def test_clips_that_are_gone_shrink_coverage_and_nothing_else(made: Path, suite: Suite) -> None:
     gone = list(suite.mixtures)[:3]
     fewer = dataclasses.replace(suite, missing=dict.fromkeys(gone, "the clip is gone"))
-    file, rows = score_folders([made / "oracle"], fewer, workers=1, settings=FAST)[0]
+    file, rows = score_folders([made / "oracle"], fewer, workers=1, bootstrap=FAST)[0]
     assert file.coverage.queries_total == len(suite.queries)
     assert file.coverage.renderable == file.coverage.queries_scored == len(rows)
     assert len(rows) == len(suite.queries) - 3
     assert not file.coverage.partial
     none = dataclasses.replace(suite, missing=dict.fromkeys(suite.mixtures, "the clip is gone"))
     with pytest.raises(LassbenchError, match="no mixture of this suite"):
-        score_folders([made / "oracle"], none, workers=1, settings=FAST)
+        score_folders([made / "oracle"], none, workers=1, bootstrap=FAST)
 
 
 # --- bad input --------------------------------------------------------------
@@ -562,7 +564,7 @@ def claim_ten_hours(path: Path, sound: np.ndarray) -> None:
 def test_all_faults_are_told_in_one_pass(folder: Path, suite: Suite) -> None:
     expected = spoil(folder)
     with pytest.raises(FaultsError) as caught:
-        score_folders([folder], suite, workers=1, settings=FAST)
+        score_folders([folder], suite, workers=1, bootstrap=FAST)
     message = str(caught.value)
     for name, kind in expected.items():
         assert Path(name).stem.lower() in message.lower(), name
@@ -576,7 +578,7 @@ def test_partial_results_are_scored_and_marked(
 ) -> None:
     expected = spoil(folder)
     spoilt = {Path(name).stem for name, kind in expected.items() if kind != "extra"}
-    file, rows = score_folders([folder], suite, allow_partial=True, workers=1, settings=FAST)[0]
+    file, rows = score_folders([folder], suite, allow_partial=True, workers=1, bootstrap=FAST)[0]
     kept = [one for one in sorted(suite.queries) if one not in spoilt]
     assert rows.column("query_id").to_pylist() == kept
     assert file.coverage.partial
@@ -599,7 +601,7 @@ def test_a_file_that_vanishes_while_scoring_is_a_fault_not_a_crash(
 
     monkeypatch.setattr(scoring_folders, "_measure_all", vanish)
     with pytest.raises(FaultsError, match="missing: 1") as caught:
-        score_folders([folder], suite, workers=1, settings=FAST)
+        score_folders([folder], suite, workers=1, bootstrap=FAST)
     assert gone.name in str(caught.value)
 
 
@@ -612,7 +614,7 @@ def test_a_header_that_lies_about_the_samples_is_a_fault(
     write(path, np.ones(RATE - 100))
     monkeypatch.setattr("lassbench.audio.probe", lambda _path: honest)
     with pytest.raises(FaultsError, match="lying header: 1"):
-        score_folders([folder], suite, workers=1, settings=FAST)
+        score_folders([folder], suite, workers=1, bootstrap=FAST)
 
 
 def test_an_empty_folder_and_no_folder_and_twins(
@@ -687,7 +689,7 @@ def test_comparison_is_on_what_both_cover(scored: dict[str, scores.Scores], froz
     assert any("of them are compared" in one for one in found.warnings)
     with pytest.raises(LassbenchError, match="no query in common"):
         compare(oracle, scores.Scores(muffled_scores.file, muffled_scores.rows.slice(0, 0)))
-    other = evaluate(muffled, load_suite(frozen / "absent"), progress=False, settings=FAST)
+    other = evaluate(muffled, load_suite(frozen / "absent"), progress=False, bootstrap=FAST)
     with pytest.raises(UsageError, match="different suites"):
         compare(oracle, other)
 
@@ -751,7 +753,7 @@ def test_score_and_compare_on_the_command_line(made: Path, suite: Suite, in_fold
 def test_a_score_on_another_suite_is_refused_before_scoring(
     made: Path, frozen: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = evaluate(muffled, load_suite(frozen / "absent"), progress=False, settings=FAST)
+    other = evaluate(muffled, load_suite(frozen / "absent"), progress=False, bootstrap=FAST)
     path, _ = scores.write_scores(in_folder / "other", other)
     folders = [str(made / "oracle"), str(made / "muffled")]
     assert run(["score", *folders, "--workers", "1", "--against", str(path)]) == 2

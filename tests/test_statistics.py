@@ -181,7 +181,7 @@ def test_equal_systems_differ_by_nothing() -> None:
     labels = np.repeat(np.arange(8), 5)
     for same in (paired_difference(values, values, labels), paired_difference([], [], [])):
         assert same.wins == same.losses == 0
-        assert not same.significant()
+        assert not same.significant
     assert paired_difference(values, values, labels).p_value == 1.0
 
 
@@ -195,7 +195,7 @@ def test_the_test_rejects_a_true_hypothesis_as_rarely_as_it_says() -> None:
         difference = values * flips[np.unique(labels, return_inverse=True)[1]]
         paired = paired_difference(difference, np.zeros_like(difference), labels,
                                    resamples=500, seed=run)  # fmt: skip
-        rejected += paired.significant()
+        rejected += paired.significant
     assert 0.02 <= rejected / runs <= 0.085
 
 

@@ -41,7 +41,8 @@ def test_any_length_rate_and_channel_count(
     samples = noise(seconds, rate, channels)
     soundfile.write(source, samples, rate, subtype="FLOAT")
     system = Scale()
-    userfiles.separate_file(system, source, out, query="x", sample_rate_hz=32000, block_s=4.0)
+    system.block_s = 4.0  # type: ignore[attr-defined]
+    userfiles.separate_file(system, source, out, query="x", sample_rate_hz=32000)
     result, result_rate = soundfile.read(out, dtype="float32", always_2d=True)
     assert (result_rate, result.shape) == (rate, samples.shape)
     assert all(rate_heard == 32000 for _, rate_heard in system.heard)

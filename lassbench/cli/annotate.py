@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lassbench.cli.options import OutputPath
+from lassbench.cli.options import PATH, OutputPath
 
 if TYPE_CHECKING:
     from lassbench.annotate.store import Store
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 _PORT = 8017
 
-dataset_argument = click.argument("dataset", type=click.Path(path_type=Path))
+dataset_argument = click.argument("dataset", type=PATH)
 store_option = click.option(
     "--store",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="The store of descriptions.  Default: DATASET/annotations/descriptions.sqlite.",
 )
 out_option = click.option("-o", "--out", type=OutputPath())
@@ -89,8 +89,8 @@ def command() -> None:
 @store_option
 @plan_options
 @click.option("--seed", default=0, show_default=True, help="Of the annotators' orders.")
-@click.option("--guidelines", type=click.Path(path_type=Path), help="A text file of your own.")
-@click.option("--consent", type=click.Path(path_type=Path), help="A text file of your own.")
+@click.option("--guidelines", type=PATH, help="A text file of your own.")
+@click.option("--consent", type=PATH, help="A text file of your own.")
 @days_option
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=_PORT, show_default=True, help="0 takes a free one.")
@@ -285,7 +285,7 @@ def export(dataset: Path, store: Path | None, out: Path | None, kind: str) -> No
 
 @command.command(name="import")
 @dataset_argument
-@click.argument("table", type=click.Path(path_type=Path))
+@click.argument("table", type=PATH)
 @store_option
 @click.option(
     "--source",

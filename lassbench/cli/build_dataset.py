@@ -148,39 +148,26 @@ def _open(
     if audio == ("synthetic",):
         given["audio"] = "synthetic"
     elif name == "audiocaps" and (audio or "audio_dir" not in given):
+        from lassbench.corpora.audiocaps import AudioCapsCorpus
+        from lassbench.fetch.runner import fetch_corpus
+
         folders = [str(folder) for folder in given.pop("audio_dir", ())]
-        return _fetch({**given, "fetched": True}, out, (*folders, *audio), how, scheduler, limit)
+        fetched = open_corpus(name, {**given, "fetched": True})
+        assert isinstance(fetched, AudioCapsCorpus)
+        options = options_from(
+            (*folders, *audio),
+            how,
+            scheduler=scheduler,
+            sample_rate_hz=fetched.card.sample_rate_hz,
+            seconds=fetched.card.clip_seconds,
+        )
+        fetched, summary = fetch_corpus(fetched, out, options, limit=limit)
+        print_summary(summary, out)
+        return fetched
     elif audio:
         given["audio"] = audio
     refuse_given("nothing is fetched for this corpus")
     return open_corpus(name, given)
-
-
-def _fetch(
-    given: dict[str, Any],
-    out: Path,
-    audio: tuple[str, ...],
-    how: dict[str, Any],
-    scheduler: str | None,
-    limit: int,
-) -> Corpus:
-    from lassbench.corpora import open_corpus
-    from lassbench.corpora.audiocaps import AudioCapsCorpus
-    from lassbench.fetch.runner import fetch_corpus
-
-    corpus = open_corpus("audiocaps", given)
-    assert isinstance(corpus, AudioCapsCorpus)
-    card = corpus.card
-    options = options_from(
-        audio,
-        how,
-        scheduler=scheduler,
-        sample_rate_hz=card.sample_rate_hz,
-        seconds=card.clip_seconds,
-    )
-    fetched, summary = fetch_corpus(corpus, out, options, limit=limit)
-    print_summary(summary, out)
-    return fetched
 
 
 def _print(report: BuildReport) -> None:

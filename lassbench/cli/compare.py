@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,7 +20,7 @@ from lassbench.cli.options import PATH
 )
 @click.option("--resamples", default=10_000, show_default=True, type=click.IntRange(min=1))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
-def command(first: Path, second: Path, metric: str, resamples: int, seed: int) -> None:
+def command(first: Path, second: Path, **how: Any) -> None:
     """Compare two score files on the queries that both cover.
 
     Mean difference with its 95 % interval (bootstrap over targets), p-value of a
@@ -30,7 +31,5 @@ def command(first: Path, second: Path, metric: str, resamples: int, seed: int) -
     from lassbench.scores import read_scores
     from lassbench.scoring.comparison import compare
 
-    found = compare(
-        read_scores(first), read_scores(second), metric=metric, resamples=resamples, seed=seed
-    )
+    found = compare(read_scores(first), read_scores(second), **how)
     terminal.show_comparison(terminal.console(), found)

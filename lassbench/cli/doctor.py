@@ -6,13 +6,12 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.options import PATH
+
 
 @click.command(name="doctor")
 @click.option(
-    "--folder",
-    type=click.Path(path_type=Path),
-    default=Path(),
-    help="Where datasets are to be written.  Default: here.",
+    "--folder", type=PATH, default=Path(), help="Where datasets are to be written.  Default: here."
 )
 @click.option("--offline", is_flag=True, help="Leave out what needs the network.")
 def command(folder: Path, offline: bool) -> None:

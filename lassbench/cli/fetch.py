@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lassbench.cli.options import (
+    PATH,
     OutputPath,
     fetch_options,
     options_from,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--status", is_flag=True, help="Fetch nothing: show how it stands.")
 @click.option(
     "--export",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Fetch nothing: write one CSV row a clip (the dead-link census).",
 )
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--list",
     "list_path",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Fetch these clips instead: a CSV with youtube_id, start_s (or start_time) and, if they "
     "are not of 10 s, end_s.  Clips are as long as the longest window; shorter ones end in zeros.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,6 +34,7 @@ from lassbench.cli.options import PATH, OutputPath
 @click.option("--seed", default=0, show_default=True, help="Plans other pairs.")
 @click.option(
     "--snr",
+    "snr_range_db",
     type=(float, float),
     default=(0.0, 0.0),
     show_default=True,
@@ -48,7 +50,9 @@ from lassbench.cli.options import PATH, OutputPath
     help="How the captions were made.  Default: as the corpus says.",
 )
 @click.option("--absent", is_flag=True, help="Query each mixture for a sound that is not in it.")
-@click.option("--references", is_flag=True, help="Export target and interference too.")
+@click.option(
+    "--references", "export_references", is_flag=True, help="Export target and interference too."
+)
 @click.option(
     "--no-audio", is_flag=True, help="Freeze the lists only; mixtures are rendered when needed."
 )
@@ -58,16 +62,11 @@ def command(
     name: str,
     benchmark: str,
     out: Path | None,
-    split: str,
-    noises: int,
-    seed: int,
-    snr: tuple[float, float],
-    phrasings: int,
-    query_type: str | None,
     absent: bool,
-    references: bool,
+    export_references: bool,
     no_audio: bool,
     workers: int | None,
+    **pairs: Any,
 ) -> None:
     """Freeze a test suite of DATASET and export its mixtures.
 
@@ -81,18 +80,9 @@ def command(
     opened = open_dataset(dataset)
     plan = freezing.frozen_plan(opened, name, benchmark=benchmark)
     if plan is None:
-        plan = freezing.plan_separation(
-            opened,
-            name="" if absent else name,
-            split=split,  # type: ignore[arg-type]  # one of click's choices
-            noises=noises,
-            seed=seed,
-            snr_range_db=snr,
-            phrasings=phrasings,
-            query_type=query_type,  # type: ignore[arg-type]  # one of click's choices
-        )
+        plan = freezing.plan_separation(opened, name="" if absent else name, **pairs)
         if absent:
-            plan = freezing.plan_silence(plan, opened, name=name, seed=seed)
+            plan = freezing.plan_silence(plan, opened, name=name, seed=pairs["seed"])
     folder = out or dataset / "suites" / plan.name
     suite = freezing.freeze(
         plan,
@@ -100,7 +90,7 @@ def command(
         folder,
         workers=workers,
         export_audio=not no_audio,
-        export_references=references,
+        export_references=export_references,
     )
     renderable = len(suite.mixtures) - len(suite.missing)
     click.echo(

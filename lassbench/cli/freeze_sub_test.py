@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,7 +25,9 @@ from lassbench.cli.options import OutputPath
     is_flag=True,
     help="Freeze although checks have warnings; the card has them.",
 )
-@click.option("--references", is_flag=True, help="Export target and interference too.")
+@click.option(
+    "--references", "export_references", is_flag=True, help="Export target and interference too."
+)
 @click.option("--no-audio", is_flag=True, help="Freeze the lists only.")
 @click.option("--workers", type=int, help="Processes.  Default: one per processor.")
 def command(
@@ -33,9 +36,8 @@ def command(
     out: Path | None,
     allow_missing: bool,
     allow_warnings: bool,
-    references: bool,
     no_audio: bool,
-    workers: int | None,
+    **how: Any,
 ) -> None:
     """Freeze the collected descriptions of DATASET: one query an annotator and mixture.
 
@@ -51,14 +53,7 @@ def command(
             found, data, allow_missing=allow_missing, allow_warnings=allow_warnings
         )
     folder = out or dataset / "suites" / plan.name
-    suite = freezing.freeze(
-        plan,
-        data,
-        folder,
-        export_audio=not no_audio,
-        export_references=references,
-        workers=workers,
-    )
+    suite = freezing.freeze(plan, data, folder, export_audio=not no_audio, **how)
     click.echo(f"{folder}: {len(suite.mixtures)} mixtures, {len(suite.queries)} queries")
     left_out = plan.papers[sub_test.CARD]["queries"]["left_out"]
     if left_out:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from lassbench.cli.options import OutputPath
+from lassbench.cli.options import PATH, OutputPath
 
 
 @click.command(name="import-checkpoint")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option(
     "-o",
     "--out",

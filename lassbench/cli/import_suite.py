@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,15 +31,7 @@ _FORMATS = (
 @click.option("--name", default="", help="The suite's name.  Default: the format's.")
 @click.option("--seconds", type=float, help="Cut or zero-pad every mixture to this length.")
 @click.option("--workers", type=int, help="Processes.  Default: one per processor.")
-def command(
-    out: Path,
-    kind: str,
-    list_path: Path,
-    audio_dir: Path,
-    name: str,
-    seconds: float | None,
-    workers: int | None,
-) -> None:
+def command(out: Path, list_path: Path, audio_dir: Path, **how: Any) -> None:
     """Make a suite folder OUT from AudioSep's or DCASE 2024 Task 9's evaluation list.
 
     The suite has its audio with it and can be separated and scored like any
@@ -47,9 +40,7 @@ def command(
     from lassbench.errors import describe_faults
     from lassbench.suites_external import import_suite
 
-    imported = import_suite(
-        list_path, audio_dir, out, kind=kind, name=name, seconds=seconds, workers=workers
-    )
+    imported = import_suite(list_path, audio_dir, out, **how)
     suite = imported.suite
     made = len(suite.mixtures) - len(imported.faults)
     click.echo(f"{out}: {made} of {len(suite.mixtures)} mixtures, {len(suite.queries)} queries")

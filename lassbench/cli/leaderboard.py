@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 
@@ -33,15 +34,7 @@ def command() -> None:
 )
 @click.option("--notes", default="", help="A sentence or two for the system's page.")
 @click.option("--replace", is_flag=True, help="Replace entries of the same name.")
-def add(
-    scores: tuple[Path, ...],
-    root: Path,
-    date: str,
-    submitted_by: str,
-    links: tuple[str, ...],
-    notes: str,
-    replace: bool,
-) -> None:
+def add(scores: tuple[Path, ...], root: Path, links: tuple[str, ...], **entry: Any) -> None:
     """Make an entry of each score file (or folder with one) in SCORES.
 
     All of them are added, or none: every reason for refusing one is told.
@@ -49,15 +42,7 @@ def add(
     from lassbench.leaderboard.adding import add_scores
 
     known = {card.stem for card in (root / "suites").glob("*.json")}
-    written = add_scores(
-        root,
-        scores,
-        date=date,
-        submitted_by=submitted_by,
-        links=_labelled(links),
-        notes=notes,
-        replace=replace,
-    )
+    written = add_scores(root, scores, links=_labelled(links), **entry)
     for path in written:
         click.echo(f"wrote {path} and {path.with_suffix('.parquet').name}")
     for name in sorted({path.parent.name for path in written} - known):
@@ -102,10 +87,9 @@ def check(root: Path, base: Path | None) -> None:
     faults = list(submission_faults(base, root)) if base is not None else []
     if faults:
         raise FaultsError("this is more than a submission", faults, where=root)
-    entries = [loaded for found in board.entries.values() for loaded in found]
     for name, found in board.entries.items():
         click.echo(f"{name}: {len(found)} {'entry' if len(found) == 1 else 'entries'}")
-    click.echo(f"{len(entries)} in all, no fault")
+    click.echo(f"{sum(map(len, board.entries.values()))} in all, no fault")
 
 
 @command.command(name="build")
@@ -114,22 +98,19 @@ def check(root: Path, base: Path | None) -> None:
 @click.option("--metric", default="", help="What to sort and rank by.  Default: si_sdr_i.")
 @click.option(
     "--include-audio",
+    "unpublished_audio",
     is_flag=True,
     help="Put audio into the listening page that must not be published.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  Default: one a processor.")
-def build(
-    root: Path, site: Path | None, metric: str, include_audio: bool, workers: int | None
-) -> None:
+def build(root: Path, **how: Any) -> None:
     """Write the tables (Markdown, CSV, LaTeX, JSON) and, with --site, the site.
 
     Everything is checked first; with a fault anywhere nothing is written.
     """
     from lassbench.leaderboard.building import build as build_all
 
-    built = build_all(
-        root, site=site, metric=metric, unpublished_audio=include_audio, workers=workers
-    )
+    built = build_all(root, **how)
     click.echo(f"tables: {built.tables[0]}")
     if built.page is not None:
         click.echo(f"site:   {built.page}")
@@ -179,18 +160,17 @@ def rescore(
     from lassbench.leaderboard.adding import mark_verified
     from lassbench.leaderboard.checks import read_entry
     from lassbench.leaderboard.comparing import compare_rescored
-    from lassbench.scoring import Settings, score_folders
+    from lassbench.scoring.folders import score_folders
     from lassbench.suites import load_suite
 
     loaded = read_entry(entry)
-    made = loaded.entry.score.bootstrap
     again = score_folders(
         [predictions],
         load_suite(suite),
         allow_partial=loaded.entry.standing == "partial",
         workers=workers,
         clap=clap,
-        settings=Settings(resamples=made.resamples, seed=made.seed),
+        bootstrap=loaded.entry.score.bootstrap,
     )[0]
     result = compare_rescored(loaded.entry, loaded.rows, again)
     if not result.equal:
@@ -234,11 +214,13 @@ def examples(
 @command.command(name="publish")
 @click.argument("target")
 @ROOT
-@click.option("--repo", type=PATH, default=Path(), help="Git repository for git:branch.")
+@click.option(
+    "--repo", "repository", type=PATH, default=Path(), help="Git repository for git:branch."
+)
 @click.option("--remote", default="", help="Push the branch there.  Default: it stays local.")
 @click.option("--message", default="Leaderboard", show_default=True, help="Of the commit.")
 @click.option("--dry-run", is_flag=True, help="Build, and say what would be sent where.")
-def publish(target: str, root: Path, repo: Path, remote: str, message: str, dry_run: bool) -> None:
+def publish(target: str, root: Path, **how: Any) -> None:
     """Build and publish to TARGET: hf-space:owner/name, hf-dataset:owner/name, git:branch.
 
     A Space and a branch get the site, a dataset gets entries, rows and tables.
@@ -248,14 +230,11 @@ def publish(target: str, root: Path, repo: Path, remote: str, message: str, dry_
     from lassbench.leaderboard.building import build as build_all
 
     place = publishing.parse_target(target)
-
     with TemporaryDirectory() as temporary:
         site, ready = Path(temporary) / "site", Path(temporary) / "ready"
         built = build_all(root, site=site)
         publishing.prepare(place, built.board, site, ready)
-        lines = publishing.publish(
-            place, ready, message=message, dry_run=dry_run, repository=repo, remote=remote
-        )
+        lines = publishing.publish(place, ready, **how)
     click.echo("\n".join(lines))
 
 
@@ -264,21 +243,19 @@ def publish(target: str, root: Path, repo: Path, remote: str, message: str, dry_
 @click.option("--dataset-id", required=True, metavar="OWNER/NAME", help="Benchmark on the Hub.")
 @click.option("--task-id", default="", help="Task of its eval.yaml.  Default: the suite's name.")
 @click.option("--metric", default="", help="Default: si_sdr_i, or attenuation.")
-@click.option("--source", default="", metavar="URL", help="Where the leaderboard stands.")
+@click.option(
+    "--source", "source_url", default="", metavar="URL", help="Where the leaderboard stands."
+)
 @click.option(
     "-o", "--out", type=OutputPath(), default=Path(), help="Model repository.  Default: here."
 )
-def eval_results(
-    entry: Path, dataset_id: str, task_id: str, metric: str, source: str, out: Path
-) -> None:
+def eval_results(entry: Path, out: Path, **how: Any) -> None:
     """Export ENTRY as .eval_results/<suite>.yaml for a model repository on the Hub."""
     from lassbench.leaderboard import hubresults
     from lassbench.leaderboard.checks import read_entry
 
     loaded = read_entry(entry)
-    results = hubresults.eval_results(
-        loaded, dataset_id=dataset_id, task_id=task_id, metric=metric, source_url=source
-    )
+    results = hubresults.eval_results(loaded, **how)
     click.echo(f"wrote {hubresults.write_eval_results(out, loaded, results)}")
 
 

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import click
 
-from lassbench.cli.options import OutputPath
+from lassbench.cli.options import PATH, OutputPath
 
 
 @click.command(name="merge")
-@click.argument(
-    "parts", metavar="PART...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("parts", metavar="PART...", nargs=-1, required=True, type=PATH)
 @click.option(
     "-o",
     "--out",

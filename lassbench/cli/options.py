@@ -77,7 +77,7 @@ def metadata_source(metadata_dir: str, unverified_metadata: bool) -> MetadataSou
 _OPTIONS = (
     click.option(
         "--cookies",
-        type=click.Path(path_type=Path),
+        type=PATH,
         help="A Netscape cookie file of an account.  Workers use copies; yours stays as it is.",
     ),
     click.option(
@@ -86,9 +86,16 @@ _OPTIONS = (
     click.option(
         "--jobs", type=int, default=2, show_default=True, help="Videos under way at once."
     ),
-    click.option("--sleep", type=float, default=0.0, help="Least seconds between two requests."),
+    click.option(
+        "--sleep",
+        "sleep_s",
+        type=float,
+        default=0.0,
+        help="Least seconds between two requests.",
+    ),
     click.option(
         "--pause",
+        "pause_s",
         type=float,
         default=900.0,
         show_default=True,
@@ -102,7 +109,7 @@ _OPTIONS = (
 
 
 _NAMES = (
-    *("cookies", "proxy", "jobs", "clips_per_hour", "sleep", "pause", "keep_source"),
+    *("cookies", "proxy", "jobs", "rate_per_hour", "sleep_s", "pause_s", "keep_source"),
     *("id_column", "start_column", "audio_column"),
 )
 
@@ -111,7 +118,7 @@ def fetch_options(*rate_names: str) -> Callable[[Function], Function]:
     """Add the options of :data:`_OPTIONS`, and the one for the rate under these names."""
     rate = click.option(
         *rate_names,
-        "clips_per_hour",
+        "rate_per_hour",
         type=float,
         metavar="CLIPS",
         help="Clips an hour from YouTube; 0 for no limit.  Default: 250, with --cookies 1800.",
@@ -139,14 +146,10 @@ def refuse_given(why: str) -> None:
         Naming the first of them.
     """
     context = click.get_current_context()
-    given = [
-        name
-        for name in _NAMES
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-    ]
-    if given:
-        option = f"--{given[0].replace('_', '-')}"
-        raise UsageError(f"{option} says how to fetch, and {why}", fix="leave it out")
+    for name, option in ((param.name or "", param.opts[0]) for param in context.command.params):
+        source = context.get_parameter_source(name)
+        if name in _NAMES and source is click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(f"{option} says how to fetch, and {why}", fix="leave it out")
 
 
 def options_from(audio: tuple[str, ...], how: dict[str, Any], **others: Any) -> FetchOptions:
@@ -161,10 +164,9 @@ def options_from(audio: tuple[str, ...], how: dict[str, Any], **others: Any) -> 
     from lassbench.fetch.planning import FetchOptions
     from lassbench.fetch.youtube import Settings
 
-    cookies: Path | None = how["cookies"]
+    cookies, proxy = how.pop("cookies"), how.pop("proxy")
     if cookies is not None:
         _check_cookies(cookies)
-    proxy: str = how["proxy"]
     if proxy and "://" not in proxy:
         raise UsageError(
             "--proxy is no address", got=proxy, expected="http://host:port", fix="correct it"
@@ -174,15 +176,11 @@ def options_from(audio: tuple[str, ...], how: dict[str, Any], **others: Any) -> 
         proxy=proxy,
         keep_source=how["keep_source"],
     )
-    columns = {name: how[name] for name in ("id_column", "start_column", "audio_column")}
+    columns = {name: how.pop(name) for name in ("id_column", "start_column", "audio_column")}
     return FetchOptions(
         sources=sources.parse(audio, settings=settings, columns=columns),
         cookies=cookies is not None,
-        rate_per_hour=how["clips_per_hour"],
-        jobs=how["jobs"],
-        sleep_s=how["sleep"],
-        pause_s=how["pause"],
-        keep_source=how["keep_source"],
+        **how,
         **others,
     )
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from lassbench.cli.options import PATH
+
 
 @click.command(name="push")
-@click.argument("folder", metavar="DATASET", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DATASET", type=PATH)
 @click.argument("repo", metavar="USER/NAME")
 @click.option(
     "--private/--public", default=True, show_default=True, help="Who may see the repository."

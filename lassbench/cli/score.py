@@ -91,14 +91,13 @@ def command(
     against: tuple[Path, ...],
     leaderboard: Path,
     oracle: int | None,
-    allow_partial: bool,
-    workers: int | None,
-    scheduler: str | None,
-    clap: str | None,
     report: Path | None,
     include_audio: bool,
     resamples: int,
     seed: int,
+    workers: int | None,
+    scheduler: str | None,
+    **how: Any,
 ) -> None:
     """Score folders of PREDICTIONS: SDR, SIR, SAR, SI-SDR, SNR and improvements.
 
@@ -108,10 +107,10 @@ def command(
     """
     from lassbench import output_folders
     from lassbench.report import terminal
-    from lassbench.scores import write_scores
-    from lassbench.scoring import Settings, score_folders
+    from lassbench.scores import Bootstrap, write_scores
     from lassbench.scoring.beside import beside
     from lassbench.scoring.crosscheck import cross_check
+    from lassbench.scoring.folders import score_folders
 
     opened = _open_suite(predictions, suite)
     if oracle and opened.kind != "separation":
@@ -124,11 +123,10 @@ def command(
     found = score_folders(
         predictions,
         opened,
-        allow_partial=allow_partial,
         workers=workers,
         scheduler=scheduler,
-        clap=clap,
-        settings=Settings(resamples=resamples, seed=seed),
+        bootstrap=Bootstrap(resamples=resamples, seed=seed),
+        **how,
     )
     # Everything is on disk before anything is shown, which may fail.
     written = [write_scores(folder, scores) for scores in found]

@@ -7,16 +7,12 @@ from typing import Any
 
 import click
 
-from lassbench.cli.options import OutputPath, metadata_options, metadata_source
+from lassbench.cli.options import PATH, OutputPath, metadata_options, metadata_source
 
 
 @click.command(name="select")
 @click.argument("out", type=OutputPath(), required=False)
-@click.option(
-    "--concepts",
-    type=click.Path(path_type=Path),
-    help="A concept file.  Default: that of LASS-2022.",
-)
+@click.option("--concepts", type=PATH, help="A concept file.  Default: that of LASS-2022.")
 @click.option("--name", default="", help="The new benchmark's name.")
 @click.option("--seed", type=int, help="Splits and mixes differently.")
 @click.option("--audiocaps-version", type=click.IntRange(1, 2), help="AudioCaps 1 or 2 (2.0).")
@@ -36,10 +32,7 @@ from lassbench.cli.options import OutputPath, metadata_options, metadata_source
 @click.option("--explain", metavar="YOUTUBE_ID", help="Say why one clip is where it is.")
 @click.option("--counts", is_flag=True, help="Print the counts only; write nothing.")
 @click.option(
-    "--rejected",
-    type=click.Path(path_type=Path),
-    metavar="CSV",
-    help="Write every rejected clip with its reason.",
+    "--rejected", type=PATH, metavar="CSV", help="Write every rejected clip with its reason."
 )
 @click.option("--sources", is_flag=True, help="List the published files: address, hash, licence.")
 @metadata_options

@@ -6,16 +6,13 @@ from pathlib import Path
 
 import click
 
-from lassbench.cli.options import OutputPath
+from lassbench.cli.options import PATH, OutputPath
 
 
 @click.command(name="train-baseline")
 @click.argument("system", type=click.Choice(["lassnet", "unet"]))
 @click.option(
-    "--data",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="A dataset folder made by `lassbench build-dataset`.",
+    "--data", required=True, type=PATH, help="A dataset folder made by `lassbench build-dataset`."
 )
 @click.option(
     "--config",

@@ -134,7 +134,7 @@ def build(
             if before.dataset is not None:
                 _check_nothing_dropped(out, set(before.dataset.clips), chosen)
             else:
-                files.write_json(layout.settings_path(out), _settings(corpus))
+                files.write_json(out / layout.SETTINGS, _settings(corpus))
             outcomes, linked = _make_clips(corpus, chosen, out, before, executor)
             outcomes |= {
                 clip.clip_id: Outcome(
@@ -162,7 +162,7 @@ def check_can_build(corpus: Corpus, out: Path, limit: int = 0) -> list[Clip]:
     if not clips:
         raise UsageError("the corpus lists no clips", fix="check its options")
     check_clips(clips)
-    if layout.description_path(out).is_file():
+    if (out / layout.DESCRIPTION).is_file():
         rows = layout.read_list(out, layout.read_description(out))
         kept = {row["clip_id"] for row in rows if row["state"] == layout.KEPT}
         _check_nothing_dropped(out, kept, first_of_each(clips, limit))
@@ -203,13 +203,13 @@ def _settings(corpus: Corpus) -> dict[str, Any]:
 
 
 def _check_same_build(out: Path, settings: Mapping[str, Any]) -> None:
-    if layout.description_path(out).is_file():
-        before = layout.read_description(out)["settings"]
-    elif (place := layout.settings_path(out)).is_file():
+    if (out / layout.DESCRIPTION).is_file():
+        before = layout.read_description(out).settings
+    elif (place := out / layout.SETTINGS).is_file():
         before = read_record(place, dict[str, Any], what="is damaged", fix="name a new folder")
     else:
         strangers = [name for name in _inhabitants(out) if name != ".lock"]
-        if layout.ledger_path(out).is_file():
+        if (out / layout.LEDGER).is_file():
             # A fetch began here, and its clips are what is to be built.
             strangers = [name for name in strangers if name not in layout.FETCHED]
         if strangers:
@@ -377,7 +377,7 @@ class _Before:
     @classmethod
     def of(cls, out: Path) -> _Before:
         found: defaultdict[str, tuple[Built, ...]] = defaultdict(tuple)
-        for built in _read_built(layout.built_path(out)):
+        for built in _read_built(out / layout.BUILT):
             found[built.clip_id] = (built,)
         intact = open_intact(out)
         if intact is None:
@@ -413,7 +413,7 @@ def _make_clips(
         for clip in clips
     )
     outcomes: dict[str, Outcome] = {}
-    with _notes(layout.built_path(out)) as notes:
+    with _notes(out / layout.BUILT) as notes:
         for outcome in track(map_ordered(executor, make, tasks), "clips", len(clips)):
             outcomes[outcome.clip_id] = outcome
             if outcome.built is not None and not outcome.reused:
@@ -469,22 +469,23 @@ def _pack(
         return _row(clip, built[clip.clip_id], out, before.dataset)
 
     listed = _clip_list(clips, outcomes)
-    repeated = [[clip.clip_id for clip in group] for group in _copies(kept, built)]
-    description = {
+    repeated = tuple(tuple(c.clip_id for c in group) for group in _copies(kept, built))
+    description = layout.Description(
         **_describe(corpus, clips, outcomes, built),
-        "repeated": repeated,
-        "clips_sha256": files.sha256_bytes(listed.encode()),
-        "shards": _write_shards(out, kept, row, arrow_schema(corpus.card.sample_rate_hz)),
-    }
-    files.write_text(layout.list_path(out), listed)
-    files.write_text(out / "README.md", layout.readme(corpus.card, description))
+        repeated=repeated,
+        clips_sha256=files.sha256_bytes(listed.encode()),
+        shards=tuple(_write_shards(out, kept, row, arrow_schema(corpus.card.sample_rate_hz))),
+    )
+    files.write_text(out / layout.CLIPS, listed)
+    files.write_text(out / "README.md", layout.readme(description))
     # From here on the new dataset counts; until here the old one did.
-    files.write_json(layout.description_path(out), description)
+    said = description.model_dump(mode="json", exclude={"audio_included"})
+    files.write_json(out / layout.DESCRIPTION, said)
     _tidy(out, built)
     by_id = {clip.clip_id: clip for clip in kept}
     return BuildReport(
         folder=out,
-        kept={split: value["concepts"] for split, value in description["splits"].items()},
+        kept={split: counts.concepts for split, counts in description.splits.items()},
         rejected=tuple(fault for fault in faults if fault.where not in built),
         outlived=tuple(fault for fault in faults if fault.where in built),
         damaged=before.damaged,
@@ -492,7 +493,7 @@ def _pack(
         reused=sum(outcome.reused for outcome in outcomes.values()),
         repeated=tuple(tuple(by_id[clip_id] for clip_id in group) for group in repeated),
         moved=moved,
-        fingerprint=description["fingerprint"],
+        fingerprint=description.fingerprint,
     )
 
 
@@ -548,7 +549,7 @@ def _row(clip: Clip, built: Built, out: Path, packed: Dataset | None) -> dict[st
 
 def _write_shards(
     out: Path, clips: Sequence[Clip], row: Callable[[Clip], dict[str, Any]], schema: Any
-) -> list[dict[str, Any]]:
+) -> list[layout.Shard]:
     """Write ``clips``, sorted by split; what ``dataset.json`` says of each shard."""
     (out / "data").mkdir(exist_ok=True)
     _remove_unnamed_shards(out)
@@ -561,7 +562,7 @@ def _write_shards(
                 sha256, size = files.sha256_file(path), path.stat().st_size
                 name = layout.shard_name(split, number, len(written), sha256)
                 files.move_into_place(path, out / name)
-                shards.append({"path": name, "clips": count, "bytes": size, "sha256": sha256})
+                shards.append(layout.Shard(path=name, clips=count, bytes=size, sha256=sha256))
     return shards
 
 
@@ -642,7 +643,7 @@ def _describe(
     """What ``dataset.json`` says of the clips."""
     card = corpus.card
     missing = [
-        {**asdict(clip), "kind": outcome.kind, "reason": outcome.reason}
+        layout.Missing(**asdict(clip), kind=outcome.kind, reason=outcome.reason)
         for clip in clips
         if (outcome := outcomes[clip.clip_id]).built is None
     ]
@@ -651,7 +652,7 @@ def _describe(
         "lassbench_version": __version__,
         "name": card.name,
         "title": card.title,
-        "corpus": asdict(card),
+        "corpus": card,
         "settings": _settings(corpus),
         "sample_rate_hz": card.sample_rate_hz,
         "clip_samples": card.clip_samples,
@@ -664,8 +665,8 @@ def _describe(
 def _remove_unnamed_shards(out: Path) -> None:
     """Delete the shards that ``dataset.json`` does not name: older ones, or a killed build's."""
     named = set()
-    if layout.description_path(out).is_file():
-        named = {shard["path"] for shard in layout.read_description(out)["shards"]}
+    if (out / layout.DESCRIPTION).is_file():
+        named = {shard.path for shard in layout.read_description(out).shards}
     for path in (out / "data").iterdir():
         if f"data/{path.name}" not in named:
             path.unlink()
@@ -683,11 +684,11 @@ def _put_aside(out: Path, damaged: Iterable[str]) -> None:
 def _tidy(out: Path, built: Mapping[str, Built]) -> None:
     """Remove what the new shards took the place of: older shards, and the packed clips' files."""
     _remove_unnamed_shards(out)
-    if layout.ledger_path(out).is_file():
+    if (out / layout.LEDGER).is_file():
         # Clips that were fetched for something else were paid for: they stay.
         for clip_id in built:
             layout.clip_path(out, clip_id).unlink(missing_ok=True)
-        for path in (layout.built_path(out), layout.settings_path(out)):
+        for path in (out / layout.BUILT, out / layout.SETTINGS):
             path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             (out / "clips").rmdir()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from lassbench.checked import Count, PathName, SampleRate, Sha256, Strict, validate
+from lassbench.checked import Count, PathName, SampleRate, Sha256, Strict, read_record
 from lassbench.corpora.base import CorpusCard
 from lassbench.csv_files import Row, read_table
 from lassbench.errors import LassbenchError
-from lassbench.files import checked_name, read_json, sha256_bytes, sha256_file
+from lassbench.files import checked_name, sha256_bytes, sha256_file
 from lassbench.plain_text import markdown, markdown_fence, markdown_lines, markdown_link
 from lassbench.records import SPLITS, Clip, Split
 from lassbench.yaml_files import to_yaml
@@ -46,30 +47,18 @@ KEPT = "kept"
 LIMITED = "limit"
 
 
-def description_path(folder: Path) -> Path:
-    """The file that makes a folder a dataset, written last."""
-    return folder / "dataset.json"
+#: The file that makes a folder a dataset, written last; and every clip of the corpus with
+#: its state, as CSV.
+DESCRIPTION, CLIPS = "dataset.json", "clips.csv"
 
+#: What an unfinished first build was asked for; a finished one has it in ``dataset.json``.
+SETTINGS = "clips/build.json"
 
-def list_path(folder: Path) -> Path:
-    """Every clip of the corpus and its state, as CSV."""
-    return folder / "clips.csv"
+#: What each clip file that is not packed yet was made from, a line a clip.
+BUILT = "clips/built.jsonl"
 
-
-def settings_path(folder: Path) -> Path:
-    """What an unfinished first build was asked for; a finished one has it in ``dataset.json``."""
-    return folder / "clips" / "build.json"
-
-
-def built_path(folder: Path) -> Path:
-    """What each clip file that is not packed yet was made from, a line a clip."""
-    return folder / "clips" / "built.jsonl"
-
-
-def ledger_path(folder: Path) -> Path:
-    """What a fetch into this folder tried (:mod:`lassbench.fetch.ledger`)."""
-    return folder / "ledger.sqlite"
-
+#: What a fetch into this folder tried (:mod:`lassbench.fetch.ledger`).
+LEDGER = "ledger.sqlite"
 
 #: Where a build writes shards before they have their names, and where it puts damaged ones.
 STAGE, DAMAGED = ".packing", "damaged"
@@ -77,7 +66,7 @@ STAGE, DAMAGED = ".packing", "damaged"
 #: What a fetch leaves in the folder.
 FETCHED = frozenset(
     {
-        *("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "clips", "sources"),
+        *(LEDGER, "ledger.sqlite-wal", "ledger.sqlite-shm", "clips", "sources"),
         *("census.csv", ".work"),
     }
 )
@@ -108,7 +97,9 @@ def fingerprint(pcm: Mapping[str, str]) -> str:
     return sha256_bytes(lines.encode())
 
 
-class _Shard(Strict):
+class Shard(Strict):
+    """A Parquet file of the dataset: its path in the folder, what it holds, its hash."""
+
     path: Annotated[str, Field(pattern=r"^data/(train|validation|test)-[A-Za-z0-9-]+\.parquet$")]
     clips: Count
     bytes: Count
@@ -116,7 +107,7 @@ class _Shard(Strict):
 
 
 @dataclass(frozen=True)
-class _Missing(Clip):
+class Missing(Clip):
     """A clip of the corpus that is not here, and why."""
 
     clip_id: PathName
@@ -124,12 +115,14 @@ class _Missing(Clip):
     reason: str = ""
 
 
-class _SplitCounts(Strict):
+class SplitCounts(Strict):
+    """How many clips a split has, and how many of each concept."""
+
     clips: Count
     concepts: dict[str, Count]
 
 
-class _Description(Strict):
+class Description(Strict):
     """What ``dataset.json`` holds.  ``audio_included`` is in published ones alone."""
 
     schema_version: Literal[2]
@@ -140,17 +133,17 @@ class _Description(Strict):
     settings: dict[str, Any]
     sample_rate_hz: SampleRate
     clip_samples: Annotated[Count, Field(gt=0)]
-    splits: dict[Split, _SplitCounts]
-    missing: tuple[_Missing, ...]
+    splits: dict[Split, SplitCounts]
+    missing: tuple[Missing, ...]
     fingerprint: Sha256
     repeated: tuple[tuple[str, ...], ...] = ()
     clips_sha256: Sha256
-    shards: tuple[_Shard, ...]
+    shards: tuple[Shard, ...]
     audio_included: bool = True
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """What ``dataset.json`` says, its values checked.
+def read_description(folder: Path) -> Description:
+    """What ``dataset.json`` says.
 
     Raises
     ------
@@ -158,22 +151,19 @@ def read_description(folder: Path) -> dict[str, Any]:
         If the folder is no dataset, its build never finished, another version of
         lassbench wrote it in another form, or a value is not what it should be.
     """
-    path = description_path(folder)
+    path = folder / DESCRIPTION
     if not path.is_file():
         raise _not_a_dataset(folder)
-    value: dict[str, Any] = read_json(path)
-    validate(
-        _Description,
-        value,
+    return read_record(
+        path,
+        Description,
         what="not a dataset description of this version of lassbench, or damaged",
-        where=path,
         fix="restore the file, or build the dataset again in a new folder",
     )
-    return value
 
 
 def _not_a_dataset(folder: Path) -> LassbenchError:
-    if settings_path(folder).is_file():
+    if (folder / SETTINGS).is_file():
         return LassbenchError(
             "the build of this dataset has not finished",
             where=folder,
@@ -191,20 +181,11 @@ def _not_a_dataset(folder: Path) -> LassbenchError:
     )
 
 
-def clip_from_json(value: Mapping[str, Any]) -> Clip:
-    """A clip from plain values; unknown keys are passed over."""
-    known = {field.name for field in fields(Clip)}
-    chosen = {key: entry for key, entry in value.items() if key in known}
-    for key in ("captions", "tags"):
-        chosen[key] = tuple(chosen.get(key, ()))
-    return Clip(**chosen)
-
-
-def read_list(folder: Path, description: Mapping[str, Any]) -> list[Row]:
+def read_list(folder: Path, description: Description) -> list[Row]:
     """The rows of ``clips.csv``, or none if it is not the file that ``description`` was
     written with."""
-    path = list_path(folder)
-    if not path.is_file() or sha256_file(path) != description["clips_sha256"]:
+    path = folder / CLIPS
+    if not path.is_file() or sha256_file(path) != description.clips_sha256:
         return []
     rows = read_table(path, CLIPS_HEADER)
     for row in rows:
@@ -220,14 +201,12 @@ def fits(column: str, kind: str) -> bool:
     return re.fullmatch(others.get(column, text), kind) is not None
 
 
-def count_by_split(clips: Iterable[Clip]) -> dict[str, dict[str, Any]]:
+def count_by_split(clips: Iterable[Clip]) -> dict[Split, SplitCounts]:
     """Clips of each split: how many, and how many of each concept."""
-    counts: dict[str, dict[str, Any]] = {split: {"clips": 0, "concepts": {}} for split in SPLITS}
+    counts: dict[Split, Counter[str]] = {split: Counter() for split in SPLITS}
     for clip in clips:
-        of_split = counts[clip.split]
-        of_split["clips"] += 1
-        of_split["concepts"][clip.concept] = of_split["concepts"].get(clip.concept, 0) + 1
-    return counts
+        counts[clip.split][clip.concept] += 1
+    return {split: SplitCounts(clips=n.total(), concepts=dict(n)) for split, n in counts.items()}
 
 
 _USAGE = """\
@@ -251,29 +230,30 @@ _NO_AUDIO = """\
 """.splitlines()
 
 
-def readme(card: CorpusCard, description: Mapping[str, Any], *, with_audio: bool = True) -> str:
+def readme(description: Description, *, with_audio: bool = True) -> str:
     """The dataset card: front matter that ``datasets`` and the Hub read, then words.
 
     ``with_audio`` is False for a table of the clips that is published without their sound.
     """
-    lines = [*_front_matter(card, description, with_audio), f"# {markdown(card.title)}", ""]
+    card = description.corpus
+    lines = [*_front_matter(description, with_audio), f"# {markdown(card.title)}", ""]
     lines += [] if with_audio else [*_NO_AUDIO, ""]
     if card.synthetic:
         lines += ["**Synthetic: no clip in here is a recording.**", ""]
     if not card.audio_may_be_published:
         lines += ["**The audio may not be passed on: keep this folder to yourself.**", ""]
     lines += [markdown_lines(card.notes), ""] if card.notes else []
-    seconds = description["clip_samples"] / description["sample_rate_hz"]
+    seconds = description.clip_samples / description.sample_rate_hz
     lines += [
-        f"Mono, {description['sample_rate_hz']} Hz, 16 bits (FLAC), {seconds:g} s a clip.",
+        f"Mono, {description.sample_rate_hz} Hz, 16 bits (FLAC), {seconds:g} s a clip.",
         "",
-        *_count_table(description["splits"]),
+        *_count_table(description.splits),
         "",
         f"- Source: {markdown_link(card.homepage) or 'rendered by lassbench'}",
         f"- Licence: {markdown(card.licence)}",
-        f"- Not here: {len(description['missing'])} clips of the corpus, each with its reason "
+        f"- Not here: {len(description.missing)} clips of the corpus, each with its reason "
         "in `clips.csv`",
-        f"- Fingerprint of the samples: `{description['fingerprint']}`",
+        f"- Fingerprint of the samples: `{description.fingerprint}`",
         "",
         *(_USAGE if with_audio else []),
     ]
@@ -282,15 +262,16 @@ def readme(card: CorpusCard, description: Mapping[str, Any], *, with_audio: bool
     return "\n".join(lines)
 
 
-def _front_matter(card: CorpusCard, description: Mapping[str, Any], with_audio: bool) -> list[str]:
+def _front_matter(description: Description, with_audio: bool) -> list[str]:
+    card = description.corpus
     # A Hub licence identifier, or "other" with the terms below.
     plain = card.licence.lower()
     known = re.fullmatch(r"(cc0|cc-by(-nc)?(-sa|-nd)?|mit|apache)-[0-9.]+|mit", plain)
     shards: dict[Split, list[str]] = {
-        split: [] for split in SPLITS if description["splits"][split]["clips"]
+        split: [] for split in SPLITS if description.splits[split].clips
     }
-    for shard in description["shards"]:
-        shards[split_of_shard(shard["path"])].append(shard["path"])
+    for shard in description.shards:
+        shards[split_of_shard(shard.path)].append(shard.path)
     head = {
         "pretty_name": card.title,
         "license": plain if known else "other",
@@ -308,11 +289,11 @@ def _front_matter(card: CorpusCard, description: Mapping[str, Any], with_audio: 
     return ["---", *text.splitlines(), "---", ""]
 
 
-def _count_table(splits: Mapping[str, Any]) -> list[str]:
-    concepts = sorted({concept for split in SPLITS for concept in splits[split]["concepts"]})
+def _count_table(splits: Mapping[Split, SplitCounts]) -> list[str]:
+    concepts = sorted({concept for split in SPLITS for concept in splits[split].concepts})
     lines = ["| concept | train | validation | test |", "|---|---:|---:|---:|"]
     for concept in concepts:
-        counts = " | ".join(str(splits[split]["concepts"].get(concept, 0)) for split in SPLITS)
+        counts = " | ".join(str(splits[split].concepts.get(concept, 0)) for split in SPLITS)
         lines.append(f"| {markdown(concept)} | {counts} |")
-    totals = " | ".join(str(splits[split]["clips"]) for split in SPLITS)
+    totals = " | ".join(str(splits[split].clips) for split in SPLITS)
     return [*lines, f"| **all** | {totals} |"]

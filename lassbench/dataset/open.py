@@ -10,17 +10,15 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lassbench import files
-from lassbench.corpora.base import CorpusCard
+import numpy as np
+from numpy.typing import NDArray
+
+from lassbench import audio, files
 from lassbench.dataset import layout
 from lassbench.errors import Fault, LassbenchError, did_you_mean, one_line
 from lassbench.records import Clip, Split
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 class ShardReader:
@@ -140,35 +138,31 @@ class Dataset:
         True when the corpus's terms allow passing the audio on.
     card
         The corpus's card.
+    description
+        What ``dataset.json`` says.
     fingerprint
         SHA-256 over the sorted (clip id, hash of its samples) pairs.
     """
 
     def __init__(
-        self, path: Path, description: Mapping[str, Any], *, without: Set[str] = frozenset()
+        self, path: Path, description: layout.Description, *, without: Set[str] = frozenset()
     ) -> None:
         self.path = path
         self._without = without
-        self.card = CorpusCard(**description["corpus"])
-        self.name = str(description["name"])
-        self.title = str(description["title"])
-        self.sample_rate_hz = int(description["sample_rate_hz"])
-        self.clip_samples = int(description["clip_samples"])
-        self.fingerprint = str(description["fingerprint"])
+        self.description = description
+        self.card = description.corpus
+        self.name, self.title = description.name, description.title
+        self.sample_rate_hz = description.sample_rate_hz
+        self.clip_samples = description.clip_samples
+        self.fingerprint = description.fingerprint
         self.synthetic = self.card.synthetic
         self.audio_may_be_published = self.card.audio_may_be_published
-        self._description = description
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (open_dataset, (self.path,))
 
     def __repr__(self) -> str:
         return f"Dataset({str(self.path)!r}, {self.name}, {len(self.clips)} clips)"
-
-    @property
-    def description(self) -> Mapping[str, Any]:
-        """What ``dataset.json`` says."""
-        return MappingProxyType(dict(self._description))
 
     @property
     def clips(self) -> Mapping[str, Clip]:
@@ -185,16 +179,16 @@ class Dataset:
         """Clips of the corpus that are not here, and why."""
         return MappingProxyType(
             {
-                entry["clip_id"]: Fault(entry["kind"], entry["clip_id"], entry["reason"])
-                for entry in self._description["missing"]
+                clip.clip_id: Fault(clip.kind, clip.clip_id, clip.reason)
+                for clip in self.description.missing
             }
         )
 
     @functools.cached_property
     def corpus_clips(self) -> Mapping[str, Clip]:
         """Every clip of the corpus by id: those that are here, then those that are not."""
-        absent = (layout.clip_from_json(entry) for entry in self._description["missing"])
-        return MappingProxyType({**self.clips, **{clip.clip_id: clip for clip in absent}})
+        absent = {clip.clip_id: clip for clip in self.description.missing}
+        return MappingProxyType({**self.clips, **absent})
 
     def split(self, name: Split) -> list[Clip]:
         """The clips of one split, by id."""
@@ -208,8 +202,6 @@ class Dataset:
         LassbenchError
             As :meth:`samples_int16`.
         """
-        from lassbench import audio
-
         return audio.to_float32(self.samples_int16(clip_id))
 
     def samples_int16(self, clip_id: str) -> NDArray[np.int16]:
@@ -220,8 +212,6 @@ class Dataset:
         LassbenchError
             If there is no such clip here, or it is damaged.
         """
-        from lassbench import audio
-
         try:
             samples, rate = audio.decode_int16(self.flac(clip_id))
         except audio.AudioFault as fault:
@@ -271,16 +261,17 @@ class Dataset:
         pcm: dict[str, str] = {}
         places: dict[str, tuple[str, int]] = {}
         seconds = self.clip_samples / self.sample_rate_hz
-        for shard in self._description["shards"]:
-            split = layout.split_of_shard(shard["path"])
-            for row, entry in enumerate(self._reader(shard["path"]).labels()):
-                clip_id = entry["clip_id"]
+        for shard in self.description.shards:
+            split = layout.split_of_shard(shard.path)
+            for row, entry in enumerate(self._reader(shard.path).labels()):
+                clip_id, sha256 = entry["clip_id"], entry.pop("pcm_sha256")
                 if clip_id in self._without:
                     continue
                 end_s = entry["start_s"] + seconds if entry["youtube_id"] else 0.0
-                clips[clip_id] = layout.clip_from_json({**entry, "split": split, "end_s": end_s})
-                pcm[clip_id] = entry["pcm_sha256"]
-                places[clip_id] = (shard["path"], row)
+                lists = {key: tuple(entry[key]) for key in ("captions", "tags")}
+                clips[clip_id] = Clip(**{**entry, **lists}, split=split, end_s=end_s)
+                pcm[clip_id] = sha256
+                places[clip_id] = (shard.path, row)
         return _Rows(MappingProxyType(clips), MappingProxyType(pcm), MappingProxyType(places))
 
     def _reader(self, shard: str) -> ShardReader:
@@ -330,30 +321,30 @@ def open_intact(folder: Path) -> Intact | None:
     LassbenchError
         If ``dataset.json`` cannot be used.
     """
-    if not layout.description_path(folder).is_file():
+    if not (folder / layout.DESCRIPTION).is_file():
         return None
     description = layout.read_description(folder)
     readable, damaged = [], {}
     bad: set[str] = set()
-    for shard in description["shards"]:
-        path = folder / shard["path"]
-        if path.is_file() and files.sha256_file(path) == shard["sha256"]:
+    for shard in description.shards:
+        path = folder / shard.path
+        if path.is_file() and files.sha256_file(path) == shard.sha256:
             readable.append(shard)
             continue
         try:
             lost = _altered_clips(ShardReader(path))
         except LassbenchError:  # gone, or no Parquet file any more
-            damaged[shard["path"]] = shard["clips"]
+            damaged[shard.path] = shard.clips
         else:
             readable.append(shard)
-            damaged[shard["path"]] = len(lost)
+            damaged[shard.path] = len(lost)
             bad |= lost
-    return Intact(Dataset(folder, {**description, "shards": readable}, without=bad), damaged)
+    whole = description.model_copy(update={"shards": tuple(readable)})
+    return Intact(Dataset(folder, whole, without=bad), damaged)
 
 
 def _altered_clips(reader: ShardReader) -> set[str]:
     """The ids of a shard's clips whose samples have not their hash."""
-    from lassbench import audio
 
     def is_whole(row: int, sha256: str) -> bool:
         try:

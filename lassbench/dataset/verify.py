@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lassbench import audio, files
 from lassbench.dataset import layout
@@ -58,7 +57,7 @@ def verify(dataset: Dataset, *, executor: Executor | None = None) -> Verdict:
     """
     faults: list[Fault] = []
     pieces: list[_Piece] = []
-    for shard in dataset.description["shards"]:
+    for shard in dataset.description.shards:
         found, of_shard = _check_shard(dataset, shard)
         faults += found
         pieces += of_shard
@@ -77,23 +76,23 @@ def verify(dataset: Dataset, *, executor: Executor | None = None) -> Verdict:
     return Verdict(len(pcm), tuple(faults), tuple(dataset.missing.values()))
 
 
-def _check_shard(dataset: Dataset, shard: Mapping[str, Any]) -> tuple[list[Fault], list[_Piece]]:
+def _check_shard(dataset: Dataset, shard: layout.Shard) -> tuple[list[Fault], list[_Piece]]:
     """The shard as a file, and the pieces in which its rows are to be checked."""
-    path, name = dataset.path / shard["path"], str(shard["path"])
+    path, name = dataset.path / shard.path, shard.path
     if not path.is_file():
-        reason = f"the shard is gone, and {shard['clips']} clips with it"
+        reason = f"the shard is gone, and {shard.clips} clips with it"
         return [Fault("missing-shard", name, reason)], []
     faults: list[Fault] = []
-    if files.sha256_file(path) != shard["sha256"]:
-        reason = f"SHA-256 is not the one noted in dataset.json ({shard['sha256'][:12]}...)"
+    if files.sha256_file(path) != shard.sha256:
+        reason = f"SHA-256 is not the one noted in dataset.json ({shard.sha256[:12]}...)"
         faults.append(Fault("altered-shard", name, reason))
     try:
         reader = ShardReader(path)
     except LassbenchError as error:
         return [*faults, Fault("damaged-shard", name, error.got or error.what)], []
     rows = reader.groups[-1].stop if reader.groups else 0
-    if rows != shard["clips"]:
-        reason = f"has {rows} clips, dataset.json says {shard['clips']}"
+    if rows != shard.clips:
+        reason = f"has {rows} clips, dataset.json says {shard.clips}"
         faults.append(Fault("rows", name, reason))
     return faults, [
         _Piece(path, group, dataset.sample_rate_hz, dataset.clip_samples)
@@ -116,33 +115,31 @@ def _check_piece(piece: _Piece) -> _Checked:
         except LassbenchError as error:
             faults.append(Fault("damaged-shard", label["clip_id"], error.got or error.what))
             continue
-        faults += [
-            Fault(kind, label["clip_id"], reason)
-            for kind, reason in _check_clip(data, label["pcm_sha256"], piece)
-        ]
+        faults += _check_clip(label["clip_id"], data, label["pcm_sha256"], piece)
     return pcm, faults
 
 
-def _check_clip(data: bytes, sha: str, piece: _Piece) -> Iterator[tuple[str, str]]:
+def _check_clip(clip_id: str, data: bytes, sha: str, piece: _Piece) -> Iterator[Fault]:
     try:
         samples, rate = audio.decode_int16(data)
     except audio.AudioFault as fault:
-        yield fault.kind, fault.reason
+        yield fault.fault(clip_id)
         return
     if rate != piece.sample_rate_hz:
-        yield "rate", f"is at {rate} Hz, the dataset at {piece.sample_rate_hz} Hz"
+        yield Fault("rate", clip_id, f"is at {rate} Hz, the dataset at {piece.sample_rate_hz} Hz")
     if samples.size != piece.clip_samples:
         kind = "short" if samples.size < piece.clip_samples else "long"
-        yield kind, f"has {samples.size} samples, a clip has {piece.clip_samples}"
+        reason = f"has {samples.size} samples, a clip has {piece.clip_samples}"
+        yield Fault(kind, clip_id, reason)
     if not samples.any():
-        yield "silent", "every sample is zero"
+        yield Fault("silent", clip_id, "every sample is zero")
     if audio.pcm_sha256(samples) != sha:
-        yield "altered", "its samples are not those that were built"
+        yield Fault("altered", clip_id, "its samples are not those that were built")
 
 
 def _check_list(dataset: Dataset, pcm: Mapping[str, str]) -> list[Fault]:
     """``clips.csv`` against the clips that are there."""
-    path = layout.list_path(dataset.path)
+    path = dataset.path / layout.CLIPS
     if not path.is_file():
         return [Fault("missing-list", path.name, "the list of clips is gone")]
     rows = layout.read_list(dataset.path, dataset.description)

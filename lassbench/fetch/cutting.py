@@ -98,7 +98,7 @@ def decode(
     try:
         if isinstance(medium, Path):
             return audio.decode(medium, start_s=start, end_s=end)
-        return audio.decode_stream(medium, name, start, end)
+        return audio.decode_ffmpeg(medium, name, start, end)
     except AudioFault as fault:
         raise _failure_of(fault, clip) from fault
 

@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from lassbench.corpora.base import CorpusCard
 from lassbench.dataset import layout
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.files import (
@@ -57,7 +55,7 @@ def needs_warning(folder: Path) -> bool:
     LassbenchError
         If ``folder`` is no finished dataset.
     """
-    return not layout.read_description(folder)["corpus"].get("audio_may_be_published", False)
+    return not layout.read_description(folder).corpus.audio_may_be_published
 
 
 def push(folder: Path, repo: str, *, private: bool = True, include_audio: bool = False) -> Pushed:
@@ -92,13 +90,15 @@ def push(folder: Path, repo: str, *, private: bool = True, include_audio: bool =
     return Pushed(url, len(files), size, include_audio)
 
 
-def _stage(folder: Path, stage: Path, description: dict[str, Any], *, include_audio: bool) -> None:
+def _stage(
+    folder: Path, stage: Path, description: layout.Description, *, include_audio: bool
+) -> None:
     shards = []
-    for shard in description["shards"]:
-        source, target = folder / shard["path"], stage / shard["path"]
+    for shard in description.shards:
+        source, target = folder / shard.path, stage / shard.path
         if not source.is_file():
             raise LassbenchError("a shard is missing", where=source, fix="build the dataset again")
-        if sha256_file(source) != shard["sha256"]:
+        if sha256_file(source) != shard.sha256:
             what = "a shard is not the one that dataset.json names"
             raise LassbenchError(what, where=source, fix="run `lassbench verify` on the dataset")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -107,19 +107,16 @@ def _stage(folder: Path, stage: Path, description: dict[str, Any], *, include_au
         else:
             _without_audio(source, target)
         told = {"bytes": target.stat().st_size, "sha256": sha256_file(target)}
-        shards.append({**shard, **told})
-    write_json(
-        stage / "dataset.json",
-        {**description, "shards": shards, "audio_included": include_audio},
-    )
+        shards.append(shard.model_copy(update=told))
+    said = description.model_copy(update={"shards": tuple(shards), "audio_included": include_audio})
+    write_json(stage / layout.DESCRIPTION, said.model_dump(mode="json"))
     for pattern in _TEXTS:
         for source in sorted(folder.glob(pattern)):
             target = stage / source.relative_to(folder)
             _check_inside(source, folder)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
-    card = CorpusCard(**description["corpus"])
-    write_text(stage / "README.md", layout.readme(card, description, with_audio=include_audio))
+    write_text(stage / "README.md", layout.readme(description, with_audio=include_audio))
 
 
 def _check_inside(path: Path, folder: Path) -> None:

@@ -61,8 +61,9 @@ def spectrogram(level: NDArray[np.float64], top: float) -> str:
 
     shade = np.clip((level[::-1] - top) / RANGE_DB + 1.0, 0.0, 1.0)
     grey = Image.fromarray(np.round(255 * shade).astype(np.uint8), mode="L")
-    picture = grey.resize((WIDTH, HEIGHT), Image.Resampling.BOX).convert("P")
-    picture.putdata(list(grey.resize((WIDTH, HEIGHT), Image.Resampling.BOX).tobytes()))
+    grey = grey.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
+    picture = grey.convert("P")
+    picture.putdata(list(grey.tobytes()))
     picture.putpalette(_magma())
     memory = io.BytesIO()
     picture.save(memory, format="PNG", optimize=True)

@@ -19,7 +19,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lassbench import files, output_folders
+from lassbench import files
 from lassbench.errors import one_line
 from lassbench.inspection import level_db
 from lassbench.predictions import PredictionSet, open_predictions
@@ -80,7 +80,6 @@ def write_report(
     LassbenchError
         If ``out`` cannot be written or the suite's audio is gone.
     """
-    output_folders.check_output_folder(out, what="the report folder")
     heard = suite.audio_may_be_published or include_audio
     best, worst = _extremes(scores, suite, open_predictions(folder, suite), heard=heard)
     page = _environment().get_template("report.html")

@@ -35,8 +35,9 @@ def number(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # never -0.00
 
 
-def _table(title: str | None = None, caption: str | None = None) -> Table:
-    return Table(
+def _table(*columns: str, title: str | None = None, caption: str | None = None) -> Table:
+    """A table of these columns: text, and where a name begins with ``>``, numbers."""
+    table = Table(
         title=title,
         title_justify="left",
         title_style="bold",
@@ -45,6 +46,12 @@ def _table(title: str | None = None, caption: str | None = None) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
+    for name in columns:
+        if name.startswith(">"):
+            table.add_column(name[1:], justify="right")
+        else:
+            table.add_column(name, overflow="fold")
+    return table
 
 
 def _interval(low: float | None, high: float | None) -> str:
@@ -93,9 +100,10 @@ def query_types(scores: Scores) -> str:
 
 def _summary_table(scores: Scores) -> Table:
     file = scores.file
-    table = _table(caption=_policy_note(scores))
-    for name in ("metric", "mean", "95 % interval", "median", "infinite", "undefined"):
-        table.add_column(name, justify="left" if name == "metric" else "right")
+    columns = ("metric", ">mean", ">95 % interval", ">median", ">infinite", ">undefined")
+    unusual = any(one.n_infinite or one.n_undefined for one in file.summary.values())
+    note = f"infinite and undefined values as {file.policy} says (lassbench.scores)"
+    table = _table(*columns, caption=note if unusual else None)
     for name, found in in_order(file.summary).items():
         table.add_row(
             file.metrics[name].heading,
@@ -111,24 +119,14 @@ def _summary_table(scores: Scores) -> Table:
     return table
 
 
-def _policy_note(scores: Scores) -> str | None:
-    if any(one.n_infinite or one.n_undefined for one in scores.file.summary.values()):
-        return f"infinite and undefined values as {scores.file.policy} says (lassbench.scores)"
-    return None
-
-
 def _beside_table(scores: Scores, others: Sequence[Beside]) -> Table:
     file, names = scores.file, shown_metrics(scores)
     ranked = file.metrics[default_metric(scores)].title
     table = _table(
+        *("system", "told", *(f">{file.metrics[name].title}" for name in names)),
+        *(">difference", "so it is"),
         title=f"beside others (difference: {one_line(file.system.name, 40)} minus it, {ranked})",
     )
-    table.add_column("system", overflow="fold")
-    table.add_column("told")
-    for name in names:
-        table.add_column(file.metrics[name].title, justify="right")
-    table.add_column("difference", justify="right")
-    table.add_column("so it is")
     means = {name: file.summary[name].mean for name in names}
     uses = file.system.query_type
     table.add_row(_safe(file.system.name), uses, *_numbers(means, names), style="bold")
@@ -185,10 +183,7 @@ def _groups_table(title: str, groups: Mapping[str, Cell]) -> Table:
         left_out = len(ordered) - 2 * EXTREMES
         title = f"{title} (best and worst {EXTREMES}; {left_out} between them are in the file)"
         ordered = ordered[:EXTREMES] + ordered[-EXTREMES:]
-    table = _table(title=title)
-    table.add_column("", overflow="fold")
-    for name in ("mean", "95 % interval", "queries"):
-        table.add_column(name, justify="right")
+    table = _table("", ">mean", ">95 % interval", ">queries", title=title)
     for value, cell in ordered:
         interval = _interval(cell.ci_low, cell.ci_high)
         table.add_row(_safe(value), number(cell.mean), interval, str(cell.n))
@@ -237,11 +232,8 @@ def show_comparison(out: Console, found: Comparison) -> None:
 
 
 def _paired_table(title: str, rows: Mapping[str, Paired]) -> Table:
-    table = _table(title or None)
-    table.add_column("", overflow="fold")
-    for name in ("difference", "95 % interval", "p", "wins", "losses", "queries"):
-        table.add_column(name, justify="right")
-    table.add_column("the first is")
+    numbers = (">difference", ">95 % interval", ">p", ">wins", ">losses", ">queries")
+    table = _table("", *numbers, "the first is", title=title or None)
     for name, paired in rows.items():
         cells = _paired_cells(paired)
         counts = (str(paired.wins), str(paired.losses), str(paired.n))
@@ -250,11 +242,8 @@ def _paired_table(title: str, rows: Mapping[str, Paired]) -> Table:
 
 
 def _moved_table(title: str, moved: Sequence[Moved]) -> Table:
-    table = _table(title=title)
-    for name in ("query", "target", "noise", "text"):
-        table.add_column(name, overflow="fold")
-    for name in ("first", "second", "difference"):
-        table.add_column(name, justify="right")
+    columns = ("query", "target", "noise", "text", ">first", ">second", ">difference")
+    table = _table(*columns, title=title)
     for one in moved:
         table.add_row(
             _safe(one.query_id),

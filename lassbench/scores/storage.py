@@ -181,23 +181,6 @@ def find_score(path: str | Path) -> Path:
     raise UsageError("no score file to read", where=path, expected=expected, got=got, fix=fix)
 
 
-def read_score_file(path: str | Path) -> ScoreFile:
-    """Read and validate the JSON half alone.
-
-    Raises
-    ------
-    LassbenchError
-        As :func:`lassbench.checked.read_record`.
-    """
-    return read_record(
-        Path(path),
-        ScoreFile,
-        what=f"not a score file of schema version {SCHEMA_VERSION}",
-        fix="make it anew with `lassbench score`",
-        limit=JSON_LIMIT,
-    )
-
-
 def read_rows(path: Path, file: ScoreFile) -> pa.Table:
     """The per-query rows that belong to ``file``.
 
@@ -254,9 +237,15 @@ def read_scores(path: str | Path) -> Scores:
     Raises
     ------
     LassbenchError
-        As :func:`find_score`, :func:`read_score_file` and :func:`read_rows` do.
+        As :func:`find_score`, :func:`lassbench.checked.read_record` and :func:`read_rows` do.
     """
     json_path = find_score(path)
-    file = read_score_file(json_path)
+    file = read_record(
+        json_path,
+        ScoreFile,
+        what=f"not a score file of schema version {SCHEMA_VERSION}",
+        fix="make it anew with `lassbench score`",
+        limit=JSON_LIMIT,
+    )
     stem = json_path.name.removesuffix(JSON_SUFFIX).removesuffix(".json")
     return Scores(file, read_rows(json_path.with_name(stem + PARQUET_SUFFIX), file))

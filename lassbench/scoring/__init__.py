@@ -9,27 +9,4 @@
 ``crosscheck``  a sample scored again with mir_eval
 ``comparison``  two scores -> paired differences
 ``beside``      a score beside others' -> rows of a table
-
-The names below are loaded on first use: a worker process needs ``pieces`` only,
-and should not wait for the rest.
 """
-
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from lassbench.scoring.folders import score_folders
-    from lassbench.scoring.result import Settings
-    from lassbench.scoring.streaming import evaluate
-
-__all__ = ["Settings", "evaluate", "score_folders"]
-
-_HOMES = {"Settings": "result", "evaluate": "streaming", "score_folders": "folders"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'lassbench.scoring' has no attribute {name!r}")
-    return getattr(import_module(f"lassbench.scoring.{_HOMES[name]}"), name)

@@ -110,7 +110,7 @@ def _means(rows: pa.Table) -> dict[str, float | None]:
 
 def verdict(paired: Paired) -> str:
     """``better``, ``worse``, or ``no clear difference``: what the paired test allows to say."""
-    if not paired.n or not paired.significant():
+    if not paired.n or not paired.significant:
         return "no clear difference"
     return "better" if paired.diff > 0 else "worse"
 

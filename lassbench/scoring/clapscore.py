@@ -29,25 +29,16 @@ def clap_columns(
         by_mixture.setdefault(query.mixture_id, []).append(query)
     columns: dict[str, Mapping[str, float]] = {}
     for mixture_id, queries in track(by_mixture.items(), "CLAPScore", total=len(by_mixture)):
-        columns.update(_of_mixture(model, suite, estimates, mixture_id, queries))
+        found = model.score(
+            texts=[query.text for query in queries],
+            estimates=[estimates.load_checked(query.query_id)[0] for query in queries],
+            mixtures=[suite.mixture_samples(mixture_id)] * len(queries),
+            sample_rate_hz=suite.sample_rate_hz,
+        )
+        for query, score in zip(queries, found, strict=True):
+            columns[query.query_id] = {
+                "clap": score.estimate,
+                "clap_mixture": score.mixture,
+                "clap_i": score.improvement,
+            }
     return columns
-
-
-def _of_mixture(
-    model: ClapModel, suite: Suite, estimates: Estimates, mixture_id: str, queries: Sequence[Query]
-) -> Columns:
-    mixture = suite.mixture_samples(mixture_id)
-    found = model.score(
-        texts=[query.text for query in queries],
-        estimates=[estimates.load_checked(query.query_id)[0] for query in queries],
-        mixtures=[mixture] * len(queries),
-        sample_rate_hz=suite.sample_rate_hz,
-    )
-    return {
-        query.query_id: {
-            "clap": score.estimate,
-            "clap_mixture": score.mixture,
-            "clap_i": score.improvement,
-        }
-        for query, score in zip(queries, found, strict=True)
-    }

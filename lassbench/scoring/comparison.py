@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
 from lassbench.scores import CLAP_METRICS, Scores, column, in_order, limited
-from lassbench.statistics import LEVEL, RESAMPLES, Paired, paired_difference
+from lassbench.statistics import RESAMPLES, Paired, paired_difference
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,6 @@ def compare(
     metric: str = "",
     resamples: int = RESAMPLES,
     seed: int = 0,
-    level: float = LEVEL,
 ) -> Comparison:
     """Compare two scores on one suite.
 
@@ -144,7 +143,7 @@ def compare(
     def paired(name: str, chosen: NDArray[np.bool_] | slice = slice(None)) -> Paired:
         one, two = values[name]
         return paired_difference(
-            one[chosen], two[chosen], clusters[chosen], resamples=resamples, seed=seed, level=level
+            one[chosen], two[chosen], clusters[chosen], resamples=resamples, seed=seed
         )
 
     by = {

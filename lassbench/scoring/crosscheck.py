@@ -17,16 +17,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from lassbench.errors import UsageError
 from lassbench.parallel import map_ordered, open_executor
-from lassbench.predictions import PredictionSet, check
+from lassbench.predictions import check
 from lassbench.progress import track
 from lassbench.scores import LIMIT_DB
 from lassbench.scoring.pieces import Piece, make_piece, open_suite
 from lassbench.suites import Suite
-
-#: Queries that are scored again when no number is given.
-SAMPLE = 20
 
 
 @dataclass(frozen=True)
@@ -56,27 +52,27 @@ def cross_check(
     suite: Suite,
     rows: pa.Table,
     *,
-    sample: int = SAMPLE,
+    sample: int,
     seed: int = 0,
     workers: int | None = None,
     scheduler: str | None = None,
 ) -> CrossCheck:
-    """Score a random sample of ``rows`` again with ``mir_eval.separation.bss_eval_sources``.
+    """Score a random sample of a separation suite's ``rows`` again with mir_eval's BSS Eval.
 
     Only finite values within the policy's limit are compared: beyond it both
     tools print their rounding error.
-
-    Raises
-    ------
-    UsageError
-        If mir_eval is not installed or the suite has no references to score against.
     """
-    if suite.kind != "separation":
-        raise UsageError("mir_eval has no metric for an absent sound", where=suite.name)
     ours = {row["query_id"]: row for row in rows.to_pylist()}
     chosen = sorted(random.Random(seed).sample(sorted(ours), min(sample, len(ours))))
     predictions, _ = check(folder, suite)
-    pieces = (_piece(suite, predictions, query_id) for query_id in chosen)
+    pieces = (
+        make_piece(
+            suite,
+            [suite.queries[one]],
+            [dataclasses.replace(predictions, paths={one: predictions.paths[one]})],
+        )
+        for one in chosen
+    )
     with open_executor(workers, scheduler) as executor:
         answers = map_ordered(executor, _mir_eval, pieces)
         theirs = dict(track(answers, "mir_eval", total=len(chosen)))
@@ -87,11 +83,6 @@ def cross_check(
         largest=_largest(ours, found),
         refused={one: value for one, value in theirs.items() if isinstance(value, str)},
     )
-
-
-def _piece(suite: Suite, predictions: PredictionSet, query_id: str) -> Piece:
-    only = dataclasses.replace(predictions, paths={query_id: predictions.paths[query_id]})
-    return make_piece(suite, [suite.queries[query_id]], [only])
 
 
 def _mir_eval(piece: Piece) -> tuple[str, dict[str, float] | str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +16,9 @@ from lassbench.parallel import map_ordered, open_executor
 from lassbench.predictions import PredictionSet, System, check
 from lassbench.progress import track
 from lassbench.records import Query, SystemCard
-from lassbench.scores import Scores
-from lassbench.scoring.pieces import Measured, Piece, cut, make_piece, measure
-from lassbench.scoring.result import Settings, make_scores, system_info
+from lassbench.scores import Bootstrap, Scores
+from lassbench.scoring.pieces import Measured, cut, make_piece, measure
+from lassbench.scoring.result import USUAL, make_scores, system_info
 from lassbench.suites import Suite
 
 if TYPE_CHECKING:
@@ -40,11 +40,6 @@ class _Folder:
     predictions: PredictionSet
     faults: list[Fault]
     measured: list[Measured] = field(default_factory=list)
-    lost: list[Fault] = field(default_factory=list)
-
-    @property
-    def all_faults(self) -> list[Fault]:
-        return self.faults + self.lost
 
 
 def score_folders(
@@ -55,7 +50,7 @@ def score_folders(
     workers: int | None = None,
     scheduler: str | None = None,
     clap: str | None = None,
-    settings: Settings | None = None,
+    bootstrap: Bootstrap = USUAL,
 ) -> list[Scores]:
     """Score prediction folders against a suite, all in one pass over its mixtures.
 
@@ -87,7 +82,6 @@ def score_folders(
     LassbenchError
         If there is nothing to score, or the suite's audio is not what was frozen.
     """
-    settings = settings or Settings()
     model = _clap_model(clap) if clap else None
     opened = [_Folder(*check(Path(folder), suite)) for folder in folders]
     for one in opened:
@@ -101,12 +95,12 @@ def score_folders(
         if not allow_partial and any(one.faults for one in opened):
             _refuse(opened, suite, executor)
         _measure_all(opened, suite, executor)
-    if not allow_partial and any(one.lost for one in opened):
+    if not allow_partial and any(one.faults for one in opened):
         raise _faults_error(opened)
-    return [_summed_up(one, suite, settings, model) for one in opened]
+    return [_summed_up(one, suite, bootstrap, model) for one in opened]
 
 
-def _summed_up(one: _Folder, suite: Suite, settings: Settings, model: ClapModel | None) -> Scores:
+def _summed_up(one: _Folder, suite: Suite, bootstrap: Bootstrap, model: ClapModel | None) -> Scores:
     columns = None
     if model is not None:
         from lassbench.scoring.clapscore import clap_columns
@@ -116,10 +110,10 @@ def _summed_up(one: _Folder, suite: Suite, settings: Settings, model: ClapModel 
         one.measured,
         suite,
         one.predictions.system,
-        settings=settings,
+        bootstrap=bootstrap,
         clap=columns,
         clap_model=model.name if model is not None else "",
-        faults=one.all_faults,
+        faults=one.faults,
     )
 
 
@@ -155,16 +149,15 @@ def _check_renderable(suite: Suite) -> None:
 
 def _measure_all(opened: Sequence[_Folder], suite: Suite, executor: Executor | None) -> None:
     pieces = list(cut(suite, suite.renderable_queries))
-    made = (_piece(suite, queries, opened) for queries in pieces)
+    made = (
+        make_piece(suite, queries, [_part(one.predictions, queries) for one in opened])
+        for queries in pieces
+    )
     outcomes = map_ordered(executor, measure, made, ahead=32)
     for outcome in track(outcomes, "scoring", total=len(pieces)):
         for one, (measured, lost) in zip(opened, outcome, strict=True):
             one.measured += measured
-            one.lost += lost
-
-
-def _piece(suite: Suite, queries: Sequence[Query], opened: Sequence[_Folder]) -> Piece:
-    return make_piece(suite, queries, [_part(one.predictions, queries) for one in opened])
+            one.faults += lost
 
 
 def _part(predictions: PredictionSet, queries: Sequence[Query]) -> PredictionSet:
@@ -199,20 +192,18 @@ def _check_part(predictions: PredictionSet) -> list[Fault]:
 
 
 def _faults_error(opened: Sequence[_Folder]) -> FaultsError:
-    faults = [fault for one in opened for fault in _with_folder(one, many=len(opened) > 1)]
-    names = ", ".join(str(one.predictions.folder) for one in opened if one.all_faults)
+    # With several folders, ``where`` says which one a query lacks in.
+    faults = [
+        dataclasses.replace(fault, where=f"{one.predictions.folder}/{fault.where}")
+        if fault.kind == "missing" and len(opened) > 1
+        else fault
+        for one in opened
+        for fault in one.faults
+    ]
+    names = ", ".join(str(one.predictions.folder) for one in opened if one.faults)
     return FaultsError(
         f"{len(faults)} faults in the predictions: nothing was scored",
         faults,
         where=names,
         fix=FIX,
     )
-
-
-def _with_folder(one: _Folder, *, many: bool) -> Iterator[Fault]:
-    """The folder's faults; with several folders, ``where`` says which one a query lacks in."""
-    for fault in one.all_faults:
-        if many and fault.kind == "missing":
-            yield dataclasses.replace(fault, where=f"{one.predictions.folder}/{fault.where}")
-        else:
-            yield fault

@@ -57,13 +57,20 @@ _AT_ONCE = 8
 class Verdict:
     """What was measured on one estimate, before the score policy is applied.
 
-    ``values`` are dB by metric name (empty in an absent-sound suite), ``level_db``
-    is the estimate's energy over the mixture's, ``-inf`` for silence.
+    ``values`` are dB by metric name: ``sdr sir sar si_sdr snr`` and the ``_mixture``
+    ones (none in an absent-sound suite), ``level_db`` is the estimate's energy over the
+    mixture's, ``-inf`` for silence.  The wrong source was extracted when the estimate
+    is not closer to the target than to the interference.
     """
 
     values: dict[str, float]
     level_db: float
     wrong_source: bool
+
+    @property
+    def silent(self) -> bool:
+        """Whether every sample of the estimate is zero."""
+        return self.level_db == -math.inf
 
 
 class Judge:
@@ -98,17 +105,14 @@ class Judge:
         remaining = iter(estimates)
         while batch := list(islice(remaining, _AT_ONCE)):
             if self._references is None:
-                yield from map(self._absent_verdict, batch)
+                # An answer to a query for an absent sound: its level alone.
+                yield from (Verdict({}, self._level_db(energy(one)), False) for one in batch)
                 continue
             same = [_is_mixture(one, self._rendered) for one in batch]
             others = (one for one, known in zip(batch, same, strict=True) if not known)
             scored = iter(self._references.score_many(others))
             for one, known in zip(batch, same, strict=True):
                 yield self._verdict(one, self._mixture if known else next(scored))
-
-    def _absent_verdict(self, e: Samples) -> Verdict:
-        """The verdict on an answer to a query for an absent sound: its level alone."""
-        return Verdict({}, self._level_db(energy(e)), False)
 
     def _level_db(self, power: float) -> float:
         if power < SMALLEST_ENERGY:

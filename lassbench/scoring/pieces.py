@@ -11,10 +11,8 @@ however many systems are scored and annotators asked.
 from __future__ import annotations
 
 import dataclasses
-import math
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -27,7 +25,7 @@ from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import Fault, LassbenchError
 from lassbench.mixtures import Rendered
 from lassbench.records import Query
-from lassbench.scoring.judge import Judge
+from lassbench.scoring.judge import Judge, Verdict
 from lassbench.suites import Suite
 
 #: Queries a piece has at least, so that handing it over costs next to nothing.
@@ -76,33 +74,11 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured on one estimate, before the policy is applied.
-
-    Attributes
-    ----------
-    query_id
-        The query answered.
-    values
-        Metric -> number: ``sdr sir sar si_sdr snr`` and the ``_mixture`` ones
-        (separation), or nothing (absent: ``level_db`` says it all).
-    level_db
-        Energy of the estimate over the mixture's, in dB; ``-inf`` for silence.
-    wrong_source
-        The estimate is not closer to the target than to the interference.
-    samples_sha256
-        Of the estimate's float32 little-endian samples.
-    """
+    """The verdict on the answer to a query, and the SHA-256 of the answer's samples."""
 
     query_id: str
-    values: Mapping[str, float] = field(default_factory=dict)
-    level_db: float = -math.inf
-    wrong_source: bool = False
-    samples_sha256: str = ""
-
-    @property
-    def silent(self) -> bool:
-        """Whether every sample of the estimate is zero."""
-        return self.level_db == -math.inf
+    verdict: Verdict
+    samples_sha256: str
 
 
 #: For each system of the piece: what was measured, and which answers could not be read.
@@ -139,16 +115,6 @@ def make_piece(suite: Suite, queries: Sequence[Query], systems: Iterable[Estimat
     return Piece(part, suite.dataset.path if suite.dataset else None, tuple(systems))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a system answered to a query."""
-
-    system: int
-    query_id: str
-    samples: Samples
-    samples_sha256: str
-
-
 def measure(piece: Piece) -> Outcome:
     """Judge every answer of a piece.
 
@@ -167,17 +133,9 @@ def measure(piece: Piece) -> Outcome:
         if not answers:
             continue
         judge = Judge(render_checked(suite, mixture_id), suite.kind)
-        verdicts = judge.verdicts([answer.samples for answer in answers])
-        for answer, verdict in zip(answers, verdicts, strict=True):
-            outcome[answer.system][0].append(
-                Measured(
-                    answer.query_id,
-                    verdict.values,
-                    verdict.level_db,
-                    verdict.wrong_source,
-                    answer.samples_sha256,
-                )
-            )
+        verdicts = judge.verdicts([samples for _, _, samples, _ in answers])
+        for (system, query_id, _, digest), verdict in zip(answers, verdicts, strict=True):
+            outcome[system][0].append(Measured(query_id, verdict, digest))
     return outcome
 
 
@@ -190,8 +148,8 @@ def open_suite(piece: Piece) -> Suite:
 
 def _answers(
     systems: Sequence[Estimates], queries: Sequence[Query], outcome: Outcome
-) -> Iterator[Answer]:
-    """Every usable answer; the others are lost."""
+) -> Iterator[tuple[int, str, Samples, str]]:
+    """System, query, samples and their SHA-256 of every usable answer; the others are lost."""
     for query in queries:
         for system, estimates in enumerate(systems):
             if query.query_id not in estimates.paths:
@@ -201,7 +159,7 @@ def _answers(
             except AudioFault as error:
                 outcome[system][1].append(error.fault(str(estimates.paths[query.query_id])))
             else:
-                yield Answer(system, query.query_id, samples, digest)
+                yield system, query.query_id, samples, digest
 
 
 def render_checked(suite: Suite, mixture_id: str) -> Rendered:
@@ -225,31 +183,14 @@ def render_checked(suite: Suite, mixture_id: str) -> Rendered:
     return rendered
 
 
-class RememberingDataset(Dataset):
+@lru_cache(maxsize=4)
+def _open_once(path: Path) -> Dataset:
     """A dataset that keeps the clips it decoded last, up to :data:`CLIP_MEMORY` bytes.
 
     A clip is the target of five mixtures and the noise of about five others;
     decoding its FLAC takes as long as scoring an estimate.
     """
-
-    def samples_int16(self, clip_id: str) -> NDArray[np.int16]:
-        """As :meth:`Dataset.samples_int16`, from memory where it was asked for lately."""
-        with _one_at_a_time:
-            decoded: dict[str, NDArray[np.int16]] = self.__dict__.setdefault("_decoded", {})
-            samples = decoded.pop(clip_id, None)
-            if samples is None:
-                samples = super().samples_int16(clip_id)
-                while decoded and (len(decoded) + 1) * samples.nbytes > CLIP_MEMORY:
-                    del decoded[next(iter(decoded))]
-            decoded[clip_id] = samples  # the last asked for stands last
-            return samples
-
-
-# A worker of a Dask cluster may have several threads, which share a dataset.
-_one_at_a_time = threading.Lock()
-
-
-@lru_cache(maxsize=4)
-def _open_once(path: Path) -> Dataset:
     opened = open_dataset(path)
-    return RememberingDataset(opened.path, opened.description)
+    remembered = lru_cache(CLIP_MEMORY // (2 * opened.clip_samples))(opened.samples_int16)
+    opened.samples_int16 = remembered  # type: ignore[method-assign]
+    return opened

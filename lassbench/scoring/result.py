@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from lassbench import __version__
 from lassbench.checked import validate
@@ -30,22 +29,11 @@ from lassbench.scores import (
 from lassbench.scores.summary import metric_names, summarise
 from lassbench.scoring.pieces import Measured
 from lassbench.scoring.rows import table
-from lassbench.statistics import LEVEL, RESAMPLES
+from lassbench.statistics import RESAMPLES
 from lassbench.suites import Suite
 
-
-@dataclass(frozen=True)
-class Settings:
-    """How intervals are made."""
-
-    resamples: int = RESAMPLES
-    seed: int = 0
-    level: float = LEVEL
-
-    @property
-    def bootstrap(self) -> Bootstrap:
-        """The part that a score file records."""
-        return Bootstrap(resamples=self.resamples, seed=self.seed, level=self.level)
+#: How intervals are made unless a caller says otherwise.
+USUAL = Bootstrap(resamples=RESAMPLES, seed=0)
 
 
 def make_scores(
@@ -53,7 +41,7 @@ def make_scores(
     suite: Suite,
     system: System,
     *,
-    settings: Settings,
+    bootstrap: Bootstrap,
     clap: Mapping[str, Mapping[str, float]] | None = None,
     clap_model: str = "",
     faults: Sequence[Fault] = (),
@@ -91,8 +79,8 @@ def make_scores(
         system=system_info(system, measured),
         coverage=coverage,
         metrics=_definitions(suite, clap_model),
-        **dict(summarise(rows, suite.kind, settings.bootstrap)),
-        bootstrap=settings.bootstrap,
+        **dict(summarise(rows, suite.kind, bootstrap)),
+        bootstrap=bootstrap,
         contamination=contamination,
         engine={"kernels": backend.name()},
         warnings=(
@@ -208,7 +196,7 @@ def _coverage_warnings(coverage: Coverage, faults: Sequence[Fault]) -> Iterator[
 
 
 def _silence_warnings(measured: Sequence[Measured], suite: Suite) -> Iterator[str]:
-    silent = sorted(one.query_id for one in measured if one.silent)
+    silent = sorted(one.query_id for one in measured if one.verdict.silent)
     if silent and suite.kind == "separation":
         many = (
             "estimate is silent and scores"

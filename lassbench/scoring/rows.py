@@ -15,6 +15,7 @@ from lassbench.scores import (
     Kind,
     rows_schema,
 )
+from lassbench.scoring.judge import Verdict
 from lassbench.scoring.pieces import Measured
 from lassbench.suites import QueryMeta, Suite
 
@@ -33,44 +34,41 @@ def improvement(value: float, mixture: float) -> float:
     return 0.0 if value == mixture else value - mixture
 
 
-def separation_values(measured: Measured) -> tuple[dict[str, float | None], list[str]]:
+def separation_values(verdict: Verdict) -> tuple[dict[str, float | None], list[str]]:
     """Metric columns of a separation row, and its flags."""
-    values: dict[str, float | None] = dict(measured.values)
+    values = dict(verdict.values)
     flags = []
-    if measured.silent:
+    if verdict.silent:
         # Policy 1: silence is the worst answer, whatever the formulas make of 0/0.
         values.update(dict.fromkeys(("sdr", "sir", "sar", "si_sdr", "snr"), -math.inf))
         flags.append(SILENT)
     for name in ("sdr", "sir", "si_sdr", "snr"):
-        value, mixture = values[name], values[f"{name}_mixture"]
-        assert value is not None
-        assert mixture is not None
-        values[f"{name}_i"] = improvement(value, mixture)
-    sar = values["sar"]
-    if sar is not None and sar > SAR_UNDEFINED_DB:
+        values[f"{name}_i"] = improvement(values[name], values[f"{name}_mixture"])
+    if values["sar"] > SAR_UNDEFINED_DB:
         # Policy 3: up to rounding there are no artefacts to measure.
-        values["sar"] = None
+        values["sar"] = math.nan
         flags.append(SAR_LEFT_OUT)
     return {name: _null_if_nan(value) for name, value in values.items()}, flags
 
 
-def absent_values(measured: Measured) -> tuple[dict[str, float | None], list[str]]:
+def absent_values(verdict: Verdict) -> tuple[dict[str, float | None], list[str]]:
     """Metric columns of a row of an absent-sound suite, and its flags."""
-    attenuation = 0.0 - measured.level_db  # not -0.0 for the mixture itself
+    attenuation = 0.0 - verdict.level_db  # not -0.0 for the mixture itself
     quiet = 1.0 if attenuation >= SILENT_BELOW_DB else 0.0
-    flags = [SILENT] if measured.silent else []
+    flags = [SILENT] if verdict.silent else []
     return {"attenuation": _null_if_nan(attenuation), "silent_share": quiet}, flags
 
 
-def _null_if_nan(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else float(value)
+def _null_if_nan(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
 
 
 def row(
     measured: Measured, query: Query, meta: QueryMeta, kind: Kind, clap: Mapping[str, float] | None
 ) -> dict[str, Any]:
     """One row of the per-query table."""
-    values, flags = (separation_values if kind == "separation" else absent_values)(measured)
+    verdict = measured.verdict
+    values, flags = (separation_values if kind == "separation" else absent_values)(verdict)
     if clap is not None:
         values.update(clap)
     described: dict[str, Any] = {
@@ -85,11 +83,11 @@ def row(
         "query_type": query.query_type,
         "annotator": query.annotator,
         "text": query.text,
-        "estimate_level_db": measured.level_db,
+        "estimate_level_db": verdict.level_db,
         "flags": ";".join(flags),
     }
     if kind == "separation":
-        described["wrong_source"] = measured.silent or measured.wrong_source
+        described["wrong_source"] = verdict.silent or verdict.wrong_source
     return {**described, **values}
 
 

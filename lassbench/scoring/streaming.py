@@ -9,9 +9,9 @@ from lassbench.parallel import map_ordered, open_executor
 from lassbench.predictions import System
 from lassbench.progress import track
 from lassbench.records import Query
-from lassbench.scores import Scores
+from lassbench.scores import Bootstrap, Scores
 from lassbench.scoring.pieces import InMemory, Measured, Piece, cut, make_piece, measure
-from lassbench.scoring.result import Settings, make_scores
+from lassbench.scoring.result import USUAL, make_scores
 from lassbench.separators import as_separator, card_of, estimate
 from lassbench.suites import Suite
 
@@ -23,7 +23,7 @@ def evaluate(
     workers: int = 1,
     progress: bool = True,
     batch_size: int = 8,
-    settings: Settings | None = None,
+    bootstrap: Bootstrap = USUAL,
 ) -> Scores:
     """Separate every query of ``suite`` and score the answers as they come.
 
@@ -59,7 +59,7 @@ def evaluate(
         shown = track(outcomes, "evaluating", total=len(pieces)) if progress else outcomes
         for ((found, _),) in shown:
             measured += found
-    return make_scores(measured, suite, System(card_of(separator)), settings=settings or Settings())
+    return make_scores(measured, suite, System(card_of(separator)), bootstrap=bootstrap)
 
 
 def _separated(

@@ -359,10 +359,11 @@ class Loop:
             self.net, self.blueprint.codec, self.device, first=_SHOWN
         )
         shown: list[Shown] = []
-        for number, estimate in enumerate(estimates):
-            rendered, text = self.validation.example(number)
+        # The estimates first: of the three they end first, and are to be read to their end.
+        asked = zip(estimates, self.validation.rendered, self.validation.targets, strict=False)
+        for estimate, rendered, clip in asked:
             parts = {"mixture": rendered.mixture, "estimate": estimate, "target": rendered.target}
-            shown.append((text, parts))
+            shown.append((clip.captions[0], parts))
         self.log.show(self.step, shown, self.dataset.sample_rate_hz)
 
     def how_to_go_on(self, change: str = "") -> str:

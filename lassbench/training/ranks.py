@@ -35,11 +35,7 @@ class Ranks:
 
     def any(self, flag: bool) -> bool:
         """Whether ``flag`` is set in any process; all of them must ask together."""
-        if self.world == 1:
-            return flag
-        shared = torch.tensor(float(flag), device=self.device)
-        dist.all_reduce(shared, dist.ReduceOp.MAX)
-        return bool(shared.item())
+        return self.mean(float(flag)) > 0.0
 
     def mean(self, value: float) -> float:
         """The mean of ``value`` over the processes; all of them must ask together."""

@@ -41,17 +41,12 @@ class ClipStore:
     def __init__(self, samples: Tensor, device: torch.device) -> None:
         self._samples, self._device = samples, device
 
-    @property
-    def on_device(self) -> bool:
-        """Whether the clips themselves lie on the device."""
-        return self._samples.device.type == self._device.type
-
     def whole(self, clips: Tensor) -> Tensor:
         """Whole clips: numbers (batch,) to float32 ``(batch, samples)`` of int16 values.
 
         ``clips`` lie where :meth:`place` puts them.
         """
-        if self._device.type == "cuda" and not self.on_device:
+        if self._device.type == "cuda" and self._samples.device.type != "cuda":
             # Gathered into page-locked memory, from which the copy is not waited for.
             shape = (len(clips), self._samples.shape[1])
             chosen = torch.empty(shape, dtype=self._samples.dtype, pin_memory=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lassbench.dataset import Dataset
 from lassbench.errors import FaultsError
 from lassbench.metrics.ratios import si_sdr
-from lassbench.mixtures import Rendered, plan, render
+from lassbench.mixtures import plan, render
 from lassbench.models.config import Config, ValidationConfig
 from lassbench.models.lassnet import LassNet, TagUNet
 from lassbench.models.query import Codec, TagCodec
@@ -113,11 +113,6 @@ class Validation:
             mask = net(spectrum.abs(), *(part.to(device) for part in query))
         estimate = stft.inverse(spectrum * mask, mixtures.shape[1])
         return np.asarray(estimate.cpu().numpy(), dtype=np.float32)
-
-    def example(self, number: int) -> tuple[Rendered, str]:
-        """A mixture and its query, for showing."""
-        clip = self.targets[number]
-        return self.rendered[number], clip.captions[0]
 
 
 def _plan(clips: Sequence[Clip], settings: ValidationConfig) -> list[Mixture]:

@@ -183,7 +183,7 @@ def running(pid: str) -> bool:
 def test_a_damaged_note_of_what_a_build_was_asked_for_is_told(
     corpus: FolderCorpus, tmp_path: Path, text: str
 ) -> None:
-    path = layout.settings_path(tmp_path / "out")
+    path = tmp_path / "out" / layout.SETTINGS
     path.parent.mkdir(parents=True)
     path.write_text(text)
     with pytest.raises(LassbenchError, match=r"build\.json"):

@@ -182,11 +182,11 @@ def test_shards_are_cut_by_size_and_numbered(
         f"train-{n:05d}-of-{len(train):05d}" for n in range(len(train))
     ]
     assert 3 <= len(train) <= 6
-    for entry in cut.description["shards"]:
+    for entry in cut.description.shards:
         held = [
-            len(cut.flac(row["clip_id"])) for row in ShardReader(cut.path / entry["path"]).labels()
+            len(cut.flac(row["clip_id"])) for row in ShardReader(cut.path / entry.path).labels()
         ]
-        assert len(held) == entry["clips"]
+        assert len(held) == entry.clips
         # A clip above the limit would get a shard of its own.
         assert sum(held) <= sum(sizes[:2]) or len(held) == 1
     assert {clip_id: cut.flac(clip_id) for clip_id in cut.clips} == {

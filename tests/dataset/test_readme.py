@@ -31,12 +31,16 @@ def card(**changes: Any) -> CorpusCard:
 
 def written(card: CorpusCard, concept: str = "dog") -> str:
     clips = [Clip("a", concept, "test", ("a dog",))]
-    description = {
-        **{"clip_samples": 8000, "sample_rate_hz": 8000, "fingerprint": "f" * 64, "missing": []},
-        **{"splits": layout.count_by_split(clips)},
-        "shards": [{"path": layout.shard_name("test", 0, 1, "a" * 64)}],
-    }
-    return layout.readme(card, description)
+    sha = "a" * 64
+    shard = layout.Shard(path=layout.shard_name("test", 0, 1, sha), clips=1, bytes=1, sha256=sha)
+    description = layout.Description(
+        **{"schema_version": 2, "lassbench_version": "0", "name": card.name, "title": card.title},
+        **{"corpus": card, "settings": {}, "clip_samples": 8000, "sample_rate_hz": 8000},
+        **{"fingerprint": "f" * 64, "missing": (), "clips_sha256": sha},
+        splits=layout.count_by_split(clips),
+        shards=(shard,),
+    )
+    return layout.readme(description)
 
 
 def test_ordinary_words_stay_as_they_are() -> None:

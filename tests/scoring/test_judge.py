@@ -108,7 +108,9 @@ def test_remembered_clips_are_the_clips_within_their_memory(
 ) -> None:
     one = tiny_dataset.clip_samples * 2
     monkeypatch.setattr(pieces, "CLIP_MEMORY", 3 * one)
-    remembering = pieces.RememberingDataset(tiny_dataset.path, tiny_dataset.description)
+    pieces._open_once.cache_clear()
+    remembering = pieces._open_once(tiny_dataset.path)
+    assert pieces._open_once(tiny_dataset.path) is remembering
     read: list[str] = []
     flac = Dataset.flac
 
@@ -124,6 +126,7 @@ def test_remembered_clips_are_the_clips_within_their_memory(
             remembering.samples(clip_id), Dataset.samples(tiny_dataset, clip_id)
         )
     assert read == [a, b, c, d, b]
+    pieces._open_once.cache_clear()
 
 
 def test_pieces_keep_a_targets_queries_together(tiny_dataset: Dataset, tmp_path: Path) -> None:
