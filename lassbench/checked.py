@@ -1,7 +1,7 @@
 """Values from other people's files, checked once: shared types, and faults that say what to write.
 
 Behind :func:`validate` the code trusts what it was given.  Types are pydantic's;
-a kind of record is a :class:`Strict` model or a plain dataclass.
+a kind of record is a :class:`Strict` model or a dataclass.
 """
 
 from __future__ import annotations

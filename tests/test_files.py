@@ -186,24 +186,30 @@ def test_a_folder_is_replaced_whole(tmp_path: Path, swaps: bool) -> None:
     assert [p.name for p in folder.parent.iterdir()] == ["suite"]
 
 
-def _replace_until_killed(folder: Path, calls: int, swaps: bool) -> None:
-    """Replace ``folder`` and end, with no goodbye, before the given system call."""
-    left = calls
+class CountedCalls:
+    """Does ``act`` before that call of :mod:`os` at which ``left`` comes to nothing."""
 
-    def counted(name: str) -> None:
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act, self.left = act, 0
+
+    def call(self, name: str) -> Callable[..., object]:
         real = getattr(os, name)
 
         def call(*args: object, **options: object) -> object:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+            self.left -= 1
+            if self.left == 0:
+                self.act()
             return real(*args, **options)
 
-        setattr(os, name, call)
+        return call
 
+
+def _replace_until_killed(folder: Path, calls: int, swaps: bool) -> None:
+    """Replace ``folder`` and end, with no goodbye, before the given system call."""
+    count = CountedCalls(lambda: os.kill(os.getpid(), signal.SIGKILL))
     for name in ("mkdir", "rename", "replace", "unlink", "rmdir", "open"):
-        counted(name)
+        setattr(os, name, count.call(name))
+    count.left = calls
     swap = output_folders._swap if swaps else lambda one, other: False
 
     def counted_swap(one: Path, other: Path) -> bool:
@@ -463,22 +469,9 @@ def test_an_interrupt_comes_where_it_may_and_once(number: int) -> None:
 def test_an_interrupt_at_any_step_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = 0
-
-    def counted(name: str) -> None:
-        real = getattr(os, name)
-
-        def call(*args: object, **options: object) -> object:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                signal.raise_signal(signal.SIGINT)
-            return real(*args, **options)
-
-        monkeypatch.setattr(os, name, call)
-
+    count = CountedCalls(lambda: signal.raise_signal(signal.SIGINT))
     for name in ("mkdir", "rename", "replace", "unlink", "rmdir", "open", "fsync"):
-        counted(name)
+        monkeypatch.setattr(os, name, count.call(name))
 
     def build(folder: Path) -> None:
         fill("new")(folder)
@@ -487,12 +480,12 @@ def test_an_interrupt_at_any_step_leaves_nothing(
     whole = {*NEW, ("c", "new")}
     for step in range(1, 200):
         output_folders.replace_folder(tmp_path / "suite", fill("old"), what="the suite")
-        left, ended = step, False
+        count.left, ended = step, False
         try:
             output_folders.replace_folder(tmp_path / "suite", build, what="the suite")
         except KeyboardInterrupt:
             ended = True
-        reached, left = left <= 0, 0
+        reached, count.left = count.left <= 0, 0
         assert content(tmp_path / "suite") in (OLD, whole), step
         assert ended == reached, step
         assert [path.name for path in tmp_path.iterdir()] == ["suite"], step

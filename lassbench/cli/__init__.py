@@ -114,23 +114,27 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return result if isinstance(result, int) else 0
     except (click.Abort, KeyboardInterrupt):
         return _interrupted()
-    except (click.ClickException, LassbenchError) as error:
-        if _SIGNALS:  # what it broke off, a worker for one, complains
-            return _interrupted()
-        if isinstance(error, LassbenchError):
-            click.echo(f"lassbench: {error}", err=True)
-        else:
-            error.show()
+    except Exception as error:
+        # An interrupt inside an extension module or a worker comes out as another exception.
+        code = _interrupted() if _SIGNALS else _told(error)
+        if code is None:
+            raise
+        return code
+
+
+def _told(error: Exception) -> int | None:
+    """Tell the user of ``error``, and with which code to exit; ``None`` if it is a bug."""
+    if isinstance(error, click.ClickException):
+        error.show()
         return error.exit_code
-    except BrokenPipeError:
+    if isinstance(error, LassbenchError):
+        click.echo(f"lassbench: {error}", err=True)
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
         # `lassbench ... | head` closed the pipe: nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Exception:
-        # An interrupt inside of an extension module comes out as another exception.
-        if not _SIGNALS:
-            raise
-        return _interrupted()
+    return None
 
 
 #: Signals that asked this process to end.

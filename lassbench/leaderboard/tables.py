@@ -398,7 +398,6 @@ def table_files(board: Leaderboard, tables: Sequence[Standings]) -> dict[str, st
 
 def write_tables(texts: Mapping[str, str], out: Path) -> list[Path]:
     """Write :func:`table_files` into ``out``, in place of the tables there; their paths."""
-
     if out.is_symlink():
         raise UsageError(
             "the folder of tables is a link; tables there would be replaced",

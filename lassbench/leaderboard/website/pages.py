@@ -43,7 +43,6 @@ def build_site(
     LassbenchError
         If it cannot be written; an earlier site is then as it was.
     """
-    check_site(out, board.root)
     found = table_files(board, tables) if texts is None else texts
     output_folders.replace_folder(
         out,
