@@ -2,16 +2,18 @@
 
 Everything the package hears passes through here, so that a clip is the same
 samples whatever container it came in: mono, one rate, an exact number of
-samples, 16 bits on disk.  A file that cannot be used raises :class:`AudioFault`,
-which says in one word and one sentence what is wrong with it.
+samples, 16 bits on disk.  A file comes in whole or is refused: what cannot be
+used raises :class:`AudioFault`, which says in one word and one sentence what is
+wrong with it, and of the rest it is said whether their length was known.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -20,10 +22,14 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from lassbench import containers
+from lassbench.containers import Container
 from lassbench.errors import Fault, LassbenchError
 from lassbench.files import atomic_open, sha256_bytes
 from lassbench.records import FileSource
 from lassbench.resampling import resample
+
+Samples = NDArray[np.float32]
 
 #: Fraction of libsndfile's compression range, that is FLAC level 5 of 8.  On the
 #: recordings of ESC-10 level 8 takes 1.8 times as long and saves 0.7 % of the
@@ -35,6 +41,21 @@ FLAC_COMPRESSION = 0.625
 #: either side: 9 ms at 8 kHz) sees the sound that follows and not a cut.
 MARGIN_S = 0.05
 
+#: Rates in Hz, and channels (64: Ambisonics of order seven), that a header may name.
+#: Damaged and hostile ones name what no machine has the memory for.
+RATES_HZ, MOST_CHANNELS = (1_000, 768_000), 64
+
+#: A mix of channels that keeps less than this share of the power that unrelated
+#: channels would keep has cancelled: -20 dB, a correlation of two below -0.99.
+CANCELS_BELOW = 0.01
+
+#: Peak below which a clip is near-silent: -60 dB of full scale.  Mixing brings every
+#: clip to full scale, and of one so faint that is mostly noise.
+NEAR_SILENT_PEAK = 1e-3
+
+#: Samples of all channels that are held at a time while a file is read.
+_BLOCK = 1 << 20
+
 
 class AudioFault(LassbenchError):
     """One piece of audio that cannot be used.
@@ -42,9 +63,9 @@ class AudioFault(LassbenchError):
     Attributes
     ----------
     kind
-        ``missing``, ``unreadable``, ``empty-file``, ``not-audio``, ``truncated``,
-        ``zero-length``, ``out-of-range``, ``nan`` or ``silent``; a
-        ``MissingSource`` brings its own.
+        ``missing``, ``unreadable``, ``empty-file``, ``not-audio``, ``impossible-header``,
+        ``truncated``, ``lying header``, ``zero-length``, ``out-of-range``, ``nan``,
+        ``silent``, ``near-silent`` or ``cancels``; a ``MissingSource`` brings its own.
     reason
         What is wrong, in words, without the file's name.
     """
@@ -59,26 +80,77 @@ class AudioFault(LassbenchError):
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
-    """What a file's header says: rate in Hz, channels and frames."""
+class Decoded:
+    """A file's sound, or a part of it, in one channel.
 
+    Attributes
+    ----------
+    samples
+        ``(frames,)`` float32, full scale is 1.
+    rate
+        In Hz, the file's own.
+    known
+        Whether the file tells its length, so that all of it is known to be here.
+    kept
+        Power of the mix of its channels, relative to what unrelated channels of the
+        same powers would have: 1 for one channel, N for N equal ones, 0 where they cancel.
+    """
+
+    samples: Samples
+    rate: int
+    known: bool = True
+    kept: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A file that is open to be read.
+
+    Attributes
+    ----------
+    kind
+        Its container, as :class:`lassbench.containers.Container` calls it.
+    subtype
+        libsndfile's name of its sample format; ``""`` where FFmpeg reads it.
+    rate, channels
+        In Hz, and how many.
+    frames
+        Its length in samples a channel, if it tells one; from FFmpeg as exact as the
+        container's clock, which for WebM counts milliseconds.
+    known
+        Whether it tells its length.
+    blocks
+        Called with a start and an end in seconds (``None``: the file's) it gives the
+        sound between them in order, ``(frames, channels)`` float32 a time, and raises
+        :class:`AudioFault` if there is less than the file promises.  Once.
+    """
+
+    kind: str
+    subtype: str
     rate: int
     channels: int
-    frames: int
+    frames: int | None
+    known: bool
+    blocks: Callable[[float | None, float | None], Iterator[Samples]]
+
+    def length(self) -> int:
+        """``frames``, or how many there are: a file that does not tell is read to its end."""
+        if self.frames is not None:
+            return self.frames
+        return sum(len(block) for block in self.blocks(None, None))
 
 
 # ---------------------------------------------------------------------------
-# Decoding
+# Reading
 # ---------------------------------------------------------------------------
 
 
 def decode(
     path: str | Path, *, start_s: float | None = None, end_s: float | None = None
-) -> tuple[NDArray[np.float32], int]:
+) -> Decoded:
     """Decode a file, or the part of it between two times, to mono.
 
-    libsndfile reads WAV, FLAC, Ogg, MP3, AIFF and their like; FFmpeg's libraries
-    (PyAV) read what it cannot, such as M4A and WebM.  Channels are averaged.
+    Channels are averaged.
 
     Parameters
     ----------
@@ -88,11 +160,6 @@ def decode(
         Seconds from its beginning; ``None`` for its beginning and its end.  An
         end beyond the file's is the file's end.
 
-    Returns
-    -------
-    samples, rate
-        ``(frames,)`` float32, full scale is 1, and the file's own rate in Hz.
-
     Raises
     ------
     AudioFault
@@ -100,18 +167,40 @@ def decode(
         without a frame, if ``start_s`` lies at or after its end, or if a sample
         is NaN or infinite.
     """
+    with open_sound(path) as reader:
+        return _mono(reader, path, start_s, end_s)
+
+
+@contextlib.contextmanager
+def open_sound(path: str | Path) -> Iterator[Reader]:
+    """Open a file of sound, if it is whole as far as its container tells.
+
+    libsndfile reads WAV, RF64, Wave64, FLAC, Ogg, AIFF, AU, CAF and the MP3s that tell
+    their length; FFmpeg's libraries (PyAV) read the rest, such as M4A and WebM.
+
+    Raises
+    ------
+    AudioFault
+        If it is missing, unreadable, empty, not audio or cut, or names a rate or a
+        number of channels that cannot be.
+    """
     path = Path(path)
     check_readable(path)
-    try:
-        samples, rate = _decode_sndfile(path, start_s, end_s)
-    except sf.LibsndfileError as refused:
-        said = str(refused).rsplit(": ", maxsplit=1)[-1].rstrip(".")
-        # "file:" keeps a name such as "concat:a|b" from being read as a protocol.
-        samples, rate = decode_ffmpeg(f"file:{path}", path, start_s, end_s, f"libsndfile: {said}; ")
-    if not np.isfinite(samples).all():
-        bad = int(np.count_nonzero(~np.isfinite(samples)))
-        raise AudioFault("nan", f"{bad} of {samples.size} samples are NaN or infinite", where=path)
-    return samples, rate
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(path.open("rb", buffering=0))
+        container = containers.examine(file)
+        if container.cut:
+            raise AudioFault("truncated", container.cut, where=path)
+        reader, refused = None, ""
+        if container.plain:
+            try:
+                reader = _open_sndfile(stack, path, file, container)
+            except sf.LibsndfileError as error:
+                refused = f"libsndfile: {_said(error)}; "
+        if reader is None:
+            # "file:" keeps a name such as "concat:a|b" from being read as a protocol.
+            reader = _open_ffmpeg(stack, f"file:{path}", path, container, refused)
+        yield reader
 
 
 def check_readable(path: Path) -> None:
@@ -136,102 +225,41 @@ def check_readable(path: Path) -> None:
         raise AudioFault("empty-file", "the file has no bytes", where=path)
 
 
-def _decode_sndfile(
-    path: Path, start_s: float | None, end_s: float | None
-) -> tuple[NDArray[np.float32], int]:
-    with sf.SoundFile(path) as stream:
-        rate, frames = int(stream.samplerate), int(stream.frames)
-        shortened = _missing_bytes(path, stream.format)
-        if shortened:
-            raise AudioFault("truncated", shortened, where=path)
-        if frames == 0:
-            raise AudioFault("zero-length", "holds no audio frames", where=path)
-        start, stop = _frame_range(frames, rate, start_s, end_s, path)
-        try:
-            if start:
-                stream.seek(start)
-            samples = stream.read(stop - start, dtype="float32", always_2d=True)
-        except sf.LibsndfileError as error:
-            raise AudioFault(
-                "truncated", f"breaks off: {error.error_string}", where=path
-            ) from error
-    if len(samples) < stop - start:
-        raise AudioFault(
-            "truncated",
-            f"breaks off after {start + len(samples)} of {frames} frames",
-            where=path,
-        )
-    return _to_mono(samples), rate
+def _check_header(rate: int, channels: int, where: object) -> None:
+    low, high = RATES_HZ
+    if not low <= rate <= high:
+        reason = f"its header says {rate} Hz, expected {low} to {high} Hz"
+    elif not 1 <= channels <= MOST_CHANNELS:
+        many = channels or "an impossible number of"  # FFmpeg's answer to 65535
+        reason = f"its header says {many} channels, expected 1 to {MOST_CHANNELS}"
+    else:
+        return
+    raise AudioFault("impossible-header", reason, where=where)
 
 
-def _frame_range(
-    frames: int, rate: int, start_s: float | None, end_s: float | None, path: object
-) -> tuple[int, int]:
-    """First frame and one past the last between two times of a file of ``frames``."""
-    start = round((start_s or 0.0) * rate)
-    stop = frames if end_s is None else min(frames, round(end_s * rate))
-    if start >= frames:
-        raise AudioFault(
-            "out-of-range",
-            f"starts at {start_s:g} s, but the file is {frames / rate:.3f} s long",
-            where=path,
-        )
-    return start, max(start + 1, stop)
+def _mono(reader: Reader, where: object, start_s: float | None, end_s: float | None) -> Decoded:
+    pieces, mixed, apart = [], 0.0, 0.0
+    for block in reader.blocks(start_s, end_s):
+        pieces.append(_to_mono(block))
+        if reader.channels > 1:
+            mixed += _energy(pieces[-1])
+            apart += _energy(block) / reader.channels**2
+    samples = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    if not np.isfinite(samples).all():
+        bad = int(np.count_nonzero(~np.isfinite(samples)))
+        raise AudioFault("nan", f"{bad} of {samples.size} samples are NaN or infinite", where=where)
+    return Decoded(samples, reader.rate, reader.known, mixed / apart if apart else 1.0)
 
 
-def _to_mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def _to_mono(samples: Samples) -> Samples:
     """Average ``(frames, channels)`` over the channels: ``(frames,)`` float32."""
     if samples.shape[1] == 1:
         return np.ascontiguousarray(samples[:, 0])
     return np.asarray(samples.mean(axis=1, dtype=np.float64), dtype=np.float32)
 
 
-def _missing_bytes(path: Path, container: str) -> str:
-    """Why a WAV or Ogg file is shorter than it says, or ``""``.
-
-    libsndfile reads a WAV file whose end was cut off as a shorter one, and an
-    Ogg file up to its last whole page, without a word.  FLAC and the others
-    give themselves away when they are read.
-    """
-    if container in {"WAV", "WAVEX"}:
-        return _missing_wav_bytes(path)
-    if container == "OGG":
-        return _missing_ogg_pages(path)
-    return ""
-
-
-def _missing_wav_bytes(path: Path) -> str:
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        order = {b"RIFF": "<", b"RIFX": ">"}.get(stream.read(12)[:4])
-        if order is None:
-            return ""
-        while len(header := stream.read(8)) == 8:
-            name, length = struct.unpack(f"{order}4sI", header)
-            if name == b"data":
-                # Streams of unknown length are written with a size of all ones.
-                present = size - stream.tell()
-                if length not in {0xFFFFFFFF, 0x7FFFFFFF} and present < length:
-                    return f"the header promises {length} bytes of samples, {present} are there"
-                return ""
-            stream.seek(length + length % 2, io.SEEK_CUR)
-    return ""
-
-
-def _missing_ogg_pages(path: Path) -> str:
-    # A page has at most 27 + 255 + 255 * 255 bytes; the last one of a whole
-    # stream carries the end-of-stream flag (RFC 3533, section 6).
-    with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - 65307))
-        tail = stream.read()
-    at = tail.rfind(b"OggS")
-    page = tail[at:]
-    if at < 0 or len(page) < 27 or len(page) < 27 + page[26]:
-        return "breaks off inside an Ogg page"
-    length = 27 + page[26] + sum(page[27 : 27 + page[26]])
-    if len(page) < length:
-        return f"its last Ogg page should have {length} bytes, {len(page)} are there"
-    return "" if page[5] & 4 else "breaks off before the page that ends the stream"
+def _energy(samples: Samples) -> float:
+    return float(np.square(samples, dtype=np.float64).sum())
 
 
 def decode_int16(data: bytes) -> tuple[NDArray[np.int16], int]:
@@ -257,32 +285,124 @@ def decode_int16(data: bytes) -> tuple[NDArray[np.int16], int]:
     return np.ascontiguousarray(samples[:, 0], dtype=np.int16), rate
 
 
-def probe(path: str | Path) -> Probe:
-    """Read a file's header.
+# ---------------------------------------------------------------------------
+# libsndfile
+# ---------------------------------------------------------------------------
 
-    Raises
-    ------
-    AudioFault
-        If the file is missing, unreadable, empty, truncated or not audio that
-        libsndfile reads.
+
+class _Forward(sf.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """Read in one direction: after each read soundfile seeks to where it is already,
+    which fails at the end of a file that does not tell its length.
     """
-    path = Path(path)
-    check_readable(path)
+
+    def seekable(self) -> bool:
+        return False
+
+
+class _Patched(io.RawIOBase):
+    """A file as if other bytes stood at some offsets."""
+
+    def __init__(self, file: IO[bytes], patches: dict[int, bytes]) -> None:
+        self._file, self._patches = file, patches
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        at = self._file.tell()
+        data = bytearray(self._file.read(len(buffer)))
+        for offset, patch in self._patches.items():
+            first, last = max(offset, at), min(offset + len(patch), at + len(data))
+            if first < last:
+                data[first - at : last - at] = patch[first - offset : last - offset]
+        buffer[: len(data)] = bytes(data)
+        return len(data)
+
+
+def _open_sndfile(
+    stack: contextlib.ExitStack, path: Path, file: IO[bytes], container: Container
+) -> Reader | None:
+    """``None`` for MP3 in WAV, whose length libsndfile estimates."""
+    source: Any = _Patched(file, dict(container.patches)) if container.patches else path
+    file.seek(0)
+    stream = stack.enter_context(_Forward(source))
+    if container.kind == "wav" and stream.subtype.startswith("MPEG"):
+        return None
+    _check_header(stream.samplerate, stream.channels, path)
+    frames = container.frames if container.kind == "flac" else int(stream.frames)
+
+    def blocks(start_s: float | None, end_s: float | None) -> Iterator[Samples]:
+        return _sndfile_blocks(stream, path, frames, start_s, end_s)
+
+    return Reader(
+        kind=container.kind,
+        subtype=stream.subtype,
+        rate=int(stream.samplerate),
+        channels=int(stream.channels),
+        frames=frames,
+        known=container.known,
+        blocks=blocks,
+    )
+
+
+def _sndfile_blocks(
+    stream: sf.SoundFile, path: Path, frames: int | None, start_s: float | None, end_s: float | None
+) -> Iterator[Samples]:
+    rate = int(stream.samplerate)
+    start, stop = _first_and_last(rate, start_s, end_s)
+    at, most = 0, max(1, _BLOCK // stream.channels)
     try:
-        info = sf.info(str(path))
+        if frames is not None:
+            _check_begins_within(start, frames, rate, path)
+            at = stream.seek(start) if start else 0
+        while at < stop:
+            wanted = min(most, stop - at, (frames or stop) - at)
+            block = stream.read(wanted, dtype="float32", always_2d=True)
+            if at + len(block) > start:
+                yield block[max(0, start - at) :]
+            at += len(block)
+            if len(block) < wanted or at == frames:
+                break
+        else:
+            return
     except sf.LibsndfileError as error:
-        raise AudioFault(
-            "not-audio", f"cannot be decoded: {error.error_string}", where=path
-        ) from error
-    shortened = _missing_bytes(path, info.format)
-    if shortened:
-        raise AudioFault("truncated", shortened, where=path)
-    return Probe(int(info.samplerate), int(info.channels), int(info.frames))
+        raise AudioFault("truncated", f"breaks off: {_said(error)}", where=path) from error
+    if frames is None:
+        _check_begins_within(start, at, rate, path)
+    elif at < frames:
+        raise AudioFault("truncated", f"breaks off after {at} of {frames} frames", where=path)
+    elif _goes_on(stream):
+        reason = f"has more samples than the {frames} that its header says"
+        raise AudioFault("lying header", reason, where=path)
+
+
+def _goes_on(stream: sf.SoundFile) -> bool:
+    # What follows the sound may be a tag, which is an error to libFLAC.
+    with contextlib.suppress(sf.LibsndfileError):
+        return len(stream.read(1, always_2d=True)) > 0
+    return False
+
+
+def _first_and_last(rate: int, start_s: float | None, end_s: float | None) -> tuple[int, int]:
+    """First frame between two times, and one past the last: beyond any file's if there is none."""
+    start = round((start_s or 0.0) * rate)
+    return start, 1 << 62 if end_s is None else max(start + 1, round(end_s * rate))
+
+
+def _check_begins_within(start: int, frames: int, rate: int, where: object) -> None:
+    if frames == 0:
+        raise AudioFault("zero-length", "holds no audio frames", where=where)
+    if start >= frames:
+        reason = f"starts at {start / rate:g} s, but the file is {frames / rate:.3f} s long"
+        raise AudioFault("out-of-range", reason, where=where)
 
 
 # ---------------------------------------------------------------------------
-# Decoding what libsndfile cannot, with FFmpeg's libraries (PyAV): M4A, WebM, Opus.
-# PyAV is imported where it is used: most runs never need it.
+# FFmpeg's libraries (PyAV): M4A, WebM, MP3 without a length.  Imported where they
+# are used: most runs never need them.
 # ---------------------------------------------------------------------------
 
 # Audio containers only, from local files only: FFmpeg also knows playlists and
@@ -298,137 +418,129 @@ _FFMPEG_OPTIONS = {
 #: Opus 80 ms (RFC 7845, section 4.6).
 _RUN_UP_S = 0.5
 
-#: A container's duration is rounded, and the last packet may be short.
-_SHORT_BY_S = 0.25
-
-
-def length_s(path: Path) -> float | None:
-    """The length in seconds that a container's header gives; ``None`` if it gives none."""
-    import av
-
-    try:
-        with av.open(f"file:{path}", options=dict(_FFMPEG_OPTIONS)) as container:
-            return _promised_s(container)
-    except (av.error.FFmpegError, ValueError):
-        return None
-
 
 def decode_ffmpeg(
-    source: str | IO[bytes] | io.RawIOBase,
-    where: object,
-    start_s: float | None,
-    end_s: float | None,
-    refused: str = "",
-) -> tuple[NDArray[np.float32], int]:
-    """Like :func:`decode`, from FFmpeg's address of a file or an open stream that seeks.
+    source: IO[bytes] | io.RawIOBase, where: object, start_s: float | None, end_s: float | None
+) -> Decoded:
+    """Like :func:`decode`, from an open stream that seeks, which ``where`` names.
 
-    ``where`` names it, ``refused`` says what libsndfile made of it.  Errors of the
-    stream's own ``read`` and ``seek`` pass through.
+    Errors of the stream's own ``read`` and ``seek`` pass through.
     """
+    with contextlib.ExitStack() as stack:
+        reader = _open_ffmpeg(stack, source, where, Container(""))
+        return _mono(reader, where, start_s, end_s)
+
+
+def _open_ffmpeg(
+    stack: contextlib.ExitStack, source: Any, where: object, told: Container, refused: str = ""
+) -> Reader:
+    """``source`` is FFmpeg's address of a file, or a stream; ``refused`` what libsndfile said."""
     import av
 
     try:
-        with av.open(source, options=dict(_FFMPEG_OPTIONS)) as container:
-            if not container.streams.audio:
-                raise AudioFault("not-audio", "holds no audio stream", where=where)
-            return _decode_container(container, where, start_s, end_s)
+        container = stack.enter_context(av.open(source, options=dict(_FFMPEG_OPTIONS)))
     except av.error.EOFError as error:
         raise AudioFault("truncated", "breaks off in its header", where=where) from error
     except (av.error.FFmpegError, ValueError) as error:
-        reason = f"cannot be decoded ({refused}FFmpeg: {str(error).split(': ')[0]})"
-        raise AudioFault("not-audio", reason, where=where) from error
+        raise _undecodable(error, where, refused) from error
+    if not container.streams.audio:
+        raise AudioFault("not-audio", "holds no audio stream", where=where)
+    stream = container.streams.audio[0]
+    rate, channels = int(stream.rate or 0), int(stream.channels or 0)
+    _check_header(rate, channels, where)
+    length_s, within_s = containers.told_s(container, stream)
+
+    def blocks(start_s: float | None, end_s: float | None) -> Iterator[Samples]:
+        return _ffmpeg_blocks(container, stream, where, start_s, end_s)
+
+    return Reader(
+        kind=told.kind,
+        subtype="",
+        rate=rate,
+        channels=channels,
+        frames=None if length_s is None else round(length_s * rate),
+        known=told.known or (length_s is not None and not within_s),
+        blocks=blocks,
+    )
 
 
-def _decode_container(
-    container: Any, path: object, start_s: float | None, end_s: float | None
-) -> tuple[NDArray[np.float32], int]:
+def _undecodable(error: Exception, where: object, refused: str = "") -> AudioFault:
+    reason = f"cannot be decoded ({refused}FFmpeg: {_said(error)})"
+    return AudioFault("not-audio", reason, where=where)
+
+
+def _said(error: Exception) -> str:
+    """What a library says is wrong, without numbers, names and its full stop."""
+    said = getattr(error, "strerror", None) or str(error)
+    return str(said).rsplit(": ", maxsplit=1)[-1].removeprefix("Error : ").rstrip(".")
+
+
+def _ffmpeg_blocks(
+    container: Any, stream: Any, where: object, start_s: float | None, end_s: float | None
+) -> Iterator[Samples]:
     import av
 
-    stream = container.streams.audio[0]
-    start = start_s or 0.0
-    if start > _RUN_UP_S:
-        told = _origin_s(stream) + start - _RUN_UP_S
+    rate = int(stream.rate)
+    start, stop = _first_and_last(rate, start_s, end_s)
+    sought = start > _RUN_UP_S * rate and containers.tells_samples(container, stream)
+    if sought:
+        told = containers.origin_s(stream) + start / rate - _RUN_UP_S
         container.seek(int(told * av.time_base), backward=True, any_frame=False)
-    pieces: list[NDArray[np.float32]] = []
-    skipped, rate, frames = 0, 0, 0
-    for at_s, piece, piece_rate in _pieces(container, stream):
-        if not pieces:
-            # The first frame decoded need not be the file's first: count from its time.
-            skipped, rate = _first_sample(stream, at_s, len(piece), piece_rate), piece_rate
-        pieces.append(piece)
-        frames += len(piece)
-        if end_s is not None and (skipped + frames) / rate >= end_s:
-            break
-    if not pieces:
-        if start:
-            raise AudioFault("out-of-range", f"no audio at or after {start:g} s", where=path)
-        raise AudioFault("zero-length", "holds no audio frames", where=path)
-    _check_whole(container, stream, path, (skipped + frames) / rate, end_s)
-    begin, end = _frame_range(skipped + frames, rate, start_s, end_s, path)
-    samples = np.concatenate(pieces)
-    begin, end = max(0, begin - skipped), end - skipped
-    return _to_mono(samples[begin:end]), rate
+    promised_s, within_s = containers.told_s(container, stream)
+    at = -1
+    try:
+        for at_s, piece in _pieces(container, stream, where):
+            if at < 0:
+                # The first frame decoded need not be the file's first: count from its time.
+                at = containers.first_sample(stream, at_s, len(piece)) if sought else 0
+            wanted = piece[max(0, start - at) : max(0, stop - at)]
+            at += len(piece)
+            if len(wanted):
+                yield wanted
+            # What follows the promised sound may be a tag, which is an error to FFmpeg.
+            if at >= (stop if promised_s is None or within_s else min(stop, promised_s * rate)):
+                return
+    except (av.error.FFmpegError, ValueError) as error:
+        if at < 0 and promised_s is None:
+            raise _undecodable(error, where) from error
+        reason = f"breaks off after {max(at, 0)} frames (FFmpeg: {_said(error)})"
+        raise AudioFault("truncated", reason, where=where) from error
+    if at < 0 and start:
+        raise AudioFault("out-of-range", f"no audio at or after {start_s:g} s", where=where)
+    if promised_s is not None and max(at, 0) / rate < min(promised_s, stop / rate) - within_s:
+        reason = f"breaks off after {max(at, 0) / rate:.2f} of {promised_s:.2f} s"
+        raise AudioFault("truncated", reason, where=where)
+    _check_begins_within(start, max(at, 0), rate, where)
 
 
-def _origin_s(stream: Any) -> float:
-    """When the stream's first sample is due: some muxers begin later than 0."""
-    return max(0.0, float((stream.start_time or 0) * (stream.time_base or 0)))
+def _frames(container: Any, stream: Any) -> Iterator[Any]:
+    import av
+
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except av.error.InvalidDataError:
+            # Tags and padding stand between and after the frames of MP3s.
+            if container.format.name != "mp3" or bytes(packet)[:1] == b"\xff":
+                raise
 
 
-def _first_sample(stream: Any, at_s: float, frames: int, rate: int) -> int:
-    """Which sample of the stream the first decoded frame begins with.
-
-    Matroska and WebM tell times in whole milliseconds, 48 samples of Opus.  Opus
-    packets last whole multiples of 2.5 ms (RFC 6716, section 2.1.4) and the
-    stream's samples begin ``delay`` samples into the first one (RFC 7845,
-    section 4.2), so the nearest such multiple is the exact place.
-    """
-    told = round((at_s - _origin_s(stream)) * rate)
-    context = stream.codec_context
-    if context.name not in {"opus", "libopus"} or stream.time_base * rate <= 1:
-        return told
-    delay, grid = int(context.delay or 0), rate // 400
-    return round((told + frames + delay) / grid) * grid - delay - frames
-
-
-def _pieces(container: Any, stream: Any) -> Iterator[tuple[float, NDArray[np.float32], int]]:
-    """Time in seconds, ``(frames, channels)`` samples and rate of each decoded frame."""
+def _pieces(container: Any, stream: Any, where: object) -> Iterator[tuple[float, Samples]]:
+    """Time in seconds and ``(frames, channels)`` samples of each decoded frame."""
     import av
 
     resampler = None
-    for frame in container.decode(stream):
+    for frame in _frames(container, stream):
         if resampler is None:
+            if (frame.sample_rate, frame.layout.nb_channels) != (stream.rate, stream.channels):
+                raise AudioFault("not-audio", "its sound is not what its header says", where=where)
             # Keeps rate and channels, and makes the samples planar floats.
             resampler = av.AudioResampler(
                 format="fltp", layout=frame.layout, rate=frame.sample_rate
             )
         at_s = float(frame.time or 0.0)
         for out in resampler.resample(frame):
-            yield at_s, np.asarray(out.to_ndarray().T, dtype=np.float32), int(out.sample_rate)
-
-
-def _promised_s(container: Any) -> float | None:
-    """The container's length in seconds by its header."""
-    import av
-
-    return None if container.duration is None else container.duration / av.time_base
-
-
-def _check_whole(
-    container: Any, stream: Any, path: object, decoded_s: float, end_s: float | None
-) -> None:
-    if stream.duration is not None:
-        promised = float(stream.duration * stream.time_base)
-    else:
-        told_s = _promised_s(container)
-        if told_s is None:
-            return
-        promised = told_s
-    wanted = promised if end_s is None else min(promised, end_s)
-    if decoded_s < wanted - _SHORT_BY_S:
-        raise AudioFault(
-            "truncated", f"breaks off after {decoded_s:.2f} of {promised:.2f} s", where=path
-        )
+            yield at_s, np.asarray(out.to_ndarray().T, dtype=np.float32)
 
 
 # ---------------------------------------------------------------------------
@@ -436,7 +548,7 @@ def _check_whole(
 # ---------------------------------------------------------------------------
 
 
-def fit(x: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
+def fit(x: Samples, samples: int) -> Samples:
     """Cut ``x`` at its end, or pad it there with zeros, to ``(samples,)``."""
     return x[:samples] if x.size >= samples else np.pad(x, (0, samples - x.size))
 
@@ -450,18 +562,18 @@ def to_int16(x: NDArray[np.floating]) -> NDArray[np.int16]:
     return np.asarray(scaled, dtype=np.int16)
 
 
-def to_float32(x: NDArray[np.int16]) -> NDArray[np.float32]:
+def to_float32(x: NDArray[np.int16]) -> Samples:
     """``x / 32768``, which float32 holds exactly: the inverse of :func:`to_int16`."""
     return x.astype(np.float32) * np.float32(1 / 32768)
 
 
-def pcm_sha256(x: NDArray[np.int16] | NDArray[np.float32]) -> str:
+def pcm_sha256(x: NDArray[np.int16] | Samples) -> str:
     """SHA-256 of the samples as little-endian int16 or float32, whichever ``x`` is."""
     order = "<i2" if x.dtype.kind == "i" else "<f4"
     return sha256_bytes(np.ascontiguousarray(x, dtype=order).data.cast("B"))
 
 
-def encode_flac(x: NDArray[np.int16] | NDArray[np.float32], rate: int) -> bytes:
+def encode_flac(x: NDArray[np.int16] | Samples, rate: int) -> bytes:
     """``x`` as a mono 16-bit FLAC file; floats go through :func:`to_int16`."""
     samples = x if x.dtype == np.int16 else to_int16(x.astype(np.float32, copy=False))
     memory = io.BytesIO()
@@ -476,7 +588,7 @@ def encode_flac(x: NDArray[np.int16] | NDArray[np.float32], rate: int) -> bytes:
     return memory.getvalue()
 
 
-def write_wav_float(path: str | Path, x: NDArray[np.float32], rate: int) -> None:
+def write_wav_float(path: str | Path, x: Samples, rate: int) -> None:
     """Write ``x`` as a mono 32-bit float WAV, atomically, the same bytes every time.
 
     The header is written here because libsndfile's carries a PEAK chunk with
@@ -511,7 +623,9 @@ def _write_wav_header(stream: IO[bytes], *, frames: int, rate: int) -> None:
 # ---------------------------------------------------------------------------
 
 
-def read_file(source: FileSource, *, sample_rate_hz: int, seconds: float) -> NDArray[np.float32]:
+def read_file(
+    source: FileSource, *, sample_rate_hz: int, seconds: float, keep_quiet: bool = False
+) -> Samples:
     """The samples of one clip in a file: mono, resampled, exactly ``seconds`` long.
 
     Returns
@@ -527,26 +641,43 @@ def read_file(source: FileSource, *, sample_rate_hz: int, seconds: float) -> NDA
     wanted = seconds if source.end_s is None else min(seconds, source.end_s - start)
     # What follows the cut is real sound, so let the filter see it.  Decoding no
     # more than that keeps a clip of an hour's recording cheap.
-    x, rate = decode(source.path, start_s=source.start_s, end_s=start + wanted + MARGIN_S)
-    x = resample(x, rate, sample_rate_hz)[: math.ceil(wanted * sample_rate_hz)]
-    return conform(x, round(seconds * sample_rate_hz), seconds)
+    heard = decode(source.path, start_s=source.start_s, end_s=start + wanted + MARGIN_S)
+    x = resample(heard.samples, heard.rate, sample_rate_hz)[: math.ceil(wanted * sample_rate_hz)]
+    length = round(seconds * sample_rate_hz)
+    return conform(x, length, seconds, kept=heard.kept, keep_quiet=keep_quiet)
 
 
-def conform(x: NDArray[np.float32], samples: int, seconds: float) -> NDArray[np.float32]:
-    """A clip of exactly ``samples`` within [-1, 1]: cut, padded, and not silent.
+def conform(
+    x: Samples, samples: int, seconds: float, *, kept: float = 1.0, keep_quiet: bool = False
+) -> Samples:
+    """A clip of exactly ``samples`` within [-1, 1]: cut, padded, and loud enough.
 
     A peak above full scale (float files, or the resampling filter's overshoot)
     is brought down to full scale by scaling the whole clip, not by clipping: the
     benchmark mixes peak-normalised clips, so only clipping would be heard.
 
+    Parameters
+    ----------
+    kept
+        What mixing the channels left, as :class:`Decoded` has it.
+    keep_quiet
+        Take what is ``near-silent`` or ``cancels`` all the same.
+
     Raises
     ------
     AudioFault
-        If every sample rounds to zero at 16 bits, so that no mixing can
-        normalise the clip.
+        ``cancels``: the mix of the channels keeps less than ``CANCELS_BELOW``.
+        ``silent``: every sample rounds to zero at 16 bits, so that no mixing can
+        normalise the clip.  ``near-silent``: no peak above ``NEAR_SILENT_PEAK``.
     """
+    if kept < CANCELS_BELOW and not keep_quiet:
+        level = f"{10 * math.log10(kept):.0f} dB" if kept > 0 else "nothing"
+        raise AudioFault("cancels", f"its channels cancel each other: their mix keeps {level}")
     x = fit(x, samples)
     peak = float(np.max(np.abs(x), initial=0.0))
     if peak <= 0.5 / 32768:
         raise AudioFault("silent", f"every sample of its {seconds:g} s is zero at 16 bits")
+    if peak < NEAR_SILENT_PEAK and not keep_quiet:
+        level = f"{20 * math.log10(peak):.0f} dB of full scale"
+        raise AudioFault("near-silent", f"the peak of its {seconds:g} s is {level}")
     return x / np.float32(peak) if peak > 1.0 else x

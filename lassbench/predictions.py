@@ -174,11 +174,11 @@ class PredictionSet:
             As :meth:`load`.
         """
         path = self.paths[query_id]
-        samples, rate = audio.decode(path)
-        if rate != self.sample_rate_hz or samples.shape != (self.samples,):
-            got = f"{samples.shape[0]} samples at {rate} Hz, its header said {self.samples}"
+        sound = audio.decode(path)
+        if sound.rate != self.sample_rate_hz or sound.samples.shape != (self.samples,):
+            got = f"{sound.samples.size} samples at {sound.rate} Hz, its header said {self.samples}"
             raise audio.AudioFault("lying header", got, where=path)
-        return samples, audio.pcm_sha256(samples)
+        return sound.samples, audio.pcm_sha256(sound.samples)
 
 
 def check_folder(folder: Path) -> None:
@@ -298,14 +298,15 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 def _header_fault(path: Path, suite: Suite) -> Fault | None:
     try:
-        header = audio.probe(path)
+        with audio.open_sound(path) as header:
+            frames = header.length()
     except audio.AudioFault as error:
         return Fault("unreadable", str(path), error.reason)
     if header.rate != suite.sample_rate_hz:
         return Fault("rate", str(path), f"{header.rate} Hz, expected {suite.sample_rate_hz} Hz")
     if header.channels != 1:
         return Fault("channels", str(path), f"{header.channels} channels, expected 1 (mono)")
-    if header.frames != suite.samples:
-        kind = "short" if header.frames < suite.samples else "long"
-        return Fault(kind, str(path), f"{header.frames} samples, expected {suite.samples}")
+    if frames != suite.samples:
+        kind = "short" if frames < suite.samples else "long"
+        return Fault(kind, str(path), f"{frames} samples, expected {suite.samples}")
     return None

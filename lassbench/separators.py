@@ -343,7 +343,8 @@ def _is_done(out: Path, query: Query, suite: Suite) -> bool:
         path = out / f"{query.query_id}{suffix}"
         if path.is_file():
             try:
-                return audio.probe(path).frames == suite.samples
+                with audio.open_sound(path) as sound:
+                    return sound.length() == suite.samples
             except audio.AudioFault:
                 return False
     return False

@@ -151,16 +151,16 @@ class Suite:
 
     def _exported(self, mixture_id: str, part: Part) -> NDArray[np.float32]:
         path = self.path / exported_name(mixture_id, part)
-        samples, rate = audio.decode(path)
-        if rate != self.sample_rate_hz or samples.shape != (self.samples,):
+        sound = audio.decode(path)
+        if sound.rate != self.sample_rate_hz or sound.samples.shape != (self.samples,):
             raise LassbenchError(
                 "an exported file is not what the suite says",
                 where=path,
                 expected=f"{self.samples} samples at {self.sample_rate_hz} Hz",
-                got=f"{samples.shape[0]} samples at {rate} Hz",
+                got=f"{sound.samples.size} samples at {sound.rate} Hz",
                 fix="export the suite again with `lassbench freeze`",
             )
-        return samples
+        return sound.samples
 
 
 def exported_name(mixture_id: str, part: Part) -> str:

@@ -68,8 +68,9 @@ def test_lossless_files_decode_to_their_samples(
 ) -> None:
     x = tone()
     sf.write(tmp_path / name, x, RATE, subtype=subtype)
-    decoded, rate = audio.decode(tmp_path / name)
-    assert rate == RATE
+    sound = audio.decode(tmp_path / name)
+    decoded = sound.samples
+    assert sound.rate == RATE
     assert decoded.dtype == np.float32
     assert decoded.shape == x.shape
     assert np.abs(decoded - x).max() <= step
@@ -78,7 +79,7 @@ def test_lossless_files_decode_to_their_samples(
 def test_channels_are_averaged(tmp_path: Path) -> None:
     channels = np.stack([np.full(100, value) for value in (0.6, -0.2, 0.1, 0.0, 0.3, 0.4)], axis=1)
     sf.write(tmp_path / "six.wav", channels, RATE, subtype="FLOAT")
-    decoded, _ = audio.decode(tmp_path / "six.wav")
+    decoded = audio.decode(tmp_path / "six.wav").samples
     assert np.allclose(decoded, 0.2, atol=1e-7)
 
 
@@ -86,8 +87,8 @@ def test_a_cut_is_the_same_as_cutting_the_whole(tmp_path: Path) -> None:
     x = clicks(2.0, RATE)
     for name in ("a.wav", "a.flac", "a.ogg"):
         sf.write(tmp_path / name, x, RATE)
-        whole, _ = audio.decode(tmp_path / name)
-        part, _ = audio.decode(tmp_path / name, start_s=0.5, end_s=1.25)
+        whole = audio.decode(tmp_path / name).samples
+        part = audio.decode(tmp_path / name, start_s=0.5, end_s=1.25).samples
         assert np.allclose(part, whole[16000:40000], atol=1e-6), name
 
 
@@ -99,8 +100,9 @@ def test_ffmpeg_decodes_what_libsndfile_cannot(
 ) -> None:
     x = clicks(4.0, rate)
     path = encode(tmp_path / name, x, rate, codec)
-    decoded, decoded_rate = audio.decode(path)
-    assert decoded_rate == rate
+    sound = audio.decode(path)
+    decoded = sound.samples
+    assert sound.rate == rate
     shared = min(decoded.size, x.size)
     assert abs(decoded.size - x.size) < 0.05 * rate
     # Lossy, but in step: a shift of 50 samples would bring this below 0.1.
@@ -127,8 +129,8 @@ def test_ffmpeg_cuts_where_it_is_told(
     end_s: float | None,
 ) -> None:
     path = encode(tmp_path / name, clicks(4.0, rate), rate, codec, first_pts)
-    whole, _ = audio.decode(path)
-    part, _ = audio.decode(path, start_s=start_s, end_s=end_s)
+    whole = audio.decode(path).samples
+    part = audio.decode(path, start_s=start_s, end_s=end_s).samples
     stop = whole.size if end_s is None else round(end_s * rate)
     expected = whole[round(start_s * rate) : stop]
     assert part.shape == expected.shape
@@ -141,9 +143,9 @@ def test_real_recordings_decode_as_soundfile_reads_them(shared: Path) -> None:
     assert len(paths) == 10
     for path in paths:
         expected, rate = sf.read(path, dtype="float32")
-        decoded, decoded_rate = audio.decode(path)
-        assert decoded_rate == rate == 44100
-        assert np.array_equal(decoded, expected)
+        sound = audio.decode(path)
+        assert sound.rate == rate == 44100
+        assert np.array_equal(sound.samples, expected)
 
 
 # Files that cannot be used ----------------------------------------------------
@@ -211,8 +213,8 @@ BAD: list[tuple[str, Callable[[Path], None], str, str]] = [
     ("half.wav", half_of(".wav"), "truncated", "header promises 128000 bytes"),
     ("half.flac", half_of(".flac"), "truncated", "breaks off"),
     ("half.ogg", half_of(".ogg"), "truncated", "Ogg page"),
-    ("half.m4a", half_an_m4a, "not-audio", "cannot be decoded"),
-    ("half.webm", half_a_webm, "truncated", "breaks off after"),
+    ("half.m4a", half_an_m4a, "truncated", "box 'mdat' should have"),
+    ("half.webm", half_a_webm, "truncated", "segment should have"),
     ("folder.wav", folder, "not-audio", "is not a file"),
     ("gone.wav", nothing, "missing", "no such file"),
 ]
@@ -257,7 +259,7 @@ def test_a_wav_of_a_stream_has_no_length_to_keep(tmp_path: Path) -> None:
     head = struct.pack("<4sI4s", b"RIFF", 0xFFFFFFFF, b"WAVE")
     data = struct.pack("<4sI", b"data", 0xFFFFFFFF)
     (tmp_path / "stream.wav").write_bytes(head + form + data + x.tobytes())
-    decoded, _ = audio.decode(tmp_path / "stream.wav")
+    decoded = audio.decode(tmp_path / "stream.wav").samples
     assert np.array_equal(decoded, x / np.float32(32768))
 
 
@@ -330,10 +332,10 @@ def test_a_peak_above_full_scale_is_scaled_and_not_clipped(tmp_path: Path) -> No
     assert np.allclose(clip, x / np.abs(x).max(), atol=1e-7)
 
 
-def test_a_whisper_that_rounds_to_nothing_is_silent() -> None:
+def test_a_whisper_that_rounds_to_nothing_is_silent_whatever_is_kept() -> None:
     with pytest.raises(AudioFault, match="zero at 16 bits"):
-        audio.conform(np.full(10, 0.4 / 32768, dtype="f4"), 10, 1.0)
-    assert audio.conform(np.full(10, 0.6 / 32768, dtype="f4"), 10, 1.0).size == 10
+        audio.conform(np.full(10, 0.4 / 32768, dtype="f4"), 10, 1.0, keep_quiet=True)
+    assert audio.conform(np.full(10, 0.6 / 32768, dtype="f4"), 10, 1.0, keep_quiet=True).size == 10
 
 
 # Numbers and bytes ------------------------------------------------------------
@@ -396,23 +398,11 @@ def test_float_wav_is_exact_standard_and_the_same_every_time(tmp_path: Path) -> 
     read, rate = sf.read(tmp_path / "a.wav", dtype="float32")
     assert rate == RATE
     assert np.array_equal(read, x)
-    assert audio.probe(tmp_path / "a.wav") == audio.Probe(RATE, 1, 1001)
+    with audio.open_sound(tmp_path / "a.wav") as sound:
+        assert (sound.rate, sound.channels, sound.frames) == (RATE, 1, 1001)
 
 
 def test_float_wav_is_mono(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mono"):
         audio.write_wav_float(tmp_path / "a.wav", np.zeros((2, 2), dtype="f4"), RATE)
     assert not list(tmp_path.iterdir())
-
-
-def test_probe_refuses_what_decode_refuses(tmp_path: Path) -> None:
-    for name, make, kind in (
-        ("text.wav", text, "not-audio"),
-        ("empty.wav", empty, "empty-file"),
-        ("half.wav", half_of(".wav"), "truncated"),
-        ("gone.wav", nothing, "missing"),
-    ):
-        make(tmp_path / name)
-        with pytest.raises(AudioFault) as caught:
-            audio.probe(tmp_path / name)
-        assert caught.value.kind == kind

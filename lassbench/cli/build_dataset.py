@@ -15,6 +15,7 @@ from lassbench.cli.options import (
     metadata_options,
     options_from,
     print_summary,
+    quiet_option,
     refuse_given,
     take_fetch_options,
 )
@@ -92,6 +93,7 @@ _CORPUS_HELP = "; ".join(f"{name}: {text}" for name, (_, _, text) in CORPORA.ite
     help="Only the first N clips of each concept in each split, to try things out; run again "
     "without it, the build goes on to the whole.",
 )
+@quiet_option
 @click.option("--strict", is_flag=True, help="Exit with 1 if any clip had to be left out.")
 @click.option("--workers", type=int, help="Processes.  Default: one per processor.")
 @click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler whose workers do the work.")
@@ -99,6 +101,7 @@ def command(
     out: Path,
     corpus: str,
     limit: int | None,
+    keep_quiet: bool,
     strict: bool,
     workers: int | None,
     scheduler: str | None,
@@ -115,9 +118,10 @@ def command(
     `lassbench fetch --help`, whose ledger OUT then holds.
 
     Clips that cannot be used (missing, truncated, not audio, NaN, silent ...)
-    are left out; the summary counts them, OUT/clips.csv lists them with the
-    reason.  The exit code is still 0, unless not one clip remains or --strict is
-    given.  A faulty table (CSV) stops the build before anything is written.
+    are left out, and so are those too quiet to be mixed (--keep-quiet); the summary
+    counts them, OUT/clips.csv lists them with the reason.  The exit code is still 0,
+    unless not one clip remains or --strict is given.  A faulty table (CSV)
+    stops the build before anything is written.
     """
     from lassbench.dataset.build import build
     from lassbench.parallel import open_executor
@@ -125,9 +129,10 @@ def command(
     how = take_fetch_options(options)
     # An option that was not given is no option of the corpus.
     given = {name: value for name, value in options.items() if value not in ((), "")}
+    how["keep_quiet"] = keep_quiet
     opened = _open(corpus, given, out, how, scheduler, limit or 0)
     with open_executor(workers, scheduler) as executor:
-        report = build(opened, out, executor=executor, limit=limit or 0)
+        report = build(opened, out, executor=executor, limit=limit or 0, keep_quiet=keep_quiet)
     _print(report)
     if strict and report.rejected:
         click.get_current_context().exit(1)
@@ -191,6 +196,11 @@ def _print(report: BuildReport) -> None:
     if report.outlived:
         click.echo("kept as they were packed, though their source cannot be used any more:")
         click.echo("\n".join(describe_faults(report.outlived)))
+    if report.unsized:
+        click.echo(
+            f"{len(report.unsized)} clips are of files that do not tell their length, so that "
+            f"a missing end cannot be noticed, such as {one_line(report.unsized[0])}"
+        )
     if report.linked:
         path, real = min(report.linked.items())
         click.echo(

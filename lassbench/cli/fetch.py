@@ -13,6 +13,7 @@ from lassbench.cli.options import (
     fetch_options,
     options_from,
     print_summary,
+    quiet_option,
     take_fetch_options,
 )
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     "Default: youtube.",
 )
 @fetch_options("--rate", "--clips-per-hour")
+@quiet_option
 @click.option(
     "--retry",
     type=click.Choice(["transient", "permanent", "all"]),
@@ -107,6 +109,7 @@ def _options(given: dict[str, Any], form: dict[str, Any]) -> Any:
         take_fetch_options(given),
         retry=given["retry"] or "",
         limit=given["limit"],
+        keep_quiet=given["keep_quiet"],
         scheduler=given["scheduler"],
         shard=Shard.parse(given["shard"]) if given["shard"] else None,
         **form,

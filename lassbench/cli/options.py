@@ -114,6 +114,14 @@ _NAMES = (
 )
 
 
+quiet_option = click.option(
+    "--keep-quiet",
+    is_flag=True,
+    help="Also take in clips whose peak is below -60 dB of full scale, or whose channels cancel "
+    "when they are mixed to one.",
+)
+
+
 def fetch_options(*rate_names: str) -> Callable[[Function], Function]:
     """Add the options of :data:`_OPTIONS`, and the one for the rate under these names."""
     rate = click.option(

@@ -239,11 +239,9 @@ def _part(found: _Found, row: Clip | ClipRow) -> AudioSource:
 
 
 def _length_s(path: str) -> float | None:
-    """A file's length in seconds by its header, or ``None`` if it cannot be read."""
+    """A file's length in seconds, or ``None`` if it cannot be read."""
     try:
-        probed = audio.probe(path)
-        return probed.frames / probed.rate
-    except audio.AudioFault as fault:
-        if fault.kind != "not-audio":
-            return None
-    return audio.length_s(Path(path))
+        with audio.open_sound(path) as sound:
+            return sound.length() / sound.rate
+    except audio.AudioFault:
+        return None

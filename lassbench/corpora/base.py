@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
@@ -121,7 +122,9 @@ class Corpus(Protocol):
         ...
 
 
-def read_source(source: AudioSource, *, sample_rate_hz: int, seconds: float) -> NDArray[np.float32]:
+def read_source(
+    source: AudioSource, *, sample_rate_hz: int, seconds: float, keep_quiet: bool = False
+) -> NDArray[np.float32]:
     """The samples of one clip, wherever its audio is.
 
     Mono, resampled, cut or zero-padded at the end to exactly ``seconds``.
@@ -133,14 +136,17 @@ def read_source(source: AudioSource, *, sample_rate_hz: int, seconds: float) -> 
     Raises
     ------
     AudioFault
-        If there is no such audio, it cannot be decoded, or it is silent.
+        If there is no such audio, it cannot be decoded, or it is silent; without
+        ``keep_quiet`` also if it is near-silent or its channels cancel.
     """
     from lassbench import audio
 
     if isinstance(source, MissingSource):
         raise audio.AudioFault(source.kind, source.reason)
     if not isinstance(source, RenderedSource):
-        return audio.read_file(source, sample_rate_hz=sample_rate_hz, seconds=seconds)
+        return audio.read_file(
+            source, sample_rate_hz=sample_rate_hz, seconds=seconds, keep_quiet=keep_quiet
+        )
     from lassbench.corpora import synthesis
 
     x = synthesis.render(
@@ -150,7 +156,7 @@ def read_source(source: AudioSource, *, sample_rate_hz: int, seconds: float) -> 
         seconds=seconds,
         tags=source.tags,
     )
-    return audio.conform(x, round(seconds * sample_rate_hz), seconds)
+    return audio.conform(x, round(seconds * sample_rate_hz), seconds, keep_quiet=keep_quiet)
 
 
 def locate(corpus: Corpus, clip: Clip, linked: dict[str, str]) -> AudioSource:
@@ -171,6 +177,17 @@ def locate(corpus: Corpus, clip: Clip, linked: dict[str, str]) -> AudioSource:
 def in_order(clips: Iterable[Clip]) -> list[Clip]:
     """``clips`` sorted by split (train, validation, test) and clip_id."""
     return sorted(clips, key=lambda clip: (SPLITS.index(clip.split), clip.clip_id))
+
+
+def first_of_each(clips: Sequence[Clip], limit: int) -> list[Clip]:
+    """The first ``limit`` of ``clips`` of each concept in each split; all of them if it is 0."""
+    seen: Counter[tuple[str, str]] = Counter()
+    chosen = []
+    for clip in clips:
+        seen[clip.split, clip.concept] += 1
+        if not limit or seen[clip.split, clip.concept] <= limit:
+            chosen.append(clip)
+    return chosen
 
 
 def check_clips(clips: Sequence[Clip]) -> None:

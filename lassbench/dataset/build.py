@@ -14,7 +14,7 @@ import functools
 import itertools
 import json
 import shutil
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
@@ -23,7 +23,8 @@ from typing import IO, Any
 
 from lassbench import __version__, audio, files, output_folders
 from lassbench.checked import read_record, validate
-from lassbench.corpora.base import Corpus, check_clips, in_order, locate, read_source
+from lassbench.corpora import base
+from lassbench.corpora.base import Corpus, check_clips, first_of_each, in_order
 from lassbench.csv_files import write_table
 from lassbench.dataset import layout
 from lassbench.dataset.open import Dataset, open_intact
@@ -69,6 +70,8 @@ class BuildReport:
         The dataset's.
     linked
         Files that links lead out of the corpus's folders -> where they are.
+    unsized
+        Clips made now of files that do not tell their length: a missing end is not noticed.
     """
 
     folder: Path
@@ -82,6 +85,7 @@ class BuildReport:
     moved: Mapping[str, Split]
     fingerprint: str
     linked: Mapping[str, str] = field(default_factory=dict)
+    unsized: tuple[str, ...] = ()
 
     @property
     def clips(self) -> int:
@@ -90,7 +94,12 @@ class BuildReport:
 
 
 def build(
-    corpus: Corpus, out: str | Path, *, executor: Executor | None = None, limit: int = 0
+    corpus: Corpus,
+    out: str | Path,
+    *,
+    executor: Executor | None = None,
+    limit: int = 0,
+    keep_quiet: bool = False,
 ) -> BuildReport:
     """Build the dataset of ``corpus`` in the folder ``out``, or go on with it.
 
@@ -113,6 +122,9 @@ def build(
     limit
         Take only the first so many clips of each concept in each split; 0 for all.  The
         others stand in the dataset's lists as left out, so that suites know of them.
+    keep_quiet
+        Take in clips that are near-silent or whose channels cancel; later builds in the
+        same folder have to do so too.
 
     Raises
     ------
@@ -125,7 +137,8 @@ def build(
         If another process builds in ``out``, or the disk is full.
     """
     out = Path(out).resolve()
-    clips = check_can_build(corpus, out, limit)
+    clips = check_can_build(corpus, out, limit, keep_quiet=keep_quiet)
+    settings = _settings(corpus, keep_quiet)
     try:
         with output_folders.folder_lock(out, what="the dataset folder"):
             output_folders.remove_leavings(out)
@@ -134,8 +147,10 @@ def build(
             if before.dataset is not None:
                 _check_nothing_dropped(out, set(before.dataset.clips), chosen)
             else:
-                files.write_json(out / layout.SETTINGS, _settings(corpus))
-            outcomes, linked = _make_clips(corpus, chosen, out, before, executor)
+                files.write_json(out / layout.SETTINGS, settings)
+            outcomes, linked = _make_clips(
+                corpus, chosen, out, before, executor, keep_quiet=keep_quiet
+            )
             outcomes |= {
                 clip.clip_id: Outcome(
                     clip.clip_id, kind=layout.LIMITED, reason=f"beyond --limit {limit}"
@@ -143,12 +158,15 @@ def build(
                 for clip in clips
                 if clip.clip_id not in outcomes
             }
-            return replace(_pack(corpus, clips, outcomes, before, out), linked=linked)
+            report = _pack(corpus, clips, outcomes, before, out, settings=settings)
+            return replace(report, linked=linked)
     except OSError as error:
         raise files.explain_os_error(error, out) from error
 
 
-def check_can_build(corpus: Corpus, out: Path, limit: int = 0) -> list[Clip]:
+def check_can_build(
+    corpus: Corpus, out: Path, limit: int = 0, *, keep_quiet: bool = False
+) -> list[Clip]:
     """The corpus's clips, if they can be built in ``out``: all that can be known beforehand.
 
     Raises
@@ -157,7 +175,7 @@ def check_can_build(corpus: Corpus, out: Path, limit: int = 0) -> list[Clip]:
         As :func:`build`.
     """
     output_folders.check_output_folder(out, what="the dataset folder")
-    _check_same_build(out, _settings(corpus))
+    _check_same_build(out, _settings(corpus, keep_quiet))
     clips = corpus.clips()
     if not clips:
         raise UsageError("the corpus lists no clips", fix="check its options")
@@ -180,20 +198,9 @@ def _check_nothing_dropped(out: Path, packed: Set[str], chosen: Sequence[Clip]) 
         )
 
 
-def first_of_each(clips: Sequence[Clip], limit: int) -> list[Clip]:
-    """The first ``limit`` of ``clips`` of each concept in each split; all of them if it is 0."""
-    seen: Counter[tuple[str, str]] = Counter()
-    chosen = []
-    for clip in clips:
-        seen[clip.split, clip.concept] += 1
-        if not limit or seen[clip.split, clip.concept] <= limit:
-            chosen.append(clip)
-    return chosen
-
-
-def _settings(corpus: Corpus) -> dict[str, Any]:
+def _settings(corpus: Corpus, keep_quiet: bool) -> dict[str, Any]:
     card = corpus.card
-    extra = dict(getattr(corpus, "settings", {}))
+    extra = dict(getattr(corpus, "settings", {})) | ({"keep_quiet": True} if keep_quiet else {})
     return {
         "corpus": card.name,
         "sample_rate_hz": card.sample_rate_hz,
@@ -220,7 +227,8 @@ def _check_same_build(out: Path, settings: Mapping[str, Any]) -> None:
                 fix="name a new folder",
             )
         return
-    if before != settings:
+    # What was built without the quiet clips may take them in, but not lose them again.
+    if before != settings and before | {"keep_quiet": True} != settings:
         different = sorted(
             key for key in {*before, *settings} if before.get(key) != settings.get(key)
         )
@@ -270,6 +278,7 @@ class Task:
     sample_rate_hz: int
     seconds: float
     before: tuple[Built, ...]
+    keep_quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +293,7 @@ class Outcome:
     kind: str = ""
     reason: str = ""
     reused: bool = False
+    unsized: bool = False
 
 
 def make(task: Task) -> Outcome:
@@ -306,14 +316,25 @@ def make(task: Task) -> Outcome:
             if built.identity == name and _holds(built, path):
                 return Outcome(task.clip_id, built=built, reused=True)
         samples = audio.to_int16(
-            read_source(task.source, sample_rate_hz=task.sample_rate_hz, seconds=task.seconds)
+            base.read_source(
+                task.source,
+                sample_rate_hz=task.sample_rate_hz,
+                seconds=task.seconds,
+                keep_quiet=task.keep_quiet,
+            )
         )
     except audio.AudioFault as fault:
         return Outcome(task.clip_id, packed, fault.kind, fault.reason, reused=packed is not None)
     data = audio.encode_flac(samples, task.sample_rate_hz)
     files.write_bytes(path, data)
     built = Built(task.clip_id, name, audio.pcm_sha256(samples), files.sha256_bytes(data))
-    return Outcome(task.clip_id, built=built)
+    unsized = isinstance(task.source, FileSource) and not _tells_length(task.source.path)
+    return Outcome(task.clip_id, built=built, unsized=unsized)
+
+
+def _tells_length(path: str) -> bool:
+    with audio.open_sound(path) as sound:
+        return sound.known
 
 
 def _is_gone(source: AudioSource) -> bool:
@@ -355,7 +376,7 @@ def _code(part: str) -> str:
     # needs nobody to remember to raise a version.
     package = Path(audio.__file__).parent
     modules = {
-        "audio": [package / name for name in ("audio.py", "resampling.py")],
+        "audio": [package / name for name in ("audio.py", "containers.py", "resampling.py")],
         "synthesis": [package / "corpora" / "synthesis.py"],
     }
     return files.sha256_bytes(b"".join(path.read_bytes() for path in modules[part]))
@@ -398,17 +419,24 @@ def _read_built(path: Path) -> Iterator[Built]:
 
 
 def _make_clips(
-    corpus: Corpus, clips: Sequence[Clip], out: Path, before: _Before, executor: Executor | None
+    corpus: Corpus,
+    clips: Sequence[Clip],
+    out: Path,
+    before: _Before,
+    executor: Executor | None,
+    *,
+    keep_quiet: bool,
 ) -> tuple[dict[str, Outcome], dict[str, str]]:
     card, linked = corpus.card, dict[str, str]()
     tasks = (
         Task(
             clip.clip_id,
-            locate(corpus, clip, linked),
+            base.locate(corpus, clip, linked),
             out,
             card.sample_rate_hz,
             card.clip_seconds,
             before.clips.get(clip.clip_id, ()),
+            keep_quiet=keep_quiet,
         )
         for clip in clips
     )
@@ -447,6 +475,8 @@ def _pack(
     outcomes: Mapping[str, Outcome],
     before: _Before,
     out: Path,
+    *,
+    settings: dict[str, Any],
 ) -> BuildReport:
     built = {o.clip_id: o.built for o in outcomes.values() if o.built is not None}
     faults = [
@@ -472,9 +502,12 @@ def _pack(
     repeated = tuple(tuple(c.clip_id for c in group) for group in _copies(kept, built))
     description = layout.Description(
         **_describe(corpus, clips, outcomes, built),
+        settings=settings,
         repeated=repeated,
         clips_sha256=files.sha256_bytes(listed.encode()),
-        shards=tuple(_write_shards(out, kept, row, arrow_schema(corpus.card.sample_rate_hz))),
+        shards=tuple(
+            _write_shards(out, kept, row, layout.arrow_schema(corpus.card.sample_rate_hz))
+        ),
     )
     files.write_text(out / layout.CLIPS, listed)
     files.write_text(out / "README.md", layout.readme(description))
@@ -493,6 +526,7 @@ def _pack(
         reused=sum(outcome.reused for outcome in outcomes.values()),
         repeated=tuple(tuple(by_id[clip_id] for clip_id in group) for group in repeated),
         moved=moved,
+        unsized=tuple(clip.clip_id for clip in clips if outcomes[clip.clip_id].unsized),
         fingerprint=description.fingerprint,
     )
 
@@ -578,7 +612,7 @@ def _write_files(
         if group is None:
             return
         count = filled = 0
-        with _writer(folder / f"{number}.parquet", schema) as writer:
+        with layout.parquet_writer(folder / f"{number}.parquet", schema) as writer:
             while group is not None:
                 size = sum(len(one["audio"]["bytes"]) for one in group)
                 if count and filled + size > SHARD_BYTES:
@@ -587,37 +621,6 @@ def _write_files(
                 count, filled = count + len(group), filled + size
                 group = next(groups, None)
         yield folder / f"{number}.parquet", count
-
-
-def _writer(path: Path, schema: Any) -> Any:
-    import pyarrow.parquet as pq
-
-    # FLAC does not compress further, and uncompressed pages can be read in
-    # place.  The page index lets the Hub's viewer fetch single rows.
-    leaves = ["captions.list.element", "tags.list.element", "audio.bytes", "audio.path"]
-    plain = [name for name in layout.COLUMNS if name not in {"captions", "tags", "audio"}]
-    codecs = dict.fromkeys(plain + leaves, "ZSTD")
-    codecs["audio.bytes"] = "NONE"
-    return pq.ParquetWriter(
-        path,
-        schema,
-        compression=codecs,
-        use_dictionary=["concept", "root"],
-        write_page_index=True,
-        write_statistics=["clip_id", "concept"],
-    )
-
-
-def arrow_schema(rate: int) -> Any:
-    """The shards' schema, as ``datasets`` itself would write it."""
-    from datasets import Audio, Features, List, Value
-
-    text = Value("string")
-    kinds: dict[str, Any] = dict.fromkeys(layout.COLUMNS, text)
-    kinds |= {"start_s": Value("float64"), "captions": List(text), "tags": List(text)}
-    # Not decoded by `datasets` itself, which would need torchcodec for it.
-    kinds["audio"] = Audio(sampling_rate=rate, decode=False)
-    return Features(kinds).arrow_schema
 
 
 def _clip_list(clips: Iterable[Clip], outcomes: Mapping[str, Outcome]) -> str:
@@ -653,7 +656,6 @@ def _describe(
         "name": card.name,
         "title": card.title,
         "corpus": card,
-        "settings": _settings(corpus),
         "sample_rate_hz": card.sample_rate_hz,
         "clip_samples": card.clip_samples,
         "splits": layout.count_by_split(clip for clip in clips if clip.clip_id in built),

@@ -230,6 +230,38 @@ _NO_AUDIO = """\
 """.splitlines()
 
 
+def parquet_writer(path: Path, schema: Any) -> Any:
+    """Writes a shard."""
+    import pyarrow.parquet as pq
+
+    # FLAC does not compress further, and uncompressed pages can be read in
+    # place.  The page index lets the Hub's viewer fetch single rows.
+    leaves = ["captions.list.element", "tags.list.element", "audio.bytes", "audio.path"]
+    plain = [name for name in COLUMNS if name not in {"captions", "tags", "audio"}]
+    codecs = dict.fromkeys(plain + leaves, "ZSTD")
+    codecs["audio.bytes"] = "NONE"
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression=codecs,
+        use_dictionary=["concept", "root"],
+        write_page_index=True,
+        write_statistics=["clip_id", "concept"],
+    )
+
+
+def arrow_schema(rate: int) -> Any:
+    """The shards' schema, as ``datasets`` itself would write it."""
+    from datasets import Audio, Features, List, Value
+
+    text = Value("string")
+    kinds: dict[str, Any] = dict.fromkeys(COLUMNS, text)
+    kinds |= {"start_s": Value("float64"), "captions": List(text), "tags": List(text)}
+    # Not decoded by `datasets` itself, which would need torchcodec for it.
+    kinds["audio"] = Audio(sampling_rate=rate, decode=False)
+    return Features(kinds).arrow_schema
+
+
 def readme(description: Description, *, with_audio: bool = True) -> str:
     """The dataset card: front matter that ``datasets`` and the Hub read, then words.
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from io import RawIOBase
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lassbench import audio
-from lassbench.audio import AudioFault
+from lassbench.audio import AudioFault, Decoded
 from lassbench.fetch.failures import (
+    CANCELS,
+    NEAR_SILENT,
     OUT_OF_RANGE,
     REFUSED,
     SILENT,
@@ -33,6 +32,8 @@ _FAULTS: dict[str, FailureClass] = {
     "out-of-range": OUT_OF_RANGE,
     "truncated": TRANSIENT,
     "silent": SILENT,
+    "near-silent": NEAR_SILENT,
+    "cancels": CANCELS,
     "empty-file": REFUSED,
     "zero-length": REFUSED,
     "not-audio": REFUSED,
@@ -46,9 +47,8 @@ class Sound:
 
     Attributes
     ----------
-    samples, rate
-        ``(frames,)`` float32 at ``rate`` Hz: the window, or as much of it as
-        the medium has.
+    heard
+        The window, or as much of it as the medium has.
     told_s
         The duration that the site told, in seconds, if it told one.
     received
@@ -57,8 +57,7 @@ class Sound:
         The whole medium as a file, if it was downloaded.
     """
 
-    samples: NDArray[np.float32]
-    rate: int
+    heard: Decoded
     told_s: float | None = None
     received: int = 0
     whole: Path | None = None
@@ -75,7 +74,7 @@ class Landed:
 
 def decode(
     medium: Path | RawIOBase, clip: Clip, *, seconds: float, cut: bool, name: str = ""
-) -> tuple[NDArray[np.float32], int]:
+) -> Decoded:
     """Decode the clip's window of a file, or of an open stream that seeks.
 
     Parameters
@@ -120,18 +119,22 @@ def _failure_of(fault: AudioFault, clip: Clip) -> SourceFailure:
     return SourceFailure(kind, message)
 
 
-def finish(sound: Sound, clip: Clip, *, sample_rate_hz: int, seconds: float) -> Landed:
+def finish(
+    sound: Sound, clip: Clip, *, sample_rate_hz: int, seconds: float, keep_quiet: bool = False
+) -> Landed:
     """Resample, fit, check and encode a clip.
 
     Raises
     ------
     SourceFailure
-        If it is silent.
+        If it is silent; without ``keep_quiet`` also if it is near-silent or its
+        channels cancel.
     """
     wanted = math.ceil(_wanted_s(clip, seconds) * sample_rate_hz)
-    x = resample(sound.samples, sound.rate, sample_rate_hz)[:wanted]
+    x = resample(sound.heard.samples, sound.heard.rate, sample_rate_hz)[:wanted]
+    length = round(seconds * sample_rate_hz)
     try:
-        x = audio.conform(x, round(seconds * sample_rate_hz), seconds)
+        x = audio.conform(x, length, seconds, kept=sound.heard.kept, keep_quiet=keep_quiet)
     except AudioFault as fault:
         raise _failure_of(fault, clip) from fault
     pcm = audio.to_int16(x)
@@ -145,7 +148,7 @@ def finish(sound: Sound, clip: Clip, *, sample_rate_hz: int, seconds: float) -> 
 def _odd(sound: Sound, clip: Clip, seconds: float) -> tuple[str, ...]:
     """What a listener ought to know: a window that the video does not fill."""
     wanted = _wanted_s(clip, seconds)
-    has_s = min(wanted, sound.samples.size / sound.rate)
+    has_s = min(wanted, sound.heard.samples.size / sound.heard.rate)
     flags = []
     allowed = wanted
     if sound.told_s is not None:
@@ -155,6 +158,8 @@ def _odd(sound: Sound, clip: Clip, seconds: float) -> tuple[str, ...]:
                 f"duration: the site tells {sound.told_s:g} s, the audio ends at "
                 f"{clip.start_s + has_s:.2f} s"
             )
+    if not (sound.heard.known or sound.received):
+        flags.append("length: the file does not tell its own, so a missing end is not noticed")
     if wanted - has_s > 0.05:
         flags.append(f"short: {has_s:.2f} of {wanted:g} s, the rest is zeros")
     return tuple(flags)

@@ -203,6 +203,10 @@ UNKNOWN = FailureClass(
     advice="read the message (--export), and run the same command again",
 )
 SILENT = FailureClass("silent", "gone", advice="no mixture can use a clip without a sound")
+NEAR_SILENT, CANCELS = (
+    FailureClass(name, "gone", advice="--keep-quiet takes it in all the same")
+    for name in ("near-silent", "cancels")
+)
 ABSENT = FailureClass(
     "absent", "next", advice="name another source with --audio, such as --audio youtube"
 )
@@ -212,7 +216,8 @@ UNFIT = FailureClass(
 WORKER_DIED = FailureClass("worker-died", "back-off", advice="run the same command again")
 
 CLASSES: dict[str, FailureClass] = {
-    row.name: row for row in (*TABLE, UNKNOWN, SILENT, ABSENT, UNFIT, WORKER_DIED)
+    row.name: row
+    for row in (*TABLE, UNKNOWN, SILENT, NEAR_SILENT, CANCELS, ABSENT, UNFIT, WORKER_DIED)
 }
 
 #: Classes whose failures in a row stop the run: they say something about this

@@ -196,7 +196,14 @@ class Loop:
     def _submit(self, job: Job) -> None:
         options = self.options
         keep = str(self.out / SOURCES) if options.keep_source else ""
-        task = Task(job.clip, job.source, options.sample_rate_hz, options.seconds, keep)
+        task = Task(
+            job.clip,
+            job.source,
+            options.sample_rate_hz,
+            options.seconds,
+            keep_source=keep,
+            keep_quiet=options.keep_quiet,
+        )
         function = do_anywhere if options.scheduler else partial(do, workspace=self.workspace)
         self._flying[self.executor.submit(function, task)] = job
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from lassbench.dataset import layout
 from lassbench.dataset.open import open_intact
 from lassbench.errors import UsageError
-from lassbench.fetch.failures import GEO_BLOCKED, NEEDS_LOGIN, RETRY
+from lassbench.fetch.failures import CANCELS, GEO_BLOCKED, NEAR_SILENT, NEEDS_LOGIN, RETRY
 from lassbench.fetch.ledger import Attempt, Entry, Ledger, State
 from lassbench.fetch.pacing import PAUSE_S
 from lassbench.fetch.sources import Source
@@ -76,6 +76,8 @@ class FetchOptions:
         At most so many clips in this run; 0 for all.
     keep_source
         Keep downloaded media in ``sources/``.
+    keep_quiet
+        Take in clips that are near-silent or whose channels cancel.
     shard, scheduler
         This host's part; a Dask scheduler's address.
     pause_s, backoff_s
@@ -93,6 +95,7 @@ class FetchOptions:
     retry: str = ""
     limit: int = 0
     keep_source: bool = False
+    keep_quiet: bool = False
     shard: Shard | None = None
     scheduler: str | None = None
     pause_s: float = PAUSE_S
@@ -161,14 +164,15 @@ def plan(
     *,
     retry: str = "",
     cookies: bool = False,
+    keep_quiet: bool = False,
 ) -> list[Job]:
     """The jobs of a run, in the order of ``clips``.
 
     Without ``retry``: what was never tried, what failed in passing, what awaits
-    confirmation; what needs a login when there are ``cookies``; what is blocked
-    in a country through a proxy that it was not tried through; what is gone
-    only at sources that it was never asked of.  With ``retry``: the failures of
-    that group and nothing else.
+    confirmation; what needs a login when there are ``cookies``; what was too quiet
+    if ``keep_quiet``; what is blocked in a country through a proxy that it was not
+    tried through; what is gone only at sources that it was never asked of.  With
+    ``retry``: the failures of that group and nothing else.
     """
     entries = {entry.clip_id: entry for entry in ledger.entries()}
     through = ledger.tried()
@@ -186,6 +190,8 @@ def plan(
         if entry.state == "waiting" and not source.paced:
             return True
         if entry.kind == NEEDS_LOGIN.name and source.paced and cookies:
+            return True
+        if entry.kind in {NEAR_SILENT.name, CANCELS.name} and keep_quiet:
             return True
         if entry.kind == GEO_BLOCKED.name and source.paced:
             return (entry.clip_id, source.name, source.via) not in through

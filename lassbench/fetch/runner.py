@@ -23,8 +23,9 @@ from typing import Any
 
 from lassbench import __version__, parallel
 from lassbench.corpora.audiocaps import AudioCapsCorpus
+from lassbench.corpora.base import first_of_each
 from lassbench.dataset import layout
-from lassbench.dataset.build import check_can_build, first_of_each
+from lassbench.dataset.build import check_can_build
 from lassbench.errors import Fault
 from lassbench.fetch.ledger import Entry, Ledger
 from lassbench.fetch.loop import SOURCES, Loop, most_at_once
@@ -128,7 +129,14 @@ def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions
     sources = options.sources
     if (out / SOURCES).is_dir():
         sources = (KeptSource(str((out / SOURCES).resolve())), *sources)
-    jobs = plan(ledger, clips, sources, retry=options.retry, cookies=options.cookies)
+    jobs = plan(
+        ledger,
+        clips,
+        sources,
+        retry=options.retry,
+        cookies=options.cookies,
+        keep_quiet=options.keep_quiet,
+    )
     jobs = _in_reading_order(jobs, workspace)[: options.limit or None]
     if not jobs:
         return
@@ -255,7 +263,7 @@ def fetch_corpus(
         does not want to be told then.
     """
     fetched = replace(corpus, audio_sources=(FetchedAudio(str(out.resolve())),))
-    clips = check_can_build(fetched, out.resolve(), limit)
+    clips = check_can_build(fetched, out.resolve(), limit, keep_quiet=options.keep_quiet)
     summary = fetch(first_of_each(clips, limit), out, options)
     export(out, out / CENSUS)
     return fetched, summary

@@ -171,8 +171,7 @@ class KeptSource:
         found = sorted(Path(self.path).glob(f"Y{clip.youtube_id}.*"))
         if not clip.youtube_id or not found:
             raise SourceFailure(ABSENT, "this video was not kept")
-        samples, rate = cutting.decode(found[0], clip, seconds=seconds, cut=True)
-        return Sound(samples, rate)
+        return Sound(cutting.decode(found[0], clip, seconds=seconds, cut=True))
 
 
 def _read_medium(path: Path, clip: Clip, seconds: float) -> Sound:
@@ -194,8 +193,8 @@ def _read(found: AudioSource, clip: Clip, seconds: float, received: int = 0) -> 
         raise SourceFailure(kind, found.reason, received=received)
     assert isinstance(found, FileSource)
     cut = found.start_s is not None
-    samples, rate = cutting.decode(Path(found.path), clip, seconds=seconds, cut=cut)
-    return Sound(samples, rate, received=received)
+    heard = cutting.decode(Path(found.path), clip, seconds=seconds, cut=cut)
+    return Sound(heard, received=received)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ class Task:
     sample_rate_hz: int
     seconds: float
     keep_source: str = ""
+    keep_quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,11 @@ def _finished(task: Task, workspace: Workspace) -> dict[str, Any]:
     if task.keep_source and sound.whole is not None:
         _keep(sound.whole, Path(task.keep_source), task.clip)
     landed = cutting.finish(
-        sound, task.clip, sample_rate_hz=task.sample_rate_hz, seconds=task.seconds
+        sound,
+        task.clip,
+        sample_rate_hz=task.sample_rate_hz,
+        seconds=task.seconds,
+        keep_quiet=task.keep_quiet,
     )
     return {**asdict(landed), "received": sound.received}
 

@@ -199,8 +199,8 @@ class Session:
         size = path.stat().st_size
         if size == 0:
             raise SourceFailure(REFUSED, "The downloaded file is empty")
-        samples, rate = cutting.decode(path, clip, seconds=seconds, cut=True)
-        return Sound(samples, rate, told_s, size, path)
+        heard = cutting.decode(path, clip, seconds=seconds, cut=True)
+        return Sound(heard, told_s, size, path)
 
     def _read_pieces(
         self, info: dict[str, Any], clip: Clip, told_s: float | None, seconds: float
@@ -208,14 +208,12 @@ class Session:
         self._wait_for(info)
         remote = RangeFile(self._requester(info))
         try:
-            samples, rate = cutting.decode(
-                remote, clip, seconds=seconds, cut=True, name=clip.youtube_id
-            )
+            heard = cutting.decode(remote, clip, seconds=seconds, cut=True, name=clip.youtube_id)
         except EOFError as error:
             raise SourceFailure(TRANSIENT, str(error), received=remote.received) from error
         finally:
             self._received = remote.received
-        return Sound(samples, rate, told_s, remote.received)
+        return Sound(heard, told_s, remote.received)
 
     def _wait_for(self, info: dict[str, Any]) -> None:
         # YouTube serves a stream only after the time that its advertisements

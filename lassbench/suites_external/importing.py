@@ -110,8 +110,8 @@ class _Piece:
         return Rendered(second, source, interference.astype(np.float32))
 
     def _read(self, name: str) -> Samples:
-        samples, rate = audio.decode(find_audio(self.folder, name))
-        samples = resample(samples, rate, self.rate)
+        sound = audio.decode(find_audio(self.folder, name))
+        samples = resample(sound.samples, sound.rate, self.rate)
         return samples if self.samples is None else audio.fit(samples, self.samples)
 
 

@@ -134,11 +134,13 @@ def both(kind: str, paths: Sequence[Path], repeats: int) -> None:
 
 def stages(paths: Sequence[Path], repeats: int) -> None:
     decoded = [audio.decode(path) for path in paths]
-    resampled = [audio.resample(x, rate, RATE) for x, rate in decoded]
+    resampled = [audio.resample(one.samples, one.rate, RATE) for one in decoded]
     whole = [audio.to_int16(audio.fit(x, round(RATE * SECONDS))) for x in resampled]
     things = {
         "decode Ogg Vorbis": lambda: [audio.decode(path) for path in paths],
-        "resample 44.1 to 32 kHz": lambda: [audio.resample(x, rate, RATE) for x, rate in decoded],
+        "resample 44.1 to 32 kHz": lambda: [
+            audio.resample(one.samples, one.rate, RATE) for one in decoded
+        ],
         "round to 16 bits": lambda: [audio.to_int16(x) for x in resampled],
         "encode FLAC": lambda: [audio.encode_flac(x, RATE) for x in whole],
         "hash the samples": lambda: [audio.pcm_sha256(x) for x in whole],

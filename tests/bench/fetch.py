@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from lassbench.errors import LassbenchError
@@ -75,16 +76,16 @@ def cost(minutes: float, repeats: int) -> None:
 
 
 def one_clip(path: Path, clip: Clip) -> None:
-    x, rate = cutting.decode(path, clip, seconds=10.0, cut=True)
-    cutting.finish(Sound(x, rate), clip, sample_rate_hz=32000, seconds=10.0)
+    heard = cutting.decode(path, clip, seconds=10.0, cut=True)
+    cutting.finish(Sound(heard), clip, sample_rate_hz=32000, seconds=10.0)
 
 
 def from_zero(path: Path, clip: Clip) -> None:
     from lassbench import audio
 
-    x, rate = audio.decode(path)
-    part = x[round(clip.start_s * rate) : round(clip.end_s * rate)]
-    cutting.finish(Sound(part, rate), clip, sample_rate_hz=32000, seconds=10.0)
+    whole = audio.decode(path)
+    part = whole.samples[round(clip.start_s * whole.rate) : round(clip.end_s * whole.rate)]
+    cutting.finish(Sound(replace(whole, samples=part)), clip, sample_rate_hz=32000, seconds=10.0)
 
 
 def cpu_ms(thing: Callable[[], None], repeats: int) -> float:

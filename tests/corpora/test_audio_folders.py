@@ -66,9 +66,9 @@ def test_a_whole_video_is_cut_where_the_clip_stands(tmp_path: Path, name: str) -
     path = put(tmp_path, name, seconds=45.0)
     found = locate(tmp_path)
     assert found == FileSource(str(path), 30.0, 40.0)
-    samples, rate = audio.decode(path, start_s=30.0, end_s=40.0)
-    assert samples.size == 10 * rate
-    assert samples[0] == pytest.approx(0.3, abs=1e-4)
+    sound = audio.decode(path, start_s=30.0, end_s=40.0)
+    assert sound.samples.size == 10 * sound.rate
+    assert sound.samples[0] == pytest.approx(0.3, abs=1e-4)
 
 
 def test_a_whole_video_that_ends_with_the_clip(tmp_path: Path) -> None:

@@ -212,5 +212,5 @@ def test_esc50s_tables_and_disk_may_differ_in_form(
     assert (clip.captions, clip.attribution) == (("a dog barks",), "by Jo (CC0)")
     found = corpus.locate(clip)
     assert isinstance(found, FileSource)
-    samples, rate = audio.decode(found.path)
-    assert (samples.size, rate) == (RATE // 2, RATE)
+    heard = audio.decode(found.path)
+    assert (heard.samples.size, heard.rate) == (RATE // 2, RATE)
