@@ -37,6 +37,7 @@ from lassbench.fetch.failures import (
     SourceFailure,
     classify,
 )
+from lassbench.files import is_left_by_system, listed
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource
 
 if TYPE_CHECKING:
@@ -451,7 +452,12 @@ class TableSource:
         system, path = fsspec.core.url_to_fs(self.spec)
         found = [path]
         if not path.endswith(".parquet"):
-            found = sorted(system.glob(f"{path.rstrip('/')}/**/*.parquet"))
+            inside = path.rstrip("/")
+            found = sorted(
+                one
+                for one in system.glob(f"{inside}/**/*.parquet")
+                if not any(map(is_left_by_system, one.removeprefix(inside).split("/")))
+            )
         if not found:
             raise UsageError(
                 "no Parquet file there", where=shown(self.spec), fix="check the address"
@@ -521,7 +527,7 @@ def _parse_one(spec: str, settings: Settings, columns: dict[str, str]) -> Source
         return YouTubeSource(settings)
     if "{" in spec:
         return TemplateSource(_checked_template(spec))
-    if Path(spec).is_dir() and not any(Path(spec).rglob("*.parquet")):
+    if Path(spec).is_dir() and not listed(Path(spec), "**/*.parquet"):
         return FolderSource(str(Path(spec).resolve()))
     if "://" in spec or spec.endswith(".parquet") or Path(spec).is_dir():
         return TableSource(spec, **columns)
