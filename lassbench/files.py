@@ -491,6 +491,47 @@ def find_inside(folder: Path, name: str) -> Path:
     return found
 
 
+_LEFT_BY_SYSTEM = re.compile(
+    # macOS, on disks and in archives that keep no resource forks; and its indexes
+    r"\._.*|\.DS_Store|\.AppleDouble|__MACOSX|\.Spotlight-V100|\.fseventsd|\.TemporaryItems"
+    # Windows
+    r"|Thumbs\.db|ehthumbs(_vista)?\.db|desktop\.ini|System Volume Information"
+    # what was thrown away, in macOS, Linux and Windows; what a file system's check found
+    r"|\.Trashes|\.Trash-\d+|\$RECYCLE\.BIN|lost\+found"
+    # deleted files that are still open (NFS), Synology's indexes, Jupyter's copies
+    r"|\.nfs[0-9a-f]+|@eaDir|\.ipynb_checkpoints",
+    re.IGNORECASE,
+)
+
+
+def is_left_by_system(name: str) -> bool:
+    """Whether operating systems leave files or folders of this ``name`` behind anywhere.
+
+    Other hidden files, such as ``.git``, are their owner's.
+    """
+    return _LEFT_BY_SYSTEM.fullmatch(name) is not None
+
+
+def listed(folder: Path, pattern: str = "") -> list[Path]:
+    """What is in ``folder``, or what the glob ``pattern`` finds below it, sorted.
+
+    What operating systems leave (:func:`is_left_by_system`) is passed over, and with it
+    what lies in such folders.
+
+    Raises
+    ------
+    LassbenchError
+        If ``folder`` cannot be read, or is not there and there is no ``pattern``.
+    """
+    try:
+        found = list(folder.glob(pattern) if pattern else folder.iterdir())
+    except OSError as error:
+        raise explain_os_error(error, folder) from error
+    return sorted(
+        path for path in found if not any(map(is_left_by_system, path.relative_to(folder).parts))
+    )
+
+
 def data_folder(name: str) -> Path:
     """The folder ``manifests`` or ``baselines`` that came with this installation.
 

@@ -179,7 +179,7 @@ def find_benchmark(name: str | Path) -> Path:
 
 def shipped() -> list[str]:
     """The names of the benchmarks that came with this installation."""
-    return sorted(p.parent.name for p in files.data_folder("manifests").glob(f"*/{DEFINITION}"))
+    return [p.parent.name for p in files.listed(files.data_folder("manifests"), f"*/{DEFINITION}")]
 
 
 def open_benchmark(name: str | Path = LASS_2022) -> Benchmark:
@@ -229,7 +229,7 @@ def check_sums(path: Path) -> list[Fault]:
         expected, name = matched.groups()
         listed.add(name)
         faults += _check_sum(path / name, expected, f"{sums}:{number}")
-    for file in sorted(path.iterdir()):
+    for file in files.listed(path):
         if file.name != SUMS and file.name not in listed and not file.name.startswith("."):
             faults.append(Fault("not listed", str(file), f"is not in {SUMS}"))
     return faults

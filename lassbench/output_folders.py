@@ -17,6 +17,7 @@ from lassbench.files import (
     TEMPORARY_SUFFIX,
     explain_os_error,
     is_abandoned,
+    is_left_by_system,
     is_temporary,
     temporary_path,
 )
@@ -95,7 +96,9 @@ def check_replaceable(
     if folder.is_mount():
         reason = f"{what} is written anew as a whole, which a mounted folder cannot be"
         refuse(reason, fix="name a folder in it")
-    if not folder.is_dir() or not any(folder.iterdir()):
+    inside = folder.iterdir() if folder.is_dir() else ()
+    # A folder that a system made counts: in .Trash-1000 may be what somebody wants back.
+    if not any(path.is_dir() or not is_left_by_system(path.name) for path in inside):
         needs = ()
     elif mark and not (folder / mark).is_file():
         refuse(f"this folder holds something else than {what}", expected=f"{mark} in it")

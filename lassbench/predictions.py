@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -243,23 +243,22 @@ def _scan(folder: Path, wanted: set[str], known: set[str]) -> tuple[dict[str, Pa
     faults: list[Fault] = []
     by_lower = {query_id.lower(): query_id for query_id in known}
     inside = folder.resolve()
-    for entry in _entries(folder):
-        stem, suffix = os.path.splitext(entry.name)  # noqa: PTH122  # a DirEntry, not a Path
-        if entry.name in _COMPANIONS or entry.name.endswith(files.TEMPORARY_SUFFIX):
+    for path in files.listed(folder):
+        stem = path.stem
+        if path.name in _COMPANIONS or path.name.endswith(files.TEMPORARY_SUFFIX):
             continue
-        path = folder / entry.name
-        if stem not in known or suffix not in SUFFIXES:
+        if stem not in known or path.suffix not in SUFFIXES:
             faults.append(_stray(path, by_lower))
-        elif entry.is_symlink() and (astray := _leads_astray(path, inside)):
+        elif path.is_symlink() and (astray := _leads_astray(path, inside)):
             faults.append(Fault("link", str(path), astray))
-        elif not entry.is_file():
+        elif not path.is_file():
             faults.append(Fault("not a file", str(path), "is not a regular file"))
         elif stem in found:
             faults.append(
                 Fault(
                     "two files",
                     str(path),
-                    f"both {found[stem].name} and {entry.name} answer {stem}",
+                    f"both {found[stem].name} and {path.name} answer {stem}",
                 )
             )
             twice.add(stem)
@@ -286,14 +285,6 @@ def _stray(path: Path, by_lower: Mapping[str, str]) -> Fault:
             "name case", str(path), f"names are case-sensitive: expected {likely}.wav or .flac"
         )
     return Fault("extra", str(path), "answers no query of this suite")
-
-
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as listing:
-            yield from sorted(listing, key=lambda entry: entry.name)
-    except OSError as error:
-        raise files.explain_os_error(error, folder) from error
 
 
 def _header_fault(path: Path, suite: Suite) -> Fault | None:

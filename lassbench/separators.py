@@ -21,7 +21,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench import audio, output_folders
+from lassbench import audio, files, output_folders
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.mixtures import Rendered
 from lassbench.predictions import (
@@ -313,7 +313,7 @@ def run(
 
 def _check_same(out: Path, system: System) -> None:
     if not (out / SYSTEM_FILE).is_file():
-        foreign = [path.name for path in sorted(out.iterdir()) if path.name != ".lock"]
+        foreign = [path.name for path in files.listed(out) if path.name != ".lock"]
         if foreign:
             raise UsageError(
                 "this folder holds other files",

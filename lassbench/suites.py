@@ -209,7 +209,7 @@ def find_suite(path: Path) -> Path:
     """
     if (path / "suite.json").is_file():
         return path
-    found = sorted(p.parent for p in (path / "suites").glob("[!.]*/suite.json"))
+    found = [p.parent for p in files.listed(path / "suites", "[!.]*/suite.json")]
     if len(found) == 1:
         return found[0]
     if found:

@@ -90,6 +90,11 @@ ONLY_IN = {
     "json.load": set[str](),
 }
 
+#: Methods that list a folder, and the files that call them.  The others ask
+#: :func:`lassbench.files.listed`, which passes over what operating systems leave.
+LISTING = {"iterdir", "glob", "rglob", "scandir", "listdir", "walk"}
+LISTERS = {"files.py", "output_folders.py", "corpora/audio_folders.py", "fetch/sources.py"}
+
 #: Files that import by a computed name, which no check can follow: tables of a
 #: package's own modules, and a user's system.
 COMPUTED_IMPORTS = {
@@ -355,6 +360,16 @@ def test_one_reader_a_kind_of_file(what: str) -> None:
         if what in called or any(name.startswith(f"{what}.") for name in imported):
             found.add(file)
     assert found == ONLY_IN[what]
+
+
+def test_folders_are_listed_in_one_way() -> None:
+    found = {
+        file
+        for file, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in LISTING
+    }
+    assert found == LISTERS
 
 
 @pytest.mark.parametrize("module", ["lassbench", "lassbench.cli"])

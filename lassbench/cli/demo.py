@@ -61,8 +61,8 @@ def _clear(out: Path) -> None:
     from lassbench import files, output_folders
     from lassbench.errors import UsageError
 
-    own = [path for path in out.iterdir() if path.name.startswith((".lock", f".{MARK}."))]
-    others = [path for path in out.iterdir() if path not in own]
+    own = (".lock", f".{MARK}.")
+    others = [path for path in files.listed(out) if not path.name.startswith(own)]
     if others and out / MARK not in others:
         raise UsageError(
             "this folder holds other files", where=out, fix="name an empty or new folder"
@@ -76,6 +76,8 @@ def _clear(out: Path) -> None:
 
 
 def _commands(out: Path, steps: int | None, workers: int | None) -> Iterator[str]:
+    from lassbench.files import listed
+
     folder = shlex.quote(str(out))
     several = f" --workers {workers}" if workers else ""
     suite, predictions = f"{folder}/data", f"{folder}/predictions"
@@ -94,7 +96,7 @@ def _commands(out: Path, steps: int | None, workers: int | None) -> Iterator[str
     folders = " ".join(f"{predictions}/{name}" for name in asked)
     yield f"score {folders} -o {folder}/scores --leaderboard {folder}/leaderboard{several}"
     # Asked for only when the scores have been written: the generator runs lazily.
-    written = sorted((out / "scores").glob("*.score.json"))
+    written = listed(out / "scores", "*.score.json")
     scores = " ".join(shlex.quote(str(path)) for path in written)
     root = f"--root {folder}/leaderboard"
     yield f"leaderboard add {scores} {root}"

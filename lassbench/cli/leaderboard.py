@@ -39,9 +39,10 @@ def add(scores: tuple[Path, ...], root: Path, links: tuple[str, ...], **entry: A
 
     All of them are added, or none: every reason for refusing one is told.
     """
+    from lassbench.files import listed
     from lassbench.leaderboard.adding import add_scores
 
-    known = {card.stem for card in (root / "suites").glob("*.json")}
+    known = {card.stem for card in listed(root / "suites", "*.json")}
     written = add_scores(root, scores, links=_labelled(links), **entry)
     for path in written:
         click.echo(f"wrote {path} and {path.with_suffix('.parquet').name}")

@@ -183,6 +183,7 @@ def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
 def _others(against: Sequence[Path], leaderboard: Path, suite: Suite) -> list[Scores]:
     """Scores to compare with: those named, and the leaderboard's on this suite's list."""
     from lassbench.errors import UsageError
+    from lassbench.files import listed
     from lassbench.leaderboard.checks import load_entry
     from lassbench.leaderboard.entries import Loaded
     from lassbench.scores import Scores, read_scores
@@ -197,7 +198,7 @@ def _others(against: Sequence[Path], leaderboard: Path, suite: Suite) -> list[Sc
                 got=f"{other.file.suite.name}: {other.file.suite.list_fingerprint[:16]}",
                 fix="leave this --against out",
             )
-    for path in sorted((leaderboard / "entries" / suite.name).glob("*.json")):
+    for path in listed(leaderboard / "entries" / suite.name, "*.json"):
         entry = load_entry(path)
         if not isinstance(entry, Loaded):
             click.echo(f"lassbench: left out of the comparison: {entry}", err=True)

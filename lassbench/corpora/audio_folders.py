@@ -29,7 +29,7 @@ from typing import Any, Protocol
 
 from lassbench import audio
 from lassbench.errors import Fault, UsageError
-from lassbench.files import file_fault
+from lassbench.files import file_fault, is_left_by_system
 from lassbench.manifests import ClipRow
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource, RenderedSource
 
@@ -188,8 +188,9 @@ def _audio_files(folders: Iterable[str]) -> Iterator[str]:
                 below.clear()
                 continue
             visited.add(real)
+            below[:] = [name for name in below if not is_left_by_system(name)]
             for name in names:
-                if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):  # noqa: PTH122
+                if os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122
                     yield os.path.join(place, name)  # noqa: PTH118
 
 

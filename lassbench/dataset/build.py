@@ -247,7 +247,7 @@ def _inhabitants(folder: Path) -> list[str]:
     """What is in ``folder``; empty folders, which a build that broke off leaves, do not count."""
     if not folder.is_dir():
         return []
-    return sorted(p.name for p in folder.iterdir() if not p.is_dir() or any(p.iterdir()))
+    return [p.name for p in files.listed(folder) if not p.is_dir() or files.listed(p)]
 
 
 # ---------------------------------------------------------------------------
@@ -669,7 +669,7 @@ def _remove_unnamed_shards(out: Path) -> None:
     named = set()
     if (out / layout.DESCRIPTION).is_file():
         named = {shard.path for shard in layout.read_description(out).shards}
-    for path in (out / "data").iterdir():
+    for path in files.listed(out / "data", "*.parquet"):
         if f"data/{path.name}" not in named:
             path.unlink()
 

@@ -11,6 +11,7 @@ from lassbench import audio
 from lassbench.audio import AudioFault, Decoded
 from lassbench.fetch.failures import (
     CANCELS,
+    DAMAGED,
     NEAR_SILENT,
     OUT_OF_RANGE,
     REFUSED,
@@ -73,7 +74,13 @@ class Landed:
 
 
 def decode(
-    medium: Path | RawIOBase, clip: Clip, *, seconds: float, cut: bool, name: str = ""
+    medium: Path | RawIOBase,
+    clip: Clip,
+    *,
+    seconds: float,
+    cut: bool,
+    name: str = "",
+    at_rest: bool = False,
 ) -> Decoded:
     """Decode the clip's window of a file, or of an open stream that seeks.
 
@@ -85,6 +92,9 @@ def decode(
         False when the medium is the clip already.
     name
         What messages call a stream.
+    at_rest
+        Whether the medium stays as it is until somebody changes it.  What was transferred
+        just now may be whole when it is transferred again.
 
     Raises
     ------
@@ -99,7 +109,11 @@ def decode(
             return audio.decode(medium, start_s=start, end_s=end)
         return audio.decode_ffmpeg(medium, name, start, end)
     except AudioFault as fault:
-        raise _failure_of(fault, clip) from fault
+        failure = _failure_of(fault, clip)
+        if at_rest and failure.kind is not OUT_OF_RANGE:
+            assert isinstance(medium, Path)
+            failure = SourceFailure(DAMAGED, f"{medium.name}: {fault.reason}")
+        raise failure from fault
 
 
 def _wanted_s(clip: Clip, seconds: float) -> float:

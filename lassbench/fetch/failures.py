@@ -25,7 +25,7 @@ Action = Literal[
     "gone",  # written off
     "again",  # asked for again at once, from the beginning, TRIES times
     "back-off",  # tried again after a growing wait, TRIES times
-    "next",  # this source does not have it: the next source is asked
+    "next",  # this source does not have it, or not whole: the next source is asked
 ]
 
 #: Tries of one clip at one source in one run (actions ``again`` and ``back-off``).
@@ -213,11 +213,20 @@ ABSENT = FailureClass(
 UNFIT = FailureClass(
     "unfit", "next", advice="replace the file by one that holds the clip, or its whole video"
 )
+DAMAGED = FailureClass(
+    "damaged-file",
+    "next",
+    advice="replace the file and run the same command again, or name another source after it "
+    "with --audio",
+)
 WORKER_DIED = FailureClass("worker-died", "back-off", advice="run the same command again")
 
 CLASSES: dict[str, FailureClass] = {
     row.name: row
-    for row in (*TABLE, UNKNOWN, SILENT, NEAR_SILENT, CANCELS, ABSENT, UNFIT, WORKER_DIED)
+    for row in (
+        *(*TABLE, UNKNOWN, SILENT, NEAR_SILENT, CANCELS),
+        *(ABSENT, UNFIT, DAMAGED, WORKER_DIED),
+    )
 }
 
 #: Classes whose failures in a row stop the run: they say something about this

@@ -15,6 +15,7 @@ from lassbench.fetch.failures import CANCELS, GEO_BLOCKED, NEAR_SILENT, NEEDS_LO
 from lassbench.fetch.ledger import Attempt, Entry, Ledger, State
 from lassbench.fetch.pacing import PAUSE_S
 from lassbench.fetch.sources import Source
+from lassbench.files import listed
 from lassbench.records import CLIP_SECONDS, SAMPLE_RATE_HZ, Clip
 
 
@@ -219,7 +220,7 @@ def recover(ledger: Ledger, out: Path, *, sample_rate_hz: int, samples: int, ver
     UsageError
         If the dataset in ``out`` has clips of another rate or length.
     """
-    there = {path.stem for path in (out / "clips").glob("*.flac")}
+    there = {path.stem for path in listed(out / "clips", "*.flac")}
     packed = _packed(out, sample_rate_hz, samples)
     for entry in list(ledger.entries()):
         path = layout.clip_path(out, entry.clip_id)

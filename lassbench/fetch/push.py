@@ -16,6 +16,7 @@ from lassbench.errors import LassbenchError, UsageError
 from lassbench.files import (
     atomic_path,
     lies_outside,
+    listed,
     parse_json,
     sha256_file,
     write_json,
@@ -83,7 +84,7 @@ def push(folder: Path, repo: str, *, private: bool = True, include_audio: bool =
         scratch_folder(folder / ".push") as stage,
     ):
         _stage(folder, stage, description, include_audio=include_audio)
-        files = [path for path in stage.rglob("*") if path.is_file()]
+        files = [path for path in listed(stage, "**/*") if path.is_file()]
         size = sum(path.stat().st_size for path in files)
         with _explained(repo):
             url = _upload(stage, repo, private=private)
@@ -111,7 +112,7 @@ def _stage(
     said = description.model_copy(update={"shards": tuple(shards), "audio_included": include_audio})
     write_json(stage / layout.DESCRIPTION, said.model_dump(mode="json"))
     for pattern in _TEXTS:
-        for source in sorted(folder.glob(pattern)):
+        for source in listed(folder, pattern):
             target = stage / source.relative_to(folder)
             _check_inside(source, folder)
             target.parent.mkdir(parents=True, exist_ok=True)

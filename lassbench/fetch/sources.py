@@ -25,11 +25,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from lassbench.corpora.audio_folders import AudioFolders, part_of
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
 from lassbench.fetch import cutting
 from lassbench.fetch.cutting import Sound
 from lassbench.fetch.failures import (
     ABSENT,
+    DAMAGED,
     REFUSED,
     SOCKET_TIMEOUT_S,
     TRANSIENT,
@@ -37,6 +39,8 @@ from lassbench.fetch.failures import (
     SourceFailure,
     classify,
 )
+from lassbench.files import is_left_by_system, listed
+from lassbench.manifests import ClipRow
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource
 
 if TYPE_CHECKING:
@@ -149,9 +153,6 @@ class FolderSource:
 
     def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
         """The clip's file, decoded."""
-        from lassbench.corpora.audio_folders import AudioFolders
-        from lassbench.manifests import ClipRow
-
         index = workspace.share(self, lambda: AudioFolders((self.path,)))
         row = ClipRow(clip.youtube_id, clip.start_s, clip.end_s, (), "", clip.concept, clip.tags)
         return _read(index.locate(row), clip, seconds)
@@ -171,29 +172,31 @@ class KeptSource:
         found = sorted(Path(self.path).glob(f"Y{clip.youtube_id}.*"))
         if not clip.youtube_id or not found:
             raise SourceFailure(ABSENT, "this video was not kept")
-        return Sound(cutting.decode(found[0], clip, seconds=seconds, cut=True))
+        return Sound(cutting.decode(found[0], clip, seconds=seconds, cut=True, at_rest=True))
 
 
-def _read_medium(path: Path, clip: Clip, seconds: float) -> Sound:
-    """Decode a transferred file that may be the clip or its video.
+def _read_medium(path: Path, clip: Clip, seconds: float, *, at_rest: bool) -> Sound:
+    """Decode a file that may be the clip or its video.
 
     Raises
     ------
     SourceFailure
         If it is neither, or cannot be decoded.
     """
-    from lassbench.corpora.audio_folders import part_of
+    found = part_of(str(path), clip)
+    return _read(found, clip, seconds, received=path.stat().st_size, at_rest=at_rest)
 
-    return _read(part_of(str(path), clip), clip, seconds, received=path.stat().st_size)
 
-
-def _read(found: AudioSource, clip: Clip, seconds: float, received: int = 0) -> Sound:
+def _read(
+    found: AudioSource, clip: Clip, seconds: float, *, received: int = 0, at_rest: bool = True
+) -> Sound:
     if isinstance(found, MissingSource):
         kind = ABSENT if found.kind == "missing" else UNFIT
         raise SourceFailure(kind, found.reason, received=received)
     assert isinstance(found, FileSource)
     cut = found.start_s is not None
-    heard = cutting.decode(Path(found.path), clip, seconds=seconds, cut=cut)
+    path = Path(found.path)
+    heard = cutting.decode(path, clip, seconds=seconds, cut=cut, at_rest=at_rest)
     return Sound(heard, received=received)
 
 
@@ -214,8 +217,13 @@ class TemplateSource:
         return f"url:{shown(self.template)}"
 
     def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
-        """What is at the clip's address, decoded."""
-        return _read_medium(_download(self.url(clip), workspace.media, clip), clip, seconds)
+        """What is at the clip's address, decoded; read where it is if that is a disk."""
+        url = self.url(clip)
+        if url.startswith("file://") or "://" not in url:
+            path = Path(url.removeprefix("file://")).expanduser()
+            return _read(part_of(str(path), clip), clip, seconds)
+        path = _download(url, workspace.media, clip)
+        return _read_medium(path, clip, seconds, at_rest=False)
 
     def url(self, clip: Clip) -> str:
         """The clip's address."""
@@ -385,7 +393,7 @@ class TableSource:
         workspace.media.mkdir(parents=True, exist_ok=True)
         path = workspace.media / f"{clip.clip_id}{Path(named).suffix[:8]}"
         path.write_bytes(data)
-        return _read_medium(path, clip, seconds)
+        return _read_medium(path, clip, seconds, at_rest=True)
 
     def _index(self, workspace: Workspace) -> dict[tuple[str, float | None], Place]:
         return workspace.share((self, "index"), self._read_index)
@@ -450,7 +458,12 @@ class TableSource:
         system, path = fsspec.core.url_to_fs(self.spec)
         found = [path]
         if not path.endswith(".parquet"):
-            found = sorted(system.glob(f"{path.rstrip('/')}/**/*.parquet"))
+            inside = path.rstrip("/")
+            found = sorted(
+                one
+                for one in system.glob(f"{inside}/**/*.parquet")
+                if not any(map(is_left_by_system, one.removeprefix(inside).split("/")))
+            )
         if not found:
             raise UsageError(
                 "no Parquet file there", where=shown(self.spec), fix="check the address"
@@ -492,7 +505,10 @@ class _Groups:
             with _open_table(file) as table:
                 return table.read_row_group(group, columns=[self._column]).column(self._column)
         except Exception as error:
-            raise _web_failure(error, file) from error
+            failure = _web_failure(error, file)
+            if file.startswith("file://"):
+                failure.kind = DAMAGED
+            raise failure from error
 
 
 # ---------------------------------------------------------------------------
@@ -520,7 +536,7 @@ def _parse_one(spec: str, settings: Settings, columns: dict[str, str]) -> Source
         return YouTubeSource(settings)
     if "{" in spec:
         return TemplateSource(_checked_template(spec))
-    if Path(spec).is_dir() and not any(Path(spec).rglob("*.parquet")):
+    if Path(spec).is_dir() and not listed(Path(spec), "**/*.parquet"):
         return FolderSource(str(Path(spec).resolve()))
     if "://" in spec or spec.endswith(".parquet") or Path(spec).is_dir():
         return TableSource(spec, **columns)

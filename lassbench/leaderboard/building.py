@@ -96,7 +96,7 @@ def read(root: Path, *, workers: int | None = None) -> Leaderboard:
 @contextmanager
 def _mapper(root: Path, workers: int | None) -> Iterator[Callable[..., Iterable[Any]]]:
     """``map``, or that of a pool of processes for a leaderboard with many entries."""
-    if sum(1 for _ in root.glob("entries/*/*.json")) < POOL_FROM:
+    if len(files.listed(root, "entries/*/*.json")) < POOL_FROM:
         yield map
         return
     with open_executor(workers) as executor:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lassbench.errors import Fault, FaultsError, LassbenchError, one_line
+from lassbench.files import listed
 from lassbench.leaderboard.agreement import suite_faults
 from lassbench.leaderboard.entries import (
     Entry,
@@ -126,7 +127,7 @@ def inspect_leaderboard(root: Path, *, mapper: Mapper = map) -> tuple[Leaderboar
 
 
 def _entry_files(root: Path, suite: str) -> list[Path]:
-    return sorted(p for p in (root / "entries" / suite).glob("*.json") if not p.is_symlink())
+    return [p for p in listed(root / "entries" / suite, "*.json") if not p.is_symlink()]
 
 
 def _read_all(
@@ -134,7 +135,7 @@ def _read_all(
 ) -> tuple[list[Model], list[Fault]]:
     records: list[Model] = []
     faults: list[Fault] = []
-    for path in sorted((root / folder).glob("*.json")):
+    for path in listed(root / folder, "*.json"):
         try:
             record = read_model(path, model)
         except LassbenchError as error:
@@ -172,8 +173,8 @@ def _texts_fault(record: object, *, multiline: Sequence[str] = ()) -> str:
 def _layout_faults(root: Path) -> Iterator[Fault]:
     base = root / "entries"
     # Cards that were refused count: they have a fault of their own already.
-    cards = {path.stem for path in (root / "suites").glob("*.json")}
-    for path in sorted(base.rglob("*")) if base.is_dir() else []:
+    cards = {path.stem for path in listed(root / "suites", "*.json")}
+    for path in listed(base, "**/*"):
         reason = _misplaced(base, path, cards)
         if reason:
             yield Fault("layout", str(path), reason)

@@ -24,6 +24,7 @@ from pydantic import Field
 
 from lassbench.checked import PathName, Sha256, Strict, Text
 from lassbench.errors import Fault, FaultsError, LassbenchError
+from lassbench.files import listed
 from lassbench.leaderboard.entries import Leaderboard, read_model
 from lassbench.leaderboard.text import strings
 from lassbench.plain_text import refused_character, text_fault
@@ -100,7 +101,7 @@ def read_examples(board: Leaderboard, *, unpublished: bool = False) -> Mapping[s
     """
     found: dict[str, Listening] = {}
     faults: list[Fault] = []
-    for path in sorted((board.root / "examples").glob("[!.]*/examples.json")):
+    for path in listed(board.root / "examples", "[!.]*/examples.json"):
         try:
             content = read_model(path, ExampleSet)
         except LassbenchError as error:

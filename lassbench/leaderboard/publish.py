@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from lassbench.errors import LassbenchError, UsageError, one_line
+from lassbench.files import is_left_by_system, listed
 from lassbench.leaderboard.entries import Leaderboard
 from lassbench.yaml_files import to_yaml
 
@@ -76,14 +77,18 @@ def prepare(target: Target, board: Leaderboard, site: Path, out: Path) -> None:
         for name in ("entries", "suites", "reported", "tables", "entry.schema.json"):
             source = board.root / name
             if source.is_dir():
-                shutil.copytree(source, out / name)
+                shutil.copytree(source, out / name, ignore=_left_by_systems)
             elif source.is_file():
                 shutil.copyfile(source, out / name)
         (out / "README.md").write_text(_dataset_card(board), encoding="utf-8")
         return
-    shutil.copytree(site, out, dirs_exist_ok=True)
+    shutil.copytree(site, out, dirs_exist_ok=True, ignore=_left_by_systems)
     if target.kind == "hf-space":
         (out / "README.md").write_text(_space_card(), encoding="utf-8")
+
+
+def _left_by_systems(_: str, names: list[str]) -> list[str]:
+    return [name for name in names if is_left_by_system(name)]
 
 
 def _front_matter(values: Mapping[str, object]) -> str:
@@ -144,7 +149,7 @@ def publish(
     LassbenchError
         If git or the Hub refuse, or cannot be reached; nothing was changed there.
     """
-    paths = [path for path in folder.rglob("*") if path.is_file()]
+    paths = [path for path in listed(folder, "**/*") if path.is_file()]
     size = sum(path.stat().st_size for path in paths)
     what = f"{len(paths)} files, {size / 1e6:.1f} MB"
     if target.kind == "git":

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lassbench.errors import Fault, LassbenchError
+from lassbench.files import listed
 from lassbench.leaderboard.entries import Entry, read_model
 
 
@@ -60,7 +61,7 @@ def _entry_files(root: Path) -> set[Path]:
 
 
 def _files(root: Path) -> set[Path]:
-    return {path.relative_to(root) for path in root.rglob("*") if path.is_file()}
+    return {path.relative_to(root) for path in listed(root, "**/*") if path.is_file()}
 
 
 def _bytes(path: Path) -> bytes:

@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 
 from lassbench.checked import RULES, Count, Flag, Impossible, Label, Text, validate
 from lassbench.errors import UsageError, UsageFaultsError, did_you_mean
-from lassbench.files import data_folder
+from lassbench.files import data_folder, listed
 from lassbench.yaml_files import read_yaml, write_yaml
 
 Positive = Annotated[int, Field(ge=1, le=10**9)]
@@ -390,7 +390,7 @@ def find_config(name_or_file: str | Path) -> Path:
 def shipped_configs() -> dict[str, Path]:
     """Name -> file of the configs that come with lassbench."""
     folder = data_folder("baselines")
-    return {path.parent.name: path for path in sorted(folder.glob("*/config.yaml"))}
+    return {path.parent.name: path for path in listed(folder, "*/config.yaml")}
 
 
 def write_config(path: Path, config: Config) -> None:

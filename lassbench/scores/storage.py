@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lassbench.checked import read_record
 from lassbench.errors import LassbenchError, UsageError, one_line
-from lassbench.files import name_of, to_json, write_together
+from lassbench.files import listed, name_of, to_json, write_together
 from lassbench.scores.definitions import (
     ABSENT_METRICS,
     MIXTURE_COLUMNS,
@@ -173,7 +173,7 @@ def find_score(path: str | Path) -> Path:
     if path.is_file():
         return path
     expected = f"a file that ends in {JSON_SUFFIX}, or a folder with exactly one"
-    found = sorted(path.glob(f"*{JSON_SUFFIX}")) if path.is_dir() else []
+    found = listed(path, f"*{JSON_SUFFIX}") if path.is_dir() else []
     if len(found) == 1:
         return found[0]
     got = ", ".join(one.name for one in found[:5]) or "none there"
