@@ -123,9 +123,9 @@ class Entry:
     changed_at: str
 
 
-_FIELDS = [field.name for field in fields(Entry)]
-#: The columns of an :class:`Entry`, in the order of its fields.
-COLUMNS = ", ".join("class" if name == "kind" else name for name in _FIELDS)
+#: The fields of an :class:`Entry`, and their columns.
+FIELDS = [field.name for field in fields(Entry)]
+COLUMNS = ", ".join("class" if name == "kind" else name for name in FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +291,7 @@ class Ledger:
         """The clips' rows in the corpus's order; ``where`` is SQL of the package's own."""
         query = f"SELECT {COLUMNS} FROM clips {where} ORDER BY position, clip_id"
         for row in self.db.execute(query, values):
-            named = dict(zip(_FIELDS, row, strict=True))
+            named = dict(zip(FIELDS, row, strict=True))
             named["flags"] = parse_json(str(named["flags"]), where=self.path, fix=_RESTORE)
             yield validate(
                 Entry, named, what="the ledger is damaged", where=self.path, fix=_RESTORE

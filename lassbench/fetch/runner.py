@@ -169,8 +169,7 @@ class DaemonThreads(Executor):
     """
 
     def __init__(self, workers: int) -> None:
-        self._waiting: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
-        self._waiting = queue.SimpleQueue()
+        self._waiting = queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]()
         self._threads = [
             threading.Thread(target=self._work, name=f"fetch-{number}", daemon=True)
             for number in range(workers)
