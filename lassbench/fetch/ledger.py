@@ -262,10 +262,7 @@ class Ledger:
     ) -> None:
         """Refuse clips that have another window here, and windows that another clip has.
 
-        Parameters
-        ----------
-        what, whose, fix
-            For the message: what is wrong, whose clips they are, and what to do.
+        The message says ``what`` is wrong, ``whose`` clips they are, and what to do.
 
         Raises
         ------
