@@ -149,7 +149,7 @@ def a_folder_of_audio(world: World) -> tuple[Path, Callable[[Path], Any]]:
 
     def read(folder: Path) -> Any:
         found = AudioFolders((str(folder),))
-        return found.files, found.faults(rows), [found.locate(row) for row in rows]
+        return found._index, found.faults(rows), [found.locate(row) for row in rows]
 
     return folder, read
 

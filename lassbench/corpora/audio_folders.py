@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import os
 import re
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from lassbench import audio
 from lassbench.errors import Fault, UsageError
@@ -50,37 +51,39 @@ SHORTER_BY_S = 1.0
 
 _NAME = re.compile(r"([A-Za-z0-9_-]{11})(?:_(\d+(?:\.\d+)?)(?:_\d+(?:\.\d+)?)?)?")
 _AUDIOCAP_ID = re.compile(r"\d{1,7}")
+_TWO = "two files for one clip"
 
 
-class AudioLocator(Protocol):
+@dataclass(frozen=True)
+class AudioLocator(ABC):
     """A place where the audio of a benchmark's clips may be.
 
     Small and picklable; a corpus asks its locators in their order and takes the
     first that has a clip.
     """
 
+    #: What of it decides which samples a clip has.  Places of files count as one: more of
+    #: them may be added to a build that is gone on with.
+    settings = "files"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was read of it is read again where it is needed, not carried along.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def faults(self, rows: Iterable[ClipRow]) -> list[Fault]:
         """What is wrong with the place as a whole, before any clip is read."""
-        ...
+        return []
 
+    @abstractmethod
     def locate(self, row: ClipRow) -> AudioSource:
         """Where the audio of ``row`` is, or why it is not here."""
-        ...
-
-    @property
-    def settings(self) -> Any:
-        """What of it decides which samples a clip has, as a plain value."""
-        ...
 
 
 @dataclass(frozen=True)
-class SyntheticAudio:
+class SyntheticAudio(AudioLocator):
     """Every clip rendered from its concept, video id and tags: no recording at all."""
 
-    @property
-    def settings(self) -> str:
-        """``synthetic``."""
-        return "synthetic"
+    settings = "synthetic"
 
     def faults(self, rows: Iterable[ClipRow]) -> list[Fault]:
         """The concepts that cannot be rendered."""
@@ -107,7 +110,7 @@ class _Found:
 
 
 @dataclass(frozen=True)
-class AudioFolders:
+class AudioFolders(AudioLocator):
     """Folders of audio files, searched once.
 
     Attributes
@@ -118,15 +121,6 @@ class AudioFolders:
 
     folders: tuple[str, ...]
 
-    @property
-    def settings(self) -> str:
-        """``files``: more folders may be added to a build that is gone on with."""
-        return "files"
-
-    def __getstate__(self) -> dict[str, Any]:
-        # The index is made again where it is needed, not carried along.
-        return {field.name: getattr(self, field.name) for field in fields(self)}
-
     @cached_property
     def _index(self) -> dict[str, list[_Found]]:
         """Video id, or audiocap id, -> the files named so."""
@@ -136,28 +130,16 @@ class AudioFolders:
                 index[key].append(found)
         return dict(index)
 
-    @property
-    def files(self) -> int:
-        """How many files have a name that can mean a clip."""
-        return len({found.path for group in self._index.values() for found in group})
-
     def faults(self, rows: Iterable[ClipRow]) -> list[Fault]:
         """Every clip for which there are two files."""
-        faults: list[Fault] = []
-        for row in rows:
-            found = self._of(row)
-            if len(found) > 1:
-                named = " and ".join(sorted(file.path for file in found))
-                faults.append(Fault("two files for one clip", row.clip_id, named))
-        return faults
+        found = ((row.clip_id, self._of(row)) for row in rows)
+        return [Fault(_TWO, clip_id, _named(files)) for clip_id, files in found if len(files) > 1]
 
     def _of(self, row: ClipRow) -> list[_Found]:
         """The files of ``row``, by every name it may have, each file once."""
-        found = [
-            file
-            for file in self._index.get(row.youtube_id, ())
-            if file.start_s is None or _same_time(file.start_s, row.start_s)
-        ]
+        # A start in a file's name is in seconds or milliseconds.
+        starts = (None, row.start_s, row.start_s * 1000.0)
+        found = [file for file in self._index.get(row.youtube_id, ()) if file.start_s in starts]
         for number in row.audiocap_ids:
             found += self._index.get(f"#{number}", ())
         return list({file.path: file for file in found}.values())
@@ -166,8 +148,7 @@ class AudioFolders:
         """The file of ``row`` and the part of it that is the clip, or why there is none."""
         found = self._of(row)
         if len(found) > 1:
-            named = " and ".join(sorted(file.path for file in found))
-            return MissingSource("two files for one clip", named)
+            return MissingSource(_TWO, _named(found))
         if not found:
             others = self._index.get(row.youtube_id, ())
             if others:
@@ -175,6 +156,10 @@ class AudioFolders:
                 return MissingSource("wrong start time", reason)
             return MissingSource("missing", "no file of this clip in the audio folders")
         return _part(found[0], row)
+
+
+def _named(found: Iterable[_Found]) -> str:
+    return " and ".join(sorted(file.path for file in found))
 
 
 def _audio_files(folders: Iterable[str]) -> Iterator[str]:
@@ -205,11 +190,6 @@ def _meanings(path: str) -> Iterator[tuple[str, _Found]]:
         if matched:
             start = float(matched[2]) if matched[2] is not None else None
             yield matched[1], _Found(path, start, is_cut=start is not None)
-
-
-def _same_time(named: float, start_s: float) -> bool:
-    """Whether a start in a file's name, in seconds or milliseconds, is ``start_s``."""
-    return named in (start_s, start_s * 1000.0)
 
 
 def part_of(path: str, clip: Clip) -> AudioSource:

@@ -210,10 +210,8 @@ class AudioCapsCorpus:
             missing.append(found)
         # A file that is there and wrong says more than a place without one.
         telling = [reason for reason in missing if reason.kind != "missing"]
-        return (telling or missing or [_NOWHERE])[0]
-
-
-_NOWHERE = MissingSource("missing", "no place to look for audio was given")
+        nowhere = MissingSource("missing", "no place to look for audio was given")
+        return (telling or missing or [nowhere])[0]
 
 
 def _join(
@@ -257,8 +255,7 @@ def from_options(options: Mapping[str, Any]) -> AudioCapsCorpus:
             fix="leave all but one out",
         )
     source = MetadataSource(
-        str(options.get("metadata_dir", "")),
-        verified=not options.get("unverified_metadata", False),
+        str(options.get("metadata_dir", "")), verified=not options.get("unverified_metadata")
     )
     # Synthetic audio needs nothing that has to be downloaded, unless asked to.
     default = "templated" if synthetic and not source.place else "audiocaps"

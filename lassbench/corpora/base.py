@@ -150,11 +150,7 @@ def read_source(
     from lassbench.corpora import synthesis
 
     x = synthesis.render(
-        source.concept,
-        source.key,
-        sample_rate_hz=sample_rate_hz,
-        seconds=seconds,
-        tags=source.tags,
+        source.concept, source.key, sample_rate_hz=sample_rate_hz, seconds=seconds, tags=source.tags
     )
     return audio.conform(x, round(seconds * sample_rate_hz), seconds, keep_quiet=keep_quiet)
 

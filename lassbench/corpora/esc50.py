@@ -25,17 +25,12 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lassbench.corpora.base import (
-    CorpusCard,
-    in_order,
-    require_folder,
-    source_option,
-)
+from lassbench.corpora.base import CorpusCard, in_order, require_folder, source_option
 from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, did_you_mean
 from lassbench.files import NO_SUCH_FILE, file_fault, find_inside, inner_path_fault
@@ -209,9 +204,8 @@ class Esc50Corpus:
         rows = [row for row in everything if not self.only_esc10 or row["esc10"].lower() == "true"]
         faults = list(_check_rows(rows, self.source))
         known = {_stem(row) for row in everything}
-        captions, more = self._captions(known, {_stem(row) for row in rows})
-        attributions, still_more = self._attributions(known)
-        faults += [*more, *still_more]
+        captions = self._captions(known, {_stem(row) for row in rows}, faults)
+        attributions = self._attributions(known, faults)
         if faults:
             raise FaultsError(
                 "ESC-50's tables and audio do not fit together",
@@ -222,17 +216,16 @@ class Esc50Corpus:
         return in_order(_clips(rows, captions, attributions))
 
     def _captions(
-        self, known: set[str], wanted: set[str]
-    ) -> tuple[dict[str, list[str]], list[Fault]]:
+        self, known: set[str], wanted: set[str], faults: list[Fault]
+    ) -> dict[str, list[str]]:
         path = self._captions_path
         if not path.is_file():
-            return {}, []
-        faults: list[Fault] = []
+            return {}
         numbered: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
         for row in read_table(path, ["filename", "caption_index", "caption"]):
             stem = _stem(row)
             if stem not in known:
-                faults.append(_unknown(row, "esc50.csv", known))
+                faults.append(_unknown(row, known))
             elif not row["caption_index"].isdecimal():
                 reason = f"caption_index is {row['caption_index']!r}, expected 0, 1, 2 ..."
                 faults.append(Fault("caption", row.where, reason))
@@ -240,21 +233,17 @@ class Esc50Corpus:
                 faults.append(Fault("caption", row.where, "the caption is empty"))
             else:
                 numbered[stem].append((int(row["caption_index"]), row["caption"]))
-        faults += [
-            Fault("caption", f"{path}", f"no caption of {stem}")
-            for stem in sorted(wanted - numbered.keys())
-        ]
-        return {
-            stem: [text for _, text in sorted(texts)] for stem, texts in numbered.items()
-        }, faults
+        lacking = sorted(wanted - numbered.keys())
+        faults += [Fault("caption", f"{path}", f"no caption of {stem}") for stem in lacking]
+        return {stem: [text for _, text in sorted(texts)] for stem, texts in numbered.items()}
 
-    def _attributions(self, known: set[str]) -> tuple[dict[str, str], list[Fault]]:
+    def _attributions(self, known: set[str], faults: list[Fault]) -> dict[str, str]:
         path = self.source / "meta" / "attribution.csv"
         if not path.is_file():
-            return {}, []
+            return {}
         rows = read_table(path, ["filename", "author", "license"])
-        faults = [_unknown(row, "esc50.csv", known) for row in rows if _stem(row) not in known]
-        return {_stem(row): _attribution(row) for row in rows}, faults
+        faults += [_unknown(row, known) for row in rows if _stem(row) not in known]
+        return {_stem(row): _attribution(row) for row in rows}
 
     def locate(self, clip: Clip) -> FileSource | MissingSource:
         """The file of ``clip``, in whichever container it is there."""
@@ -315,9 +304,9 @@ def _check_rows(rows: Iterable[Row], source: Path) -> Iterable[Fault]:
             yield Fault(place.kind, row.where, place.reason)
 
 
-def _unknown(row: Row, table: str, known: set[str]) -> Fault:
+def _unknown(row: Row, known: set[str]) -> Fault:
     near = did_you_mean(_stem(row), known)
-    return Fault("unknown", row.where, f"{row['filename']!r} is not in {table}{near}")
+    return Fault("unknown", row.where, f"{row['filename']!r} is not in esc50.csv{near}")
 
 
 def _attribution(row: Row) -> str:
@@ -326,9 +315,8 @@ def _attribution(row: Row) -> str:
 
 
 def _clips(
-    rows: Iterable[Row], captions: Mapping[str, list[str]], attributions: Mapping[str, str]
+    rows: Sequence[Row], captions: Mapping[str, list[str]], attributions: Mapping[str, str]
 ) -> Iterable[Clip]:
-    rows = list(rows)
     validation = _validation_sources(rows)
     for row in rows:
         stem, category = _stem(row), row["category"]

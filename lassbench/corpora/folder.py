@@ -126,7 +126,7 @@ class FolderCorpus:
             Listing every bad row: path, missing file, caption, concept, split,
             times, duplicate.
         """
-        clips = [clip for clip, _ in self._entries]
+        clips = [clip for clip, _ in self._entries.values()]
         if not any(clip.split for clip in clips):
             clips = _divide(clips)
         return in_order(clips)
@@ -139,20 +139,17 @@ class FolderCorpus:
     @property
     def drawn_splits(self) -> tuple[Split, ...]:
         """All of them, unless the table has a column of splits."""
-        return () if any(clip.split for clip, _ in self._entries) else SPLITS
+        return () if any(clip.split for clip, _ in self._entries.values()) else SPLITS
 
     def locate(self, clip: Clip) -> FileSource | MissingSource:
         """The file of ``clip``, and the part of it to take."""
-        source = self._sources.get(clip.clip_id)
-        return source or MissingSource("missing", "is not in the table")
+        if clip.clip_id not in self._entries:
+            return MissingSource("missing", "is not in the table")
+        return self._entries[clip.clip_id][1]
 
     @functools.cached_property
-    def _sources(self) -> dict[str, FileSource]:
-        return {clip.clip_id: source for clip, source in self._entries}
-
-    @functools.cached_property
-    def _entries(self) -> list[tuple[Clip, FileSource]]:
-        """What each row says; the split is ``""`` where the table has no such column."""
+    def _entries(self) -> dict[str, tuple[Clip, FileSource]]:
+        """What each row says, by id; the split is ``""`` where the table has no such column."""
         require_folder(self.source, what="the source folder")
         groups = [FILE_COLUMNS, ("captions", "caption", "caption_1"), ("concept", "tags")]
         rows = read_table(self.table, [], one_of=groups)
@@ -166,7 +163,7 @@ class FolderCorpus:
                 where=self.table,
                 fix="correct these lines",
             )
-        return entries
+        return {clip.clip_id: (clip, source) for clip, source in entries}
 
 
 def from_options(options: Mapping[str, Any]) -> FolderCorpus:
@@ -266,11 +263,9 @@ def _time(row: Row, column: str) -> float | None:
 
 def _captions(row: Row) -> tuple[str, ...]:
     several = row["captions"].split(CAPTION_SEPARATOR)
-    numbered = sorted(
-        (column for column in row.cells if re.fullmatch(r"caption_\d{1,9}", column)),
-        key=lambda column: int(column.removeprefix("caption_")),
-    )
-    texts = [*several, row["caption"], *(row[column] for column in numbered)]
+    numbers = (re.fullmatch(r"caption_(\d{1,9})", column) for column in row.cells)
+    numbered = sorted((number for number in numbers if number), key=lambda number: int(number[1]))
+    texts = [*several, row["caption"], *(row[number[0]] for number in numbered)]
     return tuple(" ".join(text.split()) for text in texts if text.strip())
 
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lassbench.corpora.base import CorpusCard, in_order
-from lassbench.errors import UsageError, did_you_mean
-from lassbench.records import CLIP_SECONDS, SAMPLE_RATE_HZ, SPLITS, Clip, RenderedSource
+from lassbench.errors import UsageError
+from lassbench.records import CLIP_SECONDS, SAMPLE_RATE_HZ, SPLITS, Clip, RenderedSource, Split
 
 #: The ten concepts of the LASS-2022 lists and their AudioSet root categories.
 ROOTS = {
@@ -43,7 +43,7 @@ _MOST_CLIPS = 10_000
 
 @dataclass(frozen=True)
 class SyntheticCorpus:
-    """Rendered clips of some or all of the ten concepts.
+    """Rendered clips of the ten concepts.
 
     Attributes
     ----------
@@ -53,23 +53,14 @@ class SyntheticCorpus:
         How many clips of each concept in train, validation and test.
     sample_rate_hz, seconds
         Rate in Hz and length in seconds.
-    concepts
-        Which of the ten.
     """
 
     seed: int = 0
     clips_per_concept: tuple[int, int, int] = CLIPS_PER_CONCEPT
     sample_rate_hz: int = SAMPLE_RATE_HZ
     seconds: float = CLIP_SECONDS
-    concepts: tuple[str, ...] = tuple(ROOTS)
 
     def __post_init__(self) -> None:
-        for concept in self.concepts:
-            if concept not in ROOTS:
-                raise UsageError(
-                    f"no synthetic concept {concept!r}{did_you_mean(concept, ROOTS)}",
-                    expected=", ".join(ROOTS),
-                )
         counts = self.clips_per_concept
         if len(counts) != len(SPLITS) or not all(0 <= n < _MOST_CLIPS for n in counts):
             raise UsageError(
@@ -107,22 +98,21 @@ class SyntheticCorpus:
         return {
             "seed": self.seed,
             "clips_per_concept": list(self.clips_per_concept),
-            "concepts": list(self.concepts),
+            "concepts": list(ROOTS),
         }
 
     def clips(self) -> list[Clip]:
         """Every clip, sorted by split and id."""
         return in_order(
-            self._clip(concept, split_index, number)
-            for concept in self.concepts
-            for split_index, count in enumerate(self.clips_per_concept)
+            self._clip(concept, split, number)
+            for concept in ROOTS
+            for split, count in zip(SPLITS, self.clips_per_concept, strict=True)
             for number in range(count)
         )
 
-    def _clip(self, concept: str, split_index: int, number: int) -> Clip:
+    def _clip(self, concept: str, split: Split, number: int) -> Clip:
         from lassbench.corpora import synthesis
 
-        split = SPLITS[split_index]
         clip_id = f"synthetic-{self.seed}-{concept}-{split}-{number:04d}"
         tags = synthesis.draw_tags(concept, clip_id)
         return Clip(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib import metadata
@@ -41,28 +40,10 @@ class Check:
 
 
 def examine(folder: Path, *, offline: bool = False) -> list[Check]:
-    """Look at everything.
-
-    Parameters
-    ----------
-    folder
-        Where datasets are to be written.
-    offline
-        Leave out what needs the network.
-    """
-    looks: list[Callable[[], Check]] = [
-        javascript,
-        solver,
-        yt_dlp_age,
-        impersonation,
-        ffmpeg,
-        sndfile,
-        lambda: disk(folder),
-        gpu,
-    ]
-    if not offline:
-        looks += [hub, youtube]
-    return [look() for look in looks]
+    """Look at everything; datasets go to ``folder``; ``offline`` leaves out what needs the net."""
+    checks = [javascript(), solver(), yt_dlp_age(), impersonation(), ffmpeg(), sndfile()]
+    checks += [disk(folder), gpu()]
+    return checks if offline else [*checks, hub(), youtube()]
 
 
 def javascript() -> Check:

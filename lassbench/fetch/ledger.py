@@ -30,27 +30,20 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from lassbench.checked import PathName, validate
 from lassbench.errors import Fault, FaultsError, LassbenchError
 from lassbench.files import parse_json
 from lassbench.records import Clip
 
-State = Literal["pending", "landing", "done", "failed", "unconfirmed", "waiting", "gone"]
-STATES: tuple[State, ...] = (
-    "done",
-    "pending",
-    "failed",
-    "unconfirmed",
-    "waiting",
-    "gone",
-    "landing",
-)
+State = Literal["done", "pending", "failed", "unconfirmed", "waiting", "gone", "landing"]
+STATES: tuple[State, ...] = get_args(State)
 
 FILE_NAME = "ledger.sqlite"
 _RESTORE = (
@@ -130,12 +123,9 @@ class Entry:
     changed_at: str
 
 
-#: The columns of an :class:`Entry`, in the order of its fields.
-COLUMNS = (
-    "clip_id, position, youtube_id, start_s, end_s, split, concept, state, class, message, source,"
-    " pcm_sha256, flags, changed_at"
-)
-_FIELDS = [field.name for field in fields(Entry)]
+#: The fields of an :class:`Entry`, and their columns.
+FIELDS = [field.name for field in fields(Entry)]
+COLUMNS = ", ".join("class" if name == "kind" else name for name in FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +182,18 @@ class Ledger:
         """
         path = folder / FILE_NAME
         folder.mkdir(parents=True, exist_ok=True)
-        with _explained(path):
-            connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = NORMAL")
-                _prepare(connection, path)
-                yield cls(path, connection)
-            finally:
-                connection.close()
+        with (
+            _explained(path),
+            closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as connection,
+        ):
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                _check_version(connection, path)
+            else:
+                version = f"PRAGMA user_version = {SCHEMA_VERSION}"
+                connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {version}; COMMIT;")
+            yield cls(path, connection)
 
     @classmethod
     @contextmanager
@@ -220,13 +213,10 @@ class Ledger:
                 expected=f"a file {FILE_NAME}",
                 fix="name the folder that `lassbench fetch` or `build-dataset` wrote",
             )
-        with _explained(path):
-            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)
-            try:
-                _check_version(connection, path)
-                yield cls(path, connection)
-            finally:
-                connection.close()
+        uri = f"{path.resolve().as_uri()}?mode=ro"
+        with _explained(path), closing(sqlite3.connect(uri, uri=True, timeout=30)) as connection:
+            _check_version(connection, path)
+            yield cls(path, connection)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -258,24 +248,13 @@ class Ledger:
             whose="the corpus",
             fix="fetch this corpus into a folder of its own",
         )
-        rows = [
-            (
-                clip.clip_id,
-                positions[clip.clip_id],
-                clip.youtube_id,
-                clip.start_s,
-                clip.end_s,
-                clip.split,
-                clip.concept,
-            )
-            for clip in clips
-        ]
+        said = attrgetter("clip_id", "youtube_id", "start_s", "end_s", "split", "concept")
         with self.transaction():
             self.db.executemany(
-                "INSERT INTO clips (clip_id, position, youtube_id, start_s, end_s, split, concept)"
+                "INSERT INTO clips (clip_id, youtube_id, start_s, end_s, split, concept, position)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (clip_id) DO UPDATE SET"
                 " position = excluded.position, split = excluded.split, concept = excluded.concept",
-                rows,
+                ((*said(clip), positions[clip.clip_id]) for clip in clips),
             )
 
     def check_windows(
@@ -283,35 +262,23 @@ class Ledger:
     ) -> None:
         """Refuse clips that have another window here, and windows that another clip has.
 
-        Parameters
-        ----------
-        what, whose, fix
-            For the message: what is wrong, whose clips they are, and what to do.
+        The message says ``what`` is wrong, ``whose`` clips they are, and what to do.
 
         Raises
         ------
         FaultsError
             Listing all of them.
         """
-        known = {entry.clip_id: entry for entry in self.entries()}
+        known = {entry.clip_id: _window(entry) for entry in self.entries()}
+        owners = {window[:2]: clip_id for clip_id, window in known.items()}
         faults: list[Fault] = []
-        seen: dict[tuple[str, float], str] = {
-            (entry.youtube_id, entry.start_s): entry.clip_id for entry in known.values()
-        }
         for clip in clips:
-            there = known.get(clip.clip_id)
-            window = (clip.youtube_id, clip.start_s, clip.end_s)
-            if there and window != (there.youtube_id, there.start_s, there.end_s):
-                faults.append(
-                    Fault(
-                        "other-window",
-                        clip.clip_id,
-                        f"is {there.youtube_id or 'no video'} from {there.start_s:g} to "
-                        f"{there.end_s:g} s in the ledger, and {clip.youtube_id or 'no video'} "
-                        f"from {clip.start_s:g} to {clip.end_s:g} s in {whose}",
-                    )
-                )
-            owner = seen.setdefault((clip.youtube_id, clip.start_s), clip.clip_id)
+            window = _window(clip)
+            there = known.get(clip.clip_id, window)
+            if window != there:
+                reason = f"is {_said(*there)} in the ledger, and {_said(*window)} in {whose}"
+                faults.append(Fault("other-window", clip.clip_id, reason))
+            owner = owners.setdefault(window[:2], clip.clip_id)
             if clip.youtube_id and owner != clip.clip_id:
                 faults.append(Fault("same-window", clip.clip_id, f"has the same window as {owner}"))
         if faults:
@@ -321,24 +288,24 @@ class Ledger:
         """The clips' rows in the corpus's order; ``where`` is SQL of the package's own."""
         query = f"SELECT {COLUMNS} FROM clips {where} ORDER BY position, clip_id"
         for row in self.db.execute(query, values):
-            named = dict(zip(_FIELDS, row, strict=True))
+            named = dict(zip(FIELDS, row, strict=True))
             named["flags"] = parse_json(str(named["flags"]), where=self.path, fix=_RESTORE)
             yield validate(
                 Entry, named, what="the ledger is damaged", where=self.path, fix=_RESTORE
             )
 
-    def entry(self, clip_id: str) -> Entry:
-        """One clip's row."""
-        return next(self.entries("WHERE clip_id = ?", (clip_id,)))
-
     def set_state(
         self, clip_id: str, state: State, *, kind: str = "", message: str = "", source: str = ""
     ) -> None:
         """Move a clip to ``state``; what was said of its audio is dropped."""
+        said = {"class": kind, "message": message, "source": source}
+        self._change(clip_id, state=state, **said, pcm_sha256="", flags="[]")
+
+    def _change(self, clip_id: str, **columns: str) -> None:
+        changes = ", ".join(f"{name} = ?" for name in columns)
         self.db.execute(
-            "UPDATE clips SET state = ?, class = ?, message = ?, source = ?, pcm_sha256 = '',"
-            " flags = '[]', changed_at = ? WHERE clip_id = ?",
-            (state, kind, message, source, now(), clip_id),
+            f"UPDATE clips SET {changes}, changed_at = ? WHERE clip_id = ?",
+            (*columns.values(), now(), clip_id),
         )
 
     def land(
@@ -347,24 +314,12 @@ class Ledger:
         """Write down what was received, before its file is moved into place."""
         with self.transaction():
             self.add_attempt(attempt)
-            self.db.execute(
-                "UPDATE clips SET state = ?, class = 'done', message = '', source = ?,"
-                " pcm_sha256 = ?, flags = ?, changed_at = ? WHERE clip_id = ?",
-                (
-                    state,
-                    attempt.source,
-                    pcm_sha256,
-                    json.dumps(list(flags)),
-                    now(),
-                    attempt.clip_id,
-                ),
-            )
+            self.set_state(attempt.clip_id, state, kind="done", source=attempt.source)
+            self._change(attempt.clip_id, pcm_sha256=pcm_sha256, flags=json.dumps(list(flags)))
 
     def finish(self, clip_id: str) -> None:
         """The file of a clip that was landing is in place."""
-        self.db.execute(
-            "UPDATE clips SET state = 'done', changed_at = ? WHERE clip_id = ?", (now(), clip_id)
-        )
+        self._change(clip_id, state="done")
 
     # -- runs and attempts --------------------------------------------------
 
@@ -388,20 +343,10 @@ class Ledger:
         """Enter one attempt of this run."""
         self.db.execute(
             "INSERT INTO attempts (run, clip_id, youtube_id, start_s, at, source, via, class,"
-            " message, yt_dlp, bytes, seconds) SELECT ?, clip_id, youtube_id, start_s, ?, ?, ?,"
-            " ?, ?, ?, ?, ? FROM clips WHERE clip_id = ?",
-            (
-                self.run,
-                now(),
-                attempt.source,
-                attempt.via,
-                attempt.kind,
-                attempt.message,
-                attempt.yt_dlp,
-                attempt.received,
-                round(attempt.seconds, 3),
-                attempt.clip_id,
-            ),
+            " message, yt_dlp, bytes, seconds) SELECT :run, clip_id, youtube_id, start_s, :at,"
+            " :source, :via, :kind, :message, :yt_dlp, :received, :seconds"
+            " FROM clips WHERE clip_id = :clip_id",
+            {**asdict(attempt), "run": self.run, "at": now(), "seconds": round(attempt.seconds, 3)},
         )
 
     def tried(self) -> set[tuple[str, str, str]]:
@@ -431,13 +376,12 @@ class Ledger:
         return datetime.fromisoformat(row[0]) if row and row[0] else None
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        _check_version(connection, path)
-        return
-    connection.executescript(
-        f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-    )
+def _window(clip: Clip | Entry) -> tuple[str, float, float]:
+    return clip.youtube_id, clip.start_s, clip.end_s
+
+
+def _said(youtube_id: str, start_s: float, end_s: float) -> str:
+    return f"{youtube_id or 'no video'} from {start_s:g} to {end_s:g} s"
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from lassbench import parallel
 from lassbench.dataset import layout
 from lassbench.errors import LassbenchError, one_line
+from lassbench.fetch.cutting import Landed
 from lassbench.fetch.failures import ABSENT, BREAKING, CLASSES, TRIES, WORKER_DIED, is_offline
 from lassbench.fetch.ledger import Attempt, Ledger, State
 from lassbench.fetch.pacing import (
@@ -31,11 +32,9 @@ from lassbench.fetch.pacing import (
 )
 from lassbench.fetch.planning import FetchOptions, Job
 from lassbench.fetch.sources import Workspace
-from lassbench.fetch.work import Outcome, Task, do, do_anywhere
+from lassbench.fetch.work import Outcome, do, do_anywhere
 from lassbench.files import write_bytes
 from lassbench.progress import LOG_EVERY_S
-
-SOURCES = "sources"
 
 #: Seconds that transfers have to end when the run does.
 GRACE_S = 3.0
@@ -43,46 +42,35 @@ GRACE_S = 3.0
 #: A clip is put back this often in one run before it is left to the next.
 BOUNCES = 10
 
-#: What each action leaves a clip in when nothing more is to be tried in this run.
+#: What an action leaves a clip in when nothing more is to be tried in this run; the others
+#: leave it failed.
 _STATES: dict[str, State] = {
     "gone": "gone",
     "confirm": "unconfirmed",
     "login": "waiting",
     "elsewhere": "waiting",
     "next": "waiting",
-    "again": "failed",
-    "back-off": "failed",
 }
 
 
 class Loop:
-    """One run.
-
-    Parameters
-    ----------
-    jobs
-        What is to be done, in order.
-    executor, workspace
-        Who does it, and what the workers of this process keep.
-    ledger, out, options
-        Where it is written down, and how it is done.
-    """
+    """One run: ``jobs`` in their order; ``workspace`` is for workers of this process."""
 
     def __init__(
         self,
         jobs: Sequence[Job],
-        *,
-        executor: Executor,
         ledger: Ledger,
         out: Path,
         options: FetchOptions,
+        *,
+        executor: Executor,
         workspace: Workspace,
     ) -> None:
         self.ledger, self.out, self.options, self.workspace = ledger, out, options, workspace
         self.executor = executor
         self.display = Display(len(jobs))
         self.breaker = Breaker()
-        self._flying: dict[Future[Outcome], Job] = {}
+        self._flying: dict[Future[Outcome | None], Job] = {}
         self._queues: dict[bool, deque[Job]] = {True: deque(), False: deque()}
         self._later: list[tuple[float, int, Job]] = []
         self._serial = itertools.count()
@@ -102,28 +90,21 @@ class Loop:
         if rate is None:
             rate = ACCOUNT_RATE if options.cookies else GUEST_RATE
         limiter = Limiter(rate, options.sleep_s)
-        last = self.ledger.last_attempt_at("youtube")
-        if last is not None:
+        if last := self.ledger.last_attempt_at("youtube"):
             # A run that follows another keeps its pace.
-            limiter.hold(
-                max(0.0, min(limiter.spacing_s, last.timestamp() + limiter.spacing_s - time.time()))
-            )
+            limiter.hold(limiter.spacing_s + min(0.0, last.timestamp() - time.time()))
         return limiter
 
     # -- the loop -----------------------------------------------------------
 
     def run(self) -> None:
-        """Until every job is settled.
-
-        Raises
-        ------
-        RunStopped
-            See :func:`fetch`.
-        """
+        """Until every job is settled, or :class:`RunStopped` is raised."""
         while self._flying or self._later or any(self._queues.values()):
-            self._wake()
+            while self._later and self._later[0][0] <= time.monotonic():
+                self._enqueue(heapq.heappop(self._later)[2])
             self._launch()
-            self._show()
+            left = self._pause_left_s()
+            self.display.tick(self._paused_for if left else "", left)
             if self._flying:
                 done, _ = wait(self._flying, timeout=self._nap_s(), return_when=FIRST_COMPLETED)
                 for future in done:
@@ -139,22 +120,14 @@ class Loop:
         running = [future for future in self._flying if not future.cancelled()]
         ended, _ = wait(running, timeout=GRACE_S)
         for future in ended:
-            outcome = self._outcome(future)
-            if outcome.kind == "done" and outcome.flac:
-                self._keep(self._flying[future], outcome)
+            outcome = self._outcome(future, self._flying[future])
+            if outcome and outcome.landed:
+                self._keep(outcome.attempt, outcome.landed)
         self._flying.clear()
         self.display.close()
 
-    def _enqueue(self, job: Job, *, first: bool = False) -> None:
-        queue = self._queues[job.source.paced]
-        if first:
-            queue.appendleft(job)
-        else:
-            queue.append(job)
-
-    def _wake(self) -> None:
-        while self._later and self._later[0][0] <= time.monotonic():
-            self._enqueue(heapq.heappop(self._later)[2])
+    def _enqueue(self, job: Job) -> None:
+        self._queues[job.source.paced].append(job)
 
     def _nap_s(self) -> float:
         naps = [1.0]
@@ -168,14 +141,8 @@ class Loop:
     def _pause_left_s(self) -> float:
         return max(0.0, self._paused_until - time.monotonic())
 
-    def _show(self) -> None:
-        left = self._pause_left_s()
-        self.display.tick(self._paused_for if left else "", left)
-
     def _launch(self) -> None:
-        flying = {True: 0, False: 0}
-        for job in self._flying.values():
-            flying[job.source.paced] += 1
+        flying = Counter(job.source.paced for job in self._flying.values())
         while self._queues[False] and flying[False] < most_at_once(self.options):
             self._submit(self._queues[False].popleft())
             flying[False] += 1
@@ -194,73 +161,65 @@ class Loop:
             flying[True] += 1
 
     def _submit(self, job: Job) -> None:
-        options = self.options
-        keep = str(self.out / SOURCES) if options.keep_source else ""
-        task = Task(
-            job.clip,
-            job.source,
-            options.sample_rate_hz,
-            options.seconds,
-            keep_source=keep,
-            keep_quiet=options.keep_quiet,
-        )
-        function = do_anywhere if options.scheduler else partial(do, workspace=self.workspace)
-        self._flying[self.executor.submit(function, task)] = job
+        function = do_anywhere if self.options.scheduler else partial(do, workspace=self.workspace)
+        self._flying[self.executor.submit(function, job.clip, job.source, self.options)] = job
 
-    def _outcome(self, future: Future[Outcome]) -> Outcome:
-        clip_id = self._flying[future].clip.clip_id
+    def _outcome(self, future: Future[Outcome | None], job: Job) -> Outcome | None:
         try:
             return future.result()
         except LassbenchError:
             raise
         except Exception as error:  # noqa: BLE001 - Dask's ways of telling that a worker died
             message = f"{type(error).__name__}: {error}"
-            return Outcome(clip_id, kind=WORKER_DIED.name, message=message)
+            source = job.source
+            return Outcome(
+                Attempt(job.clip.clip_id, source.name, WORKER_DIED.name, message, source.via)
+            )
 
     # -- what comes back ----------------------------------------------------
 
-    def _land(self, future: Future[Outcome]) -> None:
-        outcome = self._outcome(future)
+    def _land(self, future: Future[Outcome | None]) -> None:
         job = self._flying.pop(future)
-        if outcome.cancelled:
+        outcome = self._outcome(future, job)
+        if outcome is None:
             return
-        if outcome.kind == "done":
-            self._keep(job, outcome)
-            if job.source.paced:
-                self.breaker.success()
-                for pause in self._pauses.values():
-                    pause.reset()
+        if outcome.landed is None:
+            self.ledger.add_attempt(outcome.attempt)
+            self._failed(job, outcome.attempt)
             return
-        self.ledger.add_attempt(_attempt(job, outcome))
-        self._failed(job, outcome)
+        self._keep(outcome.attempt, outcome.landed)
+        if job.source.paced:
+            self.breaker.success()
+            for pause in self._pauses.values():
+                pause.reset()
 
-    def _keep(self, job: Job, outcome: Outcome) -> None:
-        self.ledger.land(_attempt(job, outcome), pcm_sha256=outcome.pcm_sha256, flags=outcome.flags)
-        write_bytes(layout.clip_path(self.out, job.clip.clip_id), outcome.flac)
-        self.ledger.finish(job.clip.clip_id)
+    def _keep(self, attempt: Attempt, landed: Landed) -> None:
+        self.ledger.land(attempt, pcm_sha256=landed.pcm_sha256, flags=landed.flags)
+        write_bytes(layout.clip_path(self.out, attempt.clip_id), landed.flac)
+        self.ledger.finish(attempt.clip_id)
         self.display.settle("done")
 
-    def _failed(self, job: Job, outcome: Outcome) -> None:
-        action = CLASSES[outcome.kind].action
+    def _failed(self, job: Job, attempt: Attempt) -> None:
+        action = CLASSES[attempt.kind].action
         if job.source.paced:
-            offline = action == "back-off" and is_offline(outcome.message)
-            kind = OFFLINE if offline else outcome.kind
+            offline = action == "back-off" and is_offline(attempt.message)
+            kind = OFFLINE if offline else attempt.kind
             if not self.breaker.row and (kind == OFFLINE or kind in BREAKING):
-                self.display.say(f"{kind}: {outcome.message}")
+                self.display.say(f"{kind}: {attempt.message}")
             if kind in self._pauses:
                 self._pause(kind)
-            self.breaker.failure(kind, outcome.message)
+            self.breaker.failure(kind, attempt.message)
             if offline or action in {"stop", "pause", "mend"}:
-                self._bounce(job, outcome)
+                self._bounce(job, attempt)
                 return
         elif action in {"stop", "pause", "mend"}:
             action = "back-off"
         if action in {"again", "back-off"}:
-            self._try_again(job, outcome, action)
+            self._try_again(job, attempt, action)
         elif job.source.paced and self.breaker.suspicious and action != "next":
             self._hold(job)
         else:
-            self._conclude(job, outcome)
+            self._conclude(job, attempt)
 
     def _pause(self, kind: str) -> None:
         if self._pause_left_s():
@@ -271,13 +230,13 @@ class Loop:
             "YouTube limits the rate" if kind == "rate-limited" else "nothing can be reached"
         )
 
-    def _bounce(self, job: Job, outcome: Outcome) -> None:
+    def _bounce(self, job: Job, attempt: Attempt) -> None:
         """Put a clip back: the failure said nothing about it."""
         job.bounces += 1
         if job.bounces < BOUNCES:
             self._enqueue(job)
         else:
-            self._leave_pending(job, outcome)
+            self._leave_pending(job, attempt.kind, attempt.message)
 
     def _hold(self, job: Job) -> None:
         """Put off a finding of an address that is under suspicion."""
@@ -285,55 +244,50 @@ class Loop:
             job.held = True
             self._enqueue(job)
         else:
-            self._leave_pending(job, None)
+            self._leave_pending(job)
 
-    def _leave_pending(self, job: Job, outcome: Outcome | None) -> None:
-        kind, message = (outcome.kind, outcome.message) if outcome else ("", "")
+    def _leave_pending(self, job: Job, kind: str = "", message: str = "") -> None:
         if job.before == "pending":
             self.ledger.set_state(
                 job.clip.clip_id, "pending", kind=kind, message=message, source=job.source.name
             )
         self.display.settle(job.before)
 
-    def _try_again(self, job: Job, outcome: Outcome, action: str) -> None:
+    def _try_again(self, job: Job, attempt: Attempt, action: str) -> None:
         job.tries += 1
         if job.tries >= TRIES:
-            self._conclude(job, outcome)
+            self._conclude(job, attempt)
         elif action == "again":
-            self._enqueue(job, first=True)
+            self._queues[job.source.paced].appendleft(job)
         else:
             due = time.monotonic() + self.options.backoff_s * 4 ** (job.tries - 1)
             heapq.heappush(self._later, (due, next(self._serial), job))
 
-    def _conclude(self, job: Job, outcome: Outcome) -> None:
+    def _conclude(self, job: Job, attempt: Attempt) -> None:
         """This source has had its say: the next one, or the clip's state."""
-        job.findings.append((outcome.kind, outcome.message, job.source.name))
+        job.findings.append(attempt)
         if len(job.sources) > 1:
             job.sources.pop(0)
             job.tries = 0
             self._enqueue(job)
             return
-        telling = [found for found in job.findings if found[0] != ABSENT.name]
+        telling = [found for found in job.findings if found.kind != ABSENT.name]
         if not telling and job.before != "pending":
             # That other places lack it takes nothing from what is known of it.
             self.display.settle(job.before)
             return
-        kind, message, source = (telling or job.findings)[-1]
-        state = _STATES.get(CLASSES[kind].action, "failed")
+        last = (telling or job.findings)[-1]
+        state = _STATES.get(CLASSES[last.kind].action, "failed")
         if state == "unconfirmed" and job.before == "unconfirmed":
             state = "gone"
-        self.ledger.set_state(job.clip.clip_id, state, kind=kind, message=message, source=source)
+        self.ledger.set_state(
+            last.clip_id, state, kind=last.kind, message=last.message, source=last.source
+        )
         self.display.settle(state)
 
 
 class Display:
-    """A line that rewrites itself on a terminal, a line now and then in a log.
-
-    Parameters
-    ----------
-    total
-        Jobs of this run.
-    """
+    """A line that rewrites itself on a terminal, a line now and then in a log."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -392,16 +346,3 @@ class Display:
 def most_at_once(options: FetchOptions) -> int:
     """Clips under way at once at sources that are not paced."""
     return max(options.jobs, parallel.cpu_count())
-
-
-def _attempt(job: Job, outcome: Outcome) -> Attempt:
-    return Attempt(
-        clip_id=job.clip.clip_id,
-        source=job.source.name,
-        kind=outcome.kind,
-        message=outcome.message,
-        via=job.source.via,
-        yt_dlp=outcome.yt_dlp,
-        received=outcome.received,
-        seconds=outcome.seconds,
-    )

@@ -12,20 +12,12 @@ from pathlib import Path
 from lassbench.dataset import Dataset, layout
 from lassbench.dataset.open import open_intact
 from lassbench.errors import LassbenchError, UsageError
-from lassbench.fetch.ledger import COLUMNS, FILE_NAME, Entry, Ledger
+from lassbench.fetch.ledger import COLUMNS, FIELDS, FILE_NAME, Entry, Ledger
 from lassbench.files import atomic_path, write_bytes
 from lassbench.output_folders import check_output_folder, folder_lock
 
-#: Which of two states of one clip is kept: what is known of it weighs more.
-_WEIGHT = {
-    "done": 6,
-    "gone": 5,
-    "waiting": 4,
-    "unconfirmed": 3,
-    "failed": 2,
-    "pending": 1,
-    "landing": 0,
-}
+#: Of two states of one clip the later one here is kept: more is known of it.
+_KNOWN = ("landing", "pending", "failed", "unconfirmed", "waiting", "gone", "done")
 
 
 @dataclass(frozen=True)
@@ -85,19 +77,14 @@ def _join(ledger: Ledger, other: Ledger, part: Path, out: Path) -> tuple[int, li
         whose=str(part),
         fix="merge parts of one corpus",
     )
-    taken = [
-        entry
-        for entry in theirs
-        if entry.clip_id not in mine or _WEIGHT[entry.state] > _WEIGHT[mine[entry.clip_id].state]
-    ]
-    differing = [
-        entry.clip_id
-        for entry in theirs
-        if entry.state == "done"
-        and entry.clip_id in mine
-        and mine[entry.clip_id].state == "done"
-        and mine[entry.clip_id].pcm_sha256 != entry.pcm_sha256
-    ]
+    taken: list[Entry] = []
+    differing: list[str] = []
+    for entry in theirs:
+        ours = mine.get(entry.clip_id)
+        if ours is None or _KNOWN.index(entry.state) > _KNOWN.index(ours.state):
+            taken.append(entry)
+        elif entry.state == ours.state == "done" and entry.pcm_sha256 != ours.pcm_sha256:
+            differing.append(entry.clip_id)
     intact = open_intact(part)
     packed = intact.dataset if intact else None
     copied = sum(_copy(entry, part, out, packed) for entry in taken if entry.state == "done")
@@ -131,13 +118,12 @@ def _copy(entry: Entry, part: Path, out: Path, packed: Dataset | None) -> bool:
 
 
 def _take_entries(ledger: Ledger, entries: Sequence[Entry]) -> None:
-    rows = []
-    for entry in entries:
-        state = "pending" if entry.state == "landing" else entry.state
-        told = {**asdict(entry), "state": state, "flags": json.dumps(entry.flags)}
-        rows.append(tuple(told.values()))
+    rows = [{**asdict(entry), "flags": json.dumps(entry.flags)} for entry in entries]
+    for row in rows:
+        if row["state"] == "landing":
+            row["state"] = "pending"
     ledger.db.executemany(
-        f"INSERT INTO clips ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        f"INSERT INTO clips ({COLUMNS}) VALUES ({', '.join(f':{name}' for name in FIELDS)})"
         " ON CONFLICT (clip_id) DO UPDATE SET state = excluded.state, class = excluded.class,"
         " message = excluded.message, source = excluded.source, pcm_sha256 = excluded.pcm_sha256,"
         " flags = excluded.flags, changed_at = excluded.changed_at",

@@ -38,12 +38,7 @@ class RunStopped(LassbenchError):
 class Limiter:
     """Spaces requests evenly: a burst is what gets an address noticed.
 
-    Parameters
-    ----------
-    per_hour
-        Requests an hour; 0 for no limit.
-    at_least_s
-        Seconds between two requests, whatever ``per_hour`` says.
+    At most ``per_hour`` of them (0: no limit), and at least ``at_least_s`` seconds apart.
     """
 
     def __init__(self, per_hour: float, at_least_s: float = 0.0) -> None:

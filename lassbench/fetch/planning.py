@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lassbench import __version__
 from lassbench.dataset import layout
 from lassbench.dataset.open import open_intact
 from lassbench.errors import UsageError
@@ -48,11 +49,6 @@ class Shard:
         """Whether ``clip`` is this shard's; all clips of one video are in one shard."""
         digest = hashlib.sha256((clip.youtube_id or clip.clip_id).encode()).digest()
         return int.from_bytes(digest[:8], "big") % self.count == self.index - 1
-
-
-def select(clips: Sequence[Clip], shard: Shard | None) -> list[Clip]:
-    """The clips of ``shard``, in their order; all of them without one."""
-    return [clip for clip in clips if shard is None or clip in shard]
 
 
 @dataclass(frozen=True)
@@ -141,7 +137,7 @@ class Job:
     before
         The clip's state before this run.
     findings
-        (class, message, source) of the sources that are behind it.
+        The last attempts at the sources that are behind it.
     """
 
     clip: Clip
@@ -150,7 +146,7 @@ class Job:
     bounces: int = 0
     held: bool = False
     before: State = "pending"
-    findings: list[tuple[str, str, str]] = field(default_factory=list)
+    findings: list[Attempt] = field(default_factory=list)
 
     @property
     def source(self) -> Source:
@@ -159,13 +155,7 @@ class Job:
 
 
 def plan(
-    ledger: Ledger,
-    clips: Sequence[Clip],
-    sources: Sequence[Source],
-    *,
-    retry: str = "",
-    cookies: bool = False,
-    keep_quiet: bool = False,
+    ledger: Ledger, clips: Sequence[Clip], sources: Sequence[Source], options: FetchOptions
 ) -> list[Job]:
     """The jobs of a run, in the order of ``clips``.
 
@@ -176,7 +166,7 @@ def plan(
     ``retry``: the failures of that group and nothing else.
     """
     entries = {entry.clip_id: entry for entry in ledger.entries()}
-    through = ledger.tried()
+    retry, through = options.retry, ledger.tried()
     asked = {(clip_id, source) for clip_id, source, _ in through}
 
     def is_to_be_asked(source: Source, entry: Entry) -> bool:
@@ -190,9 +180,9 @@ def plan(
             return True
         if entry.state == "waiting" and not source.paced:
             return True
-        if entry.kind == NEEDS_LOGIN.name and source.paced and cookies:
+        if entry.kind == NEEDS_LOGIN.name and source.paced and options.cookies:
             return True
-        if entry.kind in {NEAR_SILENT.name, CANCELS.name} and keep_quiet:
+        if entry.kind in {NEAR_SILENT.name, CANCELS.name} and options.keep_quiet:
             return True
         if entry.kind == GEO_BLOCKED.name and source.paced:
             return (entry.clip_id, source.name, source.via) not in through
@@ -206,7 +196,7 @@ def plan(
     return jobs
 
 
-def recover(ledger: Ledger, out: Path, *, sample_rate_hz: int, samples: int, version: str) -> None:
+def recover(ledger: Ledger, out: Path, sample_rate_hz: int, samples: int) -> None:
     """Make the ledger and the clips agree after whatever happened to the last run.
 
     A clip that was landing is done if its file is there and is what was
@@ -236,7 +226,7 @@ def recover(ledger: Ledger, out: Path, *, sample_rate_hz: int, samples: int, ver
             else:
                 ledger.set_state(entry.clip_id, "pending")
         elif found:
-            adopted = Attempt(entry.clip_id, "clips", "done", f"taken over by {version}")
+            adopted = Attempt(entry.clip_id, "clips", "done", f"taken over by {__version__}")
             ledger.land(adopted, pcm_sha256=found, flags=(), state="done")
 
 

@@ -79,10 +79,7 @@ def push(folder: Path, repo: str, *, private: bool = True, include_audio: bool =
             "not the name of a Hub repository", got=repo, expected="user/name", fix="correct it"
         )
     description = layout.read_description(folder)
-    with (
-        folder_lock(folder, what="the dataset folder"),
-        scratch_folder(folder / ".push") as stage,
-    ):
+    with folder_lock(folder, what="the dataset folder"), scratch_folder(folder / ".push") as stage:
         _stage(folder, stage, description, include_audio=include_audio)
         files = [path for path in listed(stage, "**/*") if path.is_file()]
         size = sum(path.stat().st_size for path in files)
@@ -146,9 +143,8 @@ def _without_audio(source: Path, target: Path) -> None:
         # `datasets` takes the columns' types from here; an audio column that is
         # announced and not there would be an error.
         features = parse_json(told[b"huggingface"].decode(errors="replace"), where=source)
-        with contextlib.suppress(
-            AttributeError, KeyError, TypeError
-        ):  # of another form: nothing to remove
+        # In metadata of another form there is nothing to remove.
+        with contextlib.suppress(AttributeError, KeyError, TypeError):
             features["info"]["features"].pop("audio", None)
         told[b"huggingface"] = json.dumps(features).encode()
     with atomic_path(target) as temporary:

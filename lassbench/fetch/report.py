@@ -39,37 +39,22 @@ CENSUS_COLUMNS = (
 
 @dataclass(frozen=True)
 class Status:
-    """How a fetch stands.
-
-    Attributes
-    ----------
-    total
-        Clips.
-    states, classes
-        Clips in each state; clips that are not done, by class.
-    by_concept, by_split
-        Clips in each state, by concept and by split.
-    flagged
-        (clip_id, what is odd) of clips that are done.
-    attempts
-        Attempts in all runs.
-    per_hour
-        Clips settled in the last hour in which anything was tried.
-    last_attempt
-        When that was, UTC; ``""`` if never.
-    running
-        The run that is under way or was killed: host and start, or ``""``.
-    """
+    """How a fetch stands: clips in each state, and what all its runs did."""
 
     total: int
     states: dict[str, int]
+    #: Of clips that are not done.
     classes: dict[str, int]
     by_concept: dict[str, dict[str, int]]
     by_split: dict[str, dict[str, int]]
+    #: (clip_id, what is odd) of clips that are done.
     flagged: list[tuple[str, str]]
     attempts: int
+    #: Clips settled in the last hour in which anything was tried.
     per_hour: float
+    #: When that was, UTC; ``""`` if never.
     last_attempt: str
+    #: Host and start of the run that is under way or was killed, or ``""``.
     running: str
 
     @property
@@ -224,13 +209,12 @@ def export(folder: Path, path: Path) -> int:
         If no fetch was started there, or ``path`` cannot be written.
     """
     with Ledger.read(folder) as ledger:
-        rows = list(census(ledger))
+        rows = list(_census(ledger))
     write_text(path, write_table(CENSUS_COLUMNS, rows))
     return len(rows)
 
 
-def census(ledger: Ledger) -> Iterator[list[object]]:
-    """The census's rows, in the order of the corpus."""
+def _census(ledger: Ledger) -> Iterator[list[object]]:
     told = {
         clip_id: (count, first, last)
         for clip_id, count, first, last in ledger.db.execute(

@@ -13,24 +13,24 @@ import queue
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lassbench import __version__, parallel
+from lassbench.corpora.audio_folders import AudioLocator
 from lassbench.corpora.audiocaps import AudioCapsCorpus
 from lassbench.corpora.base import first_of_each
 from lassbench.dataset import layout
 from lassbench.dataset.build import check_can_build
-from lassbench.errors import Fault
 from lassbench.fetch.ledger import Entry, Ledger
-from lassbench.fetch.loop import SOURCES, Loop, most_at_once
+from lassbench.fetch.loop import Loop, most_at_once
 from lassbench.fetch.pacing import RunStopped
-from lassbench.fetch.planning import FetchOptions, Job, plan, recover, select
+from lassbench.fetch.planning import FetchOptions, Job, plan, recover
 from lassbench.fetch.report import export
 from lassbench.fetch.sources import KeptSource, Workspace
 from lassbench.manifests import ClipRow
@@ -45,16 +45,9 @@ CENSUS = "census.csv"
 
 @dataclass(frozen=True)
 class FetchSummary:
-    """How a run ended.
+    """How a run ended: clips of the corpus or shard, how many are in each state.
 
-    Attributes
-    ----------
-    total
-        Clips of the corpus (or shard).
-    states
-        Clips in each state now.
-    flagged
-        Clips that are done, with something odd about them.
+    ``flagged`` of those that are done have something odd about them.
     """
 
     total: int
@@ -70,14 +63,7 @@ class FetchSummary:
 def fetch(clips: Sequence[Clip], out: Path, options: FetchOptions) -> FetchSummary:
     """Bring every clip that can be had to ``out/clips/<clip_id>.flac``.
 
-    Parameters
-    ----------
-    clips
-        The corpus's clips, in its order.
-    out
-        A dataset folder; made if there is none.
-    options
-        How.
+    ``clips`` are the corpus's, in its order; ``out`` is made if there is none.
 
     Raises
     ------
@@ -90,17 +76,12 @@ def fetch(clips: Sequence[Clip], out: Path, options: FetchOptions) -> FetchSumma
         If the ledger is of another corpus.
     """
     check_output_folder(out, what="the output folder")
-    mine = select(clips, options.shard)
+    mine = [clip for clip in clips if options.shard is None or clip in options.shard]
     with folder_lock(out, what="the dataset folder"), Ledger.open(out) as ledger:
         _clear(out)
         ledger.register(mine, {clip.clip_id: at for at, clip in enumerate(clips)})
-        recover(
-            ledger,
-            out,
-            sample_rate_hz=options.sample_rate_hz,
-            samples=round(options.seconds * options.sample_rate_hz),
-            version=__version__,
-        )
+        rate = options.sample_rate_hz
+        recover(ledger, out, rate, round(options.seconds * rate))
         try:
             _run(ledger, mine, out, options)
         finally:
@@ -125,18 +106,11 @@ def _summary(ledger: Ledger, clips: Sequence[Clip]) -> FetchSummary:
 
 
 def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions) -> None:
-    workspace = Workspace(out / SCRATCH)
-    sources = options.sources
-    if (out / SOURCES).is_dir():
-        sources = (KeptSource(str((out / SOURCES).resolve())), *sources)
-    jobs = plan(
-        ledger,
-        clips,
-        sources,
-        retry=options.retry,
-        cookies=options.cookies,
-        keep_quiet=options.keep_quiet,
-    )
+    kept, sources = out / "sources", options.sources
+    workspace = Workspace(out / SCRATCH, kept if options.keep_source else None)
+    if kept.is_dir():
+        sources = (KeptSource(str(kept.resolve())), *sources)
+    jobs = plan(ledger, clips, sources, options)
     jobs = _in_reading_order(jobs, workspace)[: options.limit or None]
     if not jobs:
         return
@@ -144,14 +118,8 @@ def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions
     ending = "interrupted"
     try:
         with _executor(options) as executor:
-            loop = Loop(
-                jobs,
-                executor=executor,
-                ledger=ledger,
-                out=out,
-                options=options,
-                workspace=workspace,
-            )
+            assert executor is not None
+            loop = Loop(jobs, ledger, out, options, executor=executor, workspace=workspace)
             try:
                 loop.run()
             finally:
@@ -166,11 +134,10 @@ def _run(ledger: Ledger, clips: Sequence[Clip], out: Path, options: FetchOptions
 
 
 def _in_reading_order(jobs: list[Job], workspace: Workspace) -> list[Job]:
-    first = jobs[0].source if jobs else None
-    order = getattr(first, "order", None)
-    if order is None:
-        return jobs
-    at = {clip.clip_id: n for n, clip in enumerate(order([job.clip for job in jobs], workspace))}
+    if not jobs:
+        return []
+    order = jobs[0].source.order([job.clip for job in jobs], workspace)
+    at = {clip.clip_id: n for n, clip in enumerate(order)}
     return sorted(jobs, key=lambda job: at[job.clip.clip_id])
 
 
@@ -185,17 +152,12 @@ def _described(options: FetchOptions) -> dict[str, object]:
     }
 
 
-@contextmanager
-def _executor(options: FetchOptions) -> Iterator[Executor]:
+def _executor(options: FetchOptions) -> AbstractContextManager[Executor | None]:
     if options.scheduler:
-        with parallel.open_executor(scheduler=options.scheduler) as executor:
-            assert executor is not None
-            yield executor
-        return
+        return parallel.open_executor(scheduler=options.scheduler)
     # Threads: a transfer waits for the network, and decoding, resampling and
     # encoding run outside Python's lock.
-    with DaemonThreads(most_at_once(options)) as threads:
-        yield threads
+    return DaemonThreads(most_at_once(options))
 
 
 class DaemonThreads(Executor):
@@ -204,16 +166,10 @@ class DaemonThreads(Executor):
     The standard pool's threads are waited for when the interpreter exits, and one
     that waits for a server that went silent would hold up Ctrl-C by the whole of
     its timeout.
-
-    Parameters
-    ----------
-    workers
-        How many.
     """
 
     def __init__(self, workers: int) -> None:
-        self._waiting: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
-        self._waiting = queue.SimpleQueue()
+        self._waiting = queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]()
         self._threads = [
             threading.Thread(target=self._work, name=f"fetch-{number}", daemon=True)
             for number in range(workers)
@@ -228,7 +184,7 @@ class DaemonThreads(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Let the threads end when they are done; ``wait`` is of no use here."""
+        """Let the threads end when they are done, and do not ``wait`` for them."""
         for _ in self._threads:
             self._waiting.put(None)
 
@@ -270,30 +226,18 @@ def fetch_corpus(
 
 
 @dataclass(frozen=True)
-class FetchedAudio:
+class FetchedAudio(AudioLocator):
     """The clips of a fetched folder; clips that did not come bring the ledger's reason.
 
-    An :class:`lassbench.corpora.audio_folders.AudioLocator`.
+    A build that began with folders can go on with it, and the other way round.
     """
 
     folder: str
-
-    @property
-    def settings(self) -> str:
-        """``files``: the same as folders, so that a build can go on with either."""
-        return "files"
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder}
 
     @cached_property
     def _entries(self) -> dict[str, Entry]:
         with Ledger.read(Path(self.folder)) as ledger:
             return {entry.clip_id: entry for entry in ledger.entries()}
-
-    def faults(self, rows: Iterable[ClipRow]) -> list[Fault]:
-        """None: the ledger saw to that."""
-        return []
 
     def locate(self, row: ClipRow) -> AudioSource:
         """The finished clip, or why there is none."""

@@ -11,19 +11,19 @@
     YouTube, at its pace.
 
 A source is a small frozen dataclass that pickles; what is costly to make (a
-yt-dlp session, an index of a table) is made once a thread by a :class:`Workspace`.
+yt-dlp session, an index of a table) is made once by a :class:`Workspace`.
 """
 
 from __future__ import annotations
 
 import string
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lassbench.corpora.audio_folders import AudioFolders, part_of
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
@@ -53,22 +53,17 @@ FIELDS = ("youtube_id", "clip_id", "start_s", "end_s", "start_ms", "end_ms", "sp
 
 
 class Workspace:
-    """What a worker keeps from clip to clip, one set a thread.
+    """What workers keep from clip to clip.
 
-    Parameters
-    ----------
-    scratch
-        A folder for what is being transferred.
+    ``scratch`` is a folder for what is being transferred; whole media end in ``kept``, if
+    that is given.
     """
 
-    def __init__(self, scratch: Path) -> None:
-        self.scratch = scratch
+    def __init__(self, scratch: Path, kept: Path | None = None) -> None:
+        self.scratch, self.kept = scratch, kept
         self.cancel = threading.Event()
-        self._local = threading.local()
-        self._made: list[Any] = []
-        self._lock = threading.Lock()
-        self._shared: dict[Hashable, Any] = {}
-        self._sharing = threading.Lock()
+        self._made: dict[Hashable, Any] = {}
+        self._making = threading.Lock()
 
     @property
     def home(self) -> Path:
@@ -81,70 +76,59 @@ class Workspace:
         return self.home / "media"
 
     def keep(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        """What ``make`` made in this thread for ``key``."""
-        kept: dict[Hashable, Any] = self._local.__dict__.setdefault("kept", {})
-        if key not in kept:
-            kept[key] = make()
-            with self._lock:
-                self._made.append(kept[key])
-        made: Made = kept[key]
-        return made
-
-    def share(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """What ``make`` made for ``key``, once for all threads."""
-        with self._sharing:
-            if key not in self._shared:
-                self._shared[key] = make()
-            shared: Made = self._shared[key]
-            return shared
+        with self._making:
+            if key not in self._made:
+                self._made[key] = make()
+            made: Made = self._made[key]
+            return made
 
     def close(self) -> None:
-        """Close everything that was made, in all threads."""
-        for made in self._made:
-            close = getattr(made, "close", None)
-            if close is not None:
-                close()
+        """Close everything that was made."""
+        for made in self._made.values():
+            if hasattr(made, "close"):
+                made.close()
         self._made.clear()
 
 
-class Source(Protocol):
+class Source(ABC):
     """One place to ask for clips."""
 
-    @property
-    def name(self) -> str:
-        """What the ledger calls it."""
-        ...
+    #: Whether requests are spaced (``--rate``, ``--sleep``).
+    paced = False
 
     @property
-    def paced(self) -> bool:
-        """Whether requests are spaced (``--rate``, ``--sleep``)."""
-        ...
+    @abstractmethod
+    def name(self) -> str:
+        """What the ledger calls it."""
 
     @property
     def via(self) -> str:
         """The proxy's host, or ``""``."""
-        ...
+        return ""
 
+    @abstractmethod
     def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
-        """The clip's window as a :class:`lassbench.fetch.cutting.Sound`.
+        """The clip's window, decoded.
 
         Raises
         ------
         SourceFailure
             If it does not come.
         """
-        ...
+
+    def order(self, clips: Sequence[Clip], workspace: Workspace) -> Sequence[Clip]:
+        """``clips`` in the order in which they are best asked for."""
+        return clips
 
 
 @dataclass(frozen=True)
-class FolderSource:
+class FolderSource(Source):
     """Files in a folder of any depth, cuts or whole videos, under the names that
     :mod:`lassbench.corpora.audio_folders` knows.
     """
 
     path: str
-    paced = False
-    via = ""
 
     @property
     def name(self) -> str:
@@ -153,18 +137,16 @@ class FolderSource:
 
     def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
         """The clip's file, decoded."""
-        index = workspace.share(self, lambda: AudioFolders((self.path,)))
+        index = workspace.keep(self, lambda: AudioFolders((self.path,)))
         row = ClipRow(clip.youtube_id, clip.start_s, clip.end_s, (), "", clip.concept, clip.tags)
         return _read(index.locate(row), clip, seconds)
 
 
 @dataclass(frozen=True)
-class KeptSource:
+class KeptSource(Source):
     """Whole videos that earlier runs kept (``--keep-source``)."""
 
     path: str
-    paced = False
-    via = ""
     name = "kept"
 
     def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
@@ -175,21 +157,16 @@ class KeptSource:
         return Sound(cutting.decode(found[0], clip, seconds=seconds, cut=True, at_rest=True))
 
 
-def _read_medium(path: Path, clip: Clip, seconds: float, *, at_rest: bool) -> Sound:
-    """Decode a file that may be the clip or its video.
+def _read(
+    found: AudioSource, clip: Clip, seconds: float, *, received: int = 0, at_rest: bool = True
+) -> Sound:
+    """The file's part that is the clip, decoded; ``at_rest`` as :func:`cutting.decode` has it.
 
     Raises
     ------
     SourceFailure
-        If it is neither, or cannot be decoded.
+        If there is none, or it cannot be decoded.
     """
-    found = part_of(str(path), clip)
-    return _read(found, clip, seconds, received=path.stat().st_size, at_rest=at_rest)
-
-
-def _read(
-    found: AudioSource, clip: Clip, seconds: float, *, received: int = 0, at_rest: bool = True
-) -> Sound:
     if isinstance(found, MissingSource):
         kind = ABSENT if found.kind == "missing" else UNFIT
         raise SourceFailure(kind, found.reason, received=received)
@@ -201,15 +178,13 @@ def _read(
 
 
 @dataclass(frozen=True)
-class TemplateSource:
+class TemplateSource(Source):
     """An address made from the clip's fields, opened with fsspec.
 
     What is there may be the clip or its whole video, told apart by its length.
     """
 
     template: str
-    paced = False
-    via = ""
 
     @property
     def name(self) -> str:
@@ -223,20 +198,18 @@ class TemplateSource:
             path = Path(url.removeprefix("file://")).expanduser()
             return _read(part_of(str(path), clip), clip, seconds)
         path = _download(url, workspace.media, clip)
-        return _read_medium(path, clip, seconds, at_rest=False)
+        found, size = part_of(str(path), clip), path.stat().st_size
+        return _read(found, clip, seconds, received=size, at_rest=False)
 
     def url(self, clip: Clip) -> str:
         """The clip's address."""
-        return self.template.format(
-            youtube_id=clip.youtube_id,
-            clip_id=clip.clip_id,
-            start_s=f"{clip.start_s:g}",
-            end_s=f"{clip.end_s:g}",
-            start_ms=round(1000 * clip.start_s),
-            end_ms=round(1000 * clip.end_s),
-            split=clip.split,
-            concept=clip.concept,
-        )
+        times = {
+            "start_s": f"{clip.start_s:g}",
+            "end_s": f"{clip.end_s:g}",
+            "start_ms": round(1000 * clip.start_s),
+            "end_ms": round(1000 * clip.end_s),
+        }
+        return self.template.format(**{**asdict(clip), **times})
 
 
 def shown(url: str) -> str:
@@ -301,7 +274,7 @@ def _web_failure(error: Exception, url: str) -> SourceFailure:
 
 
 @dataclass(frozen=True)
-class YouTubeSource:
+class YouTubeSource(Source):
     """YouTube, through yt-dlp."""
 
     settings: Settings
@@ -320,9 +293,10 @@ class YouTubeSource:
         if not clip.youtube_id:
             raise SourceFailure(ABSENT, "the clip has no YouTube id")
         session = workspace.keep(
-            self, lambda: Session(self.settings, workspace.home, workspace.media, workspace.cancel)
+            (self, threading.get_native_id()),
+            lambda: Session(self.settings, workspace.home, workspace.media, workspace.cancel),
         )
-        return session.get(clip, seconds=seconds)
+        return session.get(clip, seconds)
 
 
 # ---------------------------------------------------------------------------
@@ -343,7 +317,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class TableSource:
+class TableSource(Source):
     """Parquet files: ``hf://datasets/user/name``, ``s3://...``, or a folder.
 
     The id columns are read once; audio is read a row group at a time, and clips
@@ -367,56 +341,52 @@ class TableSource:
     id_column: str = "youtube_id"
     start_column: str = ""
     audio_column: str = "audio"
-    paced = False
-    via = ""
 
     @property
     def name(self) -> str:
         """``table:SPEC``, without what in it may be a password."""
         return f"table:{shown(self.spec)}"
 
-    def order(self, clips: Iterable[Clip], workspace: Workspace) -> list[Clip]:
+    def order(self, clips: Sequence[Clip], workspace: Workspace) -> list[Clip]:
         """``clips`` in the order of the tables, those that are not there last."""
-        index = self._index(workspace)
         last = Place("\U0010ffff", 0, 0)
-        return sorted(clips, key=lambda clip: self._place(index, clip) or last)
+        return sorted(clips, key=lambda clip: self._place(clip, workspace) or last)
 
     def get(self, clip: Clip, workspace: Workspace, seconds: float) -> Sound:
         """The clip's row, decoded."""
-        place = self._place(self._index(workspace), clip)
+        place = self._place(clip, workspace)
         if place is None:
             raise SourceFailure(ABSENT, f"no row of this clip in {self.name}")
-        groups = workspace.share((self, "groups"), lambda: _Groups(self))
-        data, named = groups.audio(place)
+        lock, read = workspace.keep(
+            (self, "groups"), lambda: (threading.Lock(), lru_cache(_GROUPS_KEPT)(self._read_group))
+        )
+        with lock:  # each group is read once, however many threads ask
+            value = read(place.file, place.group)[place.row].as_py()
+        if not isinstance(value, dict):
+            value = {"bytes": value}
+        data, named = value.get("bytes"), value.get("path") or ""
         if not data:
             raise SourceFailure(ABSENT, f"the row of this clip in {self.name} holds no audio")
         workspace.media.mkdir(parents=True, exist_ok=True)
         path = workspace.media / f"{clip.clip_id}{Path(named).suffix[:8]}"
         path.write_bytes(data)
-        return _read_medium(path, clip, seconds, at_rest=True)
+        return _read(part_of(str(path), clip), clip, seconds, received=len(data))
 
-    def _index(self, workspace: Workspace) -> dict[tuple[str, float | None], Place]:
-        return workspace.share((self, "index"), self._read_index)
-
-    def _place(self, index: dict[tuple[str, float | None], Place], clip: Clip) -> Place | None:
+    def _place(self, clip: Clip, workspace: Workspace) -> Place | None:
+        index = workspace.keep((self, "index"), self._read_index)
         start = round(clip.start_s, 3) if self.start_column else None
         names = (clip.youtube_id, f"Y{clip.youtube_id}", clip.clip_id)
         return next((index[name, start] for name in names if (name, start) in index), None)
 
     def _read_index(self) -> dict[tuple[str, float | None], Place]:
         index: dict[tuple[str, float | None], Place] = {}
-        with self._explained():
+        try:
             for file in self._files():
                 with _open_table(file) as table:
                     self._check_columns(table.schema_arrow.names, file)
                     for group in range(table.num_row_groups):
-                        self._add_group(index, table, file, group)
-        return index
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
+                        for row, key in enumerate(self._keys(table, group)):
+                            index.setdefault(key, Place(file, group, row))
         except LassbenchError:
             raise
         except Exception as error:
@@ -426,17 +396,14 @@ class TableSource:
                 got=_web_failure(error, self.spec).message,
                 fix="check the address, the network and your access (`hf auth login`)",
             ) from error
+        return index
 
-    def _add_group(
-        self, index: dict[tuple[str, float | None], Place], table: Any, file: str, group: int
-    ) -> None:
-        wanted = [self.id_column, *([self.start_column] if self.start_column else [])]
-        columns = table.read_row_group(group, columns=wanted).to_pydict()
-        for row, name in enumerate(columns[self.id_column]):
-            start = None
-            if self.start_column:
-                start = round(float(columns[self.start_column][row]), 3)
-            index.setdefault((str(name), start), Place(file, group, row))
+    def _keys(self, table: Any, group: int) -> Iterator[tuple[str, float | None]]:
+        """The id, and the start if there is such a column, of each row of a group."""
+        wanted = [column for column in (self.id_column, self.start_column) if column]
+        for row in table.read_row_group(group, columns=wanted).to_pylist():
+            start = round(float(row[self.start_column]), 3) if self.start_column else None
+            yield str(row[self.id_column]), start
 
     def _check_columns(self, names: list[str], file: str) -> None:
         for column, option in (
@@ -470,45 +437,23 @@ class TableSource:
             )
         return [system.unstrip_protocol(path) for path in found]
 
+    def _read_group(self, file: str, group: int) -> Any:
+        column = self.audio_column
+        try:
+            with _open_table(file) as table:
+                return table.read_row_group(group, columns=[column]).column(column)
+        except Exception as error:
+            failure = _web_failure(error, file)
+            if file.startswith("file://"):
+                failure.kind = DAMAGED
+            raise failure from error
+
 
 def _open_table(file: str) -> Any:
     import fsspec
     from pyarrow import parquet
 
     return parquet.ParquetFile(fsspec.open(file, "rb").open())
-
-
-class _Groups:
-    """The last few row groups' audio, read once however many threads ask."""
-
-    def __init__(self, source: TableSource) -> None:
-        self._column = source.audio_column
-        self._lock = threading.Lock()
-        self._kept = lru_cache(_GROUPS_KEPT)(self._read)
-
-    def audio(self, place: Place) -> tuple[bytes, str]:
-        """Bytes and file name of a row's audio.
-
-        Raises
-        ------
-        SourceFailure
-            If the table cannot be read.
-        """
-        with self._lock:
-            value = self._kept(place.file, place.group)[place.row].as_py()
-        if isinstance(value, dict):
-            return value.get("bytes") or b"", value.get("path") or ""
-        return value or b"", ""
-
-    def _read(self, file: str, group: int) -> Any:
-        try:
-            with _open_table(file) as table:
-                return table.read_row_group(group, columns=[self._column]).column(self._column)
-        except Exception as error:
-            failure = _web_failure(error, file)
-            if file.startswith("file://"):
-                failure.kind = DAMAGED
-            raise failure from error
 
 
 # ---------------------------------------------------------------------------
@@ -526,9 +471,7 @@ def parse(
     UsageError
         If a folder is missing or a template names an unknown field.
     """
-    if not specs:
-        return (YouTubeSource(settings),)
-    return tuple(_parse_one(spec, settings, columns or {}) for spec in specs)
+    return tuple(_parse_one(spec, settings, columns or {}) for spec in specs or ("youtube",))
 
 
 def _parse_one(spec: str, settings: Settings, columns: dict[str, str]) -> Source:

@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -99,14 +100,8 @@ class _Log:
 class Session:
     """One yt-dlp object with its own copy of the cookies, for one thread.
 
-    Parameters
-    ----------
-    settings
-        The run's.
-    home, media
-        Folders of this session's own: for its cookies, and for what it transfers.
-    cancel
-        Set when the run ends: transfers stop at their next block.
+    ``home`` and ``media`` are its own folders: for its cookies, and for what it transfers.
+    When ``cancel`` is set, transfers stop at their next block.
     """
 
     def __init__(
@@ -158,7 +153,7 @@ class Session:
         if self.cancel.is_set():
             raise DownloadCancelled
 
-    def get(self, clip: Clip, *, seconds: float) -> Sound:
+    def get(self, clip: Clip, seconds: float) -> Sound:
         """The clip's window of its video.
 
         Raises
@@ -205,8 +200,12 @@ class Session:
     def _read_pieces(
         self, info: dict[str, Any], clip: Clip, told_s: float | None, seconds: float
     ) -> Sound:
-        self._wait_for(info)
-        remote = RangeFile(self._requester(info))
+        # YouTube serves a stream only after the time that its advertisements
+        # would have taken; yt-dlp's own transfers wait for it too.
+        wait_s = (info.get("available_at") or 0) - int(time.time())
+        if wait_s > 0 and self.cancel.wait(wait_s):
+            raise DownloadCancelled
+        remote = RangeFile(partial(self._request, info))
         try:
             heard = cutting.decode(remote, clip, seconds=seconds, cut=True, name=clip.youtube_id)
         except EOFError as error:
@@ -215,32 +214,20 @@ class Session:
             self._received = remote.received
         return Sound(heard, told_s, remote.received)
 
-    def _wait_for(self, info: dict[str, Any]) -> None:
-        # YouTube serves a stream only after the time that its advertisements
-        # would have taken; yt-dlp's own transfers wait for it too.
-        wait_s = (info.get("available_at") or 0) - int(time.time())
-        if wait_s > 0 and self.cancel.wait(wait_s):
+    def _request(self, info: dict[str, Any], first: int, last: int) -> tuple[bytes, int]:
+        if self.cancel.is_set():
             raise DownloadCancelled
-
-    def _requester(self, info: dict[str, Any]) -> Any:
-        def request(first: int, last: int) -> tuple[bytes, int]:
-            if self.cancel.is_set():
-                raise DownloadCancelled
-            headers = {
-                **(info.get("http_headers") or {}),
-                "Accept-Encoding": "identity",
-                "Range": f"bytes={first}-{last}",
-            }
-            with self._ydl.urlopen(WebRequest(info["url"], headers=headers)) as response:
-                told = response.headers.get("Content-Range", "")
-                if response.status != 206 or "/" not in told:
-                    raise SourceFailure(
-                        TRANSIENT,
-                        f"the server of the medium does not serve ranges (HTTP {response.status})",
-                    )
-                return response.read(), int(told.rsplit("/", maxsplit=1)[1])
-
-        return request
+        headers = {
+            **(info.get("http_headers") or {}),
+            "Accept-Encoding": "identity",
+            "Range": f"bytes={first}-{last}",
+        }
+        with self._ydl.urlopen(WebRequest(info["url"], headers=headers)) as response:
+            told = response.headers.get("Content-Range", "")
+            if response.status != 206 or "/" not in told:
+                message = f"the server of the medium does not serve ranges (HTTP {response.status})"
+                raise SourceFailure(TRANSIENT, message)
+            return response.read(), int(told.rsplit("/", maxsplit=1)[1])
 
     def failure(self, error: BaseException) -> SourceFailure:
         """``error`` with its class, and with what yt-dlp warned of before it."""
@@ -325,14 +312,6 @@ class RangeFile(io.RawIOBase):
         self._at = 0
         self.received = 0
 
-    @property
-    def size(self) -> int:
-        """The whole file's size in bytes (one request, if none was made)."""
-        if self._size is None:
-            self._load(0)
-        assert self._size is not None
-        return self._size
-
     def readable(self) -> bool:
         """True."""
         return True
@@ -341,38 +320,29 @@ class RangeFile(io.RawIOBase):
         """True."""
         return True
 
-    def tell(self) -> int:
-        """The position in bytes."""
-        return self._at
-
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move; nothing is transferred."""
-        base = {
-            io.SEEK_SET: 0,
-            io.SEEK_CUR: self._at,
-            io.SEEK_END: self.size if whence == io.SEEK_END else 0,
-        }
+        """Move; from the end it takes one request, if none was made."""
+        if whence == io.SEEK_END and self._size is None:
+            self._load(0)
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size or 0}
         self._at = max(0, base[whence] + offset)
         return self._at
 
-    def read(self, size: int = -1, /) -> bytes:
-        """At most ``size`` bytes, fewer at the end of a block; ``b""`` at the end."""
-        if size < 0:
-            return self.readall()
-        if size == 0 or (self._size is not None and self._at >= self._size):
-            return b""
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill ``buffer``, less of it at the end of a block; 0 at the end of the file."""
+        if self._size is not None and self._at >= self._size:
+            return 0
         number, inside = divmod(self._at, self._block)
-        data = self._load(number)[inside : inside + size]
+        data = self._load(number)[inside : inside + len(buffer)]
+        buffer[: len(data)] = data
         self._at += len(data)
-        return data
+        return len(data)
 
     def _load(self, number: int) -> bytes:
         if number in self._blocks:
             self._blocks.move_to_end(number)
             return self._blocks[number]
         first = number * self._block
-        if self._size is not None and first >= self._size:
-            return b""
         data, self._size = self._request(first, first + self._block - 1)
         self.received += len(data)
         expected = max(0, min(self._block, self._size - first))

@@ -96,8 +96,3 @@ def test_options_set_it_up() -> None:
 def test_options_that_make_no_sense_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         open_corpus("synthetic", options)
-
-
-def test_a_concept_that_is_not_there_is_refused() -> None:
-    with pytest.raises(UsageError, match="did you mean 'duck'"):
-        SyntheticCorpus(concepts=("dukc",))

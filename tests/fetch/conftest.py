@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lassbench.fetch.ledger import Entry, Ledger
 from lassbench.fetch.planning import FetchOptions
 from lassbench.fetch.sources import YouTubeSource
 from lassbench.fetch.youtube import Settings
@@ -35,6 +36,10 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
 def video_id(number: int) -> str:
     """An id that is one, and begins with the letters that have tripped tools."""
     return f"{'-_A9'[number % 4]}video{number:05d}"
+
+
+def entry_of(ledger: Ledger, clip_id: str) -> Entry:
+    return next(ledger.entries("WHERE clip_id = ?", (clip_id,)))
 
 
 @pytest.fixture

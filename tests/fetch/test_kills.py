@@ -20,7 +20,7 @@ from lassbench.fetch.planning import FetchOptions
 from lassbench.fetch.runner import fetch
 from lassbench.records import Clip
 from tests.fetch import killing
-from tests.fetch.conftest import video_id
+from tests.fetch.conftest import entry_of, video_id
 from tests.fetch.site import Site
 
 Make = Callable[..., Clip]
@@ -85,10 +85,10 @@ def test_a_kill_between_ledger_and_file_loses_nothing(
         with pytest.raises(Killed):
             fetch([clip], out, options())
     with Ledger.read(out) as ledger:
-        assert ledger.entry(clip.clip_id).state == "landing"
+        assert entry_of(ledger, clip.clip_id).state == "landing"
     fetch([clip], out, options())
     with Ledger.read(out) as ledger:
-        entry = ledger.entry(clip.clip_id)
+        entry = entry_of(ledger, clip.clip_id)
     assert entry.state == "done"
     # What was seen while it was fetched is not lost either.
     assert entry.flags == ("short: 1.00 of 2 s, the rest is zeros",)

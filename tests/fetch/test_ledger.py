@@ -13,6 +13,7 @@ from lassbench.errors import LassbenchError
 from lassbench.fetch import report
 from lassbench.fetch.ledger import FILE_NAME, Attempt, Ledger
 from lassbench.records import Clip
+from tests.fetch.conftest import entry_of
 
 Make = Callable[..., Clip]
 
@@ -43,7 +44,7 @@ def test_a_transaction_that_fails_leaves_nothing(make_clip: Make, tmp_path: Path
         with pytest.raises(RuntimeError), ledger.transaction():
             ledger.set_state("Y-video00000", "gone")
             raise RuntimeError
-        assert ledger.entry("Y-video00000").state == "pending"
+        assert entry_of(ledger, "Y-video00000").state == "pending"
 
 
 def test_windows_tell_clips_of_one_video_apart(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from lassbench.fetch.runner import fetch
 from lassbench.fetch.youtube import RangeFile
 from lassbench.records import Clip, FileSource
 from tests.fetch import media
-from tests.fetch.conftest import video_id
+from tests.fetch.conftest import entry_of, video_id
 from tests.fetch.site import Site
 
 DATA = bytes(range(256)) * 40
@@ -136,6 +136,6 @@ def test_a_server_without_ranges_is_a_passing_failure(
     site.add(video_id(0), "no-ranges", seconds=9.0)
     fetch([make_clip(0)], tmp_path / "out", options(settings={"whole_up_to_s": 1.0}))
     with Ledger.read(tmp_path / "out") as ledger:
-        entry = ledger.entry(make_clip(0).clip_id)
+        entry = entry_of(ledger, make_clip(0).clip_id)
     assert (entry.state, entry.kind) == ("failed", "transient")
     assert "does not serve ranges" in entry.message

@@ -22,7 +22,7 @@ from lassbench.fetch.runner import fetch
 from lassbench.fetch.youtube import Settings
 from lassbench.records import Clip
 from tests.fetch import media
-from tests.fetch.conftest import video_id
+from tests.fetch.conftest import entry_of, video_id
 from tests.fetch.site import Site
 
 Make = Callable[..., Clip]
@@ -108,13 +108,13 @@ def test_a_table_is_read_a_group_at_a_time_in_its_own_order(
     numbers = [7, 2, 5, 0, 6, 1, 4, 3]
     write_table(tmp_path / "table", {number: wav(number, 2.0) for number in numbers}, groups=4)
     read: list[int] = []
-    original = sources._Groups._read
+    original = sources.TableSource._read_group
 
-    def counted(self: sources._Groups, file: str, group: int) -> object:
+    def counted(self: sources.TableSource, file: str, group: int) -> object:
         read.append(group)
         return original(self, file, group)
 
-    monkeypatch.setattr(sources._Groups, "_read", counted)
+    monkeypatch.setattr(sources.TableSource, "_read_group", counted)
     chain = parse(
         f"file://{tmp_path}/table",
         id_column="name",
@@ -171,7 +171,7 @@ def test_a_file_that_is_neither_clip_nor_video_is_not_used(
     clip = make_clip(0, start_s=20.0, seconds=10.0)
     fetch([clip], tmp_path / "out", options(sources=parse(str(folder)), seconds=10.0))
     with Ledger.read(tmp_path / "out") as ledger:
-        entry = ledger.entry(clip.clip_id)
+        entry = entry_of(ledger, clip.clip_id)
     assert (entry.state, entry.kind) == ("waiting", "unfit")
     assert "5.00 s long, the clip 10 s" in entry.message
 
