@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
+import signal
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -261,6 +263,58 @@ def test_a_wav_of_a_stream_has_no_length_to_keep(tmp_path: Path) -> None:
     (tmp_path / "stream.wav").write_bytes(head + form + data + x.tobytes())
     decoded = audio.decode(tmp_path / "stream.wav").samples
     assert np.array_equal(decoded, x / np.float32(32768))
+
+
+@pytest.fixture(params=["whole.flac", "endless.flac", "endless.wav"])
+def read_in_callbacks(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A file that libsndfile reads through Python, where it loses what is raised."""
+    path = tmp_path / request.param
+    sf.write(path, clicks(20.0, RATE), RATE)
+    data = bytearray(path.read_bytes())
+    if request.param == "endless.flac":
+        data[21:26] = bytes([data[21] & 0xF0, 0, 0, 0, 0])
+    elif request.param == "endless.wav":
+        data[40:44] = b"\xff" * 4
+    path.write_bytes(data)
+    return path
+
+
+def test_a_disk_that_fails_is_not_the_end_of_the_file(
+    read_in_callbacks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[audio._Patched] = []
+
+    class Noted(audio._Patched):
+        def readinto(self, buffer: object) -> int:
+            opened.append(self)
+            return super().readinto(buffer)
+
+    monkeypatch.setattr(audio, "_Patched", Noted)
+    monkeypatch.setattr(audio, "_BLOCK", 1 << 17)
+    with audio.open_sound(read_in_callbacks) as sound:
+        blocks = sound.blocks(None, None)
+        assert len(next(blocks)) == 1 << 17
+        folder = os.open(tmp_path, os.O_RDONLY)
+        os.dup2(folder, opened[0].fileno())  # to read a folder is an error of the system's
+        os.close(folder)
+        with pytest.raises(AudioFault, match="Is a directory") as caught:
+            list(blocks)
+    assert caught.value.kind == "unreadable"
+    assert caught.value.where == str(read_in_callbacks)
+
+
+def test_an_interrupt_is_not_the_end_of_the_file(
+    read_in_callbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(audio._Patched):
+        def readinto(self, buffer: object) -> int:
+            if self.tell() > 1 << 16:
+                signal.raise_signal(signal.SIGINT)
+            return super().readinto(buffer)
+
+    monkeypatch.setattr(audio, "_Patched", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        audio.decode(read_in_callbacks)
 
 
 def test_a_start_beyond_the_end_is_out_of_range(tmp_path: Path) -> None:
