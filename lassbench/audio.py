@@ -112,7 +112,7 @@ class Reader:
     kind
         Its container, as :class:`lassbench.containers.Container` calls it.
     subtype
-        libsndfile's name of its sample format; ``""`` where FFmpeg reads it.
+        libsndfile's name of its sample format (``PCM_16``), or FFmpeg's of its codec (``aac``).
     rate, channels
         In Hz, and how many.
     frames
@@ -470,7 +470,8 @@ def _open_ffmpeg(
 
     return Reader(
         kind=told.kind,
-        subtype="",
+        # Decoders are named for how they compute, too: mp3float.
+        subtype=str(stream.codec_context.name).removesuffix("float"),
         rate=rate,
         channels=channels,
         frames=None if length_s is None else round(length_s * rate),

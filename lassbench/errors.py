@@ -71,6 +71,10 @@ def _rebuild(kind: type[LassbenchError], state: dict[str, object]) -> LassbenchE
     return error
 
 
+class LassbenchWarning(UserWarning):
+    """What a user should look at, although the work went on."""
+
+
 class UsageError(LassbenchError):
     """The command or call was wrong: nothing was started (exit code 2)."""
 

@@ -9,6 +9,7 @@ checks.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,15 @@ from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
 from lassbench.errors import UsageError
-from lassbench.inspection import level_db
 from lassbench.leaderboard.entries import entry_path
-from lassbench.leaderboard.examples import Example, ExampleSet, Track
+from lassbench.leaderboard.examples import Example, ExampleSet, Track, TrackRole
 from lassbench.predictions import PredictionSet
 from lassbench.records import Query
+from lassbench.spectrogram import level_db, picture, png, top_db
 from lassbench.suites import Suite
 
-#: Size of a spectrogram in pixels, and its range below the mixture's loudest point.
-WIDTH, HEIGHT, RANGE_DB = 600, 150, 80.0
+#: Size of a spectrogram in pixels.
+WIDTH, HEIGHT = 600, 150
 
 Samples = NDArray[np.float32]
 
@@ -101,19 +102,15 @@ def _export_one(
     folder: Path, root: Path, suite: Suite, query: Query, predictions: Sequence[PredictionSet]
 ) -> Example:
     rendered = suite.render(query.mixture_id)
-    top = float(level_db(rendered.mixture).max())
-    tracks = [
-        _track(folder, suite, query, name="mixture", samples=rendered.mixture, top=top),
-        _track(folder, suite, query, name="target", samples=rendered.target, top=top),
-    ]
+    rate = suite.sample_rate_hz
+    top = top_db(level_db(rendered.mixture, rate, rows=HEIGHT))
+    track = partial(_track, place=folder / query.query_id, rate=rate, top=top)
+    tracks = [track("mixture", rendered.mixture), track("target", rendered.target)]
     for prediction in predictions:
         # A system that reads nothing hands back the mixture, which is there already.
         if prediction.system.card.query_type != "none" and query.query_id in prediction.paths:
             slug = entry_path(root, suite.name, prediction.system.card.name).stem
-            samples = prediction.load(query.query_id)
-            tracks.append(
-                _track(folder, suite, query, name=slug, samples=samples, top=top, estimate=True)
-            )
+            tracks.append(track("estimate", prediction.load(query.query_id), system=slug))
     meta = suite.meta[query.query_id]
     clips = suite.dataset.clips if suite.dataset is not None else {}
     attributions = (clips[c].attribution for c in (meta.target_id, meta.noise_id) if c in clips)
@@ -128,37 +125,15 @@ def _export_one(
 
 
 def _track(
-    folder: Path,
-    suite: Suite,
-    query: Query,
-    *,
-    name: str,
-    samples: Samples,
-    top: float,
-    estimate: bool = False,
+    role: TrackRole, samples: Samples, *, place: Path, rate: int, top: float, system: str = ""
 ) -> Track:
     # Estimates may exceed full scale, and clipping them would be heard as theirs.
     peak = float(np.abs(samples).max(initial=0.0))
     playable = samples / np.float32(peak) if peak > 1.0 else samples
-    place = folder / query.query_id
     # A system may be called "target": its files must not take the target's place.
-    stem = f"estimate-{name}" if estimate else name
-    files.write_bytes(place / f"{stem}.flac", audio.encode_flac(playable, suite.sample_rate_hz))
-    _draw(place / f"{stem}.png", samples, top)
-    return Track(
-        role="estimate" if estimate else name,  # type: ignore[arg-type]  # mixture or target
-        system=name if estimate else "",
-        audio=f"{query.query_id}/{stem}.flac",
-        spectrogram=f"{query.query_id}/{stem}.png",
-    )
-
-
-def _draw(path: Path, samples: Samples, top: float) -> None:
-    from matplotlib import colormaps
-    from PIL import Image
-
-    level = np.clip((level_db(samples) - top) / RANGE_DB + 1.0, 0.0, 1.0)
-    colours = (colormaps["magma"](level[::-1])[:, :, :3] * 255).round().astype(np.uint8)
-    picture = Image.fromarray(colours).resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
-    with files.atomic_path(path) as temporary:
-        picture.save(temporary, format="PNG")
+    stem = f"{role}-{system}" if system else role
+    files.write_bytes(place / f"{stem}.flac", audio.encode_flac(playable, rate))
+    level = level_db(samples, rate, rows=HEIGHT)
+    files.write_bytes(place / f"{stem}.png", png(picture(level, top, WIDTH)))
+    path = f"{place.name}/{stem}"
+    return Track(role=role, system=system, audio=f"{path}.flac", spectrogram=f"{path}.png")

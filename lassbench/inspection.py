@@ -22,13 +22,16 @@ from lassbench.predictions import PredictionSet
 from lassbench.records import Query
 from lassbench.scores import METRICS, SAR_UNDEFINED_DB, SEPARATION_METRICS
 from lassbench.scoring.judge import Judge
+from lassbench.spectrogram import BINS, HOP, RANGE_DB, Axis, level_db, span_hz, top_db
 from lassbench.suites import Suite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Dynamic range of the pictures, in dB below the loudest point of the mixture.
-RANGE_DB = 80.0
+#: Rows of a logarithmic axis: a panel has more pixels, so that none is skipped.
+LOG_ROWS = 200
+#: Its ticks, in kHz.
+TICKS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 Samples = NDArray[np.float32]
 
@@ -44,7 +47,7 @@ class Panel:
 
 
 def inspect_query(
-    query_id: str, suite: Suite, predictions: Sequence[PredictionSet], out: Path
+    query_id: str, suite: Suite, predictions: Sequence[PredictionSet], out: Path, axis: Axis
 ) -> list[Path]:
     """Draw ``<query_id>.png`` into ``out`` and write each signal as WAV beside it.
 
@@ -70,10 +73,10 @@ def inspect_query(
     )
     output_folders.check_output_folder(out, what="the output folder")
     picture = out / f"{query_id}.png"
-    figure = draw(panels, suite.sample_rate_hz, heading=_heading(suite, query))
+    figure = draw(panels, suite.sample_rate_hz, axis, heading=_heading(suite, query))
     with files.atomic_path(picture) as temporary:
         # Without this metadata the file would carry matplotlib's version.
-        figure.savefig(temporary, format="png", dpi=120, metadata={"Software": ""})
+        figure.savefig(temporary, format="png", metadata={"Software": ""})
     written = [picture]
     for panel in panels:
         path = out / f"{query_id}.{panel.name}.wav"
@@ -126,42 +129,39 @@ def _scores(rendered: Rendered, estimate: Samples) -> str:
     return "   ".join(f"{name} {value}" for name, value in shown.items()) + "  dB"
 
 
-def draw(panels: Sequence[Panel], sample_rate_hz: int, *, heading: str) -> Figure:
-    """The panels' log-magnitude spectrograms under one another, on one colour scale."""
+def draw(panels: Sequence[Panel], rate: int, frequency: Axis, *, heading: str) -> Figure:
+    """The panels' spectrograms under one another, on the colour scale of the first."""
     from matplotlib.figure import Figure
 
     height = 2.3 * len(panels) + 1.0
-    figure = Figure(figsize=(9.0, height), layout="constrained")
+    figure = Figure(figsize=(9.0, height), dpi=120, layout="constrained")
     figure.suptitle(heading, fontsize=11, parse_math=False)
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-    levels = [level_db(panel.samples) for panel in panels]
-    top = float(levels[0].max())
+    rows = LOG_ROWS if frequency == "log" else BINS
+    levels = [level_db(panel.samples, rate, frequency, rows) for panel in panels]
+    top = top_db(levels[0])
+    # Rows are equally high: a logarithmic axis counts decades.
+    spread = np.log10 if frequency == "log" else np.asarray
+    low, high = spread(np.array(span_hz(rate, frequency)) / 1000.0)
+    ticks = [tick for tick in TICKS if low <= np.log10(tick) <= high]
     for axis, panel, level in zip(axes, panels, levels, strict=True):
-        seconds = panel.samples.shape[0] / sample_rate_hz
         axis.imshow(
             level,
             origin="lower",
             aspect="auto",
-            extent=(0.0, seconds, 0.0, sample_rate_hz / 2000.0),
+            extent=(0.0, level.shape[1] * HOP / rate, low, high),
             vmin=top - RANGE_DB,
             vmax=top,
             cmap="magma",
             interpolation="nearest",
         )
+        axis.set_xlim(0.0, len(panel.samples) / rate)
+        if frequency == "log":
+            axis.set_yticks(np.log10(ticks), [f"{tick:g}" for tick in ticks])
         axis.set_ylabel("kHz")
         axis.set_title(panel.title, loc="left", fontsize=10, parse_math=False)
         if panel.scores:
             axis.set_title(panel.scores, loc="right", fontsize=8, parse_math=False)
     axes[-1].set_xlabel("time (s)")
-    figure.colorbar(axes[0].images[0], ax=list(axes), label="level (dB)", shrink=0.6)
+    figure.colorbar(axes[0].images[0], ax=list(axes), label="level (dBFS)", shrink=0.6)
     return figure
-
-
-def level_db(samples: Samples) -> NDArray[np.float64]:
-    """Level of the STFT (1024-sample Hann window, hop 256) in dB: (513, frames)."""
-    from scipy.signal import ShortTimeFFT
-    from scipy.signal.windows import hann
-
-    transform = ShortTimeFFT(hann(1024, sym=False), hop=256, fs=1.0)
-    magnitude = np.abs(transform.stft(samples.astype(np.float64)))
-    return np.asarray(20.0 * np.log10(np.maximum(magnitude, 1e-10)))

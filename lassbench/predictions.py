@@ -2,9 +2,10 @@
 
 A folder holds ``<query_id>.wav`` or ``<query_id>.flac`` for every query of a
 suite, mono, at the suite's rate and length, and ``system.yaml``, which says
-what made them.  Files come from strangers, so everything about them is checked
-before a number is computed: :func:`check` reads every header and reports all
-faults in one pass, :meth:`PredictionSet.load` checks the samples themselves.
+what made them.  What a file holds counts, not what its name says: WAV or FLAC
+whose samples are kept without loss.  Files come from anyone, so everything about
+them is checked before a number is computed: :func:`check` reads every header and
+reports all faults in one pass, :meth:`PredictionSet.load` checks the samples.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pydantic import BeforeValidator, Field
 
 from lassbench import audio, files
 from lassbench.checked import Count, Finite, Label, Strict, Text, validate
+from lassbench.corpora.audio_folders import SUFFIXES as SOUND_SUFFIXES
 from lassbench.errors import Fault, LassbenchError, UsageError
 from lassbench.records import SystemCard, SystemQuery
 from lassbench.suites import Suite
@@ -32,6 +34,11 @@ CLIPS_FILE = "training_clips.txt"
 #: The largest list of training clips that is read, in bytes: three million hashes.
 CLIPS_LIMIT = 200_000_000
 SUFFIXES = (".wav", ".flac")
+
+#: How libsndfile and FFmpeg begin the names of sample formats that lose nothing.
+_LOSSLESS = ("pcm_", "float", "double", "flac", "alac", "wavpack", "tta", "ape")
+
+_CONVERT = "convert it to WAV or FLAC"
 
 #: Files that may lie beside the predictions without being extra.
 _COMPANIONS = (SYSTEM_FILE, CLIPS_FILE, ".lock")
@@ -205,9 +212,10 @@ def check(folder: Path, suite: Suite) -> tuple[PredictionSet, list[Fault]]:
     -------
     tuple
         The usable predictions, and every fault found: ``missing``, ``extra``,
-        ``two files``, ``name case``, ``link``, ``not a file``, ``unreadable``,
-        ``rate``, ``channels``, ``short``, ``long``.  Queries that this machine
-        cannot render are neither expected nor extra.
+        ``two files``, ``name case``, ``link``, ``not a file``, ``format``,
+        ``unreadable``, ``rate``, ``channels``, ``short``, ``long``.  A query whose
+        file is faulty is not missing too.  Queries that this machine cannot render
+        are neither expected nor extra.
 
     Raises
     ------
@@ -217,16 +225,15 @@ def check(folder: Path, suite: Suite) -> tuple[PredictionSet, list[Fault]]:
     check_folder(folder)
     system = read_system(folder)
     wanted = {query.query_id for query in suite.renderable_queries}
-    found, faults = _scan(folder, wanted, set(suite.queries))
+    found, answered, faults = _scan(folder, wanted, set(suite.queries))
     paths: dict[str, Path] = {}
     for query_id in sorted(found):
-        fault = _header_fault(found[query_id], suite)
+        fault = header_fault(found[query_id], suite)
         if fault:
             faults.append(fault)
         else:
             paths[query_id] = found[query_id]
-    seen = set(found) | {Path(fault.where).stem for fault in faults}
-    missing = sorted(wanted - seen)
+    missing = sorted(wanted - answered)
     faults += [Fault("missing", query_id, f"no {query_id}.wav or .flac") for query_id in missing]
     return PredictionSet(folder, system, suite.sample_rate_hz, suite.samples, paths), faults
 
@@ -236,9 +243,13 @@ def open_predictions(folder: Path, suite: Suite) -> PredictionSet:
     return check(folder, suite)[0]
 
 
-def _scan(folder: Path, wanted: set[str], known: set[str]) -> tuple[dict[str, Path], list[Fault]]:
-    """query_id -> file for the wanted ones, and the faults of names and kinds of file."""
+def _scan(
+    folder: Path, wanted: set[str], known: set[str]
+) -> tuple[dict[str, Path], set[str], list[Fault]]:
+    """query_id -> file for the wanted ones, all that have one, and what the names tell."""
     found: dict[str, Path] = {}
+    others: list[tuple[str, Path]] = []
+    answered: set[str] = set()
     twice: set[str] = set()
     faults: list[Fault] = []
     by_lower = {query_id.lower(): query_id for query_id in known}
@@ -247,12 +258,20 @@ def _scan(folder: Path, wanted: set[str], known: set[str]) -> tuple[dict[str, Pa
         stem = path.stem
         if path.name in _COMPANIONS or path.name.endswith(files.TEMPORARY_SUFFIX):
             continue
-        if stem not in known or path.suffix not in SUFFIXES:
-            faults.append(_stray(path, by_lower))
+        meant = stem if stem in known else by_lower.get(stem.lower())
+        if meant is None or path.suffix.lower() not in SOUND_SUFFIXES:
+            faults.append(Fault("extra", str(path), "answers no query of this suite"))
+            continue
+        answered.add(meant)
+        if stem != meant:
+            reason = f"names are case-sensitive: expected {meant}.wav or .flac"
+            faults.append(Fault("name case", str(path), reason))
         elif path.is_symlink() and (astray := _leads_astray(path, inside)):
             faults.append(Fault("link", str(path), astray))
         elif not path.is_file():
             faults.append(Fault("not a file", str(path), "is not a regular file"))
+        elif path.suffix not in SUFFIXES:
+            others.append((stem, path))
         elif stem in found:
             faults.append(
                 Fault(
@@ -264,8 +283,10 @@ def _scan(folder: Path, wanted: set[str], known: set[str]) -> tuple[dict[str, Pa
             twice.add(stem)
         elif stem in wanted:
             found[stem] = path
+    faults += [_other_format(path, found.get(stem)) for stem, path in others]
     # Which of the two is meant is not for us to say: neither is scored.
-    return {stem: path for stem, path in found.items() if stem not in twice}, faults
+    found = {stem: path for stem, path in found.items() if stem not in twice}
+    return found, answered, faults
 
 
 def _leads_astray(link: Path, inside: Path) -> str:
@@ -278,26 +299,54 @@ def _leads_astray(link: Path, inside: Path) -> str:
     return "a link that leads out of the folder; put the file itself here"
 
 
-def _stray(path: Path, by_lower: Mapping[str, str]) -> Fault:
-    likely = by_lower.get(path.stem.lower())
-    if likely and path.suffix.lower() in SUFFIXES:
-        return Fault(
-            "name case", str(path), f"names are case-sensitive: expected {likely}.wav or .flac"
-        )
-    return Fault("extra", str(path), "answers no query of this suite")
-
-
-def _header_fault(path: Path, suite: Suite) -> Fault | None:
+def header_fault(path: Path, suite: Suite) -> Fault | None:
+    """Why the file cannot answer a query of ``suite``, as far as its header tells."""
     try:
         with audio.open_sound(path) as header:
-            frames = header.length()
+            if what := _not_accepted(header):
+                return Fault("format", str(path), f"{what}: {_CONVERT}")
+            frames, at_least = header.frames, ""
+            if frames is None:
+                # Counted only so far as shows that there are too many.
+                blocks = header.blocks(None, (suite.samples + 1) / header.rate)
+                frames, at_least = sum(map(len, blocks)), "at least "
     except audio.AudioFault as error:
         return Fault("unreadable", str(path), error.reason)
     if header.rate != suite.sample_rate_hz:
         return Fault("rate", str(path), f"{header.rate} Hz, expected {suite.sample_rate_hz} Hz")
     if header.channels != 1:
         return Fault("channels", str(path), f"{header.channels} channels, expected 1 (mono)")
-    if frames != suite.samples:
-        kind = "short" if frames < suite.samples else "long"
-        return Fault(kind, str(path), f"{frames} samples, expected {suite.samples}")
+    if frames < suite.samples:
+        return Fault("short", str(path), f"{frames} samples, expected {suite.samples}")
+    if frames > suite.samples:
+        return Fault("long", str(path), f"{at_least}{frames} samples, expected {suite.samples}")
     return None
+
+
+def _other_format(path: Path, beside: Path | None) -> Fault:
+    """The fault of a file that is named like no WAV or FLAC; ``beside`` answers its query."""
+    fix = _CONVERT
+    try:
+        with audio.open_sound(path) as header:
+            what = _not_accepted(header)
+            if not what:
+                what, fix = f"holds {_content(header)}", f"name it {path.stem}.{header.kind}"
+    except audio.AudioFault as error:
+        what = error.reason
+    if beside is not None:
+        fix = f"remove it, {beside.name} is here too"
+    return Fault("format", str(path), f"{what}: {fix}")
+
+
+def _not_accepted(header: audio.Reader) -> str:
+    """What the file holds, if that is no WAV or FLAC without loss; else ``""``."""
+    lossless = header.subtype.lower().startswith(_LOSSLESS) and "law" not in header.subtype
+    if lossless and header.kind in {"wav", "flac"}:
+        return ""
+    return f"holds {_content(header)}{'' if lossless else ', which is lossy'}"
+
+
+def _content(header: audio.Reader) -> str:
+    """Container and codec, said once where they are one: ``WAV PCM_16``, ``MP3``, ``AAC``."""
+    codec = header.subtype.removeprefix("MPEG_LAYER_III")
+    return " ".join(dict.fromkeys(f"{header.kind} {codec}".upper().split()))

@@ -30,6 +30,7 @@ from lassbench.predictions import (
     SeparatedSuite,
     SeparationCost,
     System,
+    header_fault,
     read_system,
     write_system,
 )
@@ -347,12 +348,5 @@ def _title(system: System) -> str:
 
 
 def _is_done(out: Path, query: Query, suite: Suite) -> bool:
-    for suffix in SUFFIXES:
-        path = out / f"{query.query_id}{suffix}"
-        if path.is_file():
-            try:
-                with audio.open_sound(path) as sound:
-                    return sound.length() == suite.samples
-            except audio.AudioFault:
-                return False
-    return False
+    paths = (out / f"{query.query_id}{suffix}" for suffix in SUFFIXES)
+    return any(path.is_file() and header_fault(path, suite) is None for path in paths)

@@ -78,6 +78,23 @@ def test_lossless_files_decode_to_their_samples(
     assert np.abs(decoded - x).max() <= step
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "kind", "subtype"),
+    [
+        ("a.m4a", "aac", "mp4", "aac"),
+        ("a.mp4", "alac", "mp4", "alac"),
+        ("a.aac", "aac", "", "aac"),
+        ("a.webm", "libopus", "matroska", "opus"),
+        ("a.wav", "libmp3lame", "wav", "mp3"),
+    ],
+)
+def test_what_ffmpeg_reads_says_what_it_is(
+    tmp_path: Path, name: str, codec: str, kind: str, subtype: str
+) -> None:
+    with audio.open_sound(encode(tmp_path / name, tone(rate=48000), 48000, codec)) as reader:
+        assert (reader.kind, reader.subtype) == (kind, subtype)
+
+
 def test_channels_are_averaged(tmp_path: Path) -> None:
     channels = np.stack([np.full(100, value) for value in (0.6, -0.2, 0.1, 0.0, 0.3, 0.4)], axis=1)
     sf.write(tmp_path / "six.wav", channels, RATE, subtype="FLOAT")

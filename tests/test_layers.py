@@ -21,16 +21,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lassbench"
 #: What any room may import, unless :data:`ONLY` says otherwise; "" is ``lassbench`` itself.
 SHARED = {
     *("", "account", "checked", "csv_files", "errors", "files", "interrupts", "output_folders"),
-    *(
-        "audio",
-        "containers",
-        "parallel",
-        "plain_text",
-        "progress",
-        "records",
-        "resampling",
-        "yaml_files",
-    ),
+    *("audio", "containers", "parallel", "plain_text", "progress", "records", "resampling"),
+    *("spectrogram", "yaml_files"),
 }
 
 #: Left to right.  Names in one group may import each other.

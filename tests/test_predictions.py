@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,12 @@ import yaml
 
 from lassbench import audio, freezing, predictions, separators
 from lassbench.dataset import Dataset
-from lassbench.errors import FaultsError, LassbenchError, UsageError
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
 from lassbench.mixtures import Rendered
 from lassbench.predictions import SeparatedSuite, SeparationCost, System
 from lassbench.records import Query, SystemCard
 from lassbench.suites import Suite
+from tests.test_audio import encode
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,7 @@ def test_every_fault_is_found_in_one_pass(suite: Suite, tmp_path: Path) -> None:
     found, faults = predictions.check(folder, suite)
     kinds = {fault.kind: sum(f.kind == fault.kind for f in faults) for fault in faults}
     assert kinds == {
-        "missing": 2,  # the deleted one, and the one whose name has another case
+        "missing": 1,
         "short": 1,
         "long": 1,
         "rate": 1,
@@ -88,6 +90,141 @@ def test_every_fault_is_found_in_one_pass(suite: Suite, tmp_path: Path) -> None:
     }
     # Of two files for one query neither is used: which is meant is not known.
     assert set(found.paths) == set(ids[14:])
+
+
+# What a file holds, and what its name says -----------------------------------
+
+Write = Callable[[Path, np.ndarray], object]
+
+
+def by_libsndfile(kind: str, subtype: str) -> Write:
+    return lambda path, x: soundfile.write(path, x, 8000, format=kind, subtype=subtype)
+
+
+def by_ffmpeg(suffix: str, codec: str) -> Write:
+    def write(path: Path, x: np.ndarray) -> None:
+        rate = 48000 if codec == "libopus" else 8000
+        encode(path.with_name(f"made{suffix}"), x, rate, codec).rename(path)
+
+    return write
+
+
+#: What is said of a file -> how to write it; of those that are taken, the suffix too.
+TAKEN: dict[str, tuple[Write, str]] = {
+    "WAV PCM_U8": (by_libsndfile("WAV", "PCM_U8"), "wav"),
+    "WAV PCM_16": (by_libsndfile("WAV", "PCM_16"), "wav"),
+    "WAV PCM_24": (by_libsndfile("WAVEX", "PCM_24"), "wav"),
+    "WAV FLOAT": (by_libsndfile("WAV", "FLOAT"), "wav"),
+    "WAV DOUBLE": (by_libsndfile("RF64", "DOUBLE"), "wav"),
+    "WAV PCM_S64LE": (by_ffmpeg(".wav", "pcm_s64le"), "wav"),
+    "FLAC PCM_16": (by_libsndfile("FLAC", "PCM_16"), "flac"),
+    "FLAC PCM_24": (by_libsndfile("FLAC", "PCM_24"), "flac"),
+}
+NOT_TAKEN: dict[str, Write] = {
+    "AIFF PCM_16": by_libsndfile("AIFF", "PCM_16"),
+    "AU FLOAT": by_libsndfile("AU", "FLOAT"),
+    "CAF ALAC_16": by_libsndfile("CAF", "ALAC_16"),
+    "W64 PCM_16": by_libsndfile("W64", "PCM_16"),
+    "MP4 ALAC": by_ffmpeg(".mp4", "alac"),
+    "OGG FLAC": by_ffmpeg(".oga", "flac"),
+    "TTA": by_ffmpeg(".tta", "tta"),
+    "MATROSKA PCM_S16LE": by_ffmpeg(".mkv", "pcm_s16le"),
+}
+LOSSY: dict[str, Write] = {
+    "MP3": by_libsndfile("MP3", "MPEG_LAYER_III"),
+    "OGG VORBIS": by_libsndfile("OGG", "VORBIS"),
+    "OGG OPUS": by_libsndfile("OGG", "OPUS"),
+    "MP4 AAC": by_ffmpeg(".mp4", "aac"),
+    "AAC": by_ffmpeg(".aac", "aac"),
+    "MATROSKA OPUS": by_ffmpeg(".mka", "libopus"),
+    "MP4 PCM_MULAW": by_ffmpeg(".mov", "pcm_mulaw"),
+    "AIFF ULAW": by_libsndfile("AIFF", "ULAW"),
+    "WAV MP3": by_ffmpeg(".wav", "libmp3lame"),
+    **{
+        f"WAV {one}": by_libsndfile("WAV", one)
+        for one in ("ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM", "GSM610", "G721_32", "NMS_ADPCM_16")
+    },
+}
+CONVERT = "convert it to WAV or FLAC"
+
+
+@pytest.fixture(params=[*TAKEN, *NOT_TAKEN, *LOSSY])
+def content(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[bytes, str, str]:
+    """A second of sound: a file's bytes, what is said of it, and its suffix if it is taken."""
+    name = request.param
+    write, kind = TAKEN.get(name) or ({**NOT_TAKEN, **LOSSY}[name], "")
+    write(tmp_path / "sound", np.sin(np.arange(8000) / 5).astype("f4") / 3)
+    said = f"holds {name}{', which is lossy' if name in LOSSY else ''}"
+    return (tmp_path / "sound").read_bytes(), said, kind
+
+
+def test_what_a_file_holds_counts_and_not_its_name(
+    suite: Suite, tmp_path: Path, content: tuple[bytes, str, str]
+) -> None:
+    data, said, kind = content
+    query_id = sorted(suite.queries)[3]
+    suffixes = sorted(predictions.SOUND_SUFFIXES)
+    assert set(predictions.SUFFIXES) < set(suffixes)
+    for suffix in [*suffixes, ".WAV", ".Flac", ".MP3"]:
+        folder = tmp_path / f"as{suffix}"
+        folder.mkdir()
+        path = folder / f"{query_id}{suffix}"
+        path.write_bytes(data)
+        found, faults = predictions.check(folder, suite)
+        assert query_id not in {fault.where for fault in faults if fault.kind == "missing"}
+        told = [fault for fault in faults if fault.kind != "missing"]
+        if kind and suffix in predictions.SUFFIXES:
+            assert (told, dict(found.paths)) == ([], {query_id: path})
+            continue
+        fix = f"name it {query_id}.{kind}" if kind else CONVERT
+        assert told == [Fault("format", str(path), f"{said}: {fix}")]
+        assert not found.paths
+
+
+@pytest.mark.parametrize("data", [b"", b"this is no sound"])
+def test_a_file_named_like_sound_that_holds_none_is_one_fault(
+    suite: Suite, tmp_path: Path, data: bytes
+) -> None:
+    ids = sorted(suite.queries)
+    (tmp_path / f"{ids[0]}.mp3").write_bytes(data)
+    (tmp_path / f"{ids[1]}.wav").write_bytes(data)
+    (tmp_path / f"{ids[2]}.txt").write_bytes(data)
+    _, faults = predictions.check(tmp_path, suite)
+    kinds = {Path(fault.where).name: fault.kind for fault in faults if fault.kind != "missing"}
+    assert kinds == {
+        f"{ids[0]}.mp3": "format",
+        f"{ids[1]}.wav": "unreadable",
+        f"{ids[2]}.txt": "extra",
+    }
+    # A note on a query is no answer to it.
+    assert [fault.where for fault in faults if fault.kind == "missing"] == ids[2:]
+
+
+def test_another_format_beside_an_answer_is_told_and_the_answer_stands(
+    suite: Suite, tmp_path: Path
+) -> None:
+    folder = tmp_path / "p"
+    separators.run(separators.MixtureSeparator(), suite, folder)
+    ids = sorted(suite.queries)
+    x = np.zeros(8000, "f4")
+    soundfile.write(folder / f"{ids[0]}.mp3", x, 8000)
+    soundfile.write(folder / f"{ids[1]}.WAV", x, 8000)
+    outside = tmp_path / "outside.mp3"
+    soundfile.write(outside, x, 8000)
+    (folder / f"{ids[2]}.mp3").symlink_to(outside)
+    (folder / f"{ids[3]}.mp3").mkdir()
+    found, faults = predictions.check(folder, suite)
+    assert sorted((fault.kind, Path(fault.where).name, fault.reason) for fault in faults) == [
+        (
+            "format",
+            f"{ids[0]}.mp3",
+            f"holds MP3, which is lossy: remove it, {ids[0]}.wav is here too",
+        ),
+        ("format", f"{ids[1]}.WAV", f"holds WAV PCM_16: remove it, {ids[1]}.wav is here too"),
+        ("link", f"{ids[2]}.mp3", "a link that leads out of the folder; put the file itself here"),
+        ("not a file", f"{ids[3]}.mp3", "is not a regular file"),
+    ]
+    assert list(found.paths) == ids
 
 
 def test_hashes_that_are_no_text_are_explained(tmp_path: Path) -> None:
@@ -128,6 +265,23 @@ def test_a_flac_that_claims_ten_hours_is_never_decoded(suite: Suite, tmp_path: P
     path.write_bytes(bytes(data))
     _, faults = predictions.check(folder, suite)
     assert [fault.kind for fault in faults] == ["long"]
+
+
+def test_a_flac_that_tells_no_length_is_decoded_only_as_far_as_it_may_go(
+    suite: Suite, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).integers(-9999, 9999, 10 * suite.samples).astype(np.int16)
+    data = bytearray(audio.encode_flac(noise, suite.sample_rate_hz))
+    data[21:26] = bytes([data[21] & 0xF0]) + bytes(4)
+    # Whoever read on would meet this, and call the file unreadable.
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    path = tmp_path / f"{min(suite.queries)}.flac"
+    path.write_bytes(data)
+    fault = predictions.header_fault(path, suite)
+    assert fault == Fault("long", str(path), "at least 8001 samples, expected 8000")
+    data[500:] = bytes(len(data) - 500)
+    path.write_bytes(data)
+    assert predictions.header_fault(path, suite).kind == "unreadable"
 
 
 @pytest.mark.parametrize(
@@ -222,6 +376,22 @@ def test_an_interrupted_run_goes_on(suite: Suite, tmp_path: Path) -> None:
     assert first.asked + second.asked == [query.text for query in suite.queries.values()]
     _, faults = predictions.check(tmp_path / "p", suite)
     assert faults == []
+
+
+def test_a_resumed_run_makes_anew_what_scoring_would_refuse(suite: Suite, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    separators.run(Negative(), suite, folder)
+    paths = sorted(folder.glob("*.wav"))
+    x = np.full(suite.samples, 0.1, "f4")
+    soundfile.write(paths[0], x, suite.sample_rate_hz, format="MP3")
+    soundfile.write(paths[1], x, suite.sample_rate_hz, subtype="ULAW")
+    soundfile.write(paths[2], x, 2 * suite.sample_rate_hz)
+    soundfile.write(paths[3], np.stack([x, x], axis=1), suite.sample_rate_hz)
+    paths[4].write_bytes(paths[4].read_bytes()[:-100])
+    again = Negative()
+    separators.run(again, suite, folder)
+    assert len(again.asked) == 5
+    assert predictions.check(folder, suite)[1] == []
 
 
 def test_a_folder_is_not_shared_by_two_systems(suite: Suite, tmp_path: Path) -> None:

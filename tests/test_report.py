@@ -23,15 +23,15 @@ from PIL import ImageFont
 from lassbench import freezing
 from lassbench.dataset import Dataset
 from lassbench.files import name_of
-from lassbench.inspection import level_db
 from lassbench.predictions import System, write_system
 from lassbench.records import SystemCard
-from lassbench.report import media, plots
-from lassbench.report.page import write_report
+from lassbench.report import plots
+from lassbench.report.page import HEIGHT, WIDTH, sound, write_report
 from lassbench.scores import Bootstrap, Cell, Scores
 from lassbench.scoring.beside import beside
 from lassbench.scoring.folders import score_folders
 from lassbench.separators import as_separator, run
+from lassbench.spectrogram import level_db
 from lassbench.suites import Suite
 
 NASTY = 'Net <img src=x onerror="alert(1)">{{ 7*7 }}</script><b>'
@@ -342,7 +342,7 @@ def test_a_sound_is_decoded_back() -> None:
     time = np.arange(8000) / 8000
     tone = (0.5 * np.sin(2 * np.pi * 500 * time)).astype(np.float32)
     for rate, kind in ((8000, "audio/mpeg"), (7000, "audio/flac")):
-        address = media.sound(tone, rate, gain=1.0)
+        address = sound(tone, rate, gain=1.0)
         head, data = address.split(",", 1)
         assert head == f"data:{kind};base64"
         samples, read_rate = soundfile.read(io.BytesIO(base64.b64decode(data)))
@@ -352,23 +352,34 @@ def test_a_sound_is_decoded_back() -> None:
         assert np.sqrt(np.mean(samples[1000:6000] ** 2)) == pytest.approx(0.3536, rel=0.05)
 
 
-def test_one_gain_keeps_sounds_as_loud_as_they_are_to_each_other() -> None:
-    loud, quiet = np.array([0.0, -4.0], np.float32), np.array([0.5, 0.0], np.float32)
-    assert media.common_gain(loud, quiet) == pytest.approx(0.97 / 4)
-    assert media.common_gain(np.zeros(3, np.float32)) == 1.0
+def test_one_gain_keeps_sounds_as_loud_as_they_are_to_each_other(text: str, suite: Suite) -> None:
+    query_id = re.findall(r"<code>(shown-\d+)</code>", text)[0]
+    rendered = suite.render(suite.queries[query_id].mixture_id)
+    signals = [rendered.mixture, rendered.target, halved(rendered.mixture, "", 0)]
+    gain = 0.97 / max(np.abs(one).max() for one in signals)
+    for one, signal in zip(Page(text).all("audio")[:3], signals, strict=True):
+        data = base64.b64decode(str(one["src"]).split(",")[1])
+        heard, _ = soundfile.read(io.BytesIO(data))
+        # MP3 is not exact, and its noise is well below.
+        assert np.std(heard) == pytest.approx(gain * np.std(signal), rel=0.1)
 
 
-def test_a_tone_is_bright_at_its_height_in_the_picture() -> None:
+def test_the_pictures_of_a_query_are_on_its_mixtures_scale(text: str, suite: Suite) -> None:
     from PIL import Image
 
-    time = np.arange(32000) / 8000
-    tone = np.sin(2 * np.pi * 1000 * time).astype(np.float32)  # a quarter of the way up
-    level = level_db(tone)
-    data = base64.b64decode(media.spectrogram(level, float(level.max())).split(",")[1])
-    picture = np.asarray(Image.open(io.BytesIO(data)).convert("L"), dtype=float)
-    assert picture.shape == (media.HEIGHT, media.WIDTH)
-    brightest = int(np.argmax(picture.mean(axis=1)))
-    assert brightest == pytest.approx(0.75 * media.HEIGHT, abs=2)
+    shades, levels = [], []
+    for one in Page(text).all("img"):
+        image = Image.open(io.BytesIO(base64.b64decode(str(one["src"]).split(",")[1])))
+        assert image.size == (WIDTH, HEIGHT)
+        shades.append(int(np.asarray(image).max()))
+    for query_id in re.findall(r"<code>(shown-\d+)</code>", text):
+        rendered = suite.render(suite.queries[query_id].mixture_id)
+        signals = [rendered.mixture, rendered.target, halved(rendered.mixture, "", 0)]
+        loudest = [level_db(samples, 8000, rows=HEIGHT).max() for samples in signals]
+        levels += [level - loudest[0] for level in loudest]
+    # 256 colours over 80 dB; a frame between two pixels loses some of its level.
+    assert shades == pytest.approx([255 + level * 255 / 80 for level in levels], abs=8)
+    assert np.ptp(levels) > 6
 
 
 @pytest.mark.browser

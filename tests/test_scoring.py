@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
+import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,7 +22,7 @@ import lassbench
 from lassbench import audio, freezing, scores, separators
 from lassbench.cli import root, run
 from lassbench.dataset import Dataset, open_dataset
-from lassbench.errors import FaultsError, LassbenchError, UsageError
+from lassbench.errors import FaultsError, LassbenchError, LassbenchWarning, UsageError
 from lassbench.metrics.clap import ClapScore
 from lassbench.predictions import SeparatedSuite, System, write_system
 from lassbench.records import SystemCard
@@ -32,6 +34,7 @@ from lassbench.scoring.beside import beside, verdict
 from lassbench.scoring.comparison import compare
 from lassbench.scoring.crosscheck import cross_check
 from lassbench.scoring.folders import score_folders
+from lassbench.scoring.pieces import levels
 from lassbench.scoring.rows import improvement
 from lassbench.scoring.streaming import evaluate
 from lassbench.statistics import asker_spread, cluster_bootstrap, paired_difference
@@ -614,6 +617,134 @@ def test_a_header_that_lies_about_the_samples_is_a_fault(folder: Path, suite: Su
     path.with_suffix(".flac").write_bytes(data)
     with pytest.raises(FaultsError, match="lying header: 1"):
         score_folders([folder], suite, workers=1, bootstrap=FAST)
+
+
+def streamed(data: bytes, size: bytes) -> bytes:
+    """A WAV with a placeholder for the sizes, as a program that writes to a pipe leaves it."""
+    place = data.index(b"data") + 4
+    return data[:4] + size + data[8:place] + size + data[place + 4 :]
+
+
+@pytest.mark.parametrize("form", ["flac", "flac in wav", "0 frames", "ffffffff", "0 bytes", "RF64"])
+def test_forms_without_loss_give_the_bytes_of_a_plain_wav(
+    folder: Path, suite: Suite, in_folder: Path, form: str
+) -> None:
+    plain = Path(shutil.copytree(folder, in_folder / "plain"))
+    for path in sorted(folder.glob("*.wav")):
+        samples, rate = soundfile.read(path, dtype="float32")
+        samples = audio.to_int16(samples)  # which WAV and FLAC's writers would round otherwise
+        soundfile.write(plain / path.name, samples, rate, subtype="PCM_16")
+        kind = "FLAC" if form in {"flac", "flac in wav", "0 frames"} else form
+        soundfile.write(path, samples, rate, "PCM_16", format=kind if kind.isupper() else "WAV")
+        data = path.read_bytes()
+        if form in {"flac", "0 frames"}:
+            path.unlink()
+            path = path.with_suffix(".flac")
+        if form == "0 frames":
+            data = data[:21] + bytes([data[21] & 0xF0]) + bytes(4) + data[26:]
+        elif form in {"ffffffff", "0 bytes"}:
+            data = streamed(data, b"\xff" * 4 if form == "ffffffff" else bytes(4))
+        path.write_bytes(data)
+    made = []
+    for one in (plain, folder):
+        where = ["--suite", str(suite.path), "-o", f"scores-{one.name}"]
+        assert run(["score", str(one), *where, "--workers", "1"]) == 0
+        files = sorted((in_folder / f"scores-{one.name}").iterdir())
+        made.append([path.read_bytes() for path in files])
+    assert len(made[0]) == 2
+    assert made[0] == made[1]
+
+
+def test_a_folder_of_mp3s_is_one_fault_a_query(
+    folder: Path, suite: Suite, in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in folder.glob("*.wav"):
+        samples, rate = soundfile.read(path)
+        path.unlink()
+        soundfile.write(path.with_suffix(".MP3"), samples, rate, format="MP3")
+    assert run(["score", str(folder), "--suite", str(suite.path), "--workers", "1"]) == 1
+    told = capsys.readouterr().err
+    assert f"{len(suite.queries)} faults in the predictions" in told
+    assert f"  format: {len(suite.queries)}\n" in told
+    assert told.count("holds MP3, which is lossy: convert it to WAV or FLAC") == 10
+    assert "missing" not in told
+    assert not (in_folder / "scores").exists()
+
+
+# --- levels -----------------------------------------------------------------
+
+
+def test_levels_are_those_of_a_loop() -> None:
+    rng = np.random.default_rng(0)
+    full = np.array([32767 / 32768, 1.0, -1.0, -1.5, 0.5, 32766 / 32768], "f4")
+    for size in (*range(1, 8), 500):
+        for _ in range(20):
+            samples = np.repeat(rng.choice(full, size), rng.integers(1, 5, size))[:size]
+            runs = [list(run) for _, run in itertools.groupby(samples.tolist())]
+            clipped = sum(len(run) for run in runs if len(run) > 2 and abs(run[0]) >= full[0])
+            assert levels(samples) == (abs(samples).max(), clipped / size)
+
+
+@pytest.mark.parametrize("bits", [16, 24, 32])
+def test_integers_are_told_and_scored(
+    folder: Path,
+    suite: Suite,
+    scored: dict[str, scores.Scores],
+    bits: int,
+) -> None:
+    scale = 2.0 ** (bits - 1)
+    words = rf"up to (\d+) \((\S+)\): are these {bits}-bit integers\? divide by {scale:.0f}$"
+    paths = sorted(folder.glob("*.wav"))[:3]
+    peaks = {}
+    for path in paths:
+        samples, _ = soundfile.read(path, dtype="float32")
+        write(path, samples * np.float32(scale))
+        peaks[path.stem] = float(abs(samples).max() * scale)
+    with pytest.warns(LassbenchWarning, match=f"^muffled: 3 of 40 .* above 100, {words}") as told:
+        (found,) = score_folders([folder], suite, workers=2, bootstrap=FAST)
+    assert [one.filename for one in told] == [__file__]
+    up_to, worst = re.search(words, str(told[0].message)).groups()
+    assert peaks[worst] == max(peaks.values()) == pytest.approx(float(up_to), rel=1e-2)
+    # Scored as they are: only what does not depend on the scale is as before.
+    ours, before = found.rows.to_pylist(), scored["muffled"].rows.to_pylist()
+    for row, was in zip(ours, before, strict=True):
+        assert row["si_sdr"] == pytest.approx(was["si_sdr"], abs=1e-4)
+        assert (row["snr"] < was["snr"] - 50) == (row["query_id"] in peaks)
+    assert found.file.warnings == scored["muffled"].file.warnings
+
+
+def test_clipped_estimates_are_told_once_a_system_on_standard_error(
+    made: Path, folder: Path, suite: Suite, in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = sorted(folder.glob("*.wav"))
+    for path, gain in ((paths[0], 4.0), (paths[1], 40.0), (paths[2], 0.9)):
+        samples, rate = soundfile.read(path)
+        soundfile.write(path, gain * samples / abs(samples).max(), rate, subtype="PCM_16")
+    folders = [str(folder), str(made / "oracle")]
+    for _ in range(2):  # also when it was told before
+        assert run(["score", *folders, "--suite", str(suite.path), "--workers", "1"]) == 0
+        told = capsys.readouterr().err
+        (line,) = (one for one in told.splitlines() if "warning" in one)
+        assert line.startswith("lassbench: warning: muffled: 2 of 40 estimates are clipped, up to ")
+        assert f"% of the samples ({paths[1].stem}): make them quieter" in line
+        assert ".py" not in line
+
+
+def test_what_a_function_answers_is_told_too(suite: Suite) -> None:
+    def integers(mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarray:
+        return np.rint(32767 * mixture)
+
+    with pytest.warns(LassbenchWarning, match="40 of 40 .* 16-bit integers") as told:
+        evaluate(integers, suite, progress=False, bootstrap=FAST)
+    assert [one.filename for one in told] == [__file__]
+
+
+def test_nothing_is_told_of_usual_levels(made: Path, suite: Suite, frozen: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LassbenchWarning)
+        score_folders([made / "oracle", made / "mixture"], suite, workers=1, bootstrap=FAST)
+        absent = load_suite(frozen / "absent")
+        evaluate(lambda mixture, *_: 0 * mixture, absent, progress=False, bootstrap=FAST)
 
 
 def test_an_empty_folder_and_no_folder_and_twins(

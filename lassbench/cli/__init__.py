@@ -10,6 +10,7 @@ import importlib
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import click
 
 from lassbench import __version__
-from lassbench.errors import LassbenchError, did_you_mean
+from lassbench.errors import LassbenchError, LassbenchWarning, did_you_mean
 
 #: verb -> (module under lassbench.cli, one line of help).  The help stands here
 #: so that `lassbench --help` imports none of them.
@@ -107,6 +108,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; messages go to standard error."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+        warnings.showwarning = lambda message, category, *place, **to: (
+            click.echo(f"lassbench: warning: {message}", err=True)
+            if issubclass(category, LassbenchWarning)
+            else show(message, category, *place, **to)
+        )
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         result: Any = root.main(
             args=list(arguments) if arguments is not None else None, standalone_mode=False

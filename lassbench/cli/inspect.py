@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lassbench.cli.options import PATH, OutputPath
+
+if TYPE_CHECKING:
+    from lassbench.spectrogram import Axis
 
 
 @click.command(name="inspect")
@@ -23,8 +27,18 @@ from lassbench.cli.options import PATH, OutputPath
     type=PATH,
     help="A prediction folder; may be given several times.",
 )
+@click.option(
+    "--frequency-axis",
+    "axis",
+    type=click.Choice(["linear", "log"]),
+    default="linear",
+    show_default=True,
+    help="log spreads low sounds, from 50 Hz on.",
+)
 @click.option("-o", "--out", type=OutputPath(), default=Path("inspect"), show_default=True)
-def command(query_id: str, suite: Path, predictions: tuple[Path, ...], out: Path) -> None:
+def command(
+    query_id: str, suite: Path, predictions: tuple[Path, ...], axis: Axis, out: Path
+) -> None:
     """Draw QUERY_ID's mixture, target, interference and estimates as spectrograms.
 
     Writes a PNG with the query and the scores, and the signals as WAV beside it.
@@ -35,5 +49,5 @@ def command(query_id: str, suite: Path, predictions: tuple[Path, ...], out: Path
 
     opened = load_suite(suite)
     sets = [open_predictions(folder, opened) for folder in predictions]
-    for path in inspection.inspect_query(query_id, opened, sets, out):
+    for path in inspection.inspect_query(query_id, opened, sets, out, axis):
         click.echo(str(path))

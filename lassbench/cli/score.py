@@ -103,7 +103,8 @@ def command(
 
     Prints means with 95 % intervals (bootstrap over targets) beside the mixture
     and other systems, and writes <system>.score.json and <system>.score.parquet.
-    Missing or faulty predictions are all listed, and stop the scoring.
+    Missing or faulty predictions are all listed, and stop the scoring.  Estimates
+    that are clipped, or integers at a wrong scale, are scored with a warning.
     """
     from lassbench import output_folders
     from lassbench.report import terminal

@@ -37,7 +37,8 @@ from lassbench.records import AudioSource, Clip, FileSource, MissingSource, Rend
 SUFFIXES = frozenset(
     {
         *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".mp4"),
-        *(".webm", ".mkv", ".mka", ".aif", ".aiff", ".caf", ".wma"),
+        *(".webm", ".mkv", ".mka", ".aif", ".aiff", ".aifc", ".caf", ".wma", ".w64"),
+        *(".rf64", ".au", ".snd", ".mp2", ".ac3", ".amr", ".ape", ".tta", ".wv"),
     }
 )
 

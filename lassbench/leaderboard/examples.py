@@ -29,6 +29,7 @@ from lassbench.leaderboard.entries import Leaderboard, read_model
 from lassbench.leaderboard.text import strings
 from lassbench.plain_text import refused_character, text_fault
 
+TrackRole = Literal["mixture", "target", "estimate"]
 #: Largest audio file or picture of a listening page, in bytes.
 FILE_LIMIT = 5_000_000
 
@@ -43,7 +44,7 @@ class Track(Strict):
     ``system`` is the estimate's entry (its file stem), ``""`` for the others.
     """
 
-    role: Literal["mixture", "target", "estimate"]
+    role: TrackRole
     system: Annotated[str, Field(max_length=100)] = ""
     audio: Annotated[str, Field(max_length=300)]
     spectrogram: Annotated[str, Field(max_length=300)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,22 +17,29 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from lassbench import files
+from lassbench.audio import encode_flac
 from lassbench.errors import one_line
-from lassbench.inspection import level_db
 from lassbench.predictions import PredictionSet, open_predictions
-from lassbench.report import media, plots
+from lassbench.report import plots
 from lassbench.report.terminal import number, query_types, who_asks
 from lassbench.scores import METRICS, Scores, column, in_order, limited
 from lassbench.scoring.beside import Beside, shown_metrics, verdict
 from lassbench.scoring.comparison import default_metric
+from lassbench.spectrogram import level_db, picture, png, top_db
 from lassbench.suites import Suite
 
 #: Queries shown as the best, and as the worst.
 EXTREMES = 10
+#: Size of a spectrogram in pixels.
+WIDTH, HEIGHT = 360, 110
+#: Rates that MP3 knows; others travel as FLAC.
+MP3_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
 
 
 @dataclass(frozen=True)
@@ -223,13 +231,16 @@ def _example(
     signals = {"mixture": rendered.mixture, "target": rendered.target, "estimate": estimate}
     if suite.kind == "absent":
         del signals["target"]
-    levels = {name: level_db(samples) for name, samples in signals.items()}
-    top, gain = float(levels["mixture"].max()), media.common_gain(*signals.values())
+    rate = suite.sample_rate_hz
+    levels = {name: level_db(samples, rate, rows=HEIGHT) for name, samples in signals.items()}
+    top, peak = top_db(levels["mixture"]), max(np.abs(one).max() for one in signals.values())
+    # One gain for all, to just below full scale: heard as loud as they are to each other.
+    gain = 0.97 / float(peak) if peak > 0 else 1.0
     tracks = [
         Track(
             name,
-            media.spectrogram(levels[name], top),
-            media.sound(samples, suite.sample_rate_hz, gain) if heard else "",
+            _address("image/png", png(picture(levels[name], top, WIDTH))),
+            sound(samples, rate, gain) if heard else "",
         )
         for name, samples in signals.items()
     ]
@@ -237,3 +248,21 @@ def _example(
     people = [clips[one].attribution for one in (row["target_id"], row["noise_id"]) if one in clips]
     numbers = [(METRICS[name].title, number(row[name], 1)) for name in shown]
     return Example(row, value, numbers, tuple(one for one in people if one), tracks)
+
+
+def _address(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def sound(samples: NDArray[np.float32], rate: int, gain: float) -> str:
+    """``samples`` times ``gain`` as a player's address: MP3 of variable bit rate, or FLAC."""
+    import soundfile
+
+    loud = np.clip(samples * np.float32(gain), -1.0, 1.0)
+    if rate not in MP3_RATES:
+        return _address("audio/flac", encode_flac(loud, rate))
+    memory = io.BytesIO()
+    soundfile.write(
+        memory, loud, rate, format="MP3", compression_level=0.3, bitrate_mode="VARIABLE"
+    )
+    return _address("audio/mpeg", memory.getvalue())

@@ -18,7 +18,7 @@ from lassbench.progress import track
 from lassbench.records import Query, SystemCard
 from lassbench.scores import Bootstrap, Scores
 from lassbench.scoring.pieces import Measured, cut, make_piece, measure
-from lassbench.scoring.result import USUAL, make_scores, system_info
+from lassbench.scoring.result import USUAL, make_scores, system_info, warn_of_levels
 from lassbench.suites import Suite
 
 if TYPE_CHECKING:
@@ -73,6 +73,12 @@ def score_folders(
     list of Scores
         One a folder, in their order.
 
+    Warns
+    -----
+    LassbenchWarning
+        Once a system if estimates are integers rather than at full scale 1, and once
+        if they are clipped.  They are scored as they are.
+
     Raises
     ------
     UsageError
@@ -97,7 +103,10 @@ def score_folders(
         _measure_all(opened, suite, executor)
     if not allow_partial and any(one.faults for one in opened):
         raise _faults_error(opened)
-    return [_summed_up(one, suite, bootstrap, model) for one in opened]
+    found = [_summed_up(one, suite, bootstrap, model) for one in opened]
+    for one in opened:
+        warn_of_levels(one.measured, one.predictions.system.card.name)
+    return found
 
 
 def _summed_up(one: _Folder, suite: Suite, bootstrap: Bootstrap, model: ClapModel | None) -> Scores:

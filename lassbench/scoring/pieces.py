@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from lassbench.audio import AudioFault, pcm_sha256
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import Fault, LassbenchError
+from lassbench.metrics.signals import peak
 from lassbench.mixtures import Rendered
 from lassbench.records import Query
 from lassbench.scoring.judge import Judge, Verdict
@@ -33,6 +34,13 @@ QUERIES_PER_PIECE = 5
 
 #: Bytes of decoded clips that a process keeps: all 200 test clips of the benchmark.
 CLIP_MEMORY = 128 * 2**20
+
+#: The largest positive sample of 16 bits: where writers cut off what is too loud.
+FULL_SCALE = 32767 / 32768
+
+#: Equal samples in a row at full scale that count as clipped.  A wave that only just
+#: reaches full scale may have two of them at its crest.
+CLIPPED_RUN = 3
 
 Samples = NDArray[np.float32]
 
@@ -74,11 +82,23 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The verdict on the answer to a query, and the SHA-256 of the answer's samples."""
+    """The verdict on the answer to a query, and what its samples are.
+
+    Attributes
+    ----------
+    samples_sha256
+        Of the answer's samples.
+    peak
+        The largest absolute sample.
+    clipped
+        The share of samples that are clipped (:func:`levels`).
+    """
 
     query_id: str
     verdict: Verdict
     samples_sha256: str
+    peak: float
+    clipped: float
 
 
 #: For each system of the piece: what was measured, and which answers could not be read.
@@ -134,9 +154,26 @@ def measure(piece: Piece) -> Outcome:
             continue
         judge = Judge(render_checked(suite, mixture_id), suite.kind)
         verdicts = judge.verdicts([samples for _, _, samples, _ in answers])
-        for (system, query_id, _, digest), verdict in zip(answers, verdicts, strict=True):
-            outcome[system][0].append(Measured(query_id, verdict, digest))
+        for (system, query_id, samples, digest), verdict in zip(answers, verdicts, strict=True):
+            outcome[system][0].append(Measured(query_id, verdict, digest, *levels(samples)))
     return outcome
+
+
+def levels(samples: Samples) -> tuple[float, float]:
+    """The largest absolute sample of ``samples``, shape (n,), and the share that is clipped:
+    in runs of at least :data:`CLIPPED_RUN` equal samples at full scale.
+    """
+    largest = peak(samples)
+    if largest < FULL_SCALE:
+        return largest, 0.0
+    starts = max(0, samples.size - CLIPPED_RUN + 1)
+    run = np.abs(samples[:starts]) >= FULL_SCALE
+    clipped = np.zeros(samples.size, bool)
+    for later in range(1, CLIPPED_RUN):
+        run &= samples[later : later + starts] == samples[:starts]
+    for later in range(CLIPPED_RUN):
+        clipped[later : later + starts] |= run
+    return largest, float(clipped.mean())
 
 
 def open_suite(piece: Piece) -> Suite:

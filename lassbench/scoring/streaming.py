@@ -11,7 +11,7 @@ from lassbench.progress import track
 from lassbench.records import Query
 from lassbench.scores import Bootstrap, Scores
 from lassbench.scoring.pieces import InMemory, Measured, Piece, cut, make_piece, measure
-from lassbench.scoring.result import USUAL, make_scores
+from lassbench.scoring.result import USUAL, make_scores, warn_of_levels
 from lassbench.separators import as_separator, card_of, estimate
 from lassbench.suites import Suite
 
@@ -40,6 +40,11 @@ def evaluate(
     batch_size
         Queries a call for systems that offer ``separate_batch``.
 
+    Warns
+    -----
+    LassbenchWarning
+        As :func:`lassbench.scoring.folders.score_folders`.
+
     Raises
     ------
     LassbenchError
@@ -59,7 +64,10 @@ def evaluate(
         shown = track(outcomes, "evaluating", total=len(pieces)) if progress else outcomes
         for ((found, _),) in shown:
             measured += found
-    return make_scores(measured, suite, System(card_of(separator)), bootstrap=bootstrap)
+    card = card_of(separator)
+    scores = make_scores(measured, suite, System(card), bootstrap=bootstrap)
+    warn_of_levels(measured, card.name)
+    return scores
 
 
 def _separated(

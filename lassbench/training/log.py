@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lassbench.csv_files import read_table, write_table
 from lassbench.files import atomic_path, write_text
+from lassbench.spectrogram import level_db, picture, top_db
 
 METRICS, CURVE, EVENTS = "metrics.csv", "learning-curve.png", "tensorboard"
 
@@ -24,7 +25,7 @@ COLUMNS = (
 )
 
 
-#: A query, and its mixture, estimate and target by name, float32 (samples,) each.
+#: A query, and its mixture (first), estimate and target by name, float32 (samples,) each.
 Shown = tuple[str, dict[str, NDArray[np.float32]]]
 
 
@@ -64,19 +65,18 @@ class RunLog:
                 self._events.add_scalar(key, value, step)
 
     def show(self, step: int, examples: list[Shown], sample_rate_hz: int) -> None:
-        """Spectrograms and sound of a few validation queries, for TensorBoard."""
+        """A few validation queries for TensorBoard: spectrograms on the mixture's scale, sound."""
         if not self._events:
             return
         for number, (query, parts) in enumerate(examples):
-            pictures = np.concatenate([_picture(samples) for samples in parts.values()], axis=1)
-            self._events.add_image(f"query {number}", pictures, step, dataformats="HW")
+            levels = [level_db(samples, sample_rate_hz, rows=256) for samples in parts.values()]
+            image = picture(np.concatenate(levels, axis=1), top_db(levels[0]), 400 * len(levels))
+            pixels = np.asarray(image.convert("RGB"))
+            self._events.add_image(f"query {number}", pixels, step, dataformats="HWC")
             self._events.add_text(f"query {number}", query, step)
             for part, samples in parts.items():
                 self._events.add_audio(
-                    f"query {number} {part}",
-                    np.clip(samples, -1.0, 1.0)[None],
-                    step,
-                    sample_rate_hz,
+                    f"query {number} {part}", np.clip(samples, -1, 1)[None], step, sample_rate_hz
                 )
         self._events.flush()
 
@@ -98,19 +98,6 @@ def _read_rows(path: Path, step: int) -> list[dict[str, str]]:
         for row in read_table(path, ["step"])
         if row["step"].isdigit() and int(row["step"]) <= step
     ]
-
-
-def _picture(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A spectrogram (bins, frames), 0 to 255 over the 80 dB below a full-scale sine."""
-    from numpy.lib.stride_tricks import sliding_window_view
-
-    frame = 512
-    hop = max(frame // 2, samples.size // 400)
-    padded = np.pad(samples, (0, max(0, frame - samples.size)))
-    frames = sliding_window_view(padded, frame)[::hop] * np.hanning(frame)
-    level = 20.0 * np.log10(np.abs(np.fft.rfft(frames)) / (frame / 4) + 1e-5)
-    shade: NDArray[np.uint8] = (255.0 * np.clip(1.0 + level / 80.0, 0.0, 1.0)).astype(np.uint8)
-    return shade.T[::-1]
 
 
 def draw_curve(rows: list[dict[str, str]], path: Path, title: str) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
+from lassbench.audio import decode_int16, to_float32
 from lassbench.cli import run
 from lassbench.errors import LassbenchError
 from lassbench.leaderboard.checks import read_leaderboard
+from lassbench.spectrogram import level_db
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
 
@@ -140,6 +144,19 @@ def test_from_scores_to_a_site_to_listen_to(
     page = (site / "suites" / "synthetic-test" / "listen.html").read_text()
     assert page.count("<audio") == 2 * 3
     assert page.count(">Mixture</button>") == 2
+    mixtures = list((root / "examples").rglob("mixture.png"))
+    assert len(mixtures) == 2
+    for path in mixtures:
+        # 256 colours over 80 dB, from the mixture's loudest point down.
+        shades, levels = [], []
+        for one in (path, path.with_name("target.png")):
+            with Image.open(one) as picture:
+                assert picture.size == (600, 150)
+                shades.append(int(np.asarray(picture).max()))
+            x, rate = decode_int16(one.with_suffix(".flac").read_bytes())
+            levels.append(level_db(to_float32(x), rate, rows=150).max())
+        assert shades[0] > 250
+        assert shades[1] - shades[0] == pytest.approx((levels[1] - levels[0]) * 255 / 80, abs=4)
     table = (root / "tables" / "synthetic-test.md").read_text()
     assert table.index("Oracle ratio mask") < table.index("Mixture")
     assert "upper bound" in table
