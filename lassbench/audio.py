@@ -13,7 +13,7 @@ import contextlib
 import io
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -26,6 +26,7 @@ from lassbench import containers
 from lassbench.containers import Container
 from lassbench.errors import Fault, LassbenchError
 from lassbench.files import atomic_open, sha256_bytes
+from lassbench.interrupts import Interrupts
 from lassbench.records import FileSource
 from lassbench.resampling import resample
 
@@ -72,7 +73,7 @@ class AudioFault(LassbenchError):
 
     def __init__(self, kind: str, reason: str, *, where: object = "") -> None:
         self.kind, self.reason = kind, reason
-        super().__init__(reason, where=where, fix="replace the file, or leave the clip out")
+        super().__init__(reason, where=where, fix="replace the file, or do without it")
 
     def fault(self, where: str) -> Fault:
         """The same as a :class:`Fault` found at ``where``."""
@@ -187,14 +188,17 @@ def open_sound(path: str | Path) -> Iterator[Reader]:
     path = Path(path)
     check_readable(path)
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(path.open("rb", buffering=0))
-        container = containers.examine(file)
+        try:
+            with path.open("rb", buffering=0) as file:
+                container = containers.examine(file)
+        except OSError as error:
+            raise AudioFault("unreadable", error.strerror or str(error), where=path) from error
         if container.cut:
             raise AudioFault("truncated", container.cut, where=path)
         reader, refused = None, ""
         if container.plain:
             try:
-                reader = _open_sndfile(stack, path, file, container)
+                reader = _open_sndfile(stack, path, container)
             except sf.LibsndfileError as error:
                 refused = f"libsndfile: {_said(error)}; "
         if reader is None:
@@ -299,36 +303,45 @@ class _Forward(sf.SoundFile):  # type: ignore[misc]  # soundfile has no types
         return False
 
 
-class _Patched(io.RawIOBase):
-    """A file as if other bytes stood at some offsets."""
+class _Patched(io.FileIO):
+    """A file as if other bytes stood at some offsets; ``error``: why it could not be read."""
 
-    def __init__(self, file: IO[bytes], patches: dict[int, bytes]) -> None:
-        self._file, self._patches = file, patches
+    error: OSError | None = None
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
+    def __init__(self, path: Path, patches: Mapping[int, bytes]) -> None:
+        super().__init__(path)
+        self._patches = patches
 
     def readinto(self, buffer: Any) -> int:
-        at = self._file.tell()
-        data = bytearray(self._file.read(len(buffer)))
+        at, count = self.tell(), 0
+        try:
+            count = super().readinto(buffer)
+        except OSError as error:
+            self.error = error
         for offset, patch in self._patches.items():
-            first, last = max(offset, at), min(offset + len(patch), at + len(data))
+            first, last = max(offset, at), min(offset + len(patch), at + count)
             if first < last:
-                data[first - at : last - at] = patch[first - offset : last - offset]
-        buffer[: len(data)] = bytes(data)
-        return len(data)
+                buffer[first - at : last - at] = patch[first - offset : last - offset]
+        return count
 
 
-def _open_sndfile(
-    stack: contextlib.ExitStack, path: Path, file: IO[bytes], container: Container
-) -> Reader | None:
+@contextlib.contextmanager
+def _called_back(source: Any, path: Path) -> Iterator[None]:
+    """While libsndfile may read a :class:`_Patched`: what is raised in there would be lost."""
+    try:
+        with Interrupts():
+            yield
+    finally:
+        if error := getattr(source, "error", None):
+            raise AudioFault("unreadable", error.strerror or str(error), where=path) from error
+
+
+def _open_sndfile(stack: contextlib.ExitStack, path: Path, container: Container) -> Reader | None:
     """``None`` for MP3 in WAV, whose length libsndfile estimates."""
-    source: Any = _Patched(file, dict(container.patches)) if container.patches else path
-    file.seek(0)
-    stream = stack.enter_context(_Forward(source))
+    patches = container.patches
+    source = stack.enter_context(_Patched(path, patches)) if patches else path
+    with _called_back(source, path):
+        stream = stack.enter_context(_Forward(source))
     if container.kind == "wav" and stream.subtype.startswith("MPEG"):
         return None
     _check_header(stream.samplerate, stream.channels, path)
@@ -357,10 +370,12 @@ def _sndfile_blocks(
     try:
         if frames is not None:
             _check_begins_within(start, frames, rate, path)
-            at = stream.seek(start) if start else 0
+            with _called_back(stream.name, path):
+                at = stream.seek(start) if start else 0
         while at < stop:
             wanted = min(most, stop - at, (frames or stop) - at)
-            block = stream.read(wanted, dtype="float32", always_2d=True)
+            with _called_back(stream.name, path):
+                block = stream.read(wanted, dtype="float32", always_2d=True)
             if at + len(block) > start:
                 yield block[max(0, start - at) :]
             at += len(block)
@@ -381,7 +396,7 @@ def _sndfile_blocks(
 
 def _goes_on(stream: sf.SoundFile) -> bool:
     # What follows the sound may be a tag, which is an error to libFLAC.
-    with contextlib.suppress(sf.LibsndfileError):
+    with contextlib.suppress(sf.LibsndfileError), Interrupts():
         return len(stream.read(1, always_2d=True)) > 0
     return False
 

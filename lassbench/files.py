@@ -373,6 +373,7 @@ def explain_os_error(error: OSError, path: Path) -> LassbenchError:
         errno.EROFS: ("the file system is read-only", "choose a place that you may write to"),
         errno.ENOENT: ("no such file or folder", "check the path"),
         errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the path"),
+        errno.EEXIST: ("a part of the path is a file, not a folder", "check the path"),
         errno.EISDIR: ("is a folder, not a file", "check the path"),
         errno.ELOOP: ("is a link, which is not followed here", "put the file itself there"),
     }

@@ -228,7 +228,8 @@ def estimate(
     size = batch_size if hasattr(separator, "separate_batch") else 1
     while batch := list(islice(remaining, size)):
         for query, answer in zip(batch, _ask(separator, suite, batch), strict=True):
-            yield query, _checked(answer, query, suite.samples, card_of(separator).name)
+            name = card_of(separator).name
+            yield query, check_answer(answer, suite.samples, name=name, where=query.query_id)
 
 
 def _ask(separator: Any, suite: Suite, batch: Sequence[Query]) -> Sequence[Any]:
@@ -246,17 +247,24 @@ def _ask(separator: Any, suite: Suite, batch: Sequence[Query]) -> Sequence[Any]:
     ]
 
 
-def _checked(answer: Any, query: Query, samples: int, name: str) -> Samples:
+def check_answer(answer: Any, samples: int, *, name: str, where: object) -> Samples:
+    """What the system ``name`` returned, as ``(samples,)`` float32.
+
+    Raises
+    ------
+    LassbenchError
+        If it has another shape, is no floating-point array, or is not finite.
+    """
     array = np.asarray(answer)
     if array.shape != (samples,) or not np.issubdtype(array.dtype, np.floating):
         raise LassbenchError(
             f"{name} returned something that is no estimate",
-            where=query.query_id,
+            where=where,
             expected=f"floating-point samples of shape ({samples},), as long as the mixture",
             got=f"{array.dtype} of shape {array.shape}",
         )
     if not np.isfinite(array).all():
-        raise LassbenchError(f"{name} returned NaN or infinite samples", where=query.query_id)
+        raise LassbenchError(f"{name} returned NaN or infinite samples", where=where)
     return array.astype(np.float32, copy=False)
 
 

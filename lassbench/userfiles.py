@@ -1,4 +1,4 @@
-"""Separating any audio file: any length, rate and channel count, in flat memory.
+"""Separating any audio file: any container, length, rate and channel count, in flat memory.
 
 The file is read in overlapping blocks; each channel of each block is resampled
 to the system's rate, separated, and resampled back; neighbouring blocks are
@@ -8,7 +8,11 @@ more memory than a minute.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +21,40 @@ import soundfile
 from numpy.typing import NDArray
 
 from lassbench import audio, files
-from lassbench.errors import LassbenchError, UsageError
+from lassbench.audio import AudioFault, Reader
+from lassbench.errors import LassbenchError, UsageError, one_line
+from lassbench.interrupts import Interrupts
 from lassbench.resampling import resample
+from lassbench.separators import card_of, check_answer
 
 #: Length of a block, where the system has no wish of its own, and of the cross-fade
 #: between two, in seconds.
 BLOCK_S, OVERLAP_S = 20.0, 1.0
 
+#: Bytes that a WAV file holds, counted in 32 bits; its header needs some of them.
+WAV_BYTES, HEADER_BYTES = 0xFFFFFFFF, 1024
+
+#: libsndfile's names of sample formats that lose nothing, and their bytes a sample.
+_PLAIN = {
+    **{"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4},
+    **{"FLOAT": 4, "DOUBLE": 8},
+}
+
 Frames = NDArray[np.float32]
+#: From ``(frames,)`` at the system's rate to what it separated, of the same shape.
+Ask = Callable[[Frames], Frames]
+
+
+@dataclass(frozen=True, slots=True)
+class Separated:
+    """What was read of a file: frames, its rate in Hz, and whether it told its length.
+
+    Of one that did not nobody can say whether its end is missing.
+    """
+
+    frames: int
+    rate: int
+    known: bool
 
 
 def separate_file(
@@ -34,7 +64,7 @@ def separate_file(
     *,
     query: str,
     sample_rate_hz: int,
-) -> None:
+) -> Separated:
     """Extract ``query`` from the audio file ``path`` into ``out``.
 
     What is separated at a time is as long as the system's ``block_s`` says.
@@ -44,96 +74,196 @@ def separate_file(
     sample_rate_hz
         The rate that the system works at.
     out
-        A ``.wav`` or ``.flac`` file; it has the input's rate and channels, and
-        its sample format where the container can hold it.
+        A ``.wav`` or ``.flac`` file.  It has the input's rate and channels, and its
+        sample format if that is PCM or float and the container holds it; else 16-bit
+        PCM: to encode lossily again would spoil what was separated.  Beyond 4 GiB
+        a WAV file is written as RF64.
 
     Raises
     ------
+    AudioFault
+        If the input cannot be read, holds no sound, NaN or infinite samples, or is cut,
+        which for some containers shows only at the end.
     LassbenchError
-        If the input cannot be read or the output cannot be written.
+        If the system fails or the output cannot be written.
     UsageError
-        If ``out`` is neither WAV nor FLAC.
+        As :func:`check_files`.
     """
     check_files(path, out)
+    ask = partial(_ask, separator, query=query, rate_hz=sample_rate_hz, where=path)
     block_s = float(getattr(separator, "block_s", BLOCK_S))
-    try:
-        with _open(path) as source, files.atomic_path(out) as temporary:
-            kind = out.suffix[1:].upper()
-            subtype = source.subtype if soundfile.check_format(kind, source.subtype) else "PCM_16"
-            with soundfile.SoundFile(
-                temporary, "w", source.samplerate, source.channels, subtype=subtype, format=kind
-            ) as sink:
-                for frames in _separated(separator, source, query, sample_rate_hz, block_s):
-                    sink.write(frames)
-    except soundfile.LibsndfileError as error:
-        raise LassbenchError(f"cannot be read or written: {error}", where=path) from error
+    done = 0
+    with (
+        audio.open_sound(path) as reader,
+        files.atomic_path(out) as temporary,
+        _Output(temporary, "w") as file,
+        Interrupts() as interrupts,
+        _sink(file, reader, out) as sink,
+    ):
+        estimate = _separated(ask, reader, path, sample_rate_hz, block_s)
+        while True:
+            # Libsndfile calls back to write, where an interrupt would be lost.
+            with interrupts.let_through():
+                frames = next(estimate, None)
+            if frames is None:
+                break
+            sink.write(frames)
+            done += len(frames)
+            file.check()
+            if sink.format == "WAV" and file.tell() > WAV_BYTES:
+                raise LassbenchError(
+                    "the input tells no length, and is too long for a WAV file (4 GiB)",
+                    where=out,
+                    fix="name a .flac file",
+                )
+        sink.close()
+        file.check()
+    return Separated(done, reader.rate, reader.known)
 
 
 def check_files(path: Path, out: Path) -> None:
-    """Refuse names that cannot be read from or written to, before a system is loaded.
+    """Refuse files that cannot be read from or written to, before a system is loaded.
 
     Raises
     ------
-    LassbenchError, UsageError
-        As :func:`separate_file`.
+    AudioFault
+        If the input cannot be read, as far as its header tells.
+    UsageError
+        If there is none, or ``out`` is neither WAV nor FLAC, or the input itself, or
+        cannot hold the input's rate or channels.
     """
     if out.suffix.lower() not in (".wav", ".flac"):
         raise UsageError(
             "the output must be .wav or .flac", where=out, got=out.suffix or "no suffix"
         )
-    _open(path).close()
-
-
-def _open(path: Path) -> soundfile.SoundFile:
-    if not path.is_file():
-        raise UsageError("no such audio file", where=path, fix="check the path")
     try:
-        return soundfile.SoundFile(path)
-    except soundfile.LibsndfileError as error:
-        raise LassbenchError(
-            f"not audio that can be streamed: {error}",
-            where=path,
-            expected="WAV, FLAC, Ogg or MP3",
-            fix="convert it to WAV first",
-        ) from error
+        if not path.exists():
+            raise UsageError("no such audio file", where=path, fix="check the path")
+        if out.is_dir() or (out.exists() and out.samefile(path)):
+            what = "is a folder" if out.is_dir() else "would be written over the input"
+            raise UsageError(f"the output {what}", where=out, fix="name another file")
+    except OSError as error:
+        raise files.explain_os_error(error, Path(error.filename)) from error
+    with audio.open_sound(path) as reader:
+        try:
+            _sink(io.BytesIO(), reader, out).close()
+        except soundfile.LibsndfileError as error:
+            raise UsageError(
+                f"a {out.suffix} file cannot hold the input's sound",
+                where=out,
+                got=f"channels: {reader.channels}, rate: {reader.rate} Hz",
+                fix="name a .wav file",
+            ) from error
+
+
+# ---------------------------------------------------------------------------
+# Writing
+# ---------------------------------------------------------------------------
+
+
+class _Output(io.FileIO):
+    """The file below libsndfile, which tells of no error's reason, nor of FLAC's last ones.
+
+    The first one is kept, and nothing more is written.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data)
+        try:
+            while rest and self.error is None:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+def _sink(file: io.RawIOBase | io.BytesIO, reader: Reader, out: Path) -> soundfile.SoundFile:
+    """``file``, open to be written as what ``out`` is called, with the reader's sound."""
+    kind, subtype = out.suffix[1:].upper(), reader.subtype
+    if subtype not in _PLAIN or not soundfile.check_format(kind, subtype):
+        subtype = "PCM_16"
+    size = _PLAIN[subtype] * reader.channels * (reader.frames or 0)
+    if kind == "WAV" and size + HEADER_BYTES > WAV_BYTES:
+        kind = "RF64"
+    return soundfile.SoundFile(
+        file, "w", reader.rate, reader.channels, subtype=subtype, format=kind
+    )
+
+
+# ---------------------------------------------------------------------------
+# Separating
+# ---------------------------------------------------------------------------
 
 
 def _separated(
-    separator: Any, source: soundfile.SoundFile, query: str, rate_hz: int, block_s: float
+    ask: Ask, reader: Reader, path: Path, rate_hz: int, block_s: float
 ) -> Iterator[Frames]:
     """The separated frames, (n, channels) at the input's rate, cross-faded block by block."""
-    overlap = round(OVERLAP_S * source.samplerate)
-    block = max(round(block_s * source.samplerate), 2 * overlap)
+    overlap = round(OVERLAP_S * reader.rate)
+    block = max(round(block_s * reader.rate), 2 * overlap)
     fade_in = ((np.arange(overlap, dtype=np.float32) + 0.5) / overlap)[:, None]
-    tail = np.zeros((0, source.channels), np.float32)
-    held = np.zeros((0, source.channels), np.float32)  # input that the next block reads again
-    while True:
-        fresh = source.read(block - held.shape[0], dtype="float32", always_2d=True)
-        frames = np.concatenate([held, fresh])
-        last = frames.shape[0] < block
+    tail = np.zeros((0, reader.channels), np.float32)
+    for frames in _blocks(reader, block, overlap):
         if frames.shape[0] == tail.shape[0]:  # nothing new: the tail is the end
             yield tail
             return
-        done = _separate_block(separator, frames, query, source.samplerate, rate_hz)
+        if not np.isfinite(frames).all():
+            raise AudioFault("nan", "holds NaN or infinite samples", where=path)
+        done = _separate_block(ask, frames, reader.rate, rate_hz)
         shared = tail.shape[0]
         done[:shared] = done[:shared] * fade_in[:shared] + tail * (1.0 - fade_in[:shared])
-        if last:
+        if frames.shape[0] < block:
             yield done
             return
         yield done[:-overlap]
-        tail, held = done[-overlap:], frames[-overlap:]
+        tail = done[-overlap:]
 
 
-def _separate_block(
-    separator: Any, frames: Frames, query: str, from_hz: int, rate_hz: int
-) -> Frames:
+def _blocks(reader: Reader, block: int, overlap: int) -> Iterator[Frames]:
+    """``block`` frames a time, each beginning with the ``overlap`` last of the one before.
+
+    The last one is shorter; if nothing is left, it is the overlap alone.
+    """
+    pieces: list[Frames] = []
+    count = 0
+    for piece in reader.blocks(None, None):
+        pieces.append(piece)
+        count += len(piece)
+        if count >= block:
+            held = np.concatenate(pieces)
+            while len(held) >= block:
+                yield held[:block]
+                held = held[block - overlap :]
+            pieces, count = [held], len(held)
+    yield np.concatenate(pieces)
+
+
+def _separate_block(ask: Ask, frames: Frames, from_hz: int, rate_hz: int) -> Frames:
     channels = []
     for channel in frames.T:
-        mono = np.ascontiguousarray(resample(channel, from_hz, rate_hz), dtype=np.float32)
-        answer = np.asarray(separator.separate(mono, query, rate_hz), dtype=np.float32)
-        if answer.shape != mono.shape or not np.isfinite(answer).all():
-            raise LassbenchError(
-                "the system returned something that is no estimate", got=f"shape {answer.shape}"
-            )
+        answer = ask(resample(channel, from_hz, rate_hz))
         channels.append(audio.fit(resample(answer, rate_hz, from_hz), frames.shape[0]))
     return np.stack(channels, axis=1).astype(np.float32)
+
+
+def _ask(separator: Any, mono: Frames, *, query: str, rate_hz: int, where: Path) -> Frames:
+    name = card_of(separator).name
+    try:
+        # A copy, which the system may work in: the next block reads the last frames again.
+        answer = np.asarray(separator.separate(np.array(mono), query, rate_hz))
+    except LassbenchError:
+        raise
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        raise LassbenchError(
+            f"{name} failed",
+            where=f"{at.filename}:{at.lineno}",
+            got=one_line(f"{type(error).__name__}: {error}"),
+        ) from error
+    return check_answer(answer, mono.size, name=name, where=where)

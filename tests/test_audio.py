@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
+import signal
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -280,6 +282,58 @@ def test_a_wav_of_a_stream_has_no_length_to_keep(tmp_path: Path) -> None:
     assert np.array_equal(decoded, x / np.float32(32768))
 
 
+@pytest.fixture(params=["whole.flac", "endless.flac", "endless.wav"])
+def read_in_callbacks(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A file that libsndfile reads through Python, where it loses what is raised."""
+    path = tmp_path / request.param
+    sf.write(path, clicks(20.0, RATE), RATE)
+    data = bytearray(path.read_bytes())
+    if request.param == "endless.flac":
+        data[21:26] = bytes([data[21] & 0xF0, 0, 0, 0, 0])
+    elif request.param == "endless.wav":
+        data[40:44] = b"\xff" * 4
+    path.write_bytes(data)
+    return path
+
+
+def test_a_disk_that_fails_is_not_the_end_of_the_file(
+    read_in_callbacks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[audio._Patched] = []
+
+    class Noted(audio._Patched):
+        def readinto(self, buffer: object) -> int:
+            opened.append(self)
+            return super().readinto(buffer)
+
+    monkeypatch.setattr(audio, "_Patched", Noted)
+    monkeypatch.setattr(audio, "_BLOCK", 1 << 17)
+    with audio.open_sound(read_in_callbacks) as sound:
+        blocks = sound.blocks(None, None)
+        assert len(next(blocks)) == 1 << 17
+        folder = os.open(tmp_path, os.O_RDONLY)
+        os.dup2(folder, opened[0].fileno())  # to read a folder is an error of the system's
+        os.close(folder)
+        with pytest.raises(AudioFault, match="Is a directory") as caught:
+            list(blocks)
+    assert caught.value.kind == "unreadable"
+    assert caught.value.where == str(read_in_callbacks)
+
+
+def test_an_interrupt_is_not_the_end_of_the_file(
+    read_in_callbacks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(audio._Patched):
+        def readinto(self, buffer: object) -> int:
+            if self.tell() > 1 << 16:
+                signal.raise_signal(signal.SIGINT)
+            return super().readinto(buffer)
+
+    monkeypatch.setattr(audio, "_Patched", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        audio.decode(read_in_callbacks)
+
+
 def test_a_start_beyond_the_end_is_out_of_range(tmp_path: Path) -> None:
     sf.write(tmp_path / "a.wav", tone(1.0), RATE)
     with pytest.raises(AudioFault, match=r"starts at 2 s, but the file is 1\.000 s long") as caught:
@@ -353,6 +407,73 @@ def test_a_whisper_that_rounds_to_nothing_is_silent_whatever_is_kept() -> None:
     with pytest.raises(AudioFault, match="zero at 16 bits"):
         audio.conform(np.full(10, 0.4 / 32768, dtype="f4"), 10, 1.0, keep_quiet=True)
     assert audio.conform(np.full(10, 0.6 / 32768, dtype="f4"), 10, 1.0, keep_quiet=True).size == 10
+
+
+# Quiet clips -------------------------------------------------------------------
+
+
+def kept(path: Path, *channels: np.ndarray, **cut: float) -> float:
+    sf.write(path / "a.wav", np.stack(channels, axis=1), RATE, subtype="DOUBLE")
+    return audio.decode(path / "a.wav", **cut).kept
+
+
+@pytest.mark.parametrize("block", [999, 1 << 20])
+def test_what_a_mix_keeps_has_a_closed_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(audio, "_BLOCK", block)
+    # A second of whole periods: orthogonal where the frequencies differ.
+    x, y, z = tone(1.0), tone(1.0, hz=441.0), tone(1.0, hz=442.0)
+    assert kept(tmp_path, x) == 1.0
+    for count in range(2, 7):
+        assert kept(tmp_path, *[x] * count) == pytest.approx(count, rel=1e-6)
+    assert kept(tmp_path, x, y) == pytest.approx(1.0, rel=1e-5)
+    assert kept(tmp_path, x, y, z, 0 * x) == pytest.approx(1.0, rel=1e-5)
+    assert kept(tmp_path, x, 0 * x) == pytest.approx(1.0, rel=1e-6)
+    assert kept(tmp_path, x, -x) == 0.0
+    assert kept(tmp_path, x, -x, y, -y) == 0.0
+    assert kept(tmp_path, 0 * x, 0 * x) == 1.0
+    # Levels a and b of one sound: (a + b)^2 / (a^2 + b^2).
+    for a, b in ((1.0, 0.5), (1.0, -0.5), (0.1, -1.0)):
+        expected = (a + b) ** 2 / (a**2 + b**2)
+        assert kept(tmp_path, a * x, b * x) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_correlation_of_two_channels_below_minus_099_cancels(tmp_path: Path) -> None:
+    x, y = tone(1.0).astype("f8"), tone(1.0, hz=441.0).astype("f8")
+    for correlation, keeps in ((-0.9, True), (-0.9899, True), (-0.9901, False)):
+        other = correlation * x + np.sqrt(1 - correlation**2) * y
+        assert kept(tmp_path, x, other) == pytest.approx(1 + correlation, rel=1e-3)
+        source = FileSource(str(tmp_path / "a.wav"))
+        if keeps:
+            audio.read_file(source, sample_rate_hz=RATE, seconds=1.0)
+        else:
+            with pytest.raises(AudioFault, match="their mix keeps -20 dB") as caught:
+                audio.read_file(source, sample_rate_hz=RATE, seconds=1.0)
+            assert caught.value.kind == "cancels"
+        audio.read_file(source, sample_rate_hz=RATE, seconds=1.0, keep_quiet=True)
+
+
+def test_what_is_kept_is_that_of_the_part_that_is_read(tmp_path: Path) -> None:
+    x = tone(1.0)
+    both = np.concatenate([x, x]), np.concatenate([x, -x])
+    assert kept(tmp_path, *both, end_s=1.0) == pytest.approx(2.0, rel=1e-6)
+    assert kept(tmp_path, *both, start_s=1.0) == 0.0
+    assert kept(tmp_path, *both) == pytest.approx(1.0, rel=1e-6)
+
+
+def test_the_limits_themselves_are_loud_enough() -> None:
+    x = np.array([0.0, -1e-3], dtype="f4")  # the nearest float32 lies above
+    assert audio.conform(x, 2, 1.0, kept=0.01).tolist() == x.tolist()
+    below = np.nextafter(x, np.float32(0))
+    for samples, share, kind in (
+        (below, 1.0, "near-silent"),
+        (x, np.nextafter(0.01, 0), "cancels"),
+    ):
+        with pytest.raises(AudioFault) as caught:
+            audio.conform(samples, 2, 1.0, kept=share)
+        assert caught.value.kind == kind
+        audio.conform(samples, 2, 1.0, kept=share, keep_quiet=True)
 
 
 # Numbers and bytes ------------------------------------------------------------

@@ -193,6 +193,8 @@ def _print(report: BuildReport) -> None:
     if report.rejected:
         click.echo(f"left out (all of them are in {report.folder / 'clips.csv'}):")
         click.echo("\n".join(describe_faults(report.rejected)))
+    if {"near-silent", "cancels"} & {fault.kind for fault in report.rejected}:
+        click.echo("the same command with --keep-quiet takes in what is near-silent or cancels")
     if report.outlived:
         click.echo("kept as they were packed, though their source cannot be used any more:")
         click.echo("\n".join(describe_faults(report.outlived)))

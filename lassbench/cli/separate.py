@@ -21,7 +21,9 @@ from lassbench.cli.options import PATH, OutputPath
 @click.option("--batch-size", default=8, show_default=True, help="Queries a step, for checkpoints.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many queries.")
 @click.option(
-    "--rate", type=int, help="With FILE: the rate the system works at.  Default: the system's own."
+    "--rate",
+    type=click.IntRange(1000, 768000),
+    help="With FILE: the rate the system works at, in Hz.  Default: the system's own.",
 )
 def command(
     system: str,
@@ -37,7 +39,8 @@ def command(
     """Run SYSTEM over a suite (--suite), or over one audio FILE (--query).
 
     SYSTEM is `mixture`, `oracle`, a checkpoint folder, or package.module:object
-    with separate(mixture, query, sample_rate).
+    with separate(mixture, query, sample_rate).  FILE is any sound (WAV, FLAC, MP3, M4A, WebM
+    ...) of any length; what comes out is .wav or .flac, at FILE's rate, with its channels.
     """
     if (file is None) == (suite is None):
         raise click.UsageError("give either --suite SUITE or FILE with --query TEXT")
@@ -74,5 +77,11 @@ def _separate_file(
         raise click.UsageError(f"{system} needs the true sources, which a file does not come with")
     own_rate: int = getattr(separator, "sample_rate_hz", SAMPLE_RATE_HZ)
     rate_hz = rate or own_rate
-    userfiles.separate_file(separator, file, target, query=query, sample_rate_hz=rate_hz)
+    heard = userfiles.separate_file(separator, file, target, query=query, sample_rate_hz=rate_hz)
+    if not heard.known:
+        click.echo(
+            f"lassbench: {file}: tells no length: read to its end, {heard.frames} frames = "
+            f"{heard.frames / heard.rate:.3f} s; a missing end would not be noticed",
+            err=True,
+        )
     click.echo(str(target))

@@ -146,8 +146,7 @@ def build(
             chosen = first_of_each(clips, limit)
             if before.dataset is not None:
                 _check_nothing_dropped(out, set(before.dataset.clips), chosen)
-            else:
-                files.write_json(out / layout.SETTINGS, settings)
+            files.write_json(out / layout.SETTINGS, settings)
             outcomes, linked = _make_clips(
                 corpus, chosen, out, before, executor, keep_quiet=keep_quiet
             )
@@ -210,35 +209,40 @@ def _settings(corpus: Corpus, keep_quiet: bool) -> dict[str, Any]:
 
 
 def _check_same_build(out: Path, settings: Mapping[str, Any]) -> None:
-    if (out / layout.DESCRIPTION).is_file():
-        before = layout.read_description(out).settings
-    elif (place := out / layout.SETTINGS).is_file():
+    # A build that was begun and broke off counts: it may have made quiet clips.
+    if (place := out / layout.SETTINGS).is_file():
         before = read_record(place, dict[str, Any], what="is damaged", fix="name a new folder")
+    elif (out / layout.DESCRIPTION).is_file():
+        before = layout.read_description(out).settings
     else:
-        strangers = [name for name in _inhabitants(out) if name != ".lock"]
-        if (out / layout.LEDGER).is_file():
-            # A fetch began here, and its clips are what is to be built.
-            strangers = [name for name in strangers if name not in layout.FETCHED]
-        if strangers:
+        # Where a fetch began, its clips are what is to be built.
+        own = {".lock", *(layout.FETCHED if (out / layout.LEDGER).is_file() else ())}
+        others = [name for name in _inhabitants(out) if name not in own]
+        if others:
             raise UsageError(
                 "the folder is not empty and holds no build to go on with",
                 where=out,
-                got=", ".join(strangers[:3]) + (" ..." if len(strangers) > 3 else ""),
+                got=", ".join(others[:3]) + (" ..." if len(others) > 3 else ""),
                 fix="name a new folder",
             )
         return
-    # What was built without the quiet clips may take them in, but not lose them again.
-    if before != settings and before | {"keep_quiet": True} != settings:
-        different = sorted(
-            key for key in {*before, *settings} if before.get(key) != settings.get(key)
+    different = {key for key in {*before, *settings} if before.get(key) != settings.get(key)}
+    if "keep_quiet" in settings:
+        # What was built without the quiet clips may take them in, but not lose them again.
+        different.discard("keep_quiet")
+    elif different == {"keep_quiet"}:
+        raise UsageError(
+            "was built with --keep-quiet: without it, clips that are in it would be left out",
+            where=out,
+            fix="give --keep-quiet too, or name a new folder",
         )
-        if "corpus" in different:
-            different = ["corpus"]
+    if different:
+        shown = ["corpus"] if "corpus" in different else sorted(different)
         raise UsageError(
             "the folder holds a dataset that was built with other settings",
             where=out,
-            expected=", ".join(f"{key} {before.get(key)}" for key in different),
-            got=", ".join(f"{key} {settings.get(key)}" for key in different),
+            expected=", ".join(f"{key} {before.get(key, 'not given')}" for key in shown),
+            got=", ".join(f"{key} {settings.get(key, 'not given')}" for key in shown),
             fix="name a new folder, or build with the same settings",
         )
 
@@ -328,13 +332,11 @@ def make(task: Task) -> Outcome:
     data = audio.encode_flac(samples, task.sample_rate_hz)
     files.write_bytes(path, data)
     built = Built(task.clip_id, name, audio.pcm_sha256(samples), files.sha256_bytes(data))
-    unsized = isinstance(task.source, FileSource) and not _tells_length(task.source.path)
+    unsized = False
+    if isinstance(task.source, FileSource):
+        with audio.open_sound(task.source.path) as sound:
+            unsized = not sound.known
     return Outcome(task.clip_id, built=built, unsized=unsized)
-
-
-def _tells_length(path: str) -> bool:
-    with audio.open_sound(path) as sound:
-        return sound.known
 
 
 def _is_gone(source: AudioSource) -> bool:

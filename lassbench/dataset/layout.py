@@ -230,6 +230,12 @@ _NO_AUDIO = """\
 """.splitlines()
 
 
+_QUIET_KEPT = [
+    "- Kept all the same: clips whose peak is below -60 dB of full scale, and those whose channels "
+    "cancel when they are mixed to one (`--keep-quiet`)"
+]
+
+
 def parquet_writer(path: Path, schema: Any) -> Any:
     """Writes a shard."""
     import pyarrow.parquet as pq
@@ -285,6 +291,7 @@ def readme(description: Description, *, with_audio: bool = True) -> str:
         f"- Licence: {markdown(card.licence)}",
         f"- Not here: {len(description.missing)} clips of the corpus, each with its reason "
         "in `clips.csv`",
+        *(_QUIET_KEPT if description.settings.get("keep_quiet") else []),
         f"- Fingerprint of the samples: `{description.fingerprint}`",
         "",
         *(_USAGE if with_audio else []),

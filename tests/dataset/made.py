@@ -30,7 +30,12 @@ def recordings(folder: Path, count: int = 12) -> FolderCorpus:
         concept = ("dog", "rain", "bell")[number % 3]
         rows.append(f"{name},a {concept}|sound {number},{concept},{concept};x,{split},R,Jo")
     (folder / "metadata.csv").write_text("\n".join(rows) + "\n")
-    return FolderCorpus(folder, folder / "metadata.csv", sample_rate_hz=RATE, seconds=SECONDS)
+    return recordings_as_they_are(folder)
+
+
+def recordings_as_they_are(folder: Path, seconds: float = SECONDS) -> FolderCorpus:
+    """The corpus of what is in ``folder`` now."""
+    return FolderCorpus(folder, folder / "metadata.csv", sample_rate_hz=RATE, seconds=seconds)
 
 
 def add(folder: Path, name: str, split: str = "test") -> None:

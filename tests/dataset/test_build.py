@@ -25,7 +25,16 @@ from lassbench.dataset.build import build
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.output_folders import folder_lock
 from lassbench.parallel import open_executor
-from tests.dataset.made import RATE, SECONDS, add, recordings, shard, sound, tree
+from tests.dataset.made import (
+    RATE,
+    SECONDS,
+    add,
+    recordings,
+    recordings_as_they_are,
+    shard,
+    sound,
+    tree,
+)
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +218,7 @@ def test_leavings_of_a_killed_run_are_removed(
     assert tree(out) == tree(built)
 
 
-@pytest.mark.parametrize("moment", range(9))
+@pytest.mark.parametrize("moment", range(10))
 def test_a_second_build_that_is_killed_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
 ) -> None:
@@ -233,14 +242,14 @@ def test_a_second_build_that_is_killed_loses_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", killed)
-        if moment < 8:  # two clips, three shards, list, card, description
+        if moment < 9:  # what was asked for, two clips, three shards, list, card, description
             with pytest.raises(KeyboardInterrupt):
                 build(recordings_as_they_are(source), out)
         else:
             build(recordings_as_they_are(source), out)
     now = open_dataset(out)
     assert {clip_id: now.flac(clip_id) for clip_id in old} == old
-    assert len(now.clips) == (6 if moment == 8 else 4)
+    assert len(now.clips) == (6 if moment == 9 else 4)
     build(recordings_as_they_are(source), out)
     assert tree(out) == tree(whole)
 
@@ -378,10 +387,6 @@ def test_a_source_that_changed_is_decoded_again(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path / "out")
     expected = sf.read(tmp_path / "source" / "clip000.wav", dtype="int16")[0]
     assert np.array_equal(dataset.samples_int16("clip000"), expected)
-
-
-def recordings_as_they_are(folder: Path) -> FolderCorpus:
-    return FolderCorpus(folder, folder / "metadata.csv", sample_rate_hz=RATE, seconds=SECONDS)
 
 
 def test_new_captions_need_no_new_audio(tmp_path: Path) -> None:
