@@ -58,13 +58,16 @@ class Container:
 
 
 class _File:
-    """A file by offsets."""
+    """A file by offsets; its first bytes, which are asked for again and again, are kept."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+        stream.seek(0)
+        self._stream, self._head = stream, stream.read(4096)
         self.size = stream.seek(0, io.SEEK_END)
 
     def at(self, offset: int, count: int) -> bytes:
+        if offset + count <= len(self._head):
+            return self._head[offset : offset + count]
         self._stream.seek(offset)
         return self._stream.read(count)
 
