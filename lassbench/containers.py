@@ -14,14 +14,16 @@ Xing header of MP3, which LAME and FFmpeg write.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
-#: Steps from part to part after which a file is not followed any further.
-_MOST_PARTS = 200_000
+#: Steps from part to part, or from page to page of Ogg, after which a file is not
+#: followed any further.
+_MOST_PARTS, _MOST_PAGES = 200_000, 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Container:
     cut
         What is missing, in words; ``""`` if nothing is.
     frames
-        The samples a channel that it promises, where it counts them (FLAC).
+        The samples a channel that it promises, where it counts them: FLAC, and Opus in
+        Ogg, which counts at 48 kHz and from wherever it begins.
     patches
         Offset -> the bytes that have to stand there for libsndfile to read to the end:
         it takes a placeholder for a size.
@@ -55,13 +58,16 @@ class Container:
 
 
 class _File:
-    """A file by offsets."""
+    """A file by offsets; its first bytes, which are asked for again and again, are kept."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+        stream.seek(0)
+        self._stream, self._head = stream, stream.read(4096)
         self.size = stream.seek(0, io.SEEK_END)
 
     def at(self, offset: int, count: int) -> bytes:
+        if offset + count <= len(self._head):
+            return self._head[offset : offset + count]
         self._stream.seek(offset)
         return self._stream.read(count)
 
@@ -74,7 +80,7 @@ class _File:
 def examine(stream: IO[bytes]) -> Container:
     """What the container in ``stream``, a file that seeks, says of its length."""
     file = _File(stream)
-    start = _after_id3(file)
+    start = _after_tags(file, 0)
     head = file.at(start, 16)
     rule = _RULES.get(head[:4])
     if rule is None and head[4:8] in _BOXES:
@@ -84,13 +90,23 @@ def examine(stream: IO[bytes]) -> Container:
     return Container("") if rule is None else rule(file, start)
 
 
-def _after_id3(file: _File) -> int:
-    """Where the sound begins: an ID3v2 tag's size is written in four groups of seven bits."""
-    head = file.at(0, 10)
-    if head[:3] != b"ID3" or len(head) < 10:
-        return 0
-    size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
-    return 10 + size + (10 if head[5] & 0x10 else 0)
+def _after_tags(file: _File, at: int) -> int:
+    """Where the tags that begin at ``at`` end: ID3v2, ID3v1 and APE.
+
+    ID3v2 writes its size in four groups of seven bits.
+    """
+    for _ in range(_MOST_PARTS):
+        head = file.at(at, 32)
+        if head[:3] == b"ID3" and len(head) >= 10:
+            at += 10 + sum((head[6 + k] & 0x7F) << 21 - 7 * k for k in range(4))
+            at += 10 if head[5] & 0x10 else 0
+        elif head[:3] == b"TAG":
+            at += 128
+        elif head[:8] == b"APETAGEX" and len(head) == 32:
+            at += 32 + int.from_bytes(head[12:16], "little")
+        else:
+            break
+    return at
 
 
 # ---------------------------------------------------------------------------
@@ -120,10 +136,16 @@ def _chunks(
 
 
 def _sound(
-    file: _File, kind: str, at: int, size: int, *, open_ended: bool, patch: bytes = b""
+    file: _File,
+    kind: str,
+    at: int,
+    size: int,
+    *,
+    open_ended: bool,
+    patch: tuple[int, bytes] | None = None,
 ) -> Container:
-    """The chunk with the samples: ``patch`` stands before it in place of its size."""
-    patches = {at - len(patch): patch} if patch and open_ended else {}
+    """The chunk with the samples; ``patch`` if its size has to be another for libsndfile."""
+    patches = dict([patch]) if patch and open_ended else {}
     if not open_ended and at + size > file.size:
         reason = f"the header promises {size} bytes of samples, {file.size - at} are there"
         return Container(kind, known=True, cut=reason, plain=True)
@@ -143,14 +165,14 @@ def _is_placeholder(size: int) -> bool:
     return any(0 <= most - size < 256 for most in (0x7FFFF000, 0x80000000, 0xFFFFFFFF))
 
 
-def _is_unfilled(file: _File, at: int, size: int, form: str) -> bool:
+def _is_unfilled(file: _File, at: int, size: int, form: str, *, pad: int = 2) -> bool:
     """Whether a size of 0 was never filled in: what follows is sound, not more chunks."""
     if size or at == file.size:
         return False
     end = at
-    for _, begin, length in _chunks(file, at, form, pad=2):
+    for _, begin, length in _chunks(file, at, form, pad=pad):
         end = begin + length
-    return file.size not in {end, end + 1}
+    return not end <= file.size < end + pad
 
 
 def _riff(file: _File, start: int) -> Container:
@@ -162,7 +184,8 @@ def _riff(file: _File, start: int) -> Container:
     for name, at, size in _chunks(file, start + 12, form, pad=2):
         if name == b"data":
             open_ended = _is_placeholder(size) or _is_unfilled(file, at, size, form)
-            return _sound(file, "wav", at, size, open_ended=open_ended, patch=b"\xff" * 4)
+            patch = at - 4, b"\xff" * 4
+            return _sound(file, "wav", at, size, open_ended=open_ended, patch=patch)
     return _no_sound("wav")
 
 
@@ -172,19 +195,20 @@ def _rf64(file: _File, start: int) -> Container:
         if name == b"ds64":
             (told,), place = file.numbers("<Q", at + 8), at + 8
         elif name == b"data":
-            if size != 0xFFFFFFFF:
-                return _sound(file, "wav", at, size, open_ended=False)
-            if told and told < 1 << 62:
-                return _sound(file, "wav", at, told, open_ended=False)
-            patches = {place: struct.pack("<Q", file.size - at)} if place else {}
-            return Container("wav", patches=patches, plain=True)
+            # Decoders take the size of ds64, whatever stands here.
+            told = told if place else size
+            patch = place, struct.pack("<Q", file.size - at)
+            open_ended = bool(place) and not 0 < told < 1 << 62
+            return _sound(file, "wav", at, told, open_ended=open_ended, patch=patch)
     return _no_sound("wav")
 
 
 def _avi(file: _File, start: int) -> Container:
     # A file beyond 1 GiB is several RIFF chunks after each other (OpenDML 1.02).
     open_ended = False
-    for _, at, size in _chunks(file, start, "<4sI", pad=2):
+    for name, at, size in _chunks(file, start, "<4sI", pad=2):
+        if name != b"RIFF":
+            break  # something was appended
         if _is_placeholder(size) or size == 0:
             open_ended = True
         elif at + size > file.size:
@@ -205,21 +229,27 @@ def _aiff(file: _File, start: int) -> Container:
 def _w64(file: _File, start: int) -> Container:
     for name, at, size in _chunks(file, start + 40, "<16sQ", pad=8):
         if name[:4] == b"data":
-            return _sound(file, "w64", at, size, open_ended=size > 1 << 62)
+            unfilled = _is_unfilled(file, at, max(0, size), "<16sQ", pad=8)
+            open_ended = size > 1 << 62 or unfilled
+            sound = _sound(file, "w64", at, size, open_ended=open_ended)
+            # libsndfile takes chunks that follow for sound.
+            return replace(sound, plain=open_ended or at + size + 8 > file.size)
     return _no_sound("w64")
 
 
 def _caf(file: _File, start: int) -> Container:
     for name, at, size in _chunks(file, start + 8, ">4sq"):
         if name == b"data":
-            patch = struct.pack(">q", file.size - at)
-            return _sound(file, "caf", at, size, open_ended=size < 0, patch=patch)
+            # Four bytes of it count edits: less was never filled in.
+            patch = at - 8, struct.pack(">q", file.size - at)
+            return _sound(file, "caf", at, size, open_ended=size < 4, patch=patch)
     return _no_sound("caf")
 
 
 def _au(file: _File, start: int) -> Container:
     at, size = file.numbers("<II" if file.at(start, 4) == b"dns." else ">II", start + 4)
-    return _sound(file, "au", start + at, size, open_ended=size == 0xFFFFFFFF)
+    open_ended, patch = size in {0, 0xFFFFFFFF}, (start + 8, b"\xff" * 4)
+    return _sound(file, "au", start + at, size, open_ended=open_ended, patch=patch)
 
 
 def _asf(file: _File, start: int) -> Container:
@@ -250,31 +280,36 @@ _BOXES = frozenset(
 
 
 def _mp4(file: _File, start: int) -> Container:
-    names: list[bytes] = []
+    names: set[bytes] = set()
     promised, sound_end, at = 0, 0, start
-    while at + 8 <= file.size and len(names) < _MOST_PARTS:
+    for _ in range(_MOST_PARTS):
+        if at + 8 > file.size:
+            break
         size, name = file.numbers(">I", at)[0], file.at(at + 4, 4)
-        if name not in _BOXES:
-            break  # something was appended
         if size == 1:
             (size,) = file.numbers(">Q", at + 8)
         elif size == 0:  # to the end of the file
             size = file.size - at
         if at + max(size, 8) > file.size:
+            if name not in _BOXES:
+                break  # something was appended
             cut = _missing(f"box {name.decode()!r}", size, file.size - at)
             return Container("mp4", known=True, cut=cut)
         if name == b"sidx" and name not in names:
             promised = at + size + _indexed(file, at + 8)
-        names.append(name)
+        names.add(name)
         at += max(size, 8)
         sound_end = at if name == b"mdat" else sound_end
+    else:
+        return Container("mp4")
     if b"moov" not in names:
         return Container("mp4", known=True, cut="breaks off before its index (no box 'moov')")
     if promised > file.size:
         cut = f"its index promises {promised} bytes, {file.size} are there"
         return Container("mp4", known=True, cut=cut)
     # Of fragments, only an index that reaches the last one tells how many there should be.
-    return Container("mp4", known=b"moof" not in names or promised >= sound_end)
+    known = sound_end > 0 and (b"moof" not in names or promised >= sound_end)
+    return Container("mp4", known=known)
 
 
 def _indexed(file: _File, at: int) -> int:
@@ -309,25 +344,47 @@ def _vint(file: _File, at: int) -> tuple[int, int]:
 
 
 def _ogg(file: _File, start: int) -> Container:
-    # A page has at most 27 + 255 + 255 * 255 bytes; the last one of a whole
-    # stream carries the end-of-stream flag (RFC 3533, section 6).
-    tail = file.at(max(start, file.size - 65307), 65307)
-    page = tail[max(0, tail.rfind(b"OggS")) :]
-    whole = len(page) > 27 and page[:4] == b"OggS" and len(page) >= 27 + page[26]
-    length = 27 + page[26] + sum(page[27 : 27 + page[26]]) if whole else 0
-    if not whole:
-        cut = "breaks off inside an Ogg page"
-    elif len(page) < length:
-        cut = f"its last Ogg page should have {length} bytes, {len(page)} are there"
+    # A page's flags tell whether a stream begins (2) or ends (4) with it (RFC 3533,
+    # section 6).  Files that were put together hold one stream after the other.
+    streams, flags, last, at = 0, 0, start, start
+    for _ in range(_MOST_PAGES):
+        head = file.at(at, 27 + 255)
+        if head[:4] != b"OggS":
+            if b"OggS" in file.at(at, 1 << 17):
+                return Container("ogg", known=True, cut="has a page that breaks off")
+            break  # something was appended
+        if len(head) < 27:
+            return Container("ogg", known=True, cut="breaks off inside an Ogg page")
+        length = 27 + head[26] + sum(head[27 : 27 + head[26]])
+        if at + length > file.size:
+            cut = _missing("last Ogg page", length, file.size - at)
+            return Container("ogg", known=True, cut=cut)
+        if head[5] & 2 and at > start and not flags & 6:
+            return Container("ogg", known=True, cut="breaks off before its next stream begins")
+        streams, flags, last = streams + (head[5] >> 1 & 1), head[5], at
+        at += length
     else:
-        cut = "" if page[5] & 4 else "breaks off before the page that ends the stream"
+        return Container("ogg")
+    cut = "" if flags & 4 else "breaks off before the page that ends the stream"
     # libsndfile reads the first of several streams only.
-    return Container("ogg", known=True, cut=cut, plain=page[14:18] == file.at(start + 14, 4))
+    frames = _opus_frames(file, start, last)
+    return Container("ogg", known=True, cut=cut, frames=frames, plain=streams == 1)
+
+
+def _opus_frames(file: _File, first: int, last: int) -> int | None:
+    """Samples at 48 kHz up to the last page, from 0, of Ogg Opus (RFC 7845, section 4)."""
+    (segments,) = file.numbers(">B", first + 26)
+    head = file.at(first + 27 + segments, 12)
+    if head[:8] != b"OpusHead":
+        return None
+    (position,) = file.numbers("<q", last + 6)
+    return position - int.from_bytes(head[10:12], "little")
 
 
 def _flac(file: _File, start: int) -> Container:
     # STREAMINFO (RFC 9639, section 8.2): 36 bits count the samples, 0 if unknown.  They
-    # are hidden from libsndfile, so that it reads to the end and can be compared.
+    # are hidden from libsndfile, so that it reads to the end and can be compared: up to
+    # an ID3v1 tag, which it takes for a broken frame.
     word = file.at(start + 21, 5).ljust(5, b"\0")
     frames = int.from_bytes(word, "big") & ((1 << 36) - 1)
     return Container(
@@ -335,7 +392,7 @@ def _flac(file: _File, start: int) -> Container:
         known=frames > 0,
         frames=frames or None,
         patches={start + 21: bytes([word[0] & 0xF0]) + bytes(4)},
-        plain=True,
+        plain=frames > 0 or file.at(max(0, file.size - 128), 3) != b"TAG",
     )
 
 
@@ -356,10 +413,10 @@ def _mp3(file: _File, start: int) -> Container:
         return Container("mp3")
     if start + size > file.size:
         return Container("mp3", known=True, cut=_missing("stream", size, file.size - start))
-    after = file.at(start + size, 3)
-    if after == b"ID3" or _begins_mp3(after):
-        return Container("mp3")  # more sound follows: files that were put together
-    return Container("mp3", known=True, plain=True)
+    # What follows and is neither tag nor padding may be more sound: files put together.
+    end = _after_tags(file, start + size)
+    alone = file.size - end < 1 << 16 and not file.at(end, 1 << 16).strip(b"\0")
+    return Container("mp3", known=alone, plain=alone)
 
 
 _RULES: dict[bytes, Callable[[_File, int], Container]] = {
@@ -380,8 +437,54 @@ _RULES: dict[bytes, Callable[[_File, int], Container]] = {
 
 
 # ---------------------------------------------------------------------------
-# What containers tell PyAV: lengths and times
+# PyAV: what it may open, and what containers tell it of lengths and times
 # ---------------------------------------------------------------------------
+
+#: Audio containers only, from local files only: FFmpeg also knows playlists and
+#: virtual containers, which would make it open other files and addresses that an
+#: untrusted file names.
+PYAV_OPTIONS = {
+    "protocol_whitelist": "file",
+    "format_whitelist": "aac,aiff,amr,ape,asf,avi,caf,eac3,ac3,flac,flv,matroska,mov,mp3,mpegts,"
+    "ogg,tta,w64,wav,wv",
+}
+
+
+def prepare(container: Any, stream: Any) -> str:
+    """Set a stream's decoder right; why PyAV cannot read the stream, in words, or ``""``."""
+    from av.codec.context import Flags2
+
+    if stream.codec_context is None:
+        return "no decoder for its sound"
+    form, codec = container.format.name, stream.codec_context.name
+    if codec == "vorbis" and form in {"wav", "w64"}:
+        # FFmpeg decodes some of it, and says nothing of the rest.
+        return "Vorbis in WAV, where nothing tells its packets apart"
+    if codec == "alac" and form == "caf":
+        # The last packet tells how short it is, and FFmpeg would shorten it again.
+        stream.codec_context.flags2 |= Flags2.skip_manual
+    return ""
+
+
+def decoded(container: Any, stream: Any) -> Iterator[Any]:
+    """The frames that PyAV decodes."""
+    import av
+
+    if container.format.name != "mp3":
+        yield from container.decode(stream)
+        return
+    begin = b""
+    for packet in container.demux(stream):
+        data = bytes(packet)
+        if not data or data[0] == 0xFF:
+            begin = data[:2]
+            yield from packet.decode()
+        elif begin in data:
+            # Tags and padding after a frame come together with the frame that follows,
+            # and FFmpeg would drop both.
+            with contextlib.suppress(av.error.InvalidDataError):
+                yield from stream.codec_context.decode(av.Packet(data[data.index(begin) :]))
+
 
 #: Formats whose header tells FFmpeg the length, and by how many seconds it may be out:
 #: a container's clock is coarse, and its last packet may be short.  Of the others FFmpeg
@@ -389,51 +492,62 @@ _RULES: dict[bytes, Callable[[_File, int], Container]] = {
 _TOLD_WITHIN_S = {"mov": 0.25, "matroska": 0.25, "flv": 0.25, "tta": 0.0, "wv": 0.0, "ape": 0.0}
 
 
-def told_s(container: Any, stream: Any) -> tuple[float | None, float]:
-    """The length that a header tells PyAV, and by how much it may be out, in seconds."""
+def told_s(told: Container, container: Any, stream: Any) -> tuple[float | None, float]:
+    """The length that a header tells, and by how much it may be out, in seconds."""
     import av
 
+    if told.kind == "flac" and told.frames:
+        return told.frames / int(stream.rate), 0.0
     name = container.format.name.partition(",")[0]
     within_s = _TOLD_WITHIN_S.get(name, 0.0)
     if name not in _TOLD_WITHIN_S:
         return None, within_s
     if stream.duration:
         # Matroska's header tells no stream's length: this is an estimate.
-        told = None if name == "matroska" else float(stream.duration * stream.time_base)
-        return told, within_s
-    # The length of all streams: a film may go on after its sound.
-    alone = len(container.streams) == 1
-    return container.duration / av.time_base if container.duration and alone else None, within_s
+        length_s = float(stream.duration * stream.time_base)
+        return None if name == "matroska" else length_s, within_s
+    # The time at which all streams end: a film may go on after its sound.
+    if not container.duration or len(container.streams) > 1:
+        return None, within_s
+    late_s = max(0.0, float((stream.start_time or 0) * stream.time_base))
+    return container.duration / av.time_base - late_s, within_s
 
 
 def tells_samples(container: Any, stream: Any) -> bool:
     """Whether a frame's time says which sample it begins with, also after a jump.
 
-    Matroska and WebM tell times in whole milliseconds, 48 samples of Opus; of Opus that
-    is enough (:func:`first_sample`).  Other sound is decoded from its beginning and
-    counted.
+    Clocks may be too coarse for that: Matroska, WebM and FLV count milliseconds, which is
+    enough where frames can begin at few places only (:func:`first_sample`).  Vorbis has
+    no such places, and its first packet after a jump gives no sound.  Other sound is
+    decoded from its beginning and counted.
     """
     name = container.format.name.partition(",")[0]
-    is_opus = stream.codec_context.name in {"opus", "libopus"}
-    return name in {"mov", "mpegts"} or (name == "matroska" and is_opus)
+    if name == "mov":
+        is_fine = stream.time_base * stream.rate <= 1
+        return bool(is_fine and stream.codec_context.name != "vorbis")
+    return name in {"matroska", "flv"} and _grid(stream) > 1
 
 
-def origin_s(stream: Any) -> float:
-    """When the stream's first sample is due: some muxers begin later than 0."""
-    return max(0.0, float((stream.start_time or 0) * (stream.time_base or 0)))
+def _grid(stream: Any) -> int:
+    """In samples: frames end at multiples of it, counted from the end of the first one.
 
-
-def first_sample(stream: Any, at_s: float, frames: int) -> int:
-    """Which sample of the stream the first decoded frame begins with.
-
-    Opus packets last whole multiples of 2.5 ms (RFC 6716, section 2.1.4) and the
-    stream's samples begin ``delay`` samples into the first one (RFC 7845,
-    section 4.2), so where the clock is coarse the nearest such multiple is the
-    exact place.
+    AAC and MP3 have frames of one length; Opus packets last whole multiples of 2.5 ms
+    (RFC 6716, section 2.1.4), less what is dropped at their beginning.
     """
-    rate = int(stream.rate)
-    told = round((at_s - origin_s(stream)) * rate)
-    if stream.time_base * rate <= 1:
-        return told
-    delay, grid = int(stream.codec_context.delay or 0), rate // 400
-    return round((told + frames + delay) / grid) * grid - delay - frames
+    is_opus = stream.codec_context.name in {"opus", "libopus"}
+    return int(stream.rate) // 400 if is_opus else int(stream.codec_context.frame_size) or 1
+
+
+def first_sample(stream: Any, after_s: float, first: int, frames: int) -> int:
+    """Which sample of the stream a frame begins with that was decoded first after a jump.
+
+    Parameters
+    ----------
+    after_s
+        How much later it is due than the stream's first frame.
+    first, frames
+        The lengths of the stream's first frame and of this one, in samples.
+    """
+    grid = _grid(stream)
+    end = round(after_s * int(stream.rate)) + frames
+    return first + round((end - first) / grid) * grid - frames

@@ -3,7 +3,8 @@
 python -m tests.bench decode [--clips N] [--repeats N] [--source FOLDER]
 
 The obvious loop is ``librosa.load(path, sr=32000)`` and ``soundfile.write`` as
-16-bit FLAC.  Both sides read the same files at the same rate, in one thread.
+16-bit FLAC; M4A and WebM, which librosa does not read, are read by PyAV.  All
+sides read the same files at the same rate, in one thread.
 The stages of this package's path are timed one by one below: decoding Vorbis and
 encoding FLAC are the same C libraries (libvorbis, libFLAC) on both sides and
 three quarters of the work, and soxr, librosa's resampler, is as quick as an FFT
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import av
 import numpy as np
 import soundfile as sf
 from threadpoolctl import threadpool_limits
@@ -27,9 +29,17 @@ from threadpoolctl import threadpool_limits
 from lassbench import audio, resampling
 from lassbench.records import FileSource
 from tests.bench._table import compare, machine, print_table
+from tests.sound_files import encode
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 RATE, SECONDS = 32000, 5.0
+
+#: What people hold, in 128 kbit/s: name, suffix, encoder, rate in Hz.
+HELD = [
+    ("M4A (AAC), 44.1 kHz", "m4a", "aac", 44100),
+    ("WebM (Opus), 48 kHz", "webm", "libopus", 48000),
+    ("MP3 (LAME), 44.1 kHz", "mp3", "libmp3lame", 44100),
+]
 
 
 def main(arguments: list[str]) -> None:
@@ -57,7 +67,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def containers(ogg: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
-    """The same recordings as they are, and as 16-bit WAV and FLAC at their own rate."""
+    """The same recordings as they are, and in the containers that people hold."""
     made: dict[str, list[Path]] = {"Ogg Vorbis, 44.1 kHz": list(ogg)}
     for suffix in ("wav", "flac"):
         made[f"16-bit {suffix.upper()}, 44.1 kHz"] = paths = []
@@ -65,6 +75,12 @@ def containers(ogg: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
             x, rate = sf.read(path, dtype="int16")
             paths.append(folder / f"{path.stem}.{suffix}")
             sf.write(paths[-1], x, rate, subtype="PCM_16")
+    for name, suffix, codec, rate in HELD:
+        made[name] = paths = []
+        for path in ogg:
+            x = audio.read_file(FileSource(str(path)), sample_rate_hz=rate, seconds=SECONDS)
+            paths.append(folder / f"{path.stem}.{suffix}")
+            encode(paths[-1], x, rate, codec)
     made["16-bit WAV, 32 kHz"] = paths = []
     for path in ogg:
         x = audio.read_file(FileSource(str(path)), sample_rate_hz=RATE, seconds=SECONDS)
@@ -73,13 +89,26 @@ def containers(ogg: Sequence[Path], folder: Path) -> dict[str, list[Path]]:
     return made
 
 
-def obvious(paths: Sequence[Path], **how: str) -> None:
+def obvious(paths: Sequence[Path], res_type: str = "soxr_hq") -> None:
     """The loop that people write."""
     import librosa
 
     for path in paths:
-        x, rate = librosa.load(path, sr=RATE, **how)
-        sf.write(io.BytesIO(), x, rate, format="FLAC", subtype="PCM_16")
+        if path.suffix in {".m4a", ".webm"}:
+            x, rate = read(path)
+            x = librosa.resample(x, orig_sr=rate, target_sr=RATE, res_type=res_type)
+        else:
+            x, _ = librosa.load(path, sr=RATE, res_type=res_type)
+        sf.write(io.BytesIO(), x, RATE, format="FLAC", subtype="PCM_16")
+
+
+def read(path: Path) -> tuple[np.ndarray, int]:
+    """By soundfile, or the loop over PyAV's frames where it cannot (librosa cannot either)."""
+    if path.suffix not in {".m4a", ".webm"}:
+        return sf.read(path, dtype="float32")
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
+        return np.concatenate(frames, axis=1)[0], container.streams.audio[0].rate
 
 
 def same_filter(paths: Sequence[Path]) -> None:
@@ -88,9 +117,9 @@ def same_filter(paths: Sequence[Path]) -> None:
     from torchaudio.functional import resample
 
     for path in paths:
-        x, rate = sf.read(path, dtype="float64")
+        x, rate = read(path)
         y = resample(
-            torch.from_numpy(x),
+            torch.from_numpy(x.astype(np.float64)),
             rate,
             RATE,
             lowpass_filter_width=resampling.LOWPASS_FILTER_WIDTH,

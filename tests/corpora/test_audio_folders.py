@@ -14,6 +14,7 @@ from lassbench.corpora.audio_folders import AudioFolders, SyntheticAudio
 from lassbench.errors import UsageError
 from lassbench.manifests import ClipRow
 from lassbench.records import FileSource, MissingSource, RenderedSource
+from tests.sound_files import clicks, encode
 
 RATE = 8000
 ID = "-bcdefghij_"
@@ -167,17 +168,8 @@ def test_the_index_is_not_carried_to_workers(tmp_path: Path) -> None:
 
 
 def test_a_video_that_libsndfile_cannot_read(tmp_path: Path) -> None:
-    av = pytest.importorskip("av")
     path = tmp_path / f"{ID}.m4a"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=32000, layout="mono")
-        for at in range(0, 42 * 32000, 1024):
-            time = (at + np.arange(1024)) / 32000
-            samples = (0.3 * np.sin(2 * np.pi * 440 * time)).astype(np.float32)[None]
-            frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
-            frame.sample_rate, frame.pts = 32000, at
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
+    encode(path, clicks(42.0, 32000), 32000, "aac")
     assert locate(tmp_path) == FileSource(str(path), 30.0, 40.0)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,8 @@ import av
 import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
+
+from tests.sound_files import encode
 
 ESC10 = Path(__file__).resolve().parents[3] / "shared" / "data" / "esc10" / "audio"
 
@@ -58,36 +59,25 @@ def sound(number: int, seconds: float) -> NDArray[np.float32]:
     return np.concatenate(parts)[: round(seconds * 48000)]
 
 
-def encode(samples: NDArray[np.float32], kind: str, *, bitrate: int = 48000) -> bytes:
+def encoded(samples: NDArray[np.float32], kind: str, *, bitrate: int = 48000) -> bytes:
     """``samples`` (mono, 48 kHz) as a whole file of ``kind``."""
     from lassbench.resampling import resample
 
-    container_name, encoder, rate, _, _ = KINDS[kind]
+    form, codec, rate, _, _ = KINDS[kind]
     x = resample(samples, 48000, rate)
     # YouTube's m4a is fragmented, with one index in front; writing that needs a real file.
     options = {"movflags": "+dash+global_sidx", "frag_duration": "5000000"}
     options = options if kind == "m4a" else {}
-    path = Path(tempfile.mkdtemp()) / f"medium.{kind}"
-    with av.open(str(path), "w", format=container_name, options=options) as container:
-        stream = container.add_stream(encoder, rate=rate, layout="mono")
-        stream.bit_rate = bitrate
-        size = 960 * 4
-        resampler = av.AudioResampler(stream.format, "mono", rate)
-        for at in range(0, x.size, size):
-            frame = av.AudioFrame.from_ndarray(x[None, at : at + size], "flt", "mono")
-            frame.sample_rate, frame.pts = rate, at
-            for ready in resampler.resample(frame):
-                container.mux(stream.encode(ready))
-        container.mux(stream.encode(None))
-    data = path.read_bytes()
-    shutil.rmtree(path.parent)
-    return data
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"medium.{kind}"
+        encode(path, x, rate, codec, form, bit_rate=bitrate, options=options)
+        return path.read_bytes()
 
 
 @cache
 def medium(number: int, seconds: float, kind: str) -> bytes:
     """A file of ``kind`` with :func:`sound`'s sound."""
-    return encode(sound(number, seconds), kind)
+    return encoded(sound(number, seconds), kind)
 
 
 def long_webm(number: int, minutes: int) -> bytes:

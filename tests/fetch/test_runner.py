@@ -367,7 +367,7 @@ def test_odd_clips_are_flagged_and_silent_ones_refused(
     site.add(video_id(1), number=1, seconds=5.0, told_s=60.0)
     site.videos[video_id(2)] = site.add(video_id(3), number=3)
     silent = np.zeros(6 * 48000, np.float32)
-    site.add(video_id(4)).data = media.encode(silent, "webm")
+    site.add(video_id(4)).data = media.encoded(silent, "webm")
     clips = [
         make_clip(0, start_s=4.0),
         make_clip(1, start_s=4.75),
