@@ -23,7 +23,7 @@ from typing import IO, Any
 
 #: Steps from part to part, or from page to page of Ogg, after which a file is not
 #: followed any further.
-_MOST_PARTS, _MOST_PAGES = 200_000, 1_000_000
+_MOST_PARTS, _MOST_PAGES = 200_000, 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,16 @@ class Container:
 
 
 class _File:
-    """A file by offsets."""
+    """A file by offsets; its first bytes, which are asked for again and again, are kept."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+        stream.seek(0)
+        self._stream, self._head = stream, stream.read(4096)
         self.size = stream.seek(0, io.SEEK_END)
 
     def at(self, offset: int, count: int) -> bytes:
+        if offset + count <= len(self._head):
+            return self._head[offset : offset + count]
         self._stream.seek(offset)
         return self._stream.read(count)
 
