@@ -23,7 +23,7 @@ from typing import IO, Any
 
 #: Steps from part to part, or from page to page of Ogg, after which a file is not
 #: followed any further.
-_MOST_PARTS, _MOST_PAGES = 200_000, 1_000_000
+_MOST_PARTS, _MOST_PAGES = 200_000, 500_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -395,7 +395,7 @@ def test_headers_that_ask_for_all_memory_get_none(tmp_path: Path) -> None:
     # Resampled from 1 Hz, or by a filter for a prime rate, a clip would take 192 GiB.
     big = [wav(rate=hz, channels=c) for hz in (1, 2_147_483_629) for c in (1, 64, 65_535)]
     big += [
-        wav(rate=767_957),
+        wav(rate=191_999),
         wav(0xFFFFFFFE),
         counted(2**36 - 1),
         resized(container("W64"), "W64", 2**62),
@@ -455,7 +455,7 @@ LOOPS = {
     + 300_000 * (bytes(12) + struct.pack("<Q", 20) + b"\1\2\3\4"),
     "an element of nine bytes": b"\x1a\x45\xdf\xa3\0" + bytes(5000),
     "an element of ones": b"\x1a\x45\xdf\xa3" + b"\xff" * 5000,
-    "Ogg pages": 1_100_000 * (b"OggS\0\2" + bytes(21)),
+    "Ogg pages": 510_000 * (b"OggS\0\2" + bytes(21)),
     "tags": 250_000 * ID3V2,
     "zeros": bytes(1 << 20),
     "ones": b"\xff" * (1 << 20),
@@ -466,7 +466,7 @@ LOOPS = {
 def test_headers_without_end_are_given_up(name: str) -> None:
     file = _Counting(LOOPS[name])
     containers.examine(file)
-    assert file.reads <= 1_000_100
+    assert file.reads <= 500_100
     assert answer(LOOPS[name])[0] not in {"known"}
 
 
