@@ -102,7 +102,6 @@ DOUBLES = {
     "agreement.py": 2,
     "building.py": 2,
     "checks.py": 2,
-    "definitions.py": 2,
     "examples.py": 2,
     "lists.py": 3,
     "loop.py": 2,

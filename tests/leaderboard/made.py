@@ -32,7 +32,6 @@ from lassbench.scores import (
     limited,
     rows_schema,
     rows_sha256,
-    write_scores,
 )
 from lassbench.statistics import asker_spread, bootstrap_columns
 
@@ -328,4 +327,4 @@ def make_scores(
 
 def write(folder: Path, scores: Scores) -> Path:
     """Write a score file as `lassbench score` does; the path of its JSON."""
-    return write_scores(folder, scores)[0]
+    return scores.save(folder)[0]
