@@ -39,19 +39,9 @@ SuiteKind = Literal["separation", "absent"]
 Part = Literal["mixture", "target", "interference"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
-MIXTURE_COLUMNS = ("mixture_id", "target_id", "noise_id", "snr_db")
-QUERY_COLUMNS = (
-    "query_id",
-    "mixture_id",
-    "text",
-    "tags",
-    "query_type",
-    "annotator",
-    "expects",
-    "concept",
-    "root",
-    "noise_concept",
-)
+# A field that is added to these records would change the fingerprints of suites that exist.
+MIXTURE_COLUMNS = tuple(field.name for field in fields(Mixture))
+QUERY_COLUMNS = (*(field.name for field in fields(Query)), "root", "noise_concept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +97,6 @@ class Suite:
     missing: Mapping[str, str]
     pcm_sha256: Mapping[str, Mapping[Part, str]]
     dataset: Dataset | None = field(repr=False, compare=False, default=None)
-
-    @property
-    def query_types(self) -> tuple[str, ...]:
-        """How the queries were made, sorted."""
-        return tuple(sorted({query.query_type for query in self.queries.values()}))
 
     @property
     def renderable_queries(self) -> list[Query]:

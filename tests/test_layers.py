@@ -103,7 +103,7 @@ DOUBLES = {
     "building.py": 2,
     "checks.py": 2,
     "examples.py": 2,
-    "lists.py": 3,
+    "lists.py": 2,
     "loop.py": 2,
     "report.py": 2,
     "sources.py": 2,

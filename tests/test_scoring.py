@@ -30,12 +30,11 @@ from lassbench.report import terminal
 from lassbench.scores import Bootstrap
 from lassbench.scores.summary import summarise
 from lassbench.scoring import folders as scoring_folders
-from lassbench.scoring.beside import beside, verdict
-from lassbench.scoring.comparison import compare
+from lassbench.scoring.comparison import beside, compare, verdict
 from lassbench.scoring.crosscheck import cross_check
 from lassbench.scoring.folders import score_folders
 from lassbench.scoring.pieces import levels
-from lassbench.scoring.rows import improvement
+from lassbench.scoring.result import improvement
 from lassbench.scoring.streaming import evaluate
 from lassbench.statistics import asker_spread, cluster_bootstrap, paired_difference
 from lassbench.suites import Suite, load_suite

@@ -109,7 +109,7 @@ def command(
     from lassbench import output_folders
     from lassbench.report import terminal
     from lassbench.scores import Bootstrap
-    from lassbench.scoring.beside import beside
+    from lassbench.scoring.comparison import beside
     from lassbench.scoring.crosscheck import cross_check
     from lassbench.scoring.folders import score_folders
 

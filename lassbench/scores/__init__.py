@@ -156,6 +156,11 @@ def limited(values: NDArray[np.float64], metric: str = "sdr") -> NDArray[np.floa
     return np.clip(values, -LIMIT_DB, LIMIT_DB)
 
 
+def seen(rows: pa.Table, name: str) -> NDArray[np.float64]:
+    """A metric's column as means see it (:func:`limited`), null as NaN."""
+    return limited(column(rows, name), name)
+
+
 # ---------------------------------------------------------------------------
 # The JSON half
 # ---------------------------------------------------------------------------

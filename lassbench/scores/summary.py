@@ -51,7 +51,7 @@ def summarise(rows: pa.Table, kind: Kind, bootstrap: Bootstrap) -> Summary:
     Parameters
     ----------
     rows
-        As :func:`lassbench.scoring.rows.table` makes it.
+        As :func:`lassbench.scoring.result.table` makes it.
     bootstrap
         How intervals are made.
     """
