@@ -90,7 +90,6 @@ class Suite:
     list_fingerprint: str
     dataset_name: str
     dataset_fingerprint: str
-    notes: str
     mixtures: Mapping[str, Mixture]
     queries: Mapping[str, Query]
     meta: Mapping[str, QueryMeta]
