@@ -49,16 +49,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from lassbench.checked import (
-    Count,
-    Finite,
-    Label,
-    PathName,
-    Sha256,
-    Strict,
-    Text,
-    read_record,
-)
+from lassbench.checked import Count, Finite, Label, PathName, Sha256, Strict, Text, read_record
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.files import listed, name_of, to_json, write_together
 

@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 #: Fewer answers than this are scored sooner than other processes are started.
 SMALL_JOB = 100
 
-FIX = (
-    "repair or make these files with the system; "
-    "--allow-partial scores the others and marks the result as partial"
-)
-
 
 @dataclass
 class _Folder:
@@ -229,5 +224,6 @@ def _faults_error(opened: Sequence[_Folder]) -> FaultsError:
         f"{len(faults)} faults in the predictions: nothing was scored",
         faults,
         where=names,
-        fix=FIX,
+        fix="repair or make these files with the system; "
+        "--allow-partial scores the others and marks the result as partial",
     )
