@@ -238,8 +238,8 @@ def load_suite(path: str | Path, *, dataset: str | Path | None = None) -> Suite:
         what="the suite cannot be used: it is damaged, edited or of another version of lassbench",
         fix="freeze the suite again with `lassbench freeze`",
     )
-    for name in ("mixtures", "queries"):
-        _check_unchanged(folder / f"{name}.csv", getattr(said, f"{name}_sha256"))
+    _check_unchanged(folder / "mixtures.csv", said.mixtures_sha256)
+    _check_unchanged(folder / "queries.csv", said.queries_sha256)
     mixtures = {m.mixture_id: m for m in _read_mixtures(folder / "mixtures.csv")}
     queries, meta = _read_queries(folder / "queries.csv", mixtures)
     audio_from = _find_dataset(folder, said, dataset)

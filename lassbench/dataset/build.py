@@ -308,7 +308,9 @@ def make(task: Task) -> Outcome:
     try:
         name = identity(task.source, task.sample_rate_hz, task.seconds)
         for built in task.before:
-            if built.identity == name and _holds(built, path):
+            if built.identity != name:
+                continue
+            if built is packed or (path.is_file() and files.sha256_file(path) == built.flac_sha256):
                 return Outcome(task.clip_id, built=built, reused=True)
         samples = audio.to_int16(
             base.read_source(
@@ -334,12 +336,6 @@ def _is_gone(source: AudioSource) -> bool:
     return isinstance(source, MissingSource) or (
         isinstance(source, FileSource) and not Path(source.path).exists()
     )
-
-
-def _holds(built: Built, path: Path) -> bool:
-    if not built.flac_sha256:
-        return True
-    return path.is_file() and files.sha256_file(path) == built.flac_sha256
 
 
 def identity(source: AudioSource, sample_rate_hz: int, seconds: float) -> str:

@@ -124,8 +124,6 @@ class Dataset:
 
     Attributes
     ----------
-    path
-        The folder.
     name, title
         Of the corpus it was built from.
     sample_rate_hz, clip_samples
@@ -134,10 +132,8 @@ class Dataset:
         True when no clip is a recording.
     audio_may_be_published
         True when the corpus's terms allow passing the audio on.
-    card
-        The corpus's card.
-    description
-        What ``dataset.json`` says.
+    card, description
+        The corpus's card, and what ``dataset.json`` says.
     fingerprint
         SHA-256 over the sorted (clip id, hash of its samples) pairs.
     """
