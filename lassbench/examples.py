@@ -8,6 +8,7 @@ checks.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -35,13 +36,13 @@ def choose_queries(suite: Suite, count: int) -> list[Query]:
     by_hash = sorted(
         suite.renderable_queries, key=lambda query: files.sha256_bytes(query.query_id.encode())
     )
-    round_of: dict[str, int] = {}
-    ranked = []
-    for place, query in enumerate(by_hash):
+    seen: Counter[str] = Counter()
+    rounds: list[tuple[int, Query]] = []
+    for query in by_hash:
         concept = suite.meta[query.query_id].concept
-        ranked.append((round_of.get(concept, 0), place, query))
-        round_of[concept] = round_of.get(concept, 0) + 1
-    return [query for _, _, query in sorted(ranked, key=lambda item: item[:2])[:count]]
+        rounds.append((seen[concept], query))
+        seen[concept] += 1
+    return [query for _, query in sorted(rounds, key=lambda one: one[0])[:count]]
 
 
 def export_examples(
@@ -76,12 +77,9 @@ def export_examples(
             fix="--include-audio exports them all the same: keep that page to yourself",
         )
     folder = root / "examples" / suite.name
-    queries = choose_queries(suite, count)
 
     def build(temporary: Path) -> None:
-        examples = tuple(
-            _export_one(temporary, root, suite, query, predictions) for query in queries
-        )
+        chosen = choose_queries(suite, count)
         content = ExampleSet(
             suite=suite.name,
             list_fingerprint=suite.list_fingerprint,
@@ -89,7 +87,7 @@ def export_examples(
             audio_may_be_published=suite.audio_may_be_published,
             seconds=suite.samples / suite.sample_rate_hz,
             max_hz=suite.sample_rate_hz / 2,
-            examples=examples,
+            examples=tuple(_export_one(temporary, root, suite, q, predictions) for q in chosen),
         )
         files.write_json(temporary / "examples.json", content.model_dump(mode="json"))
 

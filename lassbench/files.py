@@ -168,16 +168,10 @@ def _flush(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def atomic_open(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Like :func:`atomic_path`, with the temporary file already open."""
-    encoding = None if "b" in mode else "utf-8"
-    newline = None if "b" in mode else "\n"
-    with (
-        atomic_path(path) as temporary,
-        temporary.open(mode, encoding=encoding, newline=newline) as stream,
-    ):
+def atomic_open(path: Path) -> Iterator[IO[bytes]]:
+    """Like :func:`atomic_path`, with the temporary file already open for bytes."""
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
         yield stream
-        stream.flush()
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -228,11 +229,10 @@ def freeze(
 
     def build(folder: Path) -> None:
         _check_same_lists(out, lists)
-        for name in ("mixtures",) * export_audio + ("references",) * export_references:
-            (folder / name).mkdir()
-        piece = _Piece(dataset, folder, export_audio, export_references)
+        parts = PARTS[:1] * export_audio + PARTS[1:] * export_references
+        one = partial(_freeze_one, dataset=dataset, folder=folder, parts=parts)
         with open_executor(workers) as executor:
-            made = track(map_ordered(executor, piece, todo), f"freezing {plan.name}", len(todo))
+            made = track(map_ordered(executor, one, todo), f"freezing {plan.name}", len(todo))
             pcm = {m.mixture_id: hashes for m, hashes in zip(todo, made, strict=True)}
         described = describe(
             lists,
@@ -293,19 +293,11 @@ def _check_same_lists(out: Path, lists: Mapping[str, str]) -> None:
             )
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """Renders one mixture, exports what was asked for, returns its PCM hashes."""
-
-    dataset: Dataset
-    folder: Path
-    export_audio: bool
-    export_references: bool
-
-    def __call__(self, mixture: Mixture) -> dict[str, str]:
-        rendered = render_from_dataset(self.dataset, mixture)
-        parts = PARTS[:1] * self.export_audio + PARTS[1:] * self.export_references
-        return export(rendered, self.folder, mixture.mixture_id, parts, self.dataset.sample_rate_hz)
+def _freeze_one(
+    mixture: Mixture, *, dataset: Dataset, folder: Path, parts: Sequence[Part]
+) -> dict[str, str]:
+    rendered = render_from_dataset(dataset, mixture)
+    return export(rendered, folder, mixture.mixture_id, parts, dataset.sample_rate_hz)
 
 
 def export(

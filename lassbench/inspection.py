@@ -7,7 +7,7 @@ and writes the same signals as WAV.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,9 +68,7 @@ def inspect_query(
         raise UsageError(f"no query {query_id!r} in suite {suite.name}{near}", where=suite.path)
     query = suite.queries[query_id]
     rendered = suite.render(query.mixture_id)
-    panels = _reference_panels(suite, query, rendered) + _estimate_panels(
-        query, rendered, predictions
-    )
+    panels = list(_panels(suite, query, rendered, predictions))
     output_folders.check_output_folder(out, what="the output folder")
     picture = out / f"{query_id}.png"
     figure = draw(panels, suite.sample_rate_hz, axis, heading=_heading(suite, query))
@@ -91,22 +89,15 @@ def _heading(suite: Suite, query: Query) -> str:
     return f"{query.query_id}: \u201c{query.text}\u201d{absent}\n{suite.title}{synthetic}"
 
 
-def _reference_panels(suite: Suite, query: Query, rendered: Rendered) -> list[Panel]:
+def _panels(
+    suite: Suite, query: Query, rendered: Rendered, predictions: Sequence[PredictionSet]
+) -> Iterator[Panel]:
     meta = suite.meta[query.query_id]
     target = suite.dataset.clips[meta.target_id].concept if suite.dataset else meta.concept
-    return [
-        Panel("mixture", "mixture", rendered.mixture, _scores(rendered, rendered.mixture)),
-        Panel("target", f"target: {target}", rendered.target),
-        Panel("interference", f"interference: {meta.noise_concept}", rendered.interference),
-    ]
-
-
-def _estimate_panels(
-    query: Query, rendered: Rendered, predictions: Sequence[PredictionSet]
-) -> list[Panel]:
-    panels = []
+    yield Panel("mixture", "mixture", rendered.mixture, _scores(rendered, rendered.mixture))
+    yield Panel("target", f"target: {target}", rendered.target)
+    yield Panel("interference", f"interference: {meta.noise_concept}", rendered.interference)
     for number, prediction in enumerate(predictions, start=1):
-        name = prediction.system.card.name
         if query.query_id not in prediction.paths:
             raise UsageError(
                 f"no usable prediction for {query.query_id}",
@@ -114,8 +105,8 @@ def _estimate_panels(
                 fix="run `lassbench score` on it",
             )
         samples = prediction.load(query.query_id)
-        panels.append(Panel(f"estimate{number}", name, samples, _scores(rendered, samples)))
-    return panels
+        name = prediction.system.card.name
+        yield Panel(f"estimate{number}", name, samples, _scores(rendered, samples))
 
 
 def _scores(rendered: Rendered, estimate: Samples) -> str:

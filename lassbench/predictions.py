@@ -148,12 +148,9 @@ def write_system(folder: Path, system: System) -> None:
 
 @dataclass(frozen=True)
 class PredictionSet:
-    """The usable files of a prediction folder, by query id.  Picklable.
+    """The usable files of a prediction folder.  Picklable.
 
-    Attributes
-    ----------
-    paths
-        query_id -> file, for every query whose header is right.
+    ``paths``: query_id -> file, for every query whose file's header is right.
     """
 
     folder: Path

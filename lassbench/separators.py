@@ -39,7 +39,6 @@ from lassbench.records import TAG_SEPARATOR, Query, SystemCard, SystemQuery
 from lassbench.suites import Suite
 
 Samples = NDArray[np.float32]
-SeparateFunction = Callable[[Samples, str, int], Samples]
 
 #: The STFT of the oracle mask: the paper's (FACTS section 2).
 FRAME, HOP = 1024, 512
@@ -110,12 +109,8 @@ class OracleMask:
 class FunctionSeparator:
     """A plain function as a separator."""
 
-    function: SeparateFunction
+    separate: Callable[[Samples, str, int], Samples]
     card: SystemCard
-
-    def separate(self, mixture: Samples, query: str, sample_rate: int) -> Samples:
-        """Call the function."""
-        return self.function(mixture, query, sample_rate)
 
 
 #: Systems known by a word.

@@ -39,19 +39,9 @@ SuiteKind = Literal["separation", "absent"]
 Part = Literal["mixture", "target", "interference"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
-MIXTURE_COLUMNS = ("mixture_id", "target_id", "noise_id", "snr_db")
-QUERY_COLUMNS = (
-    "query_id",
-    "mixture_id",
-    "text",
-    "tags",
-    "query_type",
-    "annotator",
-    "expects",
-    "concept",
-    "root",
-    "noise_concept",
-)
+# A field that is added to these records would change the fingerprints of suites that exist.
+MIXTURE_COLUMNS = tuple(field.name for field in fields(Mixture))
+QUERY_COLUMNS = (*(field.name for field in fields(Query)), "root", "noise_concept")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +90,12 @@ class Suite:
     list_fingerprint: str
     dataset_name: str
     dataset_fingerprint: str
-    notes: str
     mixtures: Mapping[str, Mixture]
     queries: Mapping[str, Query]
     meta: Mapping[str, QueryMeta]
     missing: Mapping[str, str]
     pcm_sha256: Mapping[str, Mapping[Part, str]]
     dataset: Dataset | None = field(repr=False, compare=False, default=None)
-
-    @property
-    def query_types(self) -> tuple[str, ...]:
-        """How the queries were made, sorted."""
-        return tuple(sorted({query.query_type for query in self.queries.values()}))
 
     @property
     def renderable_queries(self) -> list[Query]:
@@ -254,8 +238,8 @@ def load_suite(path: str | Path, *, dataset: str | Path | None = None) -> Suite:
         what="the suite cannot be used: it is damaged, edited or of another version of lassbench",
         fix="freeze the suite again with `lassbench freeze`",
     )
-    for name in ("mixtures", "queries"):
-        _check_unchanged(folder / f"{name}.csv", getattr(said, f"{name}_sha256"))
+    _check_unchanged(folder / "mixtures.csv", said.mixtures_sha256)
+    _check_unchanged(folder / "queries.csv", said.queries_sha256)
     mixtures = {m.mixture_id: m for m in _read_mixtures(folder / "mixtures.csv")}
     queries, meta = _read_queries(folder / "queries.csv", mixtures)
     audio_from = _find_dataset(folder, said, dataset)

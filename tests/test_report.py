@@ -28,7 +28,7 @@ from lassbench.records import SystemCard
 from lassbench.report import plots
 from lassbench.report.page import HEIGHT, WIDTH, sound, write_report
 from lassbench.scores import Bootstrap, Cell, Scores
-from lassbench.scoring.beside import beside
+from lassbench.scoring.comparison import beside
 from lassbench.scoring.folders import score_folders
 from lassbench.separators import as_separator, run
 from lassbench.spectrogram import level_db

@@ -63,7 +63,7 @@ def make_file(rows: pa.Table, **changes: object) -> scores.ScoreFile:
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     rows = make_rows()
-    scores.write_scores(tmp_path, scores.Scores(make_file(rows), rows))
+    scores.Scores(make_file(rows), rows).save(tmp_path)
     return tmp_path / "My-system-v2.score.json"
 
 
@@ -87,7 +87,7 @@ def test_a_score_says_in_one_line_what_it_is_and_saves_itself(tmp_path: Path) ->
 def test_the_same_score_has_the_same_bytes(written: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     rows = make_rows()
-    scores.write_scores(again, scores.Scores(make_file(rows), rows))
+    scores.Scores(make_file(rows), rows).save(again)
     for path in (written, written.with_name("My-system-v2.score.parquet")):
         assert (again / path.name).read_bytes() == path.read_bytes()
 

@@ -30,12 +30,11 @@ from lassbench.report import terminal
 from lassbench.scores import Bootstrap
 from lassbench.scores.summary import summarise
 from lassbench.scoring import folders as scoring_folders
-from lassbench.scoring.beside import beside, verdict
-from lassbench.scoring.comparison import compare
+from lassbench.scoring.comparison import beside, compare, verdict
 from lassbench.scoring.crosscheck import cross_check
 from lassbench.scoring.folders import score_folders
 from lassbench.scoring.pieces import levels
-from lassbench.scoring.rows import improvement
+from lassbench.scoring.result import improvement
 from lassbench.scoring.streaming import evaluate
 from lassbench.statistics import asker_spread, cluster_bootstrap, paired_difference
 from lassbench.suites import Suite, load_suite
@@ -94,7 +93,7 @@ def scored(made: Path, suite: Suite) -> dict[str, scores.Scores]:
 
 
 def as_bytes(found: scores.Scores, folder: Path) -> tuple[bytes, bytes]:
-    json_path, parquet_path = scores.write_scores(folder, found)
+    json_path, parquet_path = found.save(folder)
     return json_path.read_bytes(), parquet_path.read_bytes()
 
 
@@ -444,7 +443,7 @@ def test_clap_scores_are_rows_and_a_summary_with_their_model(
             scores.column(one.rows, "clap").mean(), abs=1e-9
         )
         assert "model tiny-clap" in one.file.metrics["clap"].definition
-        scores.write_scores(tmp_path, one)
+        one.save(tmp_path)
     assert scores.read_scores(tmp_path / "muffled.score.json").file == found[0].file
 
 
@@ -884,7 +883,7 @@ def test_a_score_on_another_suite_is_refused_before_scoring(
     made: Path, frozen: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = evaluate(muffled, load_suite(frozen / "absent"), progress=False, bootstrap=FAST)
-    path, _ = scores.write_scores(in_folder / "other", other)
+    path, _ = other.save(in_folder / "other")
     folders = [str(made / "oracle"), str(made / "muffled")]
     assert run(["score", *folders, "--workers", "1", "--against", str(path)]) == 2
     assert "another suite" in capsys.readouterr().err

@@ -39,7 +39,7 @@ def test_the_lists_and_their_counts(suite: Suite, tiny_dataset: Dataset) -> None
         assert (query.text, query.tags) == (clip.captions[0], clip.tags)
         assert (meta.concept, meta.root) == (clip.concept, clip.root)
         assert meta.noise_concept != meta.concept
-    assert suite.query_types == ("templated",)  # synthetic captions never pass as people's
+        assert query.query_type == "templated"  # synthetic captions never pass as people's
     assert suite.synthetic
     assert suite.missing == {}
 

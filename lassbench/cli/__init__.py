@@ -6,12 +6,12 @@ carries results, standard error carries progress and messages.
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
@@ -20,38 +20,29 @@ import click
 from lassbench import __version__
 from lassbench.errors import LassbenchError, LassbenchWarning, did_you_mean
 
-#: verb -> (module under lassbench.cli, one line of help).  The help stands here
-#: so that `lassbench --help` imports none of them.
-VERBS: dict[str, tuple[str, str]] = {
-    "build-dataset": ("build_dataset", "Build a dataset folder from a corpus."),
-    "verify": ("verify", "Check a dataset folder clip by clip."),
-    "select": (
-        "select",
-        "Select clips by concept from AudioSet's labels; explain one clip's fate.",
-    ),
-    "verify-manifests": (
-        "verify_manifests",
-        "Rebuild the frozen lists from the metadata and compare.",
-    ),
-    "freeze": ("freeze", "Freeze a test suite of a dataset and export its audio."),
-    "import-suite": (
-        "import_suite",
-        "Import AudioSep's or DCASE 2024 Task 9's evaluation list as a suite.",
-    ),
-    "train-baseline": ("train_baseline", "Train a reference system (lassnet, unet)."),
-    "import-checkpoint": ("import_checkpoint", "Import the authors' released checkpoint."),
-    "separate": ("separate", "Run a system over a suite, or over one audio file."),
-    "score": ("score", "Score a folder of predictions."),
-    "compare": ("compare", "Compare two score files, paired."),
-    "inspect": ("inspect", "Draw and export one query's mixture, target and estimate."),
-    "leaderboard": ("leaderboard", "Add entries, check them, build tables and site."),
-    "fetch": ("fetch", "Fetch a corpus's audio; show what is done, pending and gone."),
-    "merge": ("merge", "Join fetches of several hosts into one."),
-    "push": ("push", "Publish a dataset to the Hugging Face Hub."),
-    "annotate": ("annotate", "Collect and check five annotators' descriptions."),
-    "freeze-sub-test": ("freeze_sub_test", "Freeze collected descriptions into a suite."),
-    "doctor": ("doctor", "Check this machine and say how to mend what is missing."),
-    "demo": ("demo", "Run the whole main job on the synthetic corpus."),
+#: verb -> one line of help.  It stands here so that `lassbench --help` imports none of
+#: the verbs' modules, which are named like them.
+VERBS: dict[str, str] = {
+    "build-dataset": "Build a dataset folder from a corpus.",
+    "verify": "Check a dataset folder clip by clip.",
+    "select": "Select clips by concept from AudioSet's labels; explain one clip's fate.",
+    "verify-manifests": "Rebuild the frozen lists from the metadata and compare.",
+    "freeze": "Freeze a test suite of a dataset and export its audio.",
+    "import-suite": "Import AudioSep's or DCASE 2024 Task 9's evaluation list as a suite.",
+    "train-baseline": "Train a reference system (lassnet, unet).",
+    "import-checkpoint": "Import the authors' released checkpoint.",
+    "separate": "Run a system over a suite, or over one audio file.",
+    "score": "Score a folder of predictions.",
+    "compare": "Compare two score files, paired.",
+    "inspect": "Draw and export one query's mixture, target and estimate.",
+    "leaderboard": "Add entries, check them, build tables and site.",
+    "fetch": "Fetch a corpus's audio; show what is done, pending and gone.",
+    "merge": "Join fetches of several hosts into one.",
+    "push": "Publish a dataset to the Hugging Face Hub.",
+    "annotate": "Collect and check five annotators' descriptions.",
+    "freeze-sub-test": "Freeze collected descriptions into a suite.",
+    "doctor": "Check this machine and say how to mend what is missing.",
+    "demo": "Run the whole main job on the synthetic corpus.",
 }
 
 
@@ -66,8 +57,7 @@ class LazyGroup(click.Group):
         """Import the verb's module and return its command, named ``command`` there."""
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"lassbench.cli.{VERBS[cmd_name][0]}")
-        command = module.command
+        command = import_module(f"lassbench.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 
@@ -82,7 +72,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+            formatter.write_dl(list(VERBS.items()))
 
 
 @click.group(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lassbench.cli.options import PATH, OutputPath
+from lassbench.cli.options import PATH, OutputPath, together
 
 if TYPE_CHECKING:
     from lassbench.annotate.store import Store
@@ -30,7 +30,8 @@ url_option = click.option(
 days_option = click.option(
     "--days", default=30.0, show_default=True, help="How long a link is good for."
 )
-_PLAN = (
+#: What a new store is planned by, under the names that ``plan_campaign`` has for it.
+plan_options = together(
     click.option("--clips-per-concept", default=5, show_default=True, help="Clips to describe."),
     click.option("--annotators", default=5, show_default=True, help="How many people describe."),
     click.option("--noises", default=5, show_default=True, help="Mixtures a clip."),
@@ -38,13 +39,6 @@ _PLAN = (
         "--language", default="en", show_default=True, help="de, en, es, fr, it, nl or pt."
     ),
 )
-
-
-def plan_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add what a new store is planned by, under the names that ``plan_campaign`` has for it."""
-    for option in reversed(_PLAN):
-        function = option(function)
-    return function
 
 
 def store_path(dataset: Path, store: Path | None) -> Path:

@@ -47,20 +47,31 @@ class OutputPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-def metadata_options(function: Function) -> Function:
-    """Add ``--metadata-dir`` and ``--unverified-metadata``."""
-    function = click.option(
-        "--unverified-metadata",
-        is_flag=True,
-        help="Use files whose SHA-256 is unknown or another one; the card then says so.",
-    )(function)
-    return click.option(
+def together(*options: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """Adds several options to a command, in their order."""
+
+    def add(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+metadata_options = together(
+    click.option(
         "--metadata-dir",
         default="",
         metavar="DIR|URL",
         help="A folder with copies of the published files, or a mirror of it.  "
         "Default: fetch them from their publishers, once.",
-    )(function)
+    ),
+    click.option(
+        "--unverified-metadata",
+        is_flag=True,
+        help="Use files whose SHA-256 is unknown or another one; the card then says so.",
+    ),
+)
 
 
 def metadata_source(metadata_dir: str, unverified_metadata: bool) -> MetadataSource:
@@ -131,13 +142,7 @@ def fetch_options(*rate_names: str) -> Callable[[Function], Function]:
         metavar="CLIPS",
         help="Clips an hour from YouTube; 0 for no limit.  Default: 250, with --cookies 1800.",
     )
-
-    def add(function: Function) -> Function:
-        for option in reversed((*_OPTIONS, rate)):
-            function = option(function)
-        return function
-
-    return add
+    return together(*_OPTIONS, rate)
 
 
 def take_fetch_options(given: dict[str, Any]) -> dict[str, Any]:

@@ -108,8 +108,8 @@ def command(
     """
     from lassbench import output_folders
     from lassbench.report import terminal
-    from lassbench.scores import Bootstrap, write_scores
-    from lassbench.scoring.beside import beside
+    from lassbench.scores import Bootstrap
+    from lassbench.scoring.comparison import beside
     from lassbench.scoring.crosscheck import cross_check
     from lassbench.scoring.folders import score_folders
 
@@ -130,7 +130,7 @@ def command(
         **how,
     )
     # Everything is on disk before anything is shown, which may fail.
-    written = [write_scores(folder, scores) for scores in found]
+    written = [scores.save(folder) for scores in found]
     console = terminal.console()
     for number, (scores, path) in enumerate(zip(found, predictions, strict=True)):
         rest = [*found[:number], *found[number + 1 :], *others]

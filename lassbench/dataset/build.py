@@ -47,27 +47,18 @@ class BuildReport:
 
     Attributes
     ----------
-    folder
-        The dataset folder.
     kept
         split -> concept -> clips in the dataset.
-    rejected
-        Every clip whose audio cannot be used, and why.
-    outlived
-        Clips that stay as they were packed, though their source cannot be used any
-        more, and why not.
+    rejected, outlived
+        Every clip whose source cannot be used, and why: left out, or as it was packed.
     damaged
         Shards that were gone or altered -> clips lost with each; they lie in ``damaged/``.
-    limited
-        Clips that ``limit`` left out.
-    reused
-        Clips that an earlier run had made already.
+    limited, reused
+        Clips that ``limit`` left out, and that an earlier run had made already.
     repeated
         Groups of clips with the same samples, as they are in the dataset.
     moved
         Clips that follow their first copy: clip id -> the split that it was drawn for.
-    fingerprint
-        The dataset's.
     linked
         Files that links lead out of the corpus's folders -> where they are.
     unsized
@@ -317,7 +308,9 @@ def make(task: Task) -> Outcome:
     try:
         name = identity(task.source, task.sample_rate_hz, task.seconds)
         for built in task.before:
-            if built.identity == name and _holds(built, path):
+            if built.identity != name:
+                continue
+            if built is packed or (path.is_file() and files.sha256_file(path) == built.flac_sha256):
                 return Outcome(task.clip_id, built=built, reused=True)
         samples = audio.to_int16(
             base.read_source(
@@ -343,12 +336,6 @@ def _is_gone(source: AudioSource) -> bool:
     return isinstance(source, MissingSource) or (
         isinstance(source, FileSource) and not Path(source.path).exists()
     )
-
-
-def _holds(built: Built, path: Path) -> bool:
-    if not built.flac_sha256:
-        return True
-    return path.is_file() and files.sha256_file(path) == built.flac_sha256
 
 
 def identity(source: AudioSource, sample_rate_hz: int, seconds: float) -> str:
@@ -569,18 +556,9 @@ def _row(clip: Clip, built: Built, out: Path, packed: Dataset | None) -> dict[st
     else:
         assert packed is not None
         data = packed.flac(clip.clip_id)
-    return {
-        "clip_id": clip.clip_id,
-        "youtube_id": clip.youtube_id,
-        "start_s": clip.start_s,
-        "captions": list(clip.captions),
-        "tags": list(clip.tags),
-        "concept": clip.concept,
-        "root": clip.root,
-        "attribution": clip.attribution,
-        "pcm_sha256": built.pcm_sha256,
-        "audio": {"bytes": data, "path": f"{clip.clip_id}.flac"},
-    }
+    sound = {"bytes": data, "path": f"{clip.clip_id}.flac"}
+    # Of these a shard takes its columns.
+    return {**asdict(clip), "pcm_sha256": built.pcm_sha256, "audio": sound}
 
 
 def _write_shards(

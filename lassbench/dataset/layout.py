@@ -24,16 +24,8 @@ SCHEMA_VERSION = 2
 
 #: Columns of a shard, in order.
 COLUMNS = (
-    "clip_id",
-    "youtube_id",
-    "start_s",
-    "captions",
-    "tags",
-    "concept",
-    "root",
-    "attribution",
-    "pcm_sha256",
-    "audio",
+    *("clip_id", "youtube_id", "start_s", "captions", "tags", "concept", "root", "attribution"),
+    *("pcm_sha256", "audio"),
 )
 
 #: Columns of ``clips.csv``; ``made_from`` is the identity of a kept clip's source
@@ -64,12 +56,7 @@ LEDGER = "ledger.sqlite"
 STAGE, DAMAGED = ".packing", "damaged"
 
 #: What a fetch leaves in the folder.
-FETCHED = frozenset(
-    {
-        *(LEDGER, "ledger.sqlite-wal", "ledger.sqlite-shm", "clips", "sources"),
-        *("census.csv", ".work"),
-    }
-)
+FETCHED = (LEDGER, f"{LEDGER}-wal", f"{LEDGER}-shm", "clips", "sources", "census.csv", ".work")
 
 
 def clip_path(folder: Path, clip_id: str) -> Path:
@@ -169,14 +156,11 @@ def _not_a_dataset(folder: Path) -> LassbenchError:
             where=folder,
             fix="run the same `lassbench build-dataset` command again: it goes on where it stopped",
         )
-    if not folder.is_dir():
-        got = "a file" if folder.exists() else "no such folder"
-    else:
-        got = "a folder without dataset.json"
+    got = "a file" if folder.exists() else "no such folder"
     return LassbenchError(
         "not a dataset folder",
         where=folder,
-        got=got,
+        got="a folder without dataset.json" if folder.is_dir() else got,
         fix="check the path, or make one with `lassbench build-dataset`",
     )
 

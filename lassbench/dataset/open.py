@@ -7,10 +7,9 @@ import functools
 import itertools
 import threading
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,8 +109,7 @@ class ShardReader:
         )
 
 
-@dataclass(frozen=True)
-class _Rows:
+class _Rows(NamedTuple):
     """The kept clips, their hashes, and the row of each: (shard, row in it)."""
 
     clips: Mapping[str, Clip]
@@ -126,8 +124,6 @@ class Dataset:
 
     Attributes
     ----------
-    path
-        The folder.
     name, title
         Of the corpus it was built from.
     sample_rate_hz, clip_samples
@@ -136,10 +132,8 @@ class Dataset:
         True when no clip is a recording.
     audio_may_be_published
         True when the corpus's terms allow passing the audio on.
-    card
-        The corpus's card.
-    description
-        What ``dataset.json`` says.
+    card, description
+        The corpus's card, and what ``dataset.json`` says.
     fingerprint
         SHA-256 over the sorted (clip id, hash of its samples) pairs.
     """
@@ -294,16 +288,10 @@ def open_dataset(path: str | Path) -> Dataset:
     return Dataset(folder, layout.read_description(folder))
 
 
-@dataclass(frozen=True)
-class Intact:
-    """What is whole of the dataset in a folder.
+class Intact(NamedTuple):
+    """The clips that are whole of a dataset; it does not pickle as what it is.
 
-    Attributes
-    ----------
-    dataset
-        With the clips that are whole.  It does not pickle as what it is.
-    damaged
-        Shards that are gone or not as they were written -> clips lost with each.
+    ``damaged``: shards that are gone or not as they were written -> clips lost with each.
     """
 
     dataset: Dataset

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lassbench import audio, files
@@ -35,18 +36,6 @@ class Verdict:
     missing: tuple[Fault, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    shard: Path
-    group: int
-    sample_rate_hz: int
-    clip_samples: int
-
-
-#: (clip id, hash of its samples as it is noted) of each clip, and what is wrong.
-_Checked = tuple[list[tuple[str, str]], list[Fault]]
-
-
 def verify(dataset: Dataset, *, executor: Executor | None = None) -> Verdict:
     """Decode every clip of ``dataset`` and compare it with what was built.
 
@@ -56,13 +45,14 @@ def verify(dataset: Dataset, *, executor: Executor | None = None) -> Verdict:
     that does not fit the clips.
     """
     faults: list[Fault] = []
-    pieces: list[_Piece] = []
+    pieces: list[tuple[Path, int]] = []
     for shard in dataset.description.shards:
         found, of_shard = _check_shard(dataset, shard)
         faults += found
         pieces += of_shard
     pcm: dict[str, str] = {}
-    checked = track(map_ordered(executor, _check_piece, pieces), "parts of shards", len(pieces))
+    check = partial(_check_piece, rate=dataset.sample_rate_hz, size=dataset.clip_samples)
+    checked = track(map_ordered(executor, check, pieces), "parts of shards", len(pieces))
     for noted, found in checked:
         faults += found
         for clip_id, sha in noted:
@@ -76,8 +66,10 @@ def verify(dataset: Dataset, *, executor: Executor | None = None) -> Verdict:
     return Verdict(len(pcm), tuple(faults), tuple(dataset.missing.values()))
 
 
-def _check_shard(dataset: Dataset, shard: layout.Shard) -> tuple[list[Fault], list[_Piece]]:
-    """The shard as a file, and the pieces in which its rows are to be checked."""
+def _check_shard(
+    dataset: Dataset, shard: layout.Shard
+) -> tuple[list[Fault], list[tuple[Path, int]]]:
+    """The shard as a file, and its row groups, whose rows are to be checked."""
     path, name = dataset.path / shard.path, shard.path
     if not path.is_file():
         reason = f"the shard is gone, and {shard.clips} clips with it"
@@ -94,67 +86,62 @@ def _check_shard(dataset: Dataset, shard: layout.Shard) -> tuple[list[Fault], li
     if rows != shard.clips:
         reason = f"has {rows} clips, dataset.json says {shard.clips}"
         faults.append(Fault("rows", name, reason))
-    return faults, [
-        _Piece(path, group, dataset.sample_rate_hz, dataset.clip_samples)
-        for group in range(len(reader.groups))
-    ]
+    return faults, [(path, group) for group in range(len(reader.groups))]
 
 
-def _check_piece(piece: _Piece) -> _Checked:
+def _check_piece(
+    piece: tuple[Path, int], *, rate: int, size: int
+) -> tuple[list[tuple[str, str]], list[Fault]]:
+    """(clip id, hash of its samples as it is noted) of each clip, and what is wrong."""
+    shard, group = piece
     try:
-        reader = ShardReader(piece.shard)
-        labels = reader.labels(piece.group)
+        reader = ShardReader(shard)
+        labels = reader.labels(group)
     except LassbenchError as error:
-        return [], [Fault("damaged-shard", piece.shard.name, error.got or error.what)]
+        return [], [Fault("damaged-shard", shard.name, error.got or error.what)]
     faults: list[Fault] = []
     pcm: list[tuple[str, str]] = []
-    for row, label in zip(reader.groups[piece.group], labels, strict=True):
+    for row, label in zip(reader.groups[group], labels, strict=True):
         pcm.append((label["clip_id"], label["pcm_sha256"]))
         try:
             data = reader.audio_bytes(row)
         except LassbenchError as error:
             faults.append(Fault("damaged-shard", label["clip_id"], error.got or error.what))
             continue
-        faults += _check_clip(label["clip_id"], data, label["pcm_sha256"], piece)
+        faults += _check_clip(label["clip_id"], data, label["pcm_sha256"], rate, size)
     return pcm, faults
 
 
-def _check_clip(clip_id: str, data: bytes, sha: str, piece: _Piece) -> Iterator[Fault]:
+def _check_clip(clip_id: str, data: bytes, sha: str, rate: int, size: int) -> Iterator[Fault]:
     try:
-        samples, rate = audio.decode_int16(data)
+        samples, own_rate = audio.decode_int16(data)
     except audio.AudioFault as fault:
         yield fault.fault(clip_id)
         return
-    if rate != piece.sample_rate_hz:
-        yield Fault("rate", clip_id, f"is at {rate} Hz, the dataset at {piece.sample_rate_hz} Hz")
-    if samples.size != piece.clip_samples:
-        kind = "short" if samples.size < piece.clip_samples else "long"
-        reason = f"has {samples.size} samples, a clip has {piece.clip_samples}"
-        yield Fault(kind, clip_id, reason)
+    if own_rate != rate:
+        yield Fault("rate", clip_id, f"is at {own_rate} Hz, the dataset at {rate} Hz")
+    if samples.size != size:
+        kind = "short" if samples.size < size else "long"
+        yield Fault(kind, clip_id, f"has {samples.size} samples, a clip has {size}")
     if not samples.any():
         yield Fault("silent", clip_id, "every sample is zero")
     if audio.pcm_sha256(samples) != sha:
         yield Fault("altered", clip_id, "its samples are not those that were built")
 
 
-def _check_list(dataset: Dataset, pcm: Mapping[str, str]) -> list[Fault]:
+def _check_list(dataset: Dataset, pcm: Mapping[str, str]) -> Iterator[Fault]:
     """``clips.csv`` against the clips that are there."""
-    path = dataset.path / layout.CLIPS
-    if not path.is_file():
-        return [Fault("missing-list", path.name, "the list of clips is gone")]
     rows = layout.read_list(dataset.path, dataset.description)
     if not rows:
-        reason = "SHA-256 is not the one noted in dataset.json"
-        return [Fault("altered-list", path.name, reason)]
+        if (dataset.path / layout.CLIPS).is_file():
+            reason = "SHA-256 is not the one noted in dataset.json"
+            yield Fault("altered-list", layout.CLIPS, reason)
+        else:
+            yield Fault("missing-list", layout.CLIPS, "the list of clips is gone")
+        return
     kept = {row["clip_id"] for row in rows if row["state"] == layout.KEPT}
-    return [
-        *(
-            Fault("lost", name, "should be in the dataset, and is not")
-            for name in sorted(kept - pcm.keys())
-        ),
-        *(
-            Fault("unlisted", name, "is in the dataset, but not in clips.csv")
-            for name in pcm
-            if name not in kept
-        ),
-    ]
+    for name in sorted(kept - pcm.keys()):
+        yield Fault("lost", name, "should be in the dataset, and is not")
+    for name in pcm:
+        if name not in kept:
+            yield Fault("unlisted", name, "is in the dataset, but not in clips.csv")

@@ -28,9 +28,8 @@ from lassbench.errors import one_line
 from lassbench.predictions import PredictionSet, open_predictions
 from lassbench.report import plots
 from lassbench.report.terminal import number, query_types, who_asks
-from lassbench.scores import METRICS, Scores, column, in_order, limited
-from lassbench.scoring.beside import Beside, shown_metrics, verdict
-from lassbench.scoring.comparison import default_metric
+from lassbench.scores import METRICS, Scores, in_order, seen
+from lassbench.scoring.comparison import Beside, default_metric, shown_metrics, verdict
 from lassbench.spectrogram import level_db, picture, png, top_db
 from lassbench.suites import Suite
 
@@ -160,7 +159,7 @@ def _plots(scores: Scores) -> dict[str, Any]:
     file, ranked = scores.file, default_metric(scores)
     metric = file.metrics[ranked]
     label = f"{metric.title} ({metric.unit})"
-    values = limited(column(scores.rows, ranked), ranked)
+    values = seen(scores.rows, ranked)
     groups = {
         kind: plots.bars(
             {name: cells[ranked] for name, cells in file.breakdowns[kind].items()}, label=label
@@ -177,7 +176,7 @@ def _plots(scores: Scores) -> dict[str, Any]:
 
 def _scatter(scores: Scores) -> Markup:
     rows = scores.rows
-    before, after = (limited(column(rows, name)) for name in ("si_sdr_mixture", "si_sdr"))
+    before, after = (seen(rows, name) for name in ("si_sdr_mixture", "si_sdr"))
     described = rows.select(["query_id", "text", "concept", "noise_concept", "wrong_source"])
     points = [
         plots.Point(
@@ -201,7 +200,7 @@ def _extremes(
 ) -> tuple[list[Example], list[Example]]:
     """The best and the worst queries; none is in both lists."""
     ranked = default_metric(scores)
-    values = limited(column(scores.rows, ranked), ranked).tolist()
+    values = seen(scores.rows, ranked).tolist()
     rows = [
         (value, row)
         for value, row in zip(values, scores.rows.to_pylist(), strict=True)

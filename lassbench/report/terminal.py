@@ -12,8 +12,14 @@ from rich.text import Text
 
 from lassbench.errors import one_line
 from lassbench.scores import AnnotatorSpread, Cell, Scores, in_order
-from lassbench.scoring.beside import Beside, shown_metrics, verdict
-from lassbench.scoring.comparison import Comparison, Moved, default_metric
+from lassbench.scoring.comparison import (
+    Beside,
+    Comparison,
+    Moved,
+    default_metric,
+    shown_metrics,
+    verdict,
+)
 from lassbench.scoring.crosscheck import CrossCheck
 from lassbench.statistics import Paired
 

@@ -10,22 +10,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lassbench.records import TAG_SEPARATOR
-from lassbench.scores.definitions import (
+from lassbench.scores import (
     ABSENT_METRICS,
     CLAP_METRICS,
     SEPARATION_METRICS,
-    Kind,
-    concept_pair,
-    limited,
-)
-from lassbench.scores.schema import (
     AnnotatorSpread,
     Bootstrap,
     Cell,
+    Kind,
     MetricSummary,
     Summary,
+    column,
+    limited,
 )
-from lassbench.scores.storage import column
 from lassbench.statistics import asker_spread, bootstrap_columns
 
 #: Decimals kept in summaries: a nanodecibel, far below what the metrics' last
@@ -54,7 +51,7 @@ def summarise(rows: pa.Table, kind: Kind, bootstrap: Bootstrap) -> Summary:
     Parameters
     ----------
     rows
-        As :func:`lassbench.scoring.rows.table` makes it.
+        As :func:`lassbench.scoring.result.table` makes it.
     bootstrap
         How intervals are made.
     """
@@ -127,7 +124,7 @@ def _groups(rows: pa.Table) -> dict[str, dict[str, NDArray[np.intp]]]:
     }
     pairs = zip(labels["concept"], rows.column("noise_concept").to_pylist(), strict=True)
     labels["concept_pair"] = [
-        [concept_pair(target, noise) if target and noise else ""] for (target,), noise in pairs
+        [f"{target} + {noise}" if target and noise else ""] for (target,), noise in pairs
     ]
     labels["tag"] = [joined.split(TAG_SEPARATOR) for joined in rows.column("tags").to_pylist()]
     found = {by: _members(labels[by]) for by in BREAKDOWNS}

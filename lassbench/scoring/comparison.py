@@ -1,17 +1,21 @@
-"""Two systems on the same queries: paired differences, and where they come from."""
+"""Systems on the same queries: paired differences, where they come from, rows of a table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
-from lassbench.scores import CLAP_METRICS, Scores, column, in_order, limited
-from lassbench.statistics import RESAMPLES, Paired, paired_difference
+from lassbench.scores import CLAP_METRICS, MIXTURE_COLUMNS, Scores, in_order, seen
+from lassbench.statistics import RESAMPLES, Paired, bootstrap_columns, paired_difference
+
+#: The name under which the unprocessed mixture stands in tables.
+MIXTURE = "Mixture"
 
 
 @dataclass(frozen=True)
@@ -35,18 +39,9 @@ class Moved:
 class Comparison:
     """Two scores, paired on the queries that both cover.
 
-    Attributes
-    ----------
-    queries, targets
-        What both cover.
-    metrics
-        Metric -> paired difference (first minus second).
-    by
-        Breakdown -> value -> paired difference in ``metric``.
-    moved
-        Every common query where both are defined, largest rise first.
-    warnings
-        Why the two may not be comparable after all.
+    ``metrics`` are paired differences (first minus second), ``by`` those in ``metric``
+    by breakdown and value; ``moved`` has every query where both are defined, largest
+    rise first; ``warnings`` say why the two may not be comparable after all.
     """
 
     first: Scores
@@ -77,9 +72,8 @@ def common_rows(first: Scores, second: Scores) -> tuple[pa.Table, pa.Table]:
             got=f"{b.name} with list fingerprint {b.list_fingerprint[:16]}",
             fix="score both systems on one suite",
         )
-    ours, theirs = (one.rows.column("query_id").to_pylist() for one in (first, second))
-    ids = set(ours) & set(theirs)
-    return _only(first.rows, ids), _only(second.rows, ids)
+    ours, theirs = (one.rows.column("query_id") for one in (first, second))
+    return first.rows.filter(pc.is_in(ours, theirs)), second.rows.filter(pc.is_in(theirs, ours))
 
 
 def comparable(first: Scores, second: Scores) -> list[str]:
@@ -95,11 +89,6 @@ def comparable(first: Scores, second: Scores) -> list[str]:
         and ours[name].id == theirs[name].id
         and (name not in CLAP_METRICS or ours[name].definition == theirs[name].definition)
     ]
-
-
-def _only(rows: pa.Table, ids: set[str]) -> pa.Table:
-    chosen = [one in ids for one in rows.column("query_id").to_pylist()]
-    return rows.filter(pa.array(chosen, type=pa.bool_()))
 
 
 def compare(
@@ -137,8 +126,8 @@ def compare(
             expected=", ".join(shared),
             fix="name one of these with --metric",
         )
-    clusters = np.asarray(a.column("target_id").to_pylist(), dtype=object).astype(str)
-    values = {name: (_seen(a, name), _seen(b, name)) for name in shared}
+    clusters = _texts(a, "target_id")
+    values = {name: (seen(a, name), seen(b, name)) for name in shared}
 
     def paired(name: str, chosen: NDArray[np.bool_] | slice = slice(None)) -> Paired:
         one, two = values[name]
@@ -159,7 +148,7 @@ def compare(
         metrics={name: paired(name) for name in shared},
         by={kind: groups for kind, groups in by.items() if groups},
         moved=_moved(a, *values[metric]),
-        warnings=tuple(_warnings(first, second, len(a))),
+        warnings=_warnings(first, second, len(a)),
     )
 
 
@@ -168,32 +157,28 @@ def default_metric(scores: Scores) -> str:
     return "si_sdr_i" if scores.file.kind == "separation" else "attenuation"
 
 
-def _seen(rows: pa.Table, name: str) -> NDArray[np.float64]:
-    return limited(column(rows, name), name)
+def _texts(rows: pa.Table, name: str) -> NDArray[np.str_]:
+    return np.array(rows.column(name).to_pylist(), dtype=np.str_)
 
 
 def _members(rows: pa.Table, kind: str) -> dict[str, NDArray[np.bool_]]:
-    values = np.asarray(rows.column(kind).to_pylist(), dtype=object)
+    values = _texts(rows, kind)
     return {value: values == value for value in sorted(set(values.tolist()) - {""})}
 
 
 def _moved(
     rows: pa.Table, first: NDArray[np.float64], second: NDArray[np.float64]
 ) -> tuple[Moved, ...]:
+    described = rows.select(["query_id", "concept", "noise_concept", "text"]).to_pylist()
     found = [
-        Moved(row["query_id"], row["concept"], row["noise_concept"], row["text"], one, two)
-        for row, one, two in zip(
-            rows.select(["query_id", "concept", "noise_concept", "text"]).to_pylist(),
-            first.tolist(),
-            second.tolist(),
-            strict=True,
-        )
+        Moved(**row, first=one, second=two)
+        for row, one, two in zip(described, first.tolist(), second.tolist(), strict=True)
         if not np.isnan(one - two)
     ]
     return tuple(sorted(found, key=lambda one: (-one.difference, one.query_id)))
 
 
-def _warnings(first: Scores, second: Scores, common: int) -> Sequence[str]:
+def _warnings(first: Scores, second: Scores, common: int) -> tuple[str, ...]:
     found = []
     if first.file.suite.fingerprint != second.file.suite.fingerprint:
         found.append("the two were scored on different copies of the clips (fingerprints differ)")
@@ -212,4 +197,94 @@ def _warnings(first: Scores, second: Scores, common: int) -> Sequence[str]:
             )
         if one.file.coverage.partial:
             found.append(f"{one.file.system.name} is a partial result")
+    return tuple(found)
+
+
+# ---------------------------------------------------------------------------
+# A system beside others on one suite: what each scores, and whether they differ
+# ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Another system's row in the table, over the ``queries`` that both cover.
+
+    ``uses`` is what it is told (``text``, ``tag``, ``oracle``, ``none``); ``means`` are
+    ``None`` where undefined; ``ahead`` is the scored system minus this one, in the
+    metric that ranks.
+    """
+
+    name: str
+    uses: str
+    means: Mapping[str, float | None]
+    ahead: Paired
+    queries: int
+
+
+def beside(scores: Scores, others: Iterable[Scores]) -> list[Beside]:
+    """Rows for the unprocessed mixture and for ``others``, each on the common queries.
+
+    The mixture needs no score file: every row carries its metrics.  Left out are
+    others of the scored system's own name and predictions, and those with no query
+    in common; metrics that mean something else in the other are not in its ``means``.
+
+    Raises
+    ------
+    UsageError
+        If one of ``others`` is a score on another suite.
+    """
+    metric, own = default_metric(scores), scores.file.system
+    found = []
+    if scores.file.kind == "separation":
+        found.append(_row(MIXTURE, "none", scores.rows, _as_mixture(scores.rows), metric))
+    for other in others:
+        info = other.file.system
+        itself = info.name == own.name and info.predictions_sha256 == own.predictions_sha256
+        if itself or info.name == MIXTURE:
+            continue
+        mine, theirs = common_rows(scores, other)
+        if len(mine):
+            row = _row(info.name, info.query_type, mine, theirs, metric)
+            known = {name: row.means.get(name) for name in comparable(scores, other)}
+            found.append(replace(row, means=known))
     return found
+
+
+def _as_mixture(rows: pa.Table) -> pa.Table:
+    """``rows`` with the mixture's metrics in the system's place."""
+    for name in MIXTURE_COLUMNS:
+        metric = name.removesuffix("_mixture")
+        rows = _with(rows, metric, rows.column(name))
+        rows = _with(rows, f"{metric}_i", pa.array(np.zeros(len(rows))))
+    return _with(rows, "sar", pa.nulls(len(rows), pa.float64()))
+
+
+def _with(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    return rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), values)
+
+
+def _row(name: str, uses: str, mine: pa.Table, theirs: pa.Table, metric: str) -> Beside:
+    ahead = paired_difference(seen(mine, metric), seen(theirs, metric), _texts(mine, "target_id"))
+    names = [field.name for field in theirs.schema if pa.types.is_floating(field.type)]
+    matrix = np.stack([seen(theirs, one) for one in names], axis=1)
+    intervals = bootstrap_columns(matrix, np.zeros(len(theirs)), resamples=0)
+    means = {
+        one: None if np.isnan(interval.mean) else interval.mean
+        for one, interval in zip(names, intervals, strict=True)
+    }
+    return Beside(name, uses, means, ahead, len(mine))
+
+
+def verdict(paired: Paired) -> str:
+    """``better``, ``worse``, or ``no clear difference``: what the paired test allows to say."""
+    if not paired.significant:
+        return "no clear difference"
+    return "better" if paired.diff > 0 else "worse"
+
+
+def shown_metrics(scores: Scores) -> Sequence[str]:
+    """The metrics that a one-line row of a table shows."""
+    if scores.file.kind == "absent":
+        return tuple(in_order(scores.file.metrics))
+    names = ("sdr", "sir", "sar", "si_sdr", "snr", "si_sdr_i", "clap", "clap_i")
+    return tuple(name for name in names if name in scores.file.metrics)

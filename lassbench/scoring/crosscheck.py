@@ -27,18 +27,10 @@ from lassbench.suites import Suite
 
 @dataclass(frozen=True)
 class CrossCheck:
-    """How far mir_eval's numbers lie from ours.
+    """How far mir_eval's numbers lie from ours, on the ``queries`` that both could score.
 
-    Attributes
-    ----------
-    version
-        mir_eval's.
-    queries
-        How many were scored by both.
-    largest
-        Metric -> (largest absolute difference in dB, query id).
-    refused
-        Query id -> what mir_eval said when it could not score it.
+    ``largest``: metric -> (largest absolute difference in dB, query id); ``refused``: query
+    id -> what mir_eval said when it could not score it.
     """
 
     version: str
@@ -76,7 +68,7 @@ def cross_check(
     with open_executor(workers, scheduler) as executor:
         answers = map_ordered(executor, _mir_eval, pieces)
         theirs = dict(track(answers, "mir_eval", total=len(chosen)))
-    found = {query_id: value for query_id, value in theirs.items() if not isinstance(value, str)}
+    found = {one: value for one, value in theirs.items() if not isinstance(value, str)}
     return CrossCheck(
         version=importlib.metadata.version("mir_eval"),
         queries=len(found),

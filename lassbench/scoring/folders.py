@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 
 #: Fewer answers than this are scored sooner than other processes are started.
 SMALL_JOB = 100
-
-FIX = (
-    "repair or make these files with the system; "
-    "--allow-partial scores the others and marks the result as partial"
-)
 
 
 @dataclass
@@ -88,7 +83,11 @@ def score_folders(
     LassbenchError
         If there is nothing to score, or the suite's audio is not what was frozen.
     """
-    model = _clap_model(clap) if clap else None
+    model = None
+    if clap:
+        from lassbench.metrics.clap import ClapModel
+
+        model = ClapModel(clap)
     opened = [_Folder(*check(Path(folder), suite)) for folder in folders]
     for one in opened:
         # What a score file could not say is refused before anything is scored.
@@ -103,33 +102,44 @@ def score_folders(
         _measure_all(opened, suite, executor)
     if not allow_partial and any(one.faults for one in opened):
         raise _faults_error(opened)
-    found = [_summed_up(one, suite, bootstrap, model) for one in opened]
+    found = [
+        make_scores(
+            one.measured,
+            suite,
+            one.predictions.system,
+            bootstrap=bootstrap,
+            clap=_clap_columns(model, suite, one) if model else None,
+            clap_model=model.name if model else "",
+            faults=one.faults,
+        )
+        for one in opened
+    ]
     for one in opened:
         warn_of_levels(one.measured, one.predictions.system.card.name)
     return found
 
 
-def _summed_up(one: _Folder, suite: Suite, bootstrap: Bootstrap, model: ClapModel | None) -> Scores:
-    columns = None
-    if model is not None:
-        from lassbench.scoring.clapscore import clap_columns
-
-        columns = clap_columns(model, suite, one.predictions, one.measured)
-    return make_scores(
-        one.measured,
-        suite,
-        one.predictions.system,
-        bootstrap=bootstrap,
-        clap=columns,
-        clap_model=model.name if model is not None else "",
-        faults=one.faults,
-    )
-
-
-def _clap_model(name: str) -> ClapModel:
-    from lassbench.metrics.clap import ClapModel
-
-    return ClapModel(name)
+def _clap_columns(model: ClapModel, suite: Suite, one: _Folder) -> dict[str, dict[str, float]]:
+    """query_id -> ``clap``, ``clap_mixture`` and ``clap_i`` of every measured query."""
+    by_mixture: dict[str, list[Query]] = {}
+    for measured in one.measured:
+        query = suite.queries[measured.query_id]
+        by_mixture.setdefault(query.mixture_id, []).append(query)
+    columns: dict[str, dict[str, float]] = {}
+    for mixture_id, queries in track(by_mixture.items(), "CLAPScore", total=len(by_mixture)):
+        found = model.score(
+            texts=[query.text for query in queries],
+            estimates=[one.predictions.load(query.query_id) for query in queries],
+            mixtures=[suite.mixture_samples(mixture_id)] * len(queries),
+            sample_rate_hz=suite.sample_rate_hz,
+        )
+        for query, score in zip(queries, found, strict=True):
+            columns[query.query_id] = {
+                "clap": score.estimate,
+                "clap_mixture": score.mixture,
+                "clap_i": score.improvement,
+            }
+    return columns
 
 
 def _check_names(opened: Sequence[_Folder]) -> None:
@@ -171,8 +181,8 @@ def _measure_all(opened: Sequence[_Folder], suite: Suite, executor: Executor | N
 
 def _part(predictions: PredictionSet, queries: Sequence[Query]) -> PredictionSet:
     """The predictions for these queries alone; the card stays behind."""
-    ids = [query.query_id for query in queries if query.query_id in predictions.paths]
-    paths: Mapping[str, Path] = {one: predictions.paths[one] for one in ids}
+    ids = [query.query_id for query in queries]
+    paths = {one: predictions.paths[one] for one in ids if one in predictions.paths}
     system = System(SystemCard(name=predictions.system.card.name))
     return dataclasses.replace(predictions, paths=paths, system=system)
 
@@ -214,5 +224,6 @@ def _faults_error(opened: Sequence[_Folder]) -> FaultsError:
         f"{len(faults)} faults in the predictions: nothing was scored",
         faults,
         where=names,
-        fix=FIX,
+        fix="repair or make these files with the system; "
+        "--allow-partial scores the others and marks the result as partial",
     )

@@ -82,17 +82,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The verdict on the answer to a query, and what its samples are.
-
-    Attributes
-    ----------
-    samples_sha256
-        Of the answer's samples.
-    peak
-        The largest absolute sample.
-    clipped
-        The share of samples that are clipped (:func:`levels`).
-    """
+    """The verdict on the answer to a query, the hash of its samples, and their :func:`levels`."""
 
     query_id: str
     verdict: Verdict

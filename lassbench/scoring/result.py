@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
 
 from lassbench import __version__
 from lassbench.checked import validate
+from lassbench.csv_files import join
 from lassbench.errors import Fault, LassbenchError, LassbenchWarning, one_line
 from lassbench.files import sha256_bytes
 from lassbench.metrics import backend
@@ -16,6 +21,8 @@ from lassbench.records import SystemCard
 from lassbench.scores import (
     CLAP_METRICS,
     METRICS,
+    SAR_UNDEFINED_DB,
+    SILENT_BELOW_DB,
     Bootstrap,
     Contamination,
     Coverage,
@@ -25,11 +32,12 @@ from lassbench.scores import (
     SuiteInfo,
     SystemInfo,
     ids_sha256,
+    rows_schema,
     rows_sha256,
 )
 from lassbench.scores.summary import metric_names, summarise
+from lassbench.scoring.judge import Verdict
 from lassbench.scoring.pieces import Measured
-from lassbench.scoring.rows import table
 from lassbench.statistics import RESAMPLES
 from lassbench.suites import Suite
 
@@ -80,12 +88,13 @@ def make_scores(
             got="none that is usable",
         )
     rows = table(measured, suite, clap=clap)
+    same = {name: getattr(suite, name) for name in SuiteInfo.model_fields if name != "queries"}
     coverage = _coverage(suite, rows.column("query_id").to_pylist())
     contamination = find_contamination(suite, system.card)
     file = ScoreFile(
         lassbench_version=__version__,
         kind=suite.kind,
-        suite=_suite_info(suite),
+        suite=SuiteInfo(**same, queries=len(suite.queries)),
         system=system_info(system, measured),
         coverage=coverage,
         metrics=_definitions(suite, clap_model),
@@ -111,11 +120,6 @@ def _definitions(suite: Suite, clap_model: str) -> dict[str, MetricDefinition]:
             said = f"{found[name].definition}; model {clap_model}"
             found[name] = found[name].model_copy(update={"definition": said})
     return found
-
-
-def _suite_info(suite: Suite) -> SuiteInfo:
-    same = {name: getattr(suite, name) for name in SuiteInfo.model_fields if name != "queries"}
-    return SuiteInfo(**same, queries=len(suite.queries))
 
 
 def system_info(system: System, measured: Sequence[Measured], where: object = "") -> SystemInfo:
@@ -161,8 +165,7 @@ def find_contamination(suite: Suite, card: SystemCard) -> Contamination:
     clips: tuple[str, ...] = ()
     if declared and suite.dataset is not None:
         hashes = suite.dataset.pcm_sha256
-        used = {one.target_id for one in suite.mixtures.values()}
-        used |= {one.noise_id for one in suite.mixtures.values()}
+        used = {id_ for one in suite.mixtures.values() for id_ in (one.target_id, one.noise_id)}
         clips = tuple(sorted(one for one in used if hashes.get(one) in declared))
     return Contamination(declared=len(declared), clips=clips)
 
@@ -208,11 +211,8 @@ def _coverage_warnings(coverage: Coverage, faults: Sequence[Fault]) -> Iterator[
 def _silence_warnings(measured: Sequence[Measured], suite: Suite) -> Iterator[str]:
     silent = sorted(one.query_id for one in measured if one.verdict.silent)
     if silent and suite.kind == "separation":
-        many = (
-            "estimate is silent and scores"
-            if len(silent) == 1
-            else "estimates are silent and score"
-        )
+        one = len(silent) == 1
+        many = "estimate is silent and scores" if one else "estimates are silent and score"
         yield f"{len(silent)} {many} the worst value ({_first(silent)})"
 
 
@@ -246,3 +246,83 @@ def warn_of_levels(measured: Sequence[Measured], system: str) -> None:
 
 def _first(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+
+
+# ---------------------------------------------------------------------------
+# Rows, by the written policy (:mod:`lassbench.scores`)
+# ---------------------------------------------------------------------------
+
+SILENT = "silent"
+SAR_LEFT_OUT = "sar-undefined"
+
+
+def improvement(value: float, mixture: float) -> float:
+    """``value - mixture`` where either may be infinite.
+
+    The worst value stays the worst whatever the mixture's is, and two perfect
+    ones differ by nothing.
+    """
+    if value == -math.inf:
+        return -math.inf
+    return 0.0 if value == mixture else value - mixture
+
+
+def _separation_values(verdict: Verdict) -> tuple[dict[str, float | None], list[str]]:
+    """Metric columns of a separation row, and its flags."""
+    values = dict(verdict.values)
+    flags = []
+    if verdict.silent:
+        # Policy 1: silence is the worst answer, whatever the formulas make of 0/0.
+        values.update(dict.fromkeys(("sdr", "sir", "sar", "si_sdr", "snr"), -math.inf))
+        flags.append(SILENT)
+    for name in ("sdr", "sir", "si_sdr", "snr"):
+        values[f"{name}_i"] = improvement(values[name], values[f"{name}_mixture"])
+    if values["sar"] > SAR_UNDEFINED_DB:
+        # Policy 3: up to rounding there are no artefacts to measure.
+        values["sar"] = math.nan
+        flags.append(SAR_LEFT_OUT)
+    return {name: _null_if_nan(value) for name, value in values.items()}, flags
+
+
+def _absent_values(verdict: Verdict) -> tuple[dict[str, float | None], list[str]]:
+    """Metric columns of a row of an absent-sound suite, and its flags."""
+    attenuation = 0.0 - verdict.level_db  # not -0.0 for the mixture itself
+    quiet = 1.0 if attenuation >= SILENT_BELOW_DB else 0.0
+    flags = [SILENT] if verdict.silent else []
+    return {"attenuation": _null_if_nan(attenuation), "silent_share": quiet}, flags
+
+
+def _null_if_nan(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def table(
+    measured: Iterable[Measured],
+    suite: Suite,
+    *,
+    clap: Mapping[str, Mapping[str, float]] | None = None,
+) -> pa.Table:
+    """The per-query table, sorted by query id.
+
+    Parameters
+    ----------
+    clap
+        query_id -> ``clap``, ``clap_mixture`` and ``clap_i``, where they were asked for.
+    """
+    values_of = _separation_values if suite.kind == "separation" else _absent_values
+    rows: list[dict[str, Any]] = []
+    for one in sorted(measured, key=lambda one: one.query_id):
+        values, flags = values_of(one.verdict)
+        query, meta = suite.queries[one.query_id], suite.meta[one.query_id]
+        row = {
+            **dataclasses.asdict(query),
+            **dataclasses.asdict(meta),
+            **values,
+            "tags": join(meta.tags),
+            "wrong_source": one.verdict.silent or one.verdict.wrong_source,
+            "estimate_level_db": one.verdict.level_db,
+            "flags": ";".join(flags),
+        }
+        rows.append(row if clap is None else {**row, **clap[one.query_id]})
+    # Of these the kind's columns are taken.
+    return pa.Table.from_pylist(rows, schema=rows_schema(suite.kind, clap=clap is not None))

@@ -29,10 +29,9 @@ from lassbench.scores import (
     SystemInfo,
     column,
     ids_sha256,
-    limited,
     rows_schema,
     rows_sha256,
-    write_scores,
+    seen,
 )
 from lassbench.statistics import asker_spread, bootstrap_columns
 
@@ -165,7 +164,7 @@ def make_rows(
 
 
 def _cells(rows: pa.Table, names: Sequence[str], resamples: int) -> dict[str, dict[str, Any]]:
-    matrix = np.stack([limited(column(rows, name), name) for name in names], axis=1)
+    matrix = np.stack([seen(rows, name) for name in names], axis=1)
     targets = rows.column("target_id").to_numpy(zero_copy_only=False)
     cells = {}
     for name, interval, values in zip(
@@ -232,7 +231,7 @@ def summarise(
     if len(people) > 1:
         for name in names:
             # Questions are made mixture by mixture, one row an annotator.
-            matrix = limited(column(rows, name), name).reshape(-1, len(people))
+            matrix = seen(rows, name).reshape(-1, len(people))
             spread = asker_spread(matrix)
             assert spread is not None
             annotators[name] = AnnotatorSpread(
@@ -328,4 +327,4 @@ def make_scores(
 
 def write(folder: Path, scores: Scores) -> Path:
     """Write a score file as `lassbench score` does; the path of its JSON."""
-    return write_scores(folder, scores)[0]
+    return scores.save(folder)[0]

@@ -109,15 +109,13 @@ def test_a_label_that_the_predictions_do_not_bear_is_not_verified(
 def test_rescore_takes_the_clap_model(
     root: Path, scored: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import lassbench.scoring.folders as folders
-
     asked: list[str] = []
 
     def load(name: str) -> None:
         asked.append(name)
         raise LassbenchError("no such CLAP model", where=name)
 
-    monkeypatch.setattr(folders, "_clap_model", load)
+    monkeypatch.setattr("lassbench.metrics.clap.ClapModel", load)
     assert rescore(root, scored, "oracle", "--clap", "some/model") == 1
     assert asked == ["some/model"]
     assert "no such CLAP model" in capsys.readouterr().err

@@ -86,7 +86,8 @@ def test_a_suite_holds_the_files_samples(tmp_path: Path) -> None:
     assert done.faults == ()
     suite = load_suite(tmp_path / "suite")
     assert (suite.sample_rate_hz, suite.samples) == (RATE, RATE // 2)
-    assert suite.query_types == ("tag",) and not suite.synthetic
+    assert {query.query_type for query in suite.queries.values()} == {"tag"}
+    assert not suite.synthetic
     for index, mixture_id in enumerate(suite.mixtures):
         made = suite.render(mixture_id)
         source, _ = sf.read(tmp_path / f"segment-{index}.wav", dtype="float32")
