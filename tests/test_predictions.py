@@ -18,7 +18,7 @@ from lassbench.mixtures import Rendered
 from lassbench.predictions import SeparatedSuite, SeparationCost, System
 from lassbench.records import Query, SystemCard
 from lassbench.suites import Suite
-from tests.test_audio import encode
+from tests.sound_files import encode
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,9 @@ def by_libsndfile(kind: str, subtype: str) -> Write:
 def by_ffmpeg(suffix: str, codec: str) -> Write:
     def write(path: Path, x: np.ndarray) -> None:
         rate = 48000 if codec == "libopus" else 8000
-        encode(path.with_name(f"made{suffix}"), x, rate, codec).rename(path)
+        made = path.with_name(f"made{suffix}")
+        encode(made, x, rate, codec)
+        made.rename(path)
 
     return write
 
