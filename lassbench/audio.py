@@ -138,9 +138,7 @@ class Reader:
 
     def length(self) -> int:
         """``frames``, or how many there are: a file that does not tell is read to its end."""
-        if self.frames is not None:
-            return self.frames
-        return sum(len(block) for block in self.blocks(None, None))
+        return sum(map(len, self.blocks(None, None))) if self.frames is None else self.frames
 
 
 # ---------------------------------------------------------------------------
@@ -249,6 +247,8 @@ def _mono(reader: Reader, where: object, start_s: float | None, end_s: float | N
         if reader.channels > 1:
             mixed += _energy(pieces[-1])
             apart += _energy(block) / reader.channels**2
+    if not pieces:
+        raise AudioFault("truncated", f"gives no sound from {start_s or 0:g} s on", where=where)
     samples = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
     if not np.isfinite(samples).all():
         bad = int(np.count_nonzero(~np.isfinite(samples)))
@@ -378,6 +378,8 @@ def _sndfile_blocks(
             _check_begins_within(start, frames, rate, path)
             with _called_back(stream.name, path):
                 at = stream.seek(start) if start and sf.SoundFile.seekable(stream) else 0
+            if at not in {0, start}:  # damaged Ogg
+                raise AudioFault("truncated", f"breaks off before {start / rate:g} s", where=path)
         while at < stop:
             wanted = min(most, stop - at, (frames or stop) - at)
             with _called_back(stream.name, path):
@@ -456,7 +458,7 @@ def _open_ffmpeg(
         container = stack.enter_context(av.open(source, options=dict(containers.PYAV_OPTIONS)))
     except av.error.EOFError as error:
         raise AudioFault("truncated", "breaks off in its header", where=where) from error
-    except (av.error.FFmpegError, ValueError) as error:
+    except (av.error.FFmpegError, ValueError, LookupError) as error:
         raise _undecodable(error, where, refused) from error
     if not container.streams.audio:
         raise AudioFault("not-audio", "holds no audio stream", where=where)
@@ -523,7 +525,7 @@ def _ffmpeg_blocks(
             # What follows the promised sound may be a tag, which is an error to FFmpeg.
             if at >= (stop if promised_s is None or within_s else min(stop, promised_s * rate)):
                 break
-    except (av.error.FFmpegError, ValueError) as error:
+    except (av.error.FFmpegError, ValueError, LookupError) as error:
         if at < 0 and (promised_s is None or isinstance(error, av.error.ArgumentError)):
             raise _undecodable(error, where) from error
         reason = f"breaks off after {max(at, 0)} frames (FFmpeg: {_said(error)})"

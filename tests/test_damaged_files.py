@@ -523,3 +523,30 @@ def test_damaged_bytes_are_a_fault_or_are_read(name: str) -> None:
         # Only AudioFault, which answer() takes, may be raised.
         kind, x = answer(bytes(damaged))
         assert bool(x.size) == (kind in {"known", "unknown"}), (at, damaged[at])
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.ogg", "vorbis"), ("a.ts", "mp2")])
+def test_a_damaged_file_is_a_fault_or_read_wherever_a_part_begins(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    """In a damaged Ogg libsndfile jumps elsewhere; in damaged TS PyAV meets streams that it
+    did not open.
+    """
+    path = tmp_path / name
+    if codec == "vorbis":
+        sf.write(path, clicks(4.0, 32000), 32000)
+    else:
+        encode(path, clicks(2.0, 44100), 44100, codec)
+    data, dice = path.read_bytes(), random.Random(0)
+    read = 0
+    for _ in range(120):
+        damaged = bytearray(data)
+        for _ in range(1 + dice.randrange(20)):
+            damaged[dice.randrange(len(data))] = dice.randrange(256)
+        path.write_bytes(damaged)
+        for start_s, end_s in ((None, None), (0.3, 0.5), (1.0, 1.5), (1.9, None)):
+            try:
+                read += audio.decode(path, start_s=start_s, end_s=end_s).samples.size > 0
+            except audio.AudioFault:
+                continue
+    assert read > 30
