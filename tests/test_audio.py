@@ -465,3 +465,12 @@ def test_float_wav_is_mono(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mono"):
         audio.write_wav_float(tmp_path / "a.wav", np.zeros((2, 2), dtype="f4"), RATE)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_ffmpeg_takes_for_a_protocol_is_a_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode(tmp_path / "a.m4a", tone(), RATE, "aac")
+    (tmp_path / "a.m4a").rename(tmp_path / "concat:a.m4a")
+    monkeypatch.chdir(tmp_path)
+    assert audio.decode("concat:a.m4a").rate == RATE
