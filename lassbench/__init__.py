@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lassbench.dataset import Dataset, open_dataset
     from lassbench.errors import LassbenchError
     from lassbench.scoring.streaming import evaluate
-    from lassbench.suites import Suite, load_suite
+    from lassbench.suites.suite import Suite, load_suite
 
 __all__ = [
     "Dataset",
@@ -36,9 +36,9 @@ __all__ = [
 _HOMES = {
     "Dataset": "lassbench.dataset",
     "LassbenchError": "lassbench.errors",
-    "Suite": "lassbench.suites",
+    "Suite": "lassbench.suites.suite",
     "evaluate": "lassbench.scoring.streaming",
-    "load_suite": "lassbench.suites",
+    "load_suite": "lassbench.suites.suite",
     "open_dataset": "lassbench.dataset",
 }
 

@@ -23,7 +23,7 @@ from lassbench.leaderboard.examples import Example, ExampleSet, Track, TrackRole
 from lassbench.predictions import PredictionSet
 from lassbench.records import Query
 from lassbench.spectrogram import level_db, picture, png, top_db
-from lassbench.suites import Suite
+from lassbench.suites.suite import Suite
 
 #: Size of a spectrogram in pixels.
 WIDTH, HEIGHT = 600, 150

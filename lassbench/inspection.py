@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
+from lassbench.benchmark.mixtures import Rendered
 from lassbench.errors import UsageError, did_you_mean
-from lassbench.mixtures import Rendered
 from lassbench.predictions import PredictionSet
 from lassbench.records import Query
 from lassbench.scores import METRICS, SAR_UNDEFINED_DB, SEPARATION_METRICS
 from lassbench.scoring.judge import Judge
 from lassbench.spectrogram import BINS, HOP, RANGE_DB, Axis, level_db, span_hz, top_db
-from lassbench.suites import Suite
+from lassbench.suites.suite import Suite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

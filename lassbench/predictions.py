@@ -26,7 +26,7 @@ from lassbench.checked import Count, Finite, Label, Strict, Text, validate
 from lassbench.corpora.audio_folders import SUFFIXES as SOUND_SUFFIXES
 from lassbench.errors import Fault, LassbenchError, UsageError
 from lassbench.records import SystemCard, SystemQuery
-from lassbench.suites import Suite
+from lassbench.suites.suite import Suite
 from lassbench.yaml_files import read_yaml, write_yaml
 
 SYSTEM_FILE = "system.yaml"

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
+from lassbench.benchmark.mixtures import Rendered
 from lassbench.errors import LassbenchError, UsageError, one_line
-from lassbench.mixtures import Rendered
 from lassbench.predictions import (
     SUFFIXES,
     SYSTEM_FILE,
@@ -36,7 +36,7 @@ from lassbench.predictions import (
 )
 from lassbench.progress import track
 from lassbench.records import TAG_SEPARATOR, Query, SystemCard, SystemQuery
-from lassbench.suites import Suite
+from lassbench.suites.suite import Suite
 
 Samples = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lassbench.metadata import MetadataSource
+from lassbench.benchmark.metadata import MetadataSource
 
 #: name -> (mid, names directly below it)
 CATEGORIES = {

@@ -345,7 +345,7 @@ def test_the_name_of_a_checkpoint_makes_a_plain_folder_name(here: Path, kind: st
     from lassbench.models.checkpoints import Blueprint, Checkpoint, Training, save_checkpoint
     from lassbench.models.config import Config, NetworkConfig, SpectrogramConfig
     from lassbench.models.query import TagCodec
-    from lassbench.suites import load_suite
+    from lassbench.suites.suite import load_suite
 
     torch.manual_seed(0)
     config = Config(

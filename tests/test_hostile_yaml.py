@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from lassbench.benchmark.definitions import read_definition
 from lassbench.corpora.folder import FolderCorpus
-from lassbench.definitions import read_definition
 from lassbench.errors import LassbenchError
 from lassbench.models.config import load_config
 from lassbench.predictions import read_system

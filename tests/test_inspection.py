@@ -11,9 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lassbench.cli import run
 from lassbench.dataset import Dataset
-from lassbench.freezing import freeze, plan_separation
 from lassbench.inspection import Panel, draw
 from lassbench.spectrogram import Axis
+from lassbench.suites.freezing import freeze, plan_separation
 
 
 def panel(hertz: float, rate: int, gain: float = 0.5) -> Panel:

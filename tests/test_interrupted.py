@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from lassbench import freezing
 from lassbench.corpora.synthetic import SyntheticCorpus
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.dataset.build import build
@@ -25,6 +24,7 @@ from lassbench.dataset.verify import verify
 from lassbench.files import sha256_file
 from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.building import build as build_board
+from lassbench.suites import freezing
 from tests.leaderboard import made
 
 MOMENTS = int(os.environ.get("MOMENTS", "2"))

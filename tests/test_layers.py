@@ -28,15 +28,12 @@ SHARED = {
 #: Left to right.  Names in one group may import each other.
 STAGES: list[set[str]] = [
     {"metrics"},
-    {
-        *("corpora", "manifests", "selection", "ontology", "definitions", "mixtures"),
-        *("metadata", "metadata_readers"),
-    },
-    {"benchmarks"},
+    {"benchmark"},
+    {"corpora"},
     {"dataset"},
     {"models"},
     {"training"},
-    {"suites", "freezing", "suites_external"},
+    {"suites"},
     {"predictions"},
     {"separators", "userfiles"},
     {"statistics", "scores"},
@@ -62,7 +59,7 @@ ONLY = {
         *("", "checked", "csv_files", "errors", "files", "output_folders", "parallel"),
         *("plain_text", "records", "scores", "statistics", "yaml_files"),
     },
-    "fetch": {*SHARED, "corpora", "manifests", "dataset"},
+    "fetch": {*SHARED, "benchmark", "corpora", "dataset"},
 }
 
 #: Rooms that import torch, and files elsewhere that do, all of them late.

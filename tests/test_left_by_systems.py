@@ -15,8 +15,9 @@ import pytest
 import soundfile as sf
 from pyarrow import parquet
 
-from lassbench import freezing, manifests, output_folders, predictions, separators
+from lassbench import output_folders, predictions, separators
 from lassbench.audio import encode_flac
+from lassbench.benchmark import manifests
 from lassbench.cli import demo
 from lassbench.corpora.audio_folders import AudioFolders
 from lassbench.dataset import Dataset, open_dataset
@@ -35,7 +36,8 @@ from lassbench.leaderboard.building import build as build_leaderboard
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.submissions import submission_faults
 from lassbench.scores import read_scores
-from lassbench.suites import Suite, find_suite, load_suite
+from lassbench.suites import freezing
+from lassbench.suites.suite import Suite, find_suite, load_suite
 from tests.dataset.made import add, recordings, sound, tree
 from tests.leaderboard import made, sounds
 from tests.leaderboard.conftest import fill

@@ -12,19 +12,19 @@ import pytest
 
 from lassbench.annotate import exchange
 from lassbench.annotate.campaign import plan_campaign
-from lassbench.benchmarks import building
-from lassbench.benchmarks.sources import load_metadata
+from lassbench.benchmark import building
+from lassbench.benchmark.definitions import read_definition
+from lassbench.benchmark.manifests import SUMS, open_benchmark, suite_lists
+from lassbench.benchmark.sources import load_metadata
 from lassbench.corpora.audio_folders import SyntheticAudio
 from lassbench.corpora.audiocaps import AudioCapsCorpus
 from lassbench.corpora.esc50 import Esc50Corpus
 from lassbench.corpora.folder import FolderCorpus
 from lassbench.dataset import Dataset
-from lassbench.definitions import read_definition
 from lassbench.errors import LassbenchError
 from lassbench.fetch.lists import read_list as read_fetch_list
 from lassbench.files import sha256_file
-from lassbench.manifests import SUMS, open_benchmark, suite_lists
-from lassbench.suites_external import read_list
+from lassbench.suites.importing import read_list
 from tests.small_metadata import CONCEPTS, small_source
 
 

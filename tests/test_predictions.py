@@ -11,13 +11,14 @@ import pytest
 import soundfile
 import yaml
 
-from lassbench import audio, freezing, predictions, separators
+from lassbench import audio, predictions, separators
+from lassbench.benchmark.mixtures import Rendered
 from lassbench.dataset import Dataset
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
-from lassbench.mixtures import Rendered
 from lassbench.predictions import SeparatedSuite, SeparationCost, System
 from lassbench.records import Query, SystemCard
-from lassbench.suites import Suite
+from lassbench.suites import freezing
+from lassbench.suites.suite import Suite
 from tests.sound_files import encode
 
 

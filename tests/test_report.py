@@ -20,7 +20,6 @@ import soundfile
 from markupsafe import Markup
 from PIL import ImageFont
 
-from lassbench import freezing
 from lassbench.dataset import Dataset
 from lassbench.files import name_of
 from lassbench.predictions import System, write_system
@@ -32,7 +31,8 @@ from lassbench.scoring.comparison import beside
 from lassbench.scoring.folders import score_folders
 from lassbench.separators import as_separator, run
 from lassbench.spectrogram import level_db
-from lassbench.suites import Suite
+from lassbench.suites import freezing
+from lassbench.suites.suite import Suite
 
 NASTY = 'Net <img src=x onerror="alert(1)">{{ 7*7 }}</script><b>'
 

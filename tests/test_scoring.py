@@ -19,7 +19,7 @@ import soundfile
 from click.testing import CliRunner
 
 import lassbench
-from lassbench import audio, freezing, scores, separators
+from lassbench import audio, scores, separators
 from lassbench.cli import root, run
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import FaultsError, LassbenchError, LassbenchWarning, UsageError
@@ -37,7 +37,8 @@ from lassbench.scoring.pieces import levels
 from lassbench.scoring.result import improvement
 from lassbench.scoring.streaming import evaluate
 from lassbench.statistics import asker_spread, cluster_bootstrap, paired_difference
-from lassbench.suites import Suite, load_suite
+from lassbench.suites import freezing
+from lassbench.suites.suite import Suite, load_suite
 
 FAST = Bootstrap(resamples=200, seed=0)
 RATE = 8000

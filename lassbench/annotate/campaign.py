@@ -219,7 +219,7 @@ def plan_campaign(
 
 def _frozen(dataset: Dataset) -> tuple[str, list[Mixture], list[str]] | None:
     """Name, mixtures and annotators of the benchmark's sub-test, if it has one."""
-    from lassbench import manifests
+    from lassbench.benchmark import manifests
 
     if not dataset.card.benchmark:
         return None
@@ -233,8 +233,8 @@ def _frozen(dataset: Dataset) -> tuple[str, list[Mixture], list[str]] | None:
 
 
 def _planned(dataset: Dataset, per_concept: int, noises: int, seed: int) -> Sequence[Mixture]:
-    from lassbench.freezing import plan_separation
-    from lassbench.selection import hash_order
+    from lassbench.benchmark.selection import hash_order
+    from lassbench.suites.freezing import plan_separation
 
     by_concept: dict[str, list[str]] = defaultdict(list)
     for clip in dataset.split("test"):

@@ -12,15 +12,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lassbench import __version__, csv_files, manifests
+from lassbench import __version__, csv_files
 from lassbench.annotate import checks, exchange
 from lassbench.annotate.campaign import QUERY_TYPES, Campaign
 from lassbench.annotate.checks import Finding
 from lassbench.annotate.language import Detector
 from lassbench.annotate.store import Answer, Store
+from lassbench.benchmark import manifests
 from lassbench.errors import Fault, FaultsError
-from lassbench.freezing import SuitePlan
 from lassbench.records import Mixture, Query
+from lassbench.suites.freezing import SuitePlan
 
 if TYPE_CHECKING:
     from lassbench.dataset import Dataset

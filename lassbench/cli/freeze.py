@@ -74,8 +74,8 @@ def command(
     equal peaks.  The suite folder holds suite.json (hashes), mixtures.csv,
     queries.csv and, as 32-bit float WAV, the mixtures.
     """
-    from lassbench import freezing
     from lassbench.dataset import open_dataset
+    from lassbench.suites import freezing
 
     opened = open_dataset(dataset)
     plan = freezing.frozen_plan(opened, name, benchmark=benchmark)

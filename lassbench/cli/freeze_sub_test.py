@@ -45,8 +45,8 @@ def command(
     when, with which guidelines and consent text, and how each description was
     made.
     """
-    from lassbench import freezing
     from lassbench.annotate import sub_test
+    from lassbench.suites import freezing
 
     with opened(dataset, store) as (found, data):
         plan = sub_test.plan_sub_test(

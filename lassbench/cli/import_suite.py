@@ -38,7 +38,7 @@ def command(out: Path, list_path: Path, audio_dir: Path, **how: Any) -> None:
     other.  Mixtures whose audio is missing stay in the list and are counted.
     """
     from lassbench.errors import describe_faults
-    from lassbench.suites_external import import_suite
+    from lassbench.suites.importing import import_suite
 
     imported = import_suite(list_path, audio_dir, out, **how)
     suite = imported.suite

@@ -45,7 +45,7 @@ def command(
     """
     from lassbench import inspection
     from lassbench.predictions import open_predictions
-    from lassbench.suites import load_suite
+    from lassbench.suites.suite import load_suite
 
     opened = load_suite(suite)
     sets = [open_predictions(folder, opened) for folder in predictions]

@@ -162,7 +162,7 @@ def rescore(
     from lassbench.leaderboard.checks import read_entry
     from lassbench.leaderboard.comparing import compare_rescored
     from lassbench.scoring.folders import score_folders
-    from lassbench.suites import load_suite
+    from lassbench.suites.suite import load_suite
 
     loaded = read_entry(entry)
     again = score_folders(
@@ -204,7 +204,7 @@ def examples(
     """
     from lassbench.examples import export_examples
     from lassbench.predictions import open_predictions
-    from lassbench.suites import load_suite
+    from lassbench.suites.suite import load_suite
 
     opened = load_suite(suite)
     sets = [open_predictions(folder, opened) for folder in predictions]

@@ -11,9 +11,9 @@ import click
 from lassbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from lassbench.benchmark.metadata import MetadataSource
     from lassbench.fetch.planning import FetchOptions
     from lassbench.fetch.runner import FetchSummary
-    from lassbench.metadata import MetadataSource
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -76,7 +76,7 @@ metadata_options = together(
 
 def metadata_source(metadata_dir: str, unverified_metadata: bool) -> MetadataSource:
     """Where :func:`metadata_options` say that the published metadata is."""
-    from lassbench.metadata import MetadataSource
+    from lassbench.benchmark.metadata import MetadataSource
 
     return MetadataSource(metadata_dir, verified=not unverified_metadata)
 

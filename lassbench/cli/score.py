@@ -12,7 +12,7 @@ from lassbench.cli.options import PATH, OutputPath
 
 if TYPE_CHECKING:
     from lassbench.scores import Scores
-    from lassbench.suites import Suite
+    from lassbench.suites.suite import Suite
 
 
 class _Sample(click.IntRange):
@@ -161,7 +161,7 @@ def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
     """The suite that was named, or the one that the predictions were made for."""
     from lassbench.errors import UsageError
     from lassbench.predictions import check_folder, read_system
-    from lassbench.suites import load_suite
+    from lassbench.suites.suite import load_suite
 
     if suite is not None:
         return load_suite(suite)

@@ -62,9 +62,9 @@ def command(
       split: {test_per_concept: 20, validation_per_concept: 2, seed: 1}
       mixtures: {noises_per_target: 5, snr_db: [-5, 5], seed: 1}
     """
-    from lassbench import files, manifests, metadata, output_folders
-    from lassbench.benchmarks import building, reports
-    from lassbench.benchmarks.sources import load_metadata
+    from lassbench import files, output_folders
+    from lassbench.benchmark import building, manifests, metadata, reports
+    from lassbench.benchmark.sources import load_metadata
 
     if sources:
         click.echo(metadata.sources_table())
@@ -89,9 +89,8 @@ def command(
 
 
 def _definition(concepts: Path | None, name: str, changes: dict[str, Any]) -> Any:
-    from lassbench import manifests
-    from lassbench.benchmarks import building
-    from lassbench.definitions import read_definition
+    from lassbench.benchmark import building, manifests
+    from lassbench.benchmark.definitions import read_definition
 
     shipped = manifests.find_benchmark(manifests.LASS_2022) / manifests.DEFINITION
     given = {key: value for key, value in changes.items() if value is not None}

@@ -49,7 +49,7 @@ def command(
         return
     assert suite is not None
     from lassbench import files, separators
-    from lassbench.suites import load_suite
+    from lassbench.suites.suite import load_suite
 
     separator = separators.find_separator(system, device=device)
     opened = load_suite(suite)

@@ -28,8 +28,7 @@ def command(
 
     Each difference is named with file and line; exit code 1 if there is any.
     """
-    from lassbench import manifests
-    from lassbench.benchmarks import checking, reports
+    from lassbench.benchmark import checking, manifests, reports
     from lassbench.errors import Fault, FaultsError
 
     faults: list[Fault] = []

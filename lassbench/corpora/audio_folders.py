@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from lassbench import audio
+from lassbench.benchmark.manifests import ClipRow
 from lassbench.errors import Fault, UsageError
 from lassbench.files import file_fault, is_left_by_system
-from lassbench.manifests import ClipRow
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource, RenderedSource
 
 #: What an audio file's name may end in.

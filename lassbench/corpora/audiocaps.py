@@ -21,13 +21,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from lassbench import files, manifests, metadata
+from lassbench import files
+from lassbench.benchmark import manifests, metadata
+from lassbench.benchmark.manifests import Benchmark, ClipRow
+from lassbench.benchmark.metadata import MetadataSource
+from lassbench.benchmark.metadata_readers import CaptionedClip, read_captions
 from lassbench.corpora.audio_folders import AudioFolders, AudioLocator, SyntheticAudio
 from lassbench.corpora.base import CorpusCard, in_order
 from lassbench.errors import Fault, FaultsError, UsageError
-from lassbench.manifests import Benchmark, ClipRow
-from lassbench.metadata import MetadataSource
-from lassbench.metadata_readers import CaptionedClip, read_captions
 from lassbench.records import AudioSource, Clip, MissingSource, Split
 
 CaptionSource = Literal["audiocaps", "templated"]

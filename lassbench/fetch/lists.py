@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from lassbench import manifests
+from lassbench.benchmark import manifests
 from lassbench.corpora.base import in_order
 from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, UsageError

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lassbench import __version__, parallel
+from lassbench.benchmark.manifests import ClipRow
 from lassbench.corpora.audio_folders import AudioLocator
 from lassbench.corpora.audiocaps import AudioCapsCorpus
 from lassbench.corpora.base import first_of_each
@@ -33,7 +34,6 @@ from lassbench.fetch.pacing import RunStopped
 from lassbench.fetch.planning import FetchOptions, Job, plan, recover
 from lassbench.fetch.report import export
 from lassbench.fetch.sources import KeptSource, Workspace
-from lassbench.manifests import ClipRow
 from lassbench.output_folders import check_output_folder, folder_lock, remove_leavings
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource
 

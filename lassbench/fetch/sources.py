@@ -25,6 +25,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lassbench.benchmark.manifests import ClipRow
 from lassbench.corpora.audio_folders import AudioFolders, part_of
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
 from lassbench.fetch import cutting
@@ -40,7 +41,6 @@ from lassbench.fetch.failures import (
     classify,
 )
 from lassbench.files import is_left_by_system, listed
-from lassbench.manifests import ClipRow
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from lassbench.report.terminal import number, query_types, who_asks
 from lassbench.scores import METRICS, Scores, in_order, seen
 from lassbench.scoring.comparison import Beside, default_metric, shown_metrics, verdict
 from lassbench.spectrogram import level_db, picture, png, top_db
-from lassbench.suites import Suite
+from lassbench.suites.suite import Suite
 
 #: Queries shown as the best, and as the worst.
 EXTREMES = 10

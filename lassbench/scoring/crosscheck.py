@@ -22,7 +22,7 @@ from lassbench.predictions import check
 from lassbench.progress import track
 from lassbench.scores import LIMIT_DB
 from lassbench.scoring.pieces import Piece, make_piece, open_suite
-from lassbench.suites import Suite
+from lassbench.suites.suite import Suite
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from lassbench.records import Query, SystemCard
 from lassbench.scores import Bootstrap, Scores
 from lassbench.scoring.pieces import Measured, cut, make_piece, measure
 from lassbench.scoring.result import USUAL, make_scores, system_info, warn_of_levels
-from lassbench.suites import Suite
+from lassbench.suites.suite import Suite
 
 if TYPE_CHECKING:
     from lassbench.metrics.clap import ClapModel

@@ -38,12 +38,12 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from lassbench.benchmark.mixtures import Rendered
 from lassbench.metrics.backend import product
 from lassbench.metrics.bss_eval import BssEval, References
 from lassbench.metrics.ratios import decibels, si_sdr, snr
 from lassbench.metrics.signals import SMALLEST_ENERGY, energy
-from lassbench.mixtures import Rendered
-from lassbench.suites import SuiteKind
+from lassbench.suites.suite import SuiteKind
 
 Samples = NDArray[np.float32]
 

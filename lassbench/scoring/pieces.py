@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lassbench.audio import AudioFault, pcm_sha256
+from lassbench.benchmark.mixtures import Rendered
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import Fault, LassbenchError
 from lassbench.metrics.signals import peak
-from lassbench.mixtures import Rendered
 from lassbench.records import Query
 from lassbench.scoring.judge import Judge, Verdict
-from lassbench.suites import Suite
+from lassbench.suites.suite import Suite
 
 #: Queries a piece has at least, so that handing it over costs next to nothing.
 QUERIES_PER_PIECE = 5

@@ -39,7 +39,7 @@ from lassbench.scores.summary import metric_names, summarise
 from lassbench.scoring.judge import Verdict
 from lassbench.scoring.pieces import Measured
 from lassbench.statistics import RESAMPLES
-from lassbench.suites import Suite
+from lassbench.suites.suite import Suite
 
 #: How intervals are made unless a caller says otherwise.
 USUAL = Bootstrap(resamples=RESAMPLES, seed=0)

@@ -13,7 +13,7 @@ from lassbench.scores import Bootstrap, Scores
 from lassbench.scoring.pieces import InMemory, Measured, Piece, cut, make_piece, measure
 from lassbench.scoring.result import USUAL, make_scores, warn_of_levels
 from lassbench.separators import as_separator, card_of, estimate
-from lassbench.suites import Suite
+from lassbench.suites.suite import Suite
 
 
 def evaluate(

@@ -10,7 +10,7 @@ _SILENCE = 1e-9
 
 
 def mix(target: Tensor, noise: Tensor, snr_db: Tensor) -> tuple[Tensor, Tensor]:
-    """Mix pairs of clips as :func:`lassbench.mixtures.render` does, in float32.
+    """Mix pairs of clips as :func:`lassbench.benchmark.mixtures.render` does, in float32.
 
     Parameters
     ----------

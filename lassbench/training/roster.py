@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lassbench.benchmark.manifests import TAGS, find_benchmark
 from lassbench.csv_files import read_table
 from lassbench.dataset import Dataset
 from lassbench.errors import LassbenchError
-from lassbench.manifests import TAGS, find_benchmark
 from lassbench.models.config import Config
 from lassbench.models.query import Codec, TagCodec
 from lassbench.records import Clip

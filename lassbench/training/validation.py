@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lassbench.benchmark.mixtures import plan, render
 from lassbench.dataset import Dataset
 from lassbench.errors import FaultsError
 from lassbench.metrics.ratios import si_sdr
-from lassbench.mixtures import plan, render
 from lassbench.models.config import Config, ValidationConfig
 from lassbench.models.lassnet import LassNet, TagUNet
 from lassbench.models.query import Codec, TagCodec

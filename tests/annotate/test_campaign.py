@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from lassbench import manifests
 from lassbench.annotate.campaign import Campaign, plan_campaign
+from lassbench.benchmark import manifests
 from lassbench.dataset import Dataset
 from lassbench.errors import UsageError
 

@@ -15,14 +15,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lassbench import csv_files, freezing, manifests
+from lassbench import csv_files
 from lassbench.annotate import access, agreement, checks, exchange, report, server, sub_test
 from lassbench.annotate.campaign import Campaign
 from lassbench.annotate.store import Change, Store
+from lassbench.benchmark import manifests
 from lassbench.cli import run
 from lassbench.dataset import Dataset
 from lassbench.errors import FaultsError, LassbenchError, UsageError
-from lassbench.freezing import SuitePlan
+from lassbench.suites import freezing
+from lassbench.suites.freezing import SuitePlan
 from tests.annotate.conftest import Clock
 
 WORDS = ("low hum", "sharp click", "soft hiss", "long whine", "dull thud", "bright ring")

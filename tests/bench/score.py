@@ -40,15 +40,16 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from lassbench import freezing, separators
+from lassbench import separators
+from lassbench.benchmark.mixtures import Rendered
 from lassbench.corpora.synthetic import SyntheticCorpus
 from lassbench.dataset import open_dataset
 from lassbench.dataset.build import build
-from lassbench.mixtures import Rendered
 from lassbench.parallel import one_thread, open_executor
 from lassbench.records import Query, SystemCard
 from lassbench.scores import read_scores
-from lassbench.suites import Suite, load_suite
+from lassbench.suites import freezing
+from lassbench.suites.suite import Suite, load_suite
 from tests.bench._table import machine, print_table
 
 Scores = tuple[float, ...]

@@ -18,12 +18,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from lassbench import manifests, metadata
-from lassbench.definitions import read_definition
-from lassbench.metadata import MetadataSource
-from lassbench.metadata_readers import read_captions, read_segments
-from lassbench.ontology import read_ontology
-from lassbench.selection import select
+from lassbench.benchmark import manifests, metadata
+from lassbench.benchmark.definitions import read_definition
+from lassbench.benchmark.metadata import MetadataSource
+from lassbench.benchmark.metadata_readers import read_captions, read_segments
+from lassbench.benchmark.ontology import read_ontology
+from lassbench.benchmark.selection import select
 from tests.bench._table import compare, machine, print_table
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"

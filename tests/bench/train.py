@@ -28,10 +28,10 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
+from lassbench.benchmark.mixtures import render
 from lassbench.corpora.synthetic import SyntheticCorpus
 from lassbench.dataset import open_dataset
 from lassbench.dataset.build import build
-from lassbench.mixtures import render
 from lassbench.models.checkpoints import Blueprint, Checkpoint, Training, card_of
 from lassbench.models.config import Config, load_config
 from lassbench.models.devices import find_device, find_precision

@@ -10,9 +10,9 @@ import pytest
 import soundfile as sf
 
 from lassbench import audio
+from lassbench.benchmark.manifests import ClipRow
 from lassbench.corpora.audio_folders import AudioFolders, SyntheticAudio
 from lassbench.errors import UsageError
-from lassbench.manifests import ClipRow
 from lassbench.records import FileSource, MissingSource, RenderedSource
 from tests.sound_files import clicks, encode
 

@@ -9,20 +9,19 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from lassbench import manifests
-from lassbench.benchmarks import building
-from lassbench.benchmarks.sources import load_metadata
+from lassbench.benchmark import building, manifests
+from lassbench.benchmark.definitions import read_definition
+from lassbench.benchmark.metadata import MetadataSource
+from lassbench.benchmark.sources import load_metadata
 from lassbench.cli import run
 from lassbench.corpora import open_corpus
 from lassbench.corpora.audio_folders import AudioFolders, SyntheticAudio
 from lassbench.corpora.audiocaps import AudioCapsCorpus
 from lassbench.corpora.base import check_clips
 from lassbench.dataset import open_dataset
-from lassbench.definitions import read_definition
 from lassbench.errors import FaultsError, UsageError
-from lassbench.metadata import MetadataSource
 from lassbench.records import FileSource, MissingSource, RenderedSource
-from lassbench.suites import load_suite
+from lassbench.suites.suite import load_suite
 from tests.small_metadata import CONCEPTS, SmallMetadata, small_source, video
 
 #: The small world at a rate and length that builds in no time.

@@ -12,8 +12,9 @@ import pytest
 import soundfile as sf
 
 from lassbench import audio
-from lassbench.benchmarks import building
-from lassbench.benchmarks.sources import load_metadata
+from lassbench.benchmark import building
+from lassbench.benchmark.definitions import read_definition
+from lassbench.benchmark.sources import load_metadata
 from lassbench.corpora.audio_folders import AudioFolders
 from lassbench.corpora.audiocaps import AudioCapsCorpus
 from lassbench.corpora.base import Corpus
@@ -21,7 +22,6 @@ from lassbench.corpora.esc50 import Esc50Corpus
 from lassbench.corpora.folder import FolderCorpus
 from lassbench.dataset import open_dataset
 from lassbench.dataset.build import build
-from lassbench.definitions import read_definition
 from lassbench.errors import FaultsError, UsageError
 from lassbench.records import FileSource
 from tests.small_metadata import CONCEPTS, small_source

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lassbench.benchmarks import building
-from lassbench.benchmarks.sources import load_metadata
+from lassbench.benchmark import building
+from lassbench.benchmark.definitions import read_definition
+from lassbench.benchmark.sources import load_metadata
 from lassbench.cli import run
 from lassbench.dataset import open_dataset
-from lassbench.definitions import read_definition
 from lassbench.fetch.merge import merge
 from tests.dataset.made import shard
 from tests.fetch.site import Site

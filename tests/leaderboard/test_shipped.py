@@ -75,9 +75,9 @@ def test_reported_figures_are_those_of_their_sources() -> None:
 @pytest.mark.parametrize("suite", ["lass-test", "lass-absent"])
 def test_the_cards_know_the_frozen_lists(shared: Path, suite: str) -> None:
     """The list fingerprint does not depend on whose audio is there: captions are enough."""
-    from lassbench import freezing
+    from lassbench.benchmark.metadata import MetadataSource
     from lassbench.corpora.audiocaps import AudioCapsCorpus
-    from lassbench.metadata import MetadataSource
+    from lassbench.suites import freezing
 
     corpus = AudioCapsCorpus(metadata=MetadataSource(str(shared / "data")))
     card = corpus.card

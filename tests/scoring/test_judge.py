@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lassbench.benchmark.mixtures import Rendered, render
 from lassbench.dataset import Dataset
 from lassbench.metrics.backend import NO_NUMBA
 from lassbench.metrics.ratios import si_sdr, snr
-from lassbench.mixtures import Rendered, render
 from lassbench.scoring import pieces
 from lassbench.scoring.judge import Judge
 
@@ -130,7 +130,7 @@ def test_remembered_clips_are_the_clips_within_their_memory(
 
 
 def test_pieces_keep_a_targets_queries_together(tiny_dataset: Dataset, tmp_path: Path) -> None:
-    from lassbench import freezing
+    from lassbench.suites import freezing
 
     plan = freezing.plan_separation(tiny_dataset, name="cut", noises=3)
     suite = freezing.freeze(plan, tiny_dataset, tmp_path / "cut", export_audio=False)

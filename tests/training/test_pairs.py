@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lassbench.mixtures import render
+from lassbench.benchmark.mixtures import render
 from lassbench.models.config import MixingConfig
 from lassbench.records import Clip
 from lassbench.training.mixing import mix

@@ -1,0 +1,1 @@
+"""Which queries on which mixtures, with sound: freezing them, and reading other people's lists."""

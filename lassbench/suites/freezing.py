@@ -1,0 +1,385 @@
+"""Freezing: lists become a suite folder with hashes, whole or not at all.
+
+What is in the lists comes from a frozen benchmark (``manifests``) or is planned
+here for any dataset: each test clip as the target of a few mixtures, queried by
+its first caption, by several phrasings, or for a sound that is not there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lassbench import audio, files, output_folders
+from lassbench.benchmark import manifests
+from lassbench.benchmark.mixtures import Rendered, plan, plan_absent
+from lassbench.csv_files import join, write_table
+from lassbench.dataset import Dataset
+from lassbench.errors import Fault, FaultsError, UsageError
+from lassbench.parallel import map_ordered, open_executor
+from lassbench.plain_text import caption_fault
+from lassbench.progress import track
+from lassbench.records import Clip, Mixture, Query, QueryType, Split
+from lassbench.suites.suite import (
+    MIXTURE_COLUMNS,
+    PARTS,
+    QUERY_COLUMNS,
+    SCHEMA_VERSION,
+    Part,
+    Suite,
+    SuiteKind,
+    exported_name,
+    load_suite,
+    missing_mixtures,
+    render_from_dataset,
+)
+
+
+@dataclass(frozen=True)
+class SuitePlan:
+    """The lists of a suite before it is frozen.
+
+    ``papers`` are JSON files that lie in the suite's folder (file name -> content);
+    each is given the suite's fingerprint, for it is of this suite and no other.
+    """
+
+    name: str
+    title: str
+    kind: SuiteKind
+    mixtures: Sequence[Mixture]
+    queries: Sequence[Query]
+    notes: str = ""
+    papers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [("the suite", self.name)]
+        names += [("a mixture", mixture.mixture_id) for mixture in self.mixtures]
+        names += [("a query", query.query_id) for query in self.queries]
+        for what, name in names:
+            files.checked_name(name, what=what, fix="give the suite another name", error=UsageError)
+
+
+def frozen_plan(dataset: Dataset, suite: str = "", *, benchmark: str = "") -> SuitePlan | None:
+    """The frozen list ``suite`` of the benchmark that the dataset was built from.
+
+    Parameters
+    ----------
+    suite
+        ``lass-test``, ``lass-absent`` ...; by default the benchmark's test list.
+    benchmark
+        A manifest folder or a shipped benchmark's name; by default the one that
+        the dataset's card names.
+
+    Returns
+    -------
+    SuitePlan or None
+        ``None`` when no benchmark was named, also not by the dataset's card, so
+        that a list has to be planned.
+
+    Raises
+    ------
+    UsageError
+        If the benchmark has no such list.
+    FaultsError
+        If its lists were changed, or do not fit the dataset.
+    """
+    named = benchmark or dataset.card.benchmark
+    if not named:
+        return None
+    opened = manifests.open_benchmark(named)
+    kinds = opened.suites
+    name = suite or next(known for known, kind in kinds.items() if kind == "test")
+    how: QueryType = "templated" if dataset.card.templated_captions else "caption"
+    mixtures, queries = manifests.suite_lists(opened, name, dataset.corpus_clips, query_type=how)
+    kind: SuiteKind = "absent" if kinds[name] == "absent" else "separation"
+    rendered = ", rendered sounds in place of the recordings" if dataset.synthetic else ""
+    notes = f"frozen list of benchmark {opened.name}"
+    return SuitePlan(name, f"{name} of {opened.name}{rendered}", kind, mixtures, queries, notes)
+
+
+def plan_separation(
+    dataset: Dataset,
+    *,
+    name: str = "",
+    split: Split = "test",
+    noises: int = 5,
+    seed: int = 0,
+    snr_range_db: tuple[float, float] = (0.0, 0.0),
+    phrasings: int = 1,
+    query_type: QueryType | None = None,
+) -> SuitePlan:
+    """Plan a suite for any dataset: every clip of ``split`` is a target.
+
+    Parameters
+    ----------
+    phrasings
+        Queries a mixture: the first ``phrasings`` captions of its target.
+    query_type
+        How the captions were made; by default ``templated`` where the corpus
+        says that they come from templates, and ``caption`` otherwise.
+
+    Raises
+    ------
+    UsageError
+        If the split is empty or a clip has too few captions.
+    """
+    name = name or f"{dataset.name}-{split}" + (f"-{phrasings}-phrasings" if phrasings > 1 else "")
+    clips = dataset.split(split)
+    _check_captions(clips, phrasings, dataset, split)
+    mixtures = plan(clips, name=name, noises=noises, seed=seed, snr_range_db=snr_range_db)
+    how: QueryType = query_type or ("templated" if dataset.card.templated_captions else "caption")
+    queries = [
+        Query(
+            query_id=mixture.mixture_id if phrasings == 1 else f"{mixture.mixture_id}-p{number}",
+            mixture_id=mixture.mixture_id,
+            text=dataset.clips[mixture.target_id].captions[number - 1],
+            tags=dataset.clips[mixture.target_id].tags,
+            query_type=how,
+            annotator="" if phrasings == 1 else f"p{number}",
+        )
+        for mixture in mixtures
+        for number in range(1, phrasings + 1)
+    ]
+    low, high = snr_range_db
+    notes = f"{len(clips)} targets, {noises} noises each, SNR {low:g} to {high:g} dB, seed {seed}"
+    title = f"{dataset.title}: {split}" + (f", {phrasings} phrasings" if phrasings > 1 else "")
+    return SuitePlan(name, title, "separation", mixtures, queries, notes)
+
+
+def plan_silence(base: SuitePlan, dataset: Dataset, *, name: str = "", seed: int = 0) -> SuitePlan:
+    """The mixtures of ``base``, queried for a sound that is not in them: silence is right."""
+    name = name or f"{base.name}-absent"
+    test_clips = {m.target_id: dataset.clips[m.target_id] for m in base.mixtures}
+    asked = plan_absent(base.mixtures, test_clips, seed=seed)
+    how = base.queries[0].query_type
+    queries = []
+    for number, (mixture_id, clip_id) in enumerate(asked.items(), start=1):
+        clip = test_clips[clip_id]
+        queries.append(
+            Query(
+                query_id=f"{name}-{number:04d}",
+                mixture_id=mixture_id,
+                text=clip.captions[0],
+                tags=clip.tags,
+                query_type=how,
+                expects="silence",
+                concept=clip.concept,
+            )
+        )
+    return SuitePlan(
+        name, f"{base.title}, absent sounds", "absent", base.mixtures, queries, base.notes
+    )
+
+
+def _check_captions(clips: Sequence[Clip], phrasings: int, dataset: Dataset, split: Split) -> None:
+    if not clips:
+        raise UsageError(
+            f"the dataset has no {split} clips", where=dataset.path, fix="name another --split"
+        )
+    short = [clip for clip in clips if len(clip.captions) < phrasings]
+    if phrasings < 1 or short:
+        got = f"{short[0].clip_id} has {len(short[0].captions)}" if short else str(phrasings)
+        raise UsageError(
+            "not enough captions for that many phrasings",
+            where=dataset.path,
+            expected=f"{phrasings} captions a clip" if short else "1 phrasing or more",
+            got=got,
+            fix="lower --phrasings",
+        )
+
+
+def freeze(
+    plan: SuitePlan,
+    dataset: Dataset,
+    out: Path,
+    *,
+    export_audio: bool = True,
+    export_references: bool = False,
+    workers: int | None = 1,
+) -> Suite:
+    """Write the suite folder ``out`` whole, or not at all, and open it.
+
+    Parameters
+    ----------
+    plan
+        What to freeze; mixtures whose clips the dataset lacks stay in the lists
+        and are counted as not renderable.
+    export_audio, export_references
+        Write every mixture (and its target and interference) as 32-bit float
+        WAV, so that anyone can separate and score by other means.
+    workers
+        Processes; ``None`` for one per processor.
+
+    Raises
+    ------
+    UsageError
+        If ``out`` exists and is something else than a suite, or one of other lists.
+    FaultsError
+        If a query could not be on a leaderboard (:func:`lassbench.plain_text.caption_fault`).
+    LassbenchError
+        If it cannot be written, or another process makes it.
+    """
+    _check_texts(plan)
+    lists = plan_lists(plan, dataset)
+    missing = missing_mixtures(plan.mixtures, dataset)
+    todo = [mixture for mixture in plan.mixtures if mixture.mixture_id not in missing]
+
+    def build(folder: Path) -> None:
+        _check_same_lists(out, lists)
+        parts = PARTS[:1] * export_audio + PARTS[1:] * export_references
+        one = partial(_freeze_one, dataset=dataset, folder=folder, parts=parts)
+        with open_executor(workers) as executor:
+            made = track(map_ordered(executor, one, todo), f"freezing {plan.name}", len(todo))
+            pcm = {m.mixture_id: hashes for m, hashes in zip(todo, made, strict=True)}
+        described = describe(
+            lists,
+            pcm,
+            name=plan.name,
+            kind=plan.kind,
+            sample_rate_hz=dataset.sample_rate_hz,
+            samples=dataset.clip_samples,
+            title=plan.title,
+            notes=plan.notes,
+            synthetic=dataset.synthetic,
+            audio_may_be_published=dataset.audio_may_be_published,
+            references_exported=export_references,
+            counts={
+                "mixtures": len(plan.mixtures),
+                "queries": len(plan.queries),
+                "renderable_mixtures": len(todo),
+            },
+            dataset={
+                "name": dataset.name,
+                "fingerprint": dataset.fingerprint,
+                "path": os.path.relpath(dataset.path.resolve(), out.resolve()),
+            },
+        )
+        for name, paper in plan.papers.items():
+            of_suite = {**paper, "suite_fingerprint": described["fingerprint"]}
+            files.write_json(folder / name, of_suite)
+        write_suite(folder, lists, described)
+
+    output_folders.replace_folder(
+        out, build, what="the suite", mark="suite.json", needs=[dataset.path]
+    )
+    return load_suite(out)
+
+
+def _check_texts(plan: SuitePlan) -> None:
+    faults = [
+        Fault("text", query.query_id, f"its query {query.text[:100]!r} {reason}")
+        for query in plan.queries
+        if (reason := caption_fault(query.text) or caption_fault(join(query.tags)))
+    ]
+    if faults:
+        raise FaultsError(
+            "queries that no leaderboard would take", faults, fix="correct the captions"
+        )
+
+
+def _check_same_lists(out: Path, lists: Mapping[str, str]) -> None:
+    """Freezing anew mends a suite's audio; it takes away no other lists."""
+    for name, content in lists.items():
+        there = out / name
+        if there.is_file() and there.read_bytes() != content.encode():
+            raise UsageError(
+                "another suite stands here",
+                where=out,
+                got=f"its {name} is another list",
+                fix="name this one with --suite, put it elsewhere with -o, or delete the folder",
+            )
+
+
+def _freeze_one(
+    mixture: Mixture, *, dataset: Dataset, folder: Path, parts: Sequence[Part]
+) -> dict[str, str]:
+    rendered = render_from_dataset(dataset, mixture)
+    return export(rendered, folder, mixture.mixture_id, parts, dataset.sample_rate_hz)
+
+
+def export(
+    rendered: Rendered, folder: Path, mixture_id: str, parts: Sequence[Part], rate_hz: int
+) -> dict[str, str]:
+    """Write these parts of a mixture as 32-bit float WAV; the hashes of all three."""
+    for part in parts:
+        path = folder / exported_name(mixture_id, part)
+        audio.write_wav_float(path, getattr(rendered, part), rate_hz)
+    return {part: audio.pcm_sha256(getattr(rendered, part)) for part in PARTS}
+
+
+def describe(
+    lists: Mapping[str, str],
+    pcm: Mapping[str, Mapping[str, str]],
+    *,
+    name: str,
+    kind: SuiteKind,
+    sample_rate_hz: int,
+    samples: int,
+    **others: Any,
+) -> dict[str, Any]:
+    """What ``suite.json`` says of a suite with these lists (:func:`list_texts`) and hashes."""
+    listed = {
+        "schema_version": SCHEMA_VERSION,
+        "name": name,
+        "kind": kind,
+        "mixtures_sha256": files.sha256_bytes(lists["mixtures.csv"].encode()),
+        "queries_sha256": files.sha256_bytes(lists["queries.csv"].encode()),
+        "sample_rate_hz": sample_rate_hz,
+        "samples": samples,
+    }
+    return {
+        **listed,
+        **others,
+        "pcm": pcm,
+        "list_fingerprint": fingerprint(listed),
+        "fingerprint": fingerprint({**listed, "pcm": pcm}),
+    }
+
+
+def write_suite(folder: Path, lists: Mapping[str, str], described: Mapping[str, Any]) -> None:
+    """Write a suite's lists and its ``suite.json``."""
+    for name, text in lists.items():
+        (folder / name).write_bytes(text.encode())
+    files.write_json(folder / "suite.json", described)
+
+
+def list_texts(
+    mixtures: Iterable[Mixture], queries: Iterable[tuple[Query, str, str]]
+) -> dict[str, str]:
+    """The texts of a suite's two lists; ``queries`` with their root and the noise's concept."""
+    rows = ((m.mixture_id, m.target_id, m.noise_id, f"{m.snr_db:g}") for m in mixtures)
+    asked = (
+        (
+            *(query.query_id, query.mixture_id, query.text, join(query.tags), query.query_type),
+            *(query.annotator, query.expects, query.concept, root, noise_concept),
+        )
+        for query, root, noise_concept in queries
+    )
+    return {
+        "mixtures.csv": write_table(MIXTURE_COLUMNS, rows),
+        "queries.csv": write_table(QUERY_COLUMNS, asked),
+    }
+
+
+def plan_lists(plan: SuitePlan, dataset: Dataset) -> dict[str, str]:
+    """The texts of a plan's lists, with the concepts that breakdowns need."""
+    clips = {**dataset.corpus_clips, **dataset.clips}
+    mixtures = {mixture.mixture_id: mixture for mixture in plan.mixtures}
+    roots = {clip.concept: clip.root for clip in clips.values()}
+
+    def described(query: Query) -> tuple[Query, str, str]:
+        mixture = mixtures[query.mixture_id]
+        concept = query.concept or clips[mixture.target_id].concept
+        noise = clips[mixture.noise_id].concept
+        return replace(query, concept=concept), roots.get(concept, ""), noise
+
+    return list_texts(plan.mixtures, map(described, plan.queries))
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of ``value`` as JSON with sorted keys."""
+    return files.sha256_bytes(files.to_json(value).encode())

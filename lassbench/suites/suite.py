@@ -1,0 +1,375 @@
+"""Suites: which queries on which mixtures, frozen.
+
+A suite folder holds the two lists and what they were frozen from::
+
+    suite.json      names, counts, hashes, the dataset it was frozen from
+    mixtures.csv    mixture_id,target_id,noise_id,snr_db
+    queries.csv     query_id,mixture_id,text,tags,query_type,annotator,expects,
+                    concept,root,noise_concept
+    mixtures/<mixture_id>.wav                             when exported
+    references/<mixture_id>.{target,interference}.wav     when exported
+
+The audio is rendered from the dataset whenever it is needed; a folder that was
+exported with its references stands on its own.  ``fingerprint`` covers the
+lists and the PCM of everything that could be rendered, ``list_fingerprint`` the
+lists alone: the second is equal for two people who miss different clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from lassbench import audio, files
+from lassbench.benchmark.mixtures import Rendered, render
+from lassbench.checked import Count, PathName, Sha256, Strict, Text, read_record
+from lassbench.csv_files import read_table, split
+from lassbench.dataset import Dataset, open_dataset
+from lassbench.errors import LassbenchError, UsageError, did_you_mean
+from lassbench.records import Expects, Mixture, Query, QueryType, decibels
+
+SCHEMA_VERSION = 1
+SuiteKind = Literal["separation", "absent"]
+Part = Literal["mixture", "target", "interference"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
+# A field that is added to these records would change the fingerprints of suites that exist.
+MIXTURE_COLUMNS = tuple(field.name for field in fields(Mixture))
+QUERY_COLUMNS = (*(field.name for field in fields(Query)), "root", "noise_concept")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryMeta:
+    """What a query is about, for breakdowns: never shown to a system.
+
+    ``concept``, ``root`` and ``tags`` are those of the queried sound,
+    ``noise_concept`` that of the other sound in the mixture.
+    """
+
+    concept: str
+    root: str
+    noise_concept: str
+    target_id: str
+    noise_id: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A frozen suite, ready to render.  Made by :func:`load_suite`; picklable.
+
+    Attributes
+    ----------
+    mixtures, queries, meta
+        The whole frozen lists by id, in their order, whether or not this
+        machine has the audio.
+    missing
+        mixture_id -> why it cannot be rendered here.
+    samples
+        Length of every mixture.
+    pcm_sha256
+        mixture_id -> hashes of mixture, target and interference as float32
+        little-endian samples, as frozen.
+    """
+
+    path: Path
+    name: str
+    title: str
+    kind: SuiteKind
+    sample_rate_hz: int
+    samples: int
+    synthetic: bool
+    audio_may_be_published: bool
+    fingerprint: str
+    list_fingerprint: str
+    dataset_name: str
+    dataset_fingerprint: str
+    mixtures: Mapping[str, Mixture]
+    queries: Mapping[str, Query]
+    meta: Mapping[str, QueryMeta]
+    missing: Mapping[str, str]
+    pcm_sha256: Mapping[str, Mapping[Part, str]]
+    dataset: Dataset | None = field(repr=False, compare=False, default=None)
+
+    @property
+    def renderable_queries(self) -> list[Query]:
+        """The queries whose mixtures this machine can render, in order."""
+        return [query for query in self.queries.values() if query.mixture_id not in self.missing]
+
+    def render(self, mixture_id: str) -> Rendered:
+        """Mixture, target and interference of ``mixture_id``: float32, shape (samples,).
+
+        Raises
+        ------
+        LassbenchError
+            If the mixture is unknown or its audio is not on this machine.
+        """
+        mixture = self._known(mixture_id)
+        if self.dataset is not None:
+            return render_from_dataset(self.dataset, mixture)
+        return Rendered(**{part: self._exported(mixture_id, part) for part in PARTS})
+
+    def mixture_samples(self, mixture_id: str) -> NDArray[np.float32]:
+        """Only the mixture of ``mixture_id``: float32, shape (samples,)."""
+        self._known(mixture_id)
+        if self.dataset is None or (self.path / exported_name(mixture_id, "mixture")).is_file():
+            return self._exported(mixture_id, "mixture")
+        return self.render(mixture_id).mixture
+
+    def _known(self, mixture_id: str) -> Mixture:
+        if mixture_id not in self.mixtures:
+            near = did_you_mean(mixture_id, self.mixtures)
+            raise UsageError(f"no mixture {mixture_id!r} in suite {self.name}{near}")
+        if mixture_id in self.missing:
+            raise LassbenchError(
+                f"mixture {mixture_id} cannot be rendered: {self.missing[mixture_id]}",
+                where=self.path,
+            )
+        return self.mixtures[mixture_id]
+
+    def _exported(self, mixture_id: str, part: Part) -> NDArray[np.float32]:
+        path = self.path / exported_name(mixture_id, part)
+        sound = audio.decode(path)
+        if sound.rate != self.sample_rate_hz or sound.samples.shape != (self.samples,):
+            raise LassbenchError(
+                "an exported file is not what the suite says",
+                where=path,
+                expected=f"{self.samples} samples at {self.sample_rate_hz} Hz",
+                got=f"{sound.samples.size} samples at {sound.rate} Hz",
+                fix="export the suite again with `lassbench freeze`",
+            )
+        return sound.samples
+
+
+def exported_name(mixture_id: str, part: Part) -> str:
+    """Where below a suite's folder a part of a mixture is exported to."""
+    where = f"mixtures/{mixture_id}" if part == "mixture" else f"references/{mixture_id}.{part}"
+    return f"{where}.wav"
+
+
+def render_from_dataset(dataset: Dataset, mixture: Mixture) -> Rendered:
+    """Render ``mixture``; a fault in a clip is told with the ids of both."""
+    try:
+        return render(
+            dataset.samples(mixture.target_id),
+            dataset.samples(mixture.noise_id),
+            snr_db=mixture.snr_db,
+        )
+    except LassbenchError as error:
+        if error.where:
+            raise
+        pair = f"{mixture.mixture_id} ({mixture.target_id} with {mixture.noise_id})"
+        raise LassbenchError(
+            error.what, where=pair, expected=error.expected, got=error.got
+        ) from error
+
+
+def missing_mixtures(mixtures: Iterable[Mixture], dataset: Dataset) -> dict[str, str]:
+    """mixture_id -> why the dataset cannot render it."""
+    missing: dict[str, str] = {}
+    for mixture in mixtures:
+        for role, clip_id in (("target", mixture.target_id), ("noise", mixture.noise_id)):
+            if clip_id not in dataset.clips:
+                fault = dataset.missing.get(clip_id)
+                why = fault.reason if fault else "it is not in the dataset"
+                missing[mixture.mixture_id] = f"{role} {clip_id}: {why}"
+                break
+    return missing
+
+
+def find_suite(path: Path) -> Path:
+    """The suite folder that ``path`` means: itself, or a dataset's only suite.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or more than one.
+    """
+    if (path / "suite.json").is_file():
+        return path
+    found = [p.parent for p in files.listed(path / "suites", "[!.]*/suite.json")]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(f"{path}/suites/{folder.name}" for folder in found)
+        raise UsageError(
+            "this dataset has several suites", where=path, got=names, fix="name one of them"
+        )
+    if (path / "dataset.json").is_file():
+        raise UsageError(
+            "this dataset has no suite yet", where=path, fix=f"freeze one: lassbench freeze {path}"
+        )
+    raise UsageError(
+        "no suite here",
+        where=path,
+        expected="a suite folder (with suite.json) or a dataset folder with one suite",
+        got="no such folder" if not path.exists() else "neither suite.json nor dataset.json",
+        fix="make one with `lassbench build-dataset` and `lassbench freeze`",
+    )
+
+
+def load_suite(path: str | Path, *, dataset: str | Path | None = None) -> Suite:
+    """Open a frozen suite and check that its lists are what they were.
+
+    Parameters
+    ----------
+    path
+        A suite folder, or a dataset folder that holds exactly one suite.
+    dataset
+        Where the dataset lies now, if it was moved away from its suite.
+
+    Raises
+    ------
+    UsageError
+        If there is no suite at ``path``.
+    LassbenchError
+        If a list was edited, or the dataset is gone or has changed.
+    """
+    folder = find_suite(Path(path))
+    said = read_record(
+        folder / "suite.json",
+        _Frozen,
+        what="the suite cannot be used: it is damaged, edited or of another version of lassbench",
+        fix="freeze the suite again with `lassbench freeze`",
+    )
+    _check_unchanged(folder / "mixtures.csv", said.mixtures_sha256)
+    _check_unchanged(folder / "queries.csv", said.queries_sha256)
+    mixtures = {m.mixture_id: m for m in _read_mixtures(folder / "mixtures.csv")}
+    queries, meta = _read_queries(folder / "queries.csv", mixtures)
+    audio_from = _find_dataset(folder, said, dataset)
+    if audio_from is not None:
+        missing = missing_mixtures(mixtures.values(), audio_from)
+    else:
+        missing = {m: "its audio was not exported" for m in mixtures if m not in said.pcm}
+    return Suite(
+        **said.model_dump(include={field.name for field in fields(Suite)} - {"dataset"}),
+        path=folder,
+        dataset_name=said.dataset.name,
+        dataset_fingerprint=said.dataset.fingerprint,
+        mixtures=mixtures,
+        queries=queries,
+        meta=meta,
+        missing=missing,
+        pcm_sha256=said.pcm,
+        dataset=audio_from,
+    )
+
+
+class _FrozenFrom(Strict):
+    """The dataset: ``path`` leads to it from the suite's folder, wherever that is."""
+
+    name: PathName
+    fingerprint: Sha256
+    path: Text
+
+
+class _ListCounts(Strict):
+    mixtures: Count
+    queries: Count
+    renderable_mixtures: Count
+
+
+class _Frozen(Strict):
+    """What ``suite.json`` holds.  Fingerprints that exist must hold: its keys stay."""
+
+    schema_version: Literal[1]
+    name: PathName
+    title: Text
+    kind: SuiteKind
+    notes: Text
+    mixtures_sha256: Sha256
+    queries_sha256: Sha256
+    sample_rate_hz: Annotated[int, Field(gt=0, le=384_000)]
+    samples: Annotated[Count, Field(gt=0)]
+    synthetic: bool
+    audio_may_be_published: bool
+    references_exported: bool
+    dataset: _FrozenFrom
+    counts: _ListCounts
+    pcm: dict[PathName, Annotated[dict[Part, Sha256], Field(min_length=3)]]
+    list_fingerprint: Sha256
+    fingerprint: Sha256
+
+
+def _check_unchanged(path: Path, expected: str) -> None:
+    try:
+        got = files.sha256_file(path)
+    except OSError as error:
+        raise files.explain_os_error(error, path) from error
+    if got != expected:
+        raise LassbenchError(
+            "this list was changed after the suite was frozen",
+            where=path,
+            expected=f"SHA-256 {expected}",
+            got=f"SHA-256 {got}",
+            fix="restore it, or freeze a suite of your own with `lassbench freeze`",
+        )
+
+
+def _find_dataset(folder: Path, said: _Frozen, given: str | Path | None) -> Dataset | None:
+    recorded = said.dataset
+    path = Path(given) if given is not None else folder / recorded.path
+    if given is None and not (path / "dataset.json").is_file():
+        if said.references_exported:
+            return None
+        raise LassbenchError(
+            "the dataset that this suite was frozen from is gone",
+            where=folder,
+            expected=f"dataset {recorded.name} at {path}",
+            fix="move it back, or freeze the suite again from where the dataset lies now",
+        )
+    found = open_dataset(path)
+    if found.fingerprint != recorded.fingerprint:
+        raise LassbenchError(
+            "the dataset has changed since this suite was frozen",
+            where=path,
+            expected=f"fingerprint {recorded.fingerprint[:16]}",
+            got=f"fingerprint {found.fingerprint[:16]}",
+            fix="freeze the suite again with `lassbench freeze`",
+        )
+    return found
+
+
+def _read_mixtures(path: Path) -> Iterable[Mixture]:
+    for line in read_table(path, MIXTURE_COLUMNS):
+        where, row = line.where, line.cells
+        if (snr_db := decibels(row["snr_db"])) is None:
+            raise LassbenchError("snr_db is no number of dB", where=where, got=row["snr_db"])
+        mixture_id = files.checked_name(row["mixture_id"], what="a mixture", where=where)
+        yield Mixture(mixture_id, row["target_id"], row["noise_id"], snr_db)
+
+
+def _read_queries(
+    path: Path, mixtures: Mapping[str, Mixture]
+) -> tuple[dict[str, Query], dict[str, QueryMeta]]:
+    queries: dict[str, Query] = {}
+    meta: dict[str, QueryMeta] = {}
+    for line in read_table(path, QUERY_COLUMNS):
+        where, row = line.where, line.cells  # a text is asked exactly as it was frozen
+        query_id = files.checked_name(row["query_id"], what="a query", where=where)
+        mixture = mixtures.get(row["mixture_id"])
+        if mixture is None or query_id in queries:
+            what = "unknown mixture" if mixture is None else f"query {query_id} stands twice"
+            raise LassbenchError(what, where=where, got=row["mixture_id"])
+        if row["query_type"] not in get_args(QueryType) or row["expects"] not in get_args(Expects):
+            raise LassbenchError(
+                "unknown query type", where=where, got=f"{row['query_type']}, {row['expects']}"
+            )
+        values: dict[str, Any] = {one.name: row[one.name] for one in fields(Query)}
+        tags = values["tags"] = split(row["tags"])
+        queries[query_id] = Query(**values)
+        meta[query_id] = QueryMeta(
+            row["concept"],
+            row["root"],
+            row["noise_concept"],
+            mixture.target_id,
+            mixture.noise_id,
+            tags,
+        )
+    return queries, meta

@@ -1,0 +1,227 @@
+"""The published files: one table, checked bytes, fetching over a loopback server."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from lassbench.benchmark import metadata
+from lassbench.benchmark.metadata import FILES, MetadataFile, MetadataSource, used, verify
+from lassbench.errors import LassbenchError, UsageError
+
+DATA = b"audiocap_id,youtube_id\n1,aaaaaaaaaaa\n" * 1000
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def published(url: str = "https://example.org/list.csv", data: bytes = DATA) -> MetadataFile:
+    return MetadataFile("lists/list.csv", url, sha256(data), "CC0-1.0", "made up")
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``answers`` by path: (bytes, how many of them are really sent)."""
+
+    answers: dict[str, tuple[bytes, int]]
+    asked: list[str]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        if self.path not in self.server.answers:
+            self.send_error(404)
+            return
+        data, sent = self.server.answers[self.path]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[:sent])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    monkeypatch.setenv("LASSBENCH_CACHE", str(tmp_path / "cache"))
+    served = Server(("127.0.0.1", 0), Handler)
+    served.answers, served.asked = {}, []
+    thread = threading.Thread(target=served.serve_forever, daemon=True)
+    thread.start()
+    yield served
+    served.shutdown()
+    thread.join()
+    served.server_close()
+
+
+def address(server: Server, path: str) -> str:
+    return f"http://127.0.0.1:{server.server_address[1]}{path}"
+
+
+def cached(tmp_path: Path) -> list[Path]:
+    return [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+# --- fetching ---------------------------------------------------------------
+
+
+def test_a_file_is_fetched_once_and_kept(server: Server, tmp_path: Path) -> None:
+    server.answers["/list.csv"] = (DATA, len(DATA))
+    file = published(address(server, "/list.csv"))
+    path = MetadataSource(retries=0).path(file)
+    assert path.read_bytes() == DATA
+    assert path == tmp_path / "cache" / "metadata" / "lists" / "list.csv"
+    assert MetadataSource(retries=0).path(file) == path
+    assert server.asked == ["/list.csv"]
+
+
+def test_a_wrong_file_is_refused_with_both_hashes_and_not_kept(
+    server: Server, tmp_path: Path
+) -> None:
+    other = DATA.replace(b"1,", b"2,")
+    server.answers["/list.csv"] = (other, len(other))
+    with pytest.raises(LassbenchError) as caught:
+        MetadataSource(retries=0).path(published(address(server, "/list.csv")))
+    assert sha256(DATA) in str(caught.value) and sha256(other) in str(caught.value)
+    assert cached(tmp_path) == []
+
+
+def test_a_transfer_that_breaks_off_is_refused_and_nothing_kept(
+    server: Server, tmp_path: Path
+) -> None:
+    server.answers["/list.csv"] = (DATA, len(DATA) // 2)
+    with pytest.raises(LassbenchError, match=r"cannot be downloaded|not lists/list\.csv"):
+        MetadataSource(retries=0).path(published(address(server, "/list.csv")))
+    assert cached(tmp_path) == []
+
+
+def test_a_transfer_that_breaks_off_is_tried_again(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers["/list.csv"] = (DATA, 10)
+
+    def mended(_seconds: float) -> None:
+        server.answers["/list.csv"] = (DATA, len(DATA))
+
+    monkeypatch.setattr("time.sleep", mended)
+    path = MetadataSource(retries=1).path(published(address(server, "/list.csv")))
+    assert path.read_bytes() == DATA
+    assert len(server.asked) == 2
+
+
+def test_a_damaged_copy_in_the_cache_is_fetched_again(server: Server) -> None:
+    server.answers["/list.csv"] = (DATA, len(DATA))
+    file = published(address(server, "/list.csv"))
+    path = MetadataSource(retries=0).path(file)
+    path.write_bytes(b"damaged")
+    assert MetadataSource(retries=0).path(file).read_bytes() == DATA
+
+
+def test_a_mirror_is_asked_by_the_files_place(server: Server) -> None:
+    server.answers["/copy/lists/list.csv"] = (DATA, len(DATA))
+    source = MetadataSource(address(server, "/copy/"), retries=0)
+    assert source.path(published()).read_bytes() == DATA
+
+
+def test_a_missing_file_on_the_server_says_what_to_do(server: Server) -> None:
+    with pytest.raises(LassbenchError) as caught:
+        MetadataSource(retries=0).path(published(address(server, "/nothing")))
+    assert "404" in caught.value.got and "--metadata-dir" in caught.value.fix
+
+
+def test_a_file_of_unknown_hash_is_not_fetched_unless_asked_to(server: Server) -> None:
+    server.answers["/list.csv"] = (DATA, len(DATA))
+    file = MetadataFile("lists/list.csv", address(server, "/list.csv"), "", "CC0-1.0", "made up")
+    with pytest.raises(UsageError, match="is not known"):
+        MetadataSource(retries=0).path(file)
+    assert server.asked == []
+    path = MetadataSource(verified=False, retries=0).path(file)
+    assert path.read_bytes() == DATA
+    assert not used(path, file).verified
+
+
+# --- folders ----------------------------------------------------------------
+
+
+def put(folder: Path, data: bytes, name: str = "lists/list.csv") -> MetadataSource:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return MetadataSource(str(folder))
+
+
+def test_a_local_copy_is_used_where_it_lies(tmp_path: Path) -> None:
+    assert put(tmp_path, DATA).path(published()) == tmp_path / "lists" / "list.csv"
+    flat = tmp_path / "flat"
+    assert put(flat, DATA, "list.csv").path(published()) == flat / "list.csv"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [b"\xef\xbb\xbf" + DATA, DATA.replace(b"\n", b"\r\n")],
+    ids=["byte-order mark", "Windows line ends"],
+)
+def test_line_ends_and_byte_order_marks_are_no_other_file(tmp_path: Path, changed: bytes) -> None:
+    path = put(tmp_path, changed).path(published())
+    assert used(path, published()).sha256 == sha256(DATA)
+
+
+def test_another_text_is_refused_with_both_hashes(tmp_path: Path) -> None:
+    other = DATA.replace(b"1,", b"2,")
+    source = put(tmp_path, other)
+    with pytest.raises(LassbenchError) as caught:
+        source.path(published())
+    assert sha256(DATA) in caught.value.expected and sha256(other) in caught.value.got
+    unverified = MetadataSource(source.place, verified=False).path(published())
+    assert used(unverified, published()) == metadata.UsedFile(sha256(other), False)
+
+
+def test_a_gzipped_copy_counts_by_its_contents(tmp_path: Path) -> None:
+    file = MetadataFile("lists/list.csv", "", sha256(DATA), "", "", aliases=("lists/list.csv.gz",))
+    path = put(tmp_path, gzip.compress(DATA), "lists/list.csv.gz").path(file)
+    assert path.suffix == ".gz"
+    path.write_bytes(gzip.compress(DATA)[:-9])
+    with pytest.raises(LassbenchError, match="not a whole gzip file"):
+        verify(path, file)
+
+
+def test_a_folder_without_the_file_says_where_it_belongs(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"has no lists/list\.csv") as caught:
+        MetadataSource(str(tmp_path)).path(published())
+    assert "https://example.org/list.csv" in caught.value.fix
+    with pytest.raises(UsageError, match="no such metadata folder"):
+        MetadataSource(str(tmp_path / "nowhere")).path(published())
+
+
+# --- the table --------------------------------------------------------------
+
+
+def test_every_entry_says_where_from_which_bytes_and_on_what_terms() -> None:
+    assert len({file.name for file in FILES}) == len(FILES) == 11
+    for file in FILES:
+        assert file.url.startswith(("http://", "https://"))
+        assert file.licence and file.evidence
+        known = not file.name.startswith("audiocaps2/")
+        assert len(file.sha256) == (64 if known else 0)
+    table = metadata.sources_table()
+    assert all(file.name in table and file.url in table for file in FILES)
+
+
+def test_the_tables_hashes_are_those_of_the_shared_copies(shared: Path) -> None:
+    source = MetadataSource(str(shared / "data"))
+    checked = [source.path(file) for file in FILES if file.sha256]
+    assert len(checked) == 8
+    # The list of segments is the excerpt of AudioCaps's rows there.
+    assert [path.name for path in checked if path.suffix == ".gz"] == [
+        "unbalanced_train_segments.audiocaps.csv.gz"
+    ]

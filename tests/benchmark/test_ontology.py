@@ -1,0 +1,114 @@
+"""The ontology: names, ancestors, roots, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lassbench.benchmark.ontology import Ontology, read_ontology
+from lassbench.errors import FaultsError, LassbenchError
+from tests.small_metadata import CATEGORIES, SmallMetadata
+
+
+def write(folder: Path, entries: list[dict[str, Any]] | None = None, labels: str = "") -> Ontology:
+    ontology, table = folder / "ontology.json", folder / "labels.csv"
+    ontology.write_text(json.dumps(entries or SmallMetadata.ontology(), indent=1))
+    table.write_text(labels or SmallMetadata.labels_csv())
+    return read_ontology(ontology, table)
+
+
+def test_names_ancestors_and_roots(tmp_path: Path) -> None:
+    ontology = write(tmp_path)
+    assert ontology.mid("Bark") == "/m/bark"
+    assert ontology.name("/m/bark") == "Bark"
+    assert ontology.ancestors("/m/bark") == {"/m/dog", "/m/animal"}
+    assert ontology.roots == ("/m/animal", "/m/natural", "/m/things", "/m/music")
+    # Bell stands in two places.
+    assert ontology.roots_of("/m/chime") == {"/m/things", "/m/music"}
+    assert ontology.roots_of("/m/animal") == {"/m/animal"}
+    assert ontology.common_roots(["/m/chime", "/m/siren"]) == ("/m/things",)
+    assert ontology.common_roots(["/m/dog", "/m/siren"]) == ()
+
+
+def test_an_unknown_name_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    ontology = write(tmp_path)
+    with pytest.raises(LassbenchError, match=r"no category 'Barck' \(did you mean 'Bark'\?\)"):
+        ontology.mid("Barck")
+
+
+def _cycle(entries: list[dict[str, Any]]) -> None:
+    next(e for e in entries if e["name"] == "Bark")["child_ids"] = ["/m/animal"]
+
+
+def _unknown_child(entries: list[dict[str, Any]]) -> None:
+    next(e for e in entries if e["name"] == "Bark")["child_ids"] = ["/m/ghost"]
+
+
+def _twice(entries: list[dict[str, Any]]) -> None:
+    entries.append(dict(entries[2]))
+
+
+def _no_name(entries: list[dict[str, Any]]) -> None:
+    del entries[3]["name"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (_cycle, ("cycle", "Animal (/m/animal) > Dog (/m/dog) > Bark (/m/bark) > Animal")),
+        (_unknown_child, ("unknown mid", "/m/ghost")),
+        (_twice, ("duplicated id", "/m/bark stands twice")),
+        (_no_name, ("3.name is missing", "ontology.json")),
+    ],
+)
+def test_a_broken_ontology_is_refused_with_its_line(
+    tmp_path: Path, spoil: Callable[[list[dict[str, Any]]], None], words: tuple[str, ...]
+) -> None:
+    entries = SmallMetadata.ontology()
+    spoil(entries)
+    with pytest.raises(LassbenchError) as caught:
+        write(tmp_path, entries)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+    assert "ontology.json:" in str(caught.value)
+
+
+def test_the_line_of_a_fault_is_the_line_of_the_category(tmp_path: Path) -> None:
+    entries = SmallMetadata.ontology()
+    _unknown_child(entries)
+    with pytest.raises(FaultsError) as caught:
+        write(tmp_path, entries)
+    number = int(caught.value.faults[0].where.rsplit(":", 1)[1])
+    line = (tmp_path / "ontology.json").read_text().splitlines()[number - 1]
+    assert '"/m/bark"' in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        ('3,/m/duck,"Duck"', '3,/m/dack,"Duck"', "unknown mid"),
+        ('3,/m/duck,"Duck"', '3,/m/duck,"Drake"', "wrong name"),
+        ('3,/m/duck,"Duck"', '3,/m/bark,"Bark"', "duplicated mid"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(tmp_path: Path, old: str, new: str, kind: str) -> None:
+    labels = SmallMetadata.labels_csv()
+    assert old in labels
+    with pytest.raises(FaultsError) as caught:
+        write(tmp_path, labels=labels.replace(old, new))
+    assert caught.value.faults[0].kind == kind
+    assert caught.value.faults[0].where.endswith("labels.csv:5")
+
+
+def test_a_list_that_is_no_json(tmp_path: Path) -> None:
+    path = tmp_path / "ontology.json"
+    path.write_text('[{"id": "/m/a",\n "name"')
+    with pytest.raises(LassbenchError, match=r"ontology\.json:2: not valid JSON"):
+        read_ontology(path, path)
+
+
+def test_every_name_of_the_small_world_is_there(tmp_path: Path) -> None:
+    assert {c.name for c in write(tmp_path).categories.values()} == set(CATEGORIES)

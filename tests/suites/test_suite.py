@@ -1,0 +1,300 @@
+"""Suites: frozen whole, opened checked, rendered exactly."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from lassbench.audio import pcm_sha256
+from lassbench.benchmark.mixtures import render
+from lassbench.dataset import Dataset, open_dataset
+from lassbench.errors import FaultsError, LassbenchError, UsageError
+from lassbench.files import sha256_file
+from lassbench.suites import freezing
+from lassbench.suites.suite import Suite, find_suite, load_suite
+
+
+@pytest.fixture(scope="module")
+def suite(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Suite:
+    plan = freezing.plan_separation(tiny_dataset, name="tiny-test", noises=2)
+    out = tmp_path_factory.mktemp("frozen") / "tiny-test"
+    return freezing.freeze(plan, tiny_dataset, out, export_audio=True, export_references=True)
+
+
+def test_the_lists_and_their_counts(suite: Suite, tiny_dataset: Dataset) -> None:
+    targets = [clip.clip_id for clip in tiny_dataset.split("test")]
+    assert [m.target_id for m in list(suite.mixtures.values())[::2]] == targets
+    assert len(suite.queries) == len(suite.mixtures) == 2 * len(targets)
+    for query in suite.queries.values():
+        meta = suite.meta[query.query_id]
+        clip = tiny_dataset.clips[meta.target_id]
+        assert (query.text, query.tags) == (clip.captions[0], clip.tags)
+        assert (meta.concept, meta.root) == (clip.concept, clip.root)
+        assert meta.noise_concept != meta.concept
+        assert query.query_type == "templated"  # synthetic captions never pass as people's
+    assert suite.synthetic
+    assert suite.missing == {}
+
+
+def test_rendering_is_the_rule_applied_to_the_clips(suite: Suite, tiny_dataset: Dataset) -> None:
+    mixture = next(iter(suite.mixtures.values()))
+    expected = render(
+        tiny_dataset.samples(mixture.target_id), tiny_dataset.samples(mixture.noise_id)
+    )
+    rendered = suite.render(mixture.mixture_id)
+    np.testing.assert_array_equal(rendered.mixture, expected.mixture)
+    assert suite.pcm_sha256[mixture.mixture_id]["target"] == pcm_sha256(expected.target)
+
+
+def test_exported_files_are_the_rendered_samples(suite: Suite) -> None:
+    for mixture_id in list(suite.mixtures)[:3]:
+        rendered = suite.render(mixture_id)
+        for name, samples in (
+            (f"mixtures/{mixture_id}.wav", rendered.mixture),
+            (f"references/{mixture_id}.target.wav", rendered.target),
+            (f"references/{mixture_id}.interference.wav", rendered.interference),
+        ):
+            exported, rate = soundfile.read(suite.path / name, dtype="float32")
+            assert rate == suite.sample_rate_hz
+            np.testing.assert_array_equal(exported, samples)
+    with (suite.path / "queries.csv").open(newline="") as stream:
+        assert [row["query_id"] for row in csv.DictReader(stream)] == list(suite.queries)
+
+
+def test_the_same_dataset_freezes_to_the_same_bytes(
+    suite: Suite, tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    plan = freezing.plan_separation(tiny_dataset, name="tiny-test", noises=2)
+    again = freezing.freeze(
+        plan, tiny_dataset, tmp_path / "again", workers=2, export_references=True
+    )
+    assert again.fingerprint == suite.fingerprint
+    first = {
+        p.relative_to(suite.path): p.read_bytes()
+        for p in suite.path.rglob("*.*")
+        if p.suffix != ".json"
+    }
+    second = {
+        p.relative_to(again.path): p.read_bytes()
+        for p in again.path.rglob("*.*")
+        if p.suffix != ".json"
+    }
+    assert first == second
+    other = freezing.plan_separation(tiny_dataset, name="tiny-test", noises=2, seed=7)
+    assert (
+        freezing.freeze(other, tiny_dataset, tmp_path / "other", export_audio=False).fingerprint
+        != suite.fingerprint
+    )
+
+
+def test_an_export_with_references_stands_on_its_own(suite: Suite, tmp_path: Path) -> None:
+    moved = tmp_path / "somewhere" / "else" / "moved"
+    shutil.copytree(suite.path, moved)
+    alone = load_suite(moved)
+    assert alone.dataset is None
+    mixture_id = next(iter(alone.mixtures))
+    for part in ("mixture", "target", "interference"):
+        np.testing.assert_array_equal(
+            getattr(alone.render(mixture_id), part), getattr(suite.render(mixture_id), part)
+        )
+    assert alone.fingerprint == suite.fingerprint
+
+
+def test_a_suite_travels_to_a_worker(suite: Suite) -> None:
+    again = pickle.loads(pickle.dumps(suite))
+    mixture_id = next(iter(suite.mixtures))
+    np.testing.assert_array_equal(
+        again.render(mixture_id).mixture, suite.render(mixture_id).mixture
+    )
+
+
+def test_an_edited_list_is_refused(suite: Suite, tmp_path: Path) -> None:
+    edited = tmp_path / "edited"
+    shutil.copytree(suite.path, edited)
+    path = edited / "queries.csv"
+    path.write_text(path.read_text().replace("tiny-test-0001,", "tiny-test-9999,", 1))
+    with pytest.raises(LassbenchError, match=r"queries\.csv: this list was changed"):
+        load_suite(edited)
+
+
+def copied(suite: Suite, folder: Path, **changes: object) -> Path:
+    """A copy of ``suite`` with values of its suite.json changed; ``None`` takes a key away."""
+    shutil.copytree(suite.path, folder)
+    said = {**json.loads((suite.path / "suite.json").read_text()), **changes}
+    said = {key: value for key, value in said.items() if value is not None}
+    (folder / "suite.json").write_text(json.dumps(said))
+    return folder
+
+
+PCM = {"mixture": "0" * 64, "target": "1" * 64, "interference": "2" * 64}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pcm": None}, "pcm is missing"),
+        ({"schema_version": 99}, "schema_version must be 1, got 99"),
+        ({"surprise": 1}, "there is no 'surprise'"),
+        ({"name": "../../x"}, "name: '../../x' may have"),
+        ({"name": 3}, "name must be text, got 3"),
+        ({"title": ["x"]}, "title must be text"),
+        ({"kind": "other"}, "kind must be separation | absent, got 'other'"),
+        ({"sample_rate_hz": 0}, "sample_rate_hz must be above 0, got 0"),
+        ({"sample_rate_hz": "8000"}, "sample_rate_hz must be a whole number, got '8000'"),
+        ({"sample_rate_hz": 10**30}, "sample_rate_hz must be"),
+        ({"samples": 0}, "samples must be above 0"),
+        ({"samples": 1.5}, "samples must be a whole number"),
+        ({"samples": True}, "samples must be a whole number, got true"),
+        ({"synthetic": "no"}, "synthetic must be true or false"),
+        ({"fingerprint": "abc"}, "fingerprint must be text like"),
+        ({"dataset": {"name": "x", "fingerprint": "0" * 64}}, "dataset.path is missing"),
+        ({"dataset": "x"}, "dataset must be a section of keys"),
+        ({"pcm": []}, "pcm must be a section of keys"),
+        ({"pcm": {"a": {"mixture": "0" * 64}}}, "pcm.a"),
+        ({"pcm": {"a": {**PCM, "target": "x"}}}, "pcm.a.target must be text like"),
+        ({"pcm": {"a": {**PCM, "other": "0" * 64}}}, "pcm.a.other"),
+        ({"pcm": {"../../x": PCM}}, "'../../x' may have letters"),
+    ],
+)
+def test_values_that_a_suite_cannot_have_are_named(
+    suite: Suite, tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    folder = copied(suite, tmp_path / "broken", **changes)
+    with pytest.raises(LassbenchError) as caught:
+        load_suite(folder)
+    message = str(caught.value)
+    assert words in message
+    assert str(folder / "suite.json") in message
+    assert len(message) < 1000
+
+
+def test_a_suite_file_cut_short_is_refused(suite: Suite, tmp_path: Path) -> None:
+    path = copied(suite, tmp_path / "broken") / "suite.json"
+    path.write_text(path.read_text()[:1000])
+    with pytest.raises(LassbenchError, match=r"suite\.json:\d+: not valid JSON"):
+        load_suite(path.parent)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "cell", "words"),
+    [
+        *[
+            (f"{kind}.csv", f"{column}_id", cell, f"the name of a {column}")
+            for kind, column in (("queries", "query"), ("mixtures", "mixture"))
+            for cell in ("../../x", "/tmp/x", "a\\b", "a/b", "..", "", "x" * 300, "a b", "-x")
+        ],
+        *[("mixtures.csv", "snr_db", cell, "no number of dB") for cell in ("", "nan", "-inf")],
+        *[("mixtures.csv", "snr_db", cell, "no number of dB") for cell in ("1e308", "-5000", "x")],
+    ],
+)
+def test_cells_that_lists_cannot_have_are_named(
+    suite: Suite, tmp_path: Path, name: str, column: str, cell: str, words: str
+) -> None:
+    # The hashes come with the lists: whoever writes the one writes the other.
+    folder = tmp_path / "broken"
+    shutil.copytree(suite.path, folder)
+    with (folder / name).open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    rows[1][column] = cell
+    with (folder / name).open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    said = json.loads((folder / "suite.json").read_text())
+    said[f"{name.removesuffix('.csv')}_sha256"] = sha256_file(folder / name)
+    (folder / "suite.json").write_text(json.dumps(said))
+    with pytest.raises(LassbenchError, match=words) as caught:
+        load_suite(folder)
+    assert f"{name}:3" in str(caught.value)
+
+
+def test_nothing_there_is_said(tmp_path: Path, tiny_dataset: Dataset, suite: Suite) -> None:
+    with pytest.raises(UsageError, match="no suite here"):
+        load_suite(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="something else than the suite"):
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other" / "file").write_text("mine")
+        plan = freezing.plan_separation(tiny_dataset, name="x", noises=1)
+        freezing.freeze(plan, tiny_dataset, tmp_path / "other")
+    assert (tmp_path / "other" / "file").read_text() == "mine"
+    with pytest.raises(UsageError, match=r"no mixture 'tiny-test-001'.*did you mean"):
+        suite.render("tiny-test-001")
+
+
+def test_other_lists_are_not_written_over(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    plan = freezing.plan_separation(tiny_dataset, name="x", noises=1)
+    first = freezing.freeze(plan, tiny_dataset, tmp_path / "x", export_audio=False)
+    again = freezing.freeze(plan, tiny_dataset, tmp_path / "x", export_audio=True)
+    assert again.fingerprint == first.fingerprint
+    other = freezing.plan_separation(tiny_dataset, name="x", noises=1, phrasings=2)
+    with pytest.raises(UsageError, match=r"queries\.csv is another list"):
+        freezing.freeze(other, tiny_dataset, tmp_path / "x")
+    assert load_suite(tmp_path / "x").fingerprint == first.fingerprint
+
+
+def test_queries_that_no_leaderboard_would_take_are_not_frozen(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    plan = freezing.plan_separation(tiny_dataset, name="x", noises=1)
+    first, second, *others = plan.queries
+    asked = [replace(first, text="<script>x</script>"), replace(second, text="- a dog"), *others]
+    with pytest.raises(FaultsError, match="holds markup") as caught:
+        freezing.freeze(replace(plan, queries=asked), tiny_dataset, tmp_path / "x")
+    assert [fault.where for fault in caught.value.faults] == [first.query_id]
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_freeze_left_is_no_suite(suite: Suite, tmp_path: Path) -> None:
+    suites = tmp_path / "data" / "suites"
+    shutil.copytree(suite.path, suites / ".tiny-test.123-abcdef.part")
+    with pytest.raises(UsageError, match="no suite here"):
+        find_suite(tmp_path / "data")
+    shutil.copytree(suite.path, suites / "tiny-test")
+    assert find_suite(tmp_path / "data") == suites / "tiny-test"
+
+
+def test_several_phrasings_and_too_many(tiny_dataset: Dataset) -> None:
+    plan = freezing.plan_separation(tiny_dataset, name="p", noises=1, phrasings=3)
+    assert len(plan.queries) == 3 * len(plan.mixtures)
+    unnamed = freezing.plan_separation(tiny_dataset, noises=1, phrasings=3)
+    assert (unnamed.name, unnamed.title) == (
+        "synthetic-test-3-phrasings",
+        "lassbench synthetic sounds (seed 0): test, 3 phrasings",
+    )
+    first = plan.queries[:3]
+    assert [q.annotator for q in first] == ["p1", "p2", "p3"]
+    assert [q.text for q in first] == list(
+        tiny_dataset.clips[plan.mixtures[0].target_id].captions[:3]
+    )
+    with pytest.raises(UsageError, match="not enough captions"):
+        freezing.plan_separation(tiny_dataset, name="p", noises=1, phrasings=99)
+
+
+def test_absent_sounds(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    base = freezing.plan_separation(tiny_dataset, noises=2)
+    plan = freezing.plan_silence(base, tiny_dataset)
+    absent = freezing.freeze(plan, tiny_dataset, tmp_path / "absent", export_audio=False)
+    assert absent.kind == "absent"
+    for query in absent.queries.values():
+        meta = absent.meta[query.query_id]
+        present = {tiny_dataset.clips[meta.target_id].concept, meta.noise_concept}
+        assert query.expects == "silence"
+        assert meta.concept not in present
+
+
+def test_a_dataset_is_not_replaced_by_its_suite(tiny_dataset: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "big"
+    shutil.copytree(tiny_dataset.path, folder / "ds")
+    (folder / "suite.json").write_text("{}")
+    plan = freezing.plan_separation(tiny_dataset, name="tiny-test", noises=1)
+    with pytest.raises(UsageError, match="what it is made from lies in it"):
+        freezing.freeze(plan, open_dataset(folder / "ds"), folder)
+    assert (folder / "ds" / "dataset.json").is_file()
