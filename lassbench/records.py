@@ -142,6 +142,9 @@ class Query:
         ``target``, or ``silence`` when the sound is not in the mixture.
     concept
         The queried sound's concept, for breakdowns; ``""`` means the target's.
+    negative
+        What the other sound is called, for systems that take a second query for what
+        they should leave out (CLAPSep); ``""`` where the list has none.
     """
 
     query_id: str
@@ -152,6 +155,7 @@ class Query:
     annotator: str = ""
     expects: Expects = "target"
     concept: str = ""
+    negative: str = ""
 
 
 #: What a system was told about the sound to extract; ``none`` for systems that

@@ -11,6 +11,14 @@ target :math:`s`, noise :math:`n` and a signal-to-noise ratio of :math:`r` dB,
 
 and the mixture, the target and the interference are :math:`x/g`, :math:`s'/g`
 and :math:`n'/g`.  So 0 dB means equal peaks, not equal energies.
+
+Others mix by power (:func:`mix_by_power`): DCASE 2024 Task 9's evaluator and CLAPSep's,
+which read the same (FACTS sections 3 and 6).  With the mean powers :math:`p_s, p_n`,
+
+.. math::
+    x = s + n \, \sqrt{p_s / (10^{r/10} \, p_n)}
+
+and where :math:`\max|x| > 1`, all three are multiplied by :math:`0.9 / \max|x|`.
 """
 
 from __future__ import annotations
@@ -27,6 +35,10 @@ from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
 from lassbench.records import MOST_SNR_DB, Clip, Mixture
 
 Samples = NDArray[np.float32]
+
+
+class SilentSource(LassbenchError):
+    """One of the two sounds is silent: there is no such mixture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +69,9 @@ def render(
     Raises
     ------
     LassbenchError
-        If the lengths differ or a clip is silent: a silent clip has no peak to
-        normalise by.
+        If the lengths differ.
+    SilentSource
+        If a clip is silent: it has no peak to normalise by.
     """
     if target.shape != noise.shape or target.ndim != 1:
         raise LassbenchError(
@@ -96,10 +109,49 @@ def _peak_normalised(samples: NDArray[np.floating], role: str) -> NDArray[np.flo
     peak = _peak(samples)
     if peak == 0.0 or not np.isfinite(peak):
         state = "silent" if peak == 0.0 else "not finite"
-        raise LassbenchError(f"the {role} clip is {state}: it cannot be peak-normalised")
+        raise SilentSource(f"the {role} clip is {state}: it cannot be peak-normalised")
     normalised = samples.astype(np.float64)
     normalised /= peak
     return normalised
+
+
+def mix_by_power(source: Samples, noise: Samples, *, snr_db: float) -> Rendered:
+    """Mix two sounds of equal length by power (equations above), in float64.
+
+    Parameters
+    ----------
+    source, noise
+        Shape (samples,), full scale 1.
+    snr_db
+        Power of the source over that of the noise, in dB.
+
+    Raises
+    ------
+    LassbenchError
+        If the lengths differ.
+    SilentSource
+        If one of the two is silent.
+    """
+    if source.shape != noise.shape:
+        raise LassbenchError(
+            "source and noise must have the same length",
+            expected=f"{source.shape}",
+            got=f"{noise.shape}",
+        )
+    source_64, noise_64 = source.astype(np.float64), noise.astype(np.float64)
+    powers = float(np.mean(source_64**2)), float(np.mean(noise_64**2))
+    if not all(powers):
+        which = "source" if not powers[0] else "noise"
+        raise SilentSource(f"the {which} is silent: there is no power to scale by")
+    noise_64 *= np.sqrt(powers[0] / (10.0 ** (snr_db / 10.0) * powers[1]))
+    mixture = source_64 + noise_64
+    peak = float(np.abs(mixture).max())
+    gain = 0.9 / peak if peak > 1.0 else 1.0
+    return Rendered(
+        mixture=(mixture * gain).astype(np.float32),
+        target=(source_64 * gain).astype(np.float32),
+        interference=(noise_64 * gain).astype(np.float32),
+    )
 
 
 def _draw(*parts: object) -> int:

@@ -39,7 +39,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 from lassbench.checked import validate
 from lassbench.corpora.base import CorpusCard, in_order, require_folder, source_option
@@ -87,6 +87,9 @@ class FolderCorpus:
     table: Path
     sample_rate_hz: int | None = None
     seconds: float | None = None
+
+    #: Its suites are named for the dataset: the recordings' folder may be called anything.
+    settings: ClassVar[Mapping[str, Any]] = {"kind": "folder"}
 
     @property
     def card(self) -> CorpusCard:

@@ -8,7 +8,7 @@ its first caption, by several phrasings, or for a sound that is not there.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any
 
 from lassbench import audio, files, output_folders
 from lassbench.benchmark import manifests
-from lassbench.benchmark.mixtures import Rendered, plan, plan_absent
+from lassbench.benchmark.mixtures import Rendered, SilentSource, plan, plan_absent
+from lassbench.benchmark.words import words_of
 from lassbench.csv_files import join, write_table
 from lassbench.dataset import Dataset
 from lassbench.errors import Fault, FaultsError, UsageError
@@ -24,6 +25,7 @@ from lassbench.parallel import map_ordered, open_executor
 from lassbench.plain_text import caption_fault
 from lassbench.progress import track
 from lassbench.records import Clip, Mixture, Query, QueryType, Split
+from lassbench.suites.audit import Audit, audit
 from lassbench.suites.suite import (
     MIXTURE_COLUMNS,
     PARTS,
@@ -33,6 +35,7 @@ from lassbench.suites.suite import (
     Suite,
     SuiteKind,
     exported_name,
+    fingerprints,
     load_suite,
     missing_mixtures,
     render_from_dataset,
@@ -45,6 +48,7 @@ class SuitePlan:
 
     ``papers`` are JSON files that lie in the suite's folder (file name -> content);
     each is given the suite's fingerprint, for it is of this suite and no other.
+    ``benchmark`` is the one that the lists are of, if they are of any.
     """
 
     name: str
@@ -53,6 +57,7 @@ class SuitePlan:
     mixtures: Sequence[Mixture]
     queries: Sequence[Query]
     notes: str = ""
+    benchmark: str = ""
     papers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,7 +103,8 @@ def frozen_plan(dataset: Dataset, suite: str = "", *, benchmark: str = "") -> Su
     kind: SuiteKind = "absent" if kinds[name] == "absent" else "separation"
     rendered = ", rendered sounds in place of the recordings" if dataset.synthetic else ""
     notes = f"frozen list of benchmark {opened.name}"
-    return SuitePlan(name, f"{name} of {opened.name}{rendered}", kind, mixtures, queries, notes)
+    title = f"{name} of {opened.name}{rendered}"
+    return SuitePlan(name, title, kind, mixtures, queries, notes, named)
 
 
 def plan_separation(
@@ -116,6 +122,9 @@ def plan_separation(
 
     Parameters
     ----------
+    name
+        By default ``<dataset>-<split>``: of a folder corpus, the name of the dataset's own
+        folder, which says more than that of the recordings.
     phrasings
         Queries a mixture: the first ``phrasings`` captions of its target.
     query_type
@@ -125,9 +134,13 @@ def plan_separation(
     Raises
     ------
     UsageError
-        If the split is empty or a clip has too few captions.
+        If the split is empty, a clip has too few captions, or ``name`` is that of a
+        frozen list.
     """
-    name = name or f"{dataset.name}-{split}" + (f"-{phrasings}-phrasings" if phrasings > 1 else "")
+    name = name or f"{_stem(dataset)}-{split}" + (
+        f"-{phrasings}-phrasings" if phrasings > 1 else ""
+    )
+    _refuse_frozen(name)
     clips = dataset.split(split)
     _check_captions(clips, phrasings, dataset, split)
     mixtures = plan(clips, name=name, noises=noises, seed=seed, snr_range_db=snr_range_db)
@@ -153,6 +166,7 @@ def plan_separation(
 def plan_silence(base: SuitePlan, dataset: Dataset, *, name: str = "", seed: int = 0) -> SuitePlan:
     """The mixtures of ``base``, queried for a sound that is not in them: silence is right."""
     name = name or f"{base.name}-absent"
+    _refuse_frozen(name)
     test_clips = {m.target_id: dataset.clips[m.target_id] for m in base.mixtures}
     asked = plan_absent(base.mixtures, test_clips, seed=seed)
     how = base.queries[0].query_type
@@ -173,6 +187,25 @@ def plan_silence(base: SuitePlan, dataset: Dataset, *, name: str = "", seed: int
     return SuitePlan(
         name, f"{base.title}, absent sounds", "absent", base.mixtures, queries, base.notes
     )
+
+
+def _stem(dataset: Dataset) -> str:
+    if dataset.description.settings.get("kind") != "folder":
+        return dataset.name
+    folder = files.name_of(dataset.path.resolve().name)
+    return dataset.name if files.name_fault(folder) else folder
+
+
+def _refuse_frozen(name: str) -> None:
+    """Raise if ``name`` is that of a list which is the same for everyone."""
+    for benchmark in manifests.shipped():
+        if name in manifests.open_benchmark(benchmark).suites:
+            raise UsageError(
+                f"{name} is a frozen list of {benchmark}, and this dataset was not built from it",
+                expected="another name for a suite that is planned here",
+                fix=f"give --suite NAME, or build the dataset from {benchmark}: "
+                "lassbench build-dataset OUT --corpus audiocaps",
+            )
 
 
 def _check_captions(clips: Sequence[Clip], phrasings: int, dataset: Dataset, split: Split) -> None:
@@ -235,9 +268,10 @@ def freeze(
         with open_executor(workers) as executor:
             made = track(map_ordered(executor, one, todo), f"freezing {plan.name}", len(todo))
             pcm = {m.mixture_id: hashes for m, hashes in zip(todo, made, strict=True)}
+        rendered = {mixture_id: hashes for mixture_id, hashes in pcm.items() if hashes}
         described = describe(
             lists,
-            pcm,
+            rendered,
             name=plan.name,
             kind=plan.kind,
             sample_rate_hz=dataset.sample_rate_hz,
@@ -247,10 +281,11 @@ def freeze(
             synthetic=dataset.synthetic,
             audio_may_be_published=dataset.audio_may_be_published,
             references_exported=export_references,
+            audit=_audit(plan, dataset, silent=pcm.keys() - rendered.keys()),
             counts={
                 "mixtures": len(plan.mixtures),
                 "queries": len(plan.queries),
-                "renderable_mixtures": len(todo),
+                "renderable_mixtures": len(rendered),
             },
             dataset={
                 "name": dataset.name,
@@ -267,6 +302,24 @@ def freeze(
         out, build, what="the suite", mark="suite.json", needs=[dataset.path]
     )
     return load_suite(out)
+
+
+def _audit(plan: SuitePlan, dataset: Dataset, *, silent: Collection[str]) -> Audit:
+    clips = {**dataset.corpus_clips, **dataset.clips}
+    used = {one for m in plan.mixtures for one in (m.target_id, m.noise_id)}
+    hashes = dataset.pcm_sha256
+    return audit(
+        plan.mixtures,
+        plan.queries,
+        labels={one: clips[one].tags for one in used},
+        words={one: words_of(clips[one].concept, clips[one].tags) for one in used},
+        identical={
+            m.mixture_id
+            for m in plan.mixtures
+            if m.target_id in hashes and hashes[m.target_id] == hashes.get(m.noise_id)
+        },
+        silent=silent,
+    )
 
 
 def _check_texts(plan: SuitePlan) -> None:
@@ -297,7 +350,10 @@ def _check_same_lists(out: Path, lists: Mapping[str, str]) -> None:
 def _freeze_one(
     mixture: Mixture, *, dataset: Dataset, folder: Path, parts: Sequence[Part]
 ) -> dict[str, str]:
-    rendered = render_from_dataset(dataset, mixture)
+    try:
+        rendered = render_from_dataset(dataset, mixture)
+    except SilentSource:  # that mixture cannot be; the others can
+        return {}
     return export(rendered, folder, mixture.mixture_id, parts, dataset.sample_rate_hz)
 
 
@@ -312,32 +368,17 @@ def export(
 
 
 def describe(
-    lists: Mapping[str, str],
-    pcm: Mapping[str, Mapping[str, str]],
-    *,
-    name: str,
-    kind: SuiteKind,
-    sample_rate_hz: int,
-    samples: int,
-    **others: Any,
+    lists: Mapping[str, str], pcm: Mapping[str, Mapping[str, str]], **others: Any
 ) -> dict[str, Any]:
     """What ``suite.json`` says of a suite with these lists (:func:`list_texts`) and hashes."""
-    listed = {
+    described = {
         "schema_version": SCHEMA_VERSION,
-        "name": name,
-        "kind": kind,
         "mixtures_sha256": files.sha256_bytes(lists["mixtures.csv"].encode()),
         "queries_sha256": files.sha256_bytes(lists["queries.csv"].encode()),
-        "sample_rate_hz": sample_rate_hz,
-        "samples": samples,
-    }
-    return {
-        **listed,
-        **others,
         "pcm": pcm,
-        "list_fingerprint": fingerprint(listed),
-        "fingerprint": fingerprint({**listed, "pcm": pcm}),
+        **others,
     }
+    return described | fingerprints(described)
 
 
 def write_suite(folder: Path, lists: Mapping[str, str], described: Mapping[str, Any]) -> None:
@@ -352,16 +393,21 @@ def list_texts(
 ) -> dict[str, str]:
     """The texts of a suite's two lists; ``queries`` with their root and the noise's concept."""
     rows = ((m.mixture_id, m.target_id, m.noise_id, f"{m.snr_db:g}") for m in mixtures)
-    asked = (
-        (
-            *(query.query_id, query.mixture_id, query.text, join(query.tags), query.query_type),
-            *(query.annotator, query.expects, query.concept, root, noise_concept),
-        )
-        for query, root, noise_concept in queries
-    )
+    asked = list(queries)
+    negative = ["negative"] * any(query.negative for query, _, _ in asked)
     return {
         "mixtures.csv": write_table(MIXTURE_COLUMNS, rows),
-        "queries.csv": write_table(QUERY_COLUMNS, asked),
+        "queries.csv": write_table(
+            (*QUERY_COLUMNS, *negative),
+            (
+                (
+                    *(query.query_id, query.mixture_id, query.text, join(query.tags)),
+                    *(query.query_type, query.annotator, query.expects, query.concept),
+                    *(root, noise_concept, *(query.negative for _ in negative)),
+                )
+                for query, root, noise_concept in asked
+            ),
+        ),
     }
 
 
@@ -378,8 +424,3 @@ def plan_lists(plan: SuitePlan, dataset: Dataset) -> dict[str, str]:
         return replace(query, concept=concept), roots.get(concept, ""), noise
 
     return list_texts(plan.mixtures, map(described, plan.queries))
-
-
-def fingerprint(value: Any) -> str:
-    """SHA-256 of ``value`` as JSON with sorted keys."""
-    return files.sha256_bytes(files.to_json(value).encode())

@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
-from lassbench.benchmark.mixtures import Rendered
+from lassbench.benchmark.mixtures import Rendered, mix_by_power
 from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
 from lassbench.parallel import map_ordered, open_executor
@@ -45,8 +45,8 @@ from lassbench.plain_text import caption_fault
 from lassbench.progress import track
 from lassbench.records import Mixture, Query, QueryType, decibels
 from lassbench.resampling import resample
-from lassbench.suites.freezing import describe, export, fingerprint, list_texts, write_suite
-from lassbench.suites.suite import PARTS, Suite, load_suite
+from lassbench.suites.freezing import describe, export, list_texts, write_suite
+from lassbench.suites.suite import PARTS, Suite, fingerprint, load_suite
 
 # ---------------------------------------------------------------------------
 # The lists, read row by row
@@ -222,43 +222,6 @@ def _names(
 Samples = NDArray[np.float32]
 
 
-def mix_by_power(source: Samples, noise: Samples, *, snr_db: float) -> Rendered:
-    """Mix as DCASE 2024 Task 9's evaluator does (equations above), in float64.
-
-    Parameters
-    ----------
-    source, noise
-        Shape (samples,), full scale 1.
-    snr_db
-        Power of the source over that of the noise, in dB.
-
-    Raises
-    ------
-    LassbenchError
-        If the lengths differ or one of the two is silent.
-    """
-    if source.shape != noise.shape:
-        raise LassbenchError(
-            "source and noise must have the same length",
-            expected=f"{source.shape}",
-            got=f"{noise.shape}",
-        )
-    source_64, noise_64 = source.astype(np.float64), noise.astype(np.float64)
-    powers = float(np.mean(source_64**2)), float(np.mean(noise_64**2))
-    if not all(powers):
-        which = "source" if not powers[0] else "noise"
-        raise LassbenchError(f"the {which} is silent: there is no power to scale by")
-    noise_64 *= np.sqrt(powers[0] / (10.0 ** (snr_db / 10.0) * powers[1]))
-    mixture = source_64 + noise_64
-    peak = float(np.abs(mixture).max())
-    gain = 0.9 / peak if peak > 1.0 else 1.0
-    return Rendered(
-        mixture=(mixture * gain).astype(np.float32),
-        target=(source_64 * gain).astype(np.float32),
-        interference=(noise_64 * gain).astype(np.float32),
-    )
-
-
 def find_audio(folder: Path, name: str) -> Path:
     """A file of a list in its folder: under its path, or the longest end of it that is there.
 
@@ -391,6 +354,8 @@ def import_suite(
             synthetic=False,
             audio_may_be_published=False,
             references_exported=True,
+            recipe="as given",
+            audit={},
             dataset={"path": ".", "name": kind, "fingerprint": fingerprint(pcm)},
             counts={"mixtures": len(rows), "queries": len(rows), "renderable_mixtures": len(pcm)},
         )

@@ -2,17 +2,26 @@
 
 A suite folder holds the two lists and what they were frozen from::
 
-    suite.json      names, counts, hashes, the dataset it was frozen from
+    suite.json      names, counts, hashes, audit, the dataset it was frozen from
     mixtures.csv    mixture_id,target_id,noise_id,snr_db
     queries.csv     query_id,mixture_id,text,tags,query_type,annotator,expects,
-                    concept,root,noise_concept
+                    concept,root,noise_concept, and negative where a list has it
     mixtures/<mixture_id>.wav                             when exported
     references/<mixture_id>.{target,interference}.wav     when exported
+    sources/<clip_id>.wav                                 of lists that are mixed here by power
 
-The audio is rendered from the dataset whenever it is needed; a folder that was
-exported with its references stands on its own.  ``fingerprint`` covers the
-lists and the PCM of everything that could be rendered, ``list_fingerprint`` the
-lists alone: the second is equal for two people who miss different clips.
+Three recipes make a mixture.  ``equal peaks`` renders it from the dataset
+(:func:`lassbench.benchmark.mixtures.render`), ``by power`` from ``sources/``
+(:func:`~lassbench.benchmark.mixtures.mix_by_power`), and what was handed out already mixed
+(``as given``) lies in ``mixtures/`` and ``references/``.  A folder that was exported with its
+references stands on its own too.
+
+Three kinds are scored differently: ``separation``; ``absent``, where silence is right; and
+``unreferenced``, real recordings of which nobody has the sources.
+
+``fingerprint`` covers the lists and the PCM of everything that could be rendered, and what
+the audit found; ``list_fingerprint`` the lists alone: the second is equal for two people who
+miss different clips.  Both are computed again from the lists whenever a suite is read.
 """
 
 from __future__ import annotations
@@ -24,24 +33,39 @@ from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lassbench import audio, files
-from lassbench.benchmark.mixtures import Rendered, render
-from lassbench.checked import Count, PathName, Sha256, Strict, Text, read_record
+from lassbench.benchmark.mixtures import Rendered, mix_by_power, render
+from lassbench.checked import Count, Impossible, PathName, Sha256, Strict, Text, read_record
 from lassbench.csv_files import read_table, split
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
 from lassbench.records import Expects, Mixture, Query, QueryType, decibels
+from lassbench.suites.audit import Finding
 
 SCHEMA_VERSION = 1
-SuiteKind = Literal["separation", "absent"]
+SuiteKind = Literal["separation", "absent", "unreferenced"]
+Recipe = Literal["equal peaks", "by power", "as given"]
 Part = Literal["mixture", "target", "interference"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
-# A field that is added to these records would change the fingerprints of suites that exist.
+# A column that every suite had would change the fingerprints of suites that exist: a new one
+# stands, after the others, in the lists that use it.
+LISTS = ("mixtures.csv", "queries.csv")
 MIXTURE_COLUMNS = tuple(field.name for field in fields(Mixture))
-QUERY_COLUMNS = (*(field.name for field in fields(Query)), "root", "noise_concept")
+_LATER_COLUMNS = ("negative",)
+QUERY_COLUMNS = (
+    *(field.name for field in fields(Query) if field.name not in _LATER_COLUMNS),
+    *("root", "noise_concept"),
+)
+
+
+#: What of ``suite.json`` says which lists these are, and what they are lists of.
+_LISTED = (
+    *("schema_version", "name", "kind", "mixtures_sha256", "queries_sha256"),
+    *("sample_rate_hz", "samples"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +98,17 @@ class Suite:
     samples
         Length of every mixture.
     pcm_sha256
-        mixture_id -> hashes of mixture, target and interference as float32
-        little-endian samples, as frozen.
+        mixture_id -> hashes of mixture, target and interference (of an unreferenced
+        suite, the mixture's alone) as float32 little-endian samples, as frozen.
+    audit
+        query_id -> what is questionable about it (:mod:`lassbench.suites.audit`).
     """
 
     path: Path
     name: str
     title: str
     kind: SuiteKind
+    recipe: Recipe
     sample_rate_hz: int
     samples: int
     synthetic: bool
@@ -95,6 +122,7 @@ class Suite:
     meta: Mapping[str, QueryMeta]
     missing: Mapping[str, str]
     pcm_sha256: Mapping[str, Mapping[Part, str]]
+    audit: Mapping[str, tuple[Finding, ...]]
     dataset: Dataset | None = field(repr=False, compare=False, default=None)
 
     @property
@@ -108,18 +136,29 @@ class Suite:
         Raises
         ------
         LassbenchError
-            If the mixture is unknown or its audio is not on this machine.
+            If the mixture is unknown, its audio is not on this machine, or the suite
+            has no references.
         """
         mixture = self._known(mixture_id)
+        if self.kind == "unreferenced":
+            raise LassbenchError(
+                "these are real recordings: nobody has their sources",
+                where=f"{self.name}: {mixture_id}",
+                fix="separate them and score them with --clap; nothing here needs a reference",
+            )
+        if self.recipe == "by power":
+            parts = [self._read(source_name(one)) for one in (mixture.target_id, mixture.noise_id)]
+            return mix_by_power(*parts, snr_db=mixture.snr_db)
         if self.dataset is not None:
             return render_from_dataset(self.dataset, mixture)
-        return Rendered(**{part: self._exported(mixture_id, part) for part in PARTS})
+        return Rendered(**{part: self._read(exported_name(mixture_id, part)) for part in PARTS})
 
     def mixture_samples(self, mixture_id: str) -> NDArray[np.float32]:
         """Only the mixture of ``mixture_id``: float32, shape (samples,)."""
         self._known(mixture_id)
-        if self.dataset is None or (self.path / exported_name(mixture_id, "mixture")).is_file():
-            return self._exported(mixture_id, "mixture")
+        name = exported_name(mixture_id, "mixture")
+        if (self.path / name).is_file() or self.kind == "unreferenced":
+            return self._read(name)
         return self.render(mixture_id).mixture
 
     def _known(self, mixture_id: str) -> Mixture:
@@ -133,16 +172,16 @@ class Suite:
             )
         return self.mixtures[mixture_id]
 
-    def _exported(self, mixture_id: str, part: Part) -> NDArray[np.float32]:
-        path = self.path / exported_name(mixture_id, part)
+    def _read(self, name: str) -> NDArray[np.float32]:
+        path = self.path / name
         sound = audio.decode(path)
         if sound.rate != self.sample_rate_hz or sound.samples.shape != (self.samples,):
             raise LassbenchError(
-                "an exported file is not what the suite says",
+                "a file of the suite is not what the suite says",
                 where=path,
                 expected=f"{self.samples} samples at {self.sample_rate_hz} Hz",
                 got=f"{sound.samples.size} samples at {sound.rate} Hz",
-                fix="export the suite again with `lassbench freeze`",
+                fix="freeze or import the suite again",
             )
         return sound.samples
 
@@ -151,6 +190,11 @@ def exported_name(mixture_id: str, part: Part) -> str:
     """Where below a suite's folder a part of a mixture is exported to."""
     where = f"mixtures/{mixture_id}" if part == "mixture" else f"references/{mixture_id}.{part}"
     return f"{where}.wav"
+
+
+def source_name(clip_id: str) -> str:
+    """Where below a suite's folder a sound that is mixed by power lies."""
+    return f"sources/{clip_id}.wav"
 
 
 def render_from_dataset(dataset: Dataset, mixture: Mixture) -> Rendered:
@@ -165,9 +209,7 @@ def render_from_dataset(dataset: Dataset, mixture: Mixture) -> Rendered:
         if error.where:
             raise
         pair = f"{mixture.mixture_id} ({mixture.target_id} with {mixture.noise_id})"
-        raise LassbenchError(
-            error.what, where=pair, expected=error.expected, got=error.got
-        ) from error
+        raise type(error)(error.what, where=pair, expected=error.expected, got=error.got) from error
 
 
 def missing_mixtures(mixtures: Iterable[Mixture], dataset: Dataset) -> dict[str, str]:
@@ -214,6 +256,10 @@ def find_suite(path: Path) -> Path:
     )
 
 
+_UNUSABLE = "the suite cannot be used: it is damaged, edited or of another version of lassbench"
+_FREEZE_AGAIN = "freeze the suite again with `lassbench freeze`"
+
+
 def load_suite(path: str | Path, *, dataset: str | Path | None = None) -> Suite:
     """Open a frozen suite and check that its lists are what they were.
 
@@ -232,31 +278,33 @@ def load_suite(path: str | Path, *, dataset: str | Path | None = None) -> Suite:
         If a list was edited, or the dataset is gone or has changed.
     """
     folder = find_suite(Path(path))
-    said = read_record(
-        folder / "suite.json",
-        _Frozen,
-        what="the suite cannot be used: it is damaged, edited or of another version of lassbench",
-        fix="freeze the suite again with `lassbench freeze`",
-    )
-    _check_unchanged(folder / "mixtures.csv", said.mixtures_sha256)
-    _check_unchanged(folder / "queries.csv", said.queries_sha256)
+    said = read_record(folder / "suite.json", _Frozen, what=_UNUSABLE, fix=_FREEZE_AGAIN)
+    for name in LISTS:
+        _check_unchanged(folder / name, getattr(said, name.replace(".csv", "_sha256")))
     mixtures = {m.mixture_id: m for m in _read_mixtures(folder / "mixtures.csv")}
     queries, meta = _read_queries(folder / "queries.csv", mixtures)
+    _check_fingerprints(said, folder)
     audio_from = _find_dataset(folder, said, dataset)
-    if audio_from is not None:
-        missing = missing_mixtures(mixtures.values(), audio_from)
-    else:
-        missing = {m: "its audio was not exported" for m in mixtures if m not in said.pcm}
+    missing = missing_mixtures(mixtures.values(), audio_from) if audio_from else {}
+    for mixture_id in mixtures.keys() - said.pcm.keys() - missing.keys():
+        missing[mixture_id] = "it could not be made when the suite was"
+    found: dict[str, tuple[Finding, ...]] = {}
+    for finding, query_ids in said.audit.items():
+        for query_id in query_ids:
+            found[query_id] = (*found.get(query_id, ()), finding)
     return Suite(
-        **said.model_dump(include={field.name for field in fields(Suite)} - {"dataset"}),
+        **said.model_dump(include={field.name for field in fields(Suite)} - {"dataset", "audit"}),
         path=folder,
         dataset_name=said.dataset.name,
         dataset_fingerprint=said.dataset.fingerprint,
         mixtures=mixtures,
         queries=queries,
         meta=meta,
-        missing=missing,
+        missing={
+            mixture_id: missing[mixture_id] for mixture_id in mixtures if mixture_id in missing
+        },
         pcm_sha256=said.pcm,
+        audit=found,
         dataset=audio_from,
     )
 
@@ -276,7 +324,10 @@ class _ListCounts(Strict):
 
 
 class _Frozen(Strict):
-    """What ``suite.json`` holds.  Fingerprints that exist must hold: its keys stay."""
+    """What ``suite.json`` holds.  Fingerprints that exist must hold: its keys stay.
+
+    ``pcm`` has three hashes a mixture, or the mixture's alone where nobody has the sources.
+    """
 
     schema_version: Literal[1]
     name: PathName
@@ -292,24 +343,73 @@ class _Frozen(Strict):
     references_exported: bool
     dataset: _FrozenFrom
     counts: _ListCounts
-    pcm: dict[PathName, Annotated[dict[Part, Sha256], Field(min_length=3)]]
+    recipe: Recipe = "equal peaks"
+    audit: dict[Finding, tuple[str, ...]] = Field(default_factory=dict)
+    pcm: dict[PathName, dict[Part, Sha256]]
     list_fingerprint: Sha256
     fingerprint: Sha256
+
+    @model_validator(mode="after")
+    def _hashes_are_whole(self) -> _Frozen:
+        wanted = set(PARTS[:1] if self.kind == "unreferenced" else PARTS)
+        for mixture_id, hashes in self.pcm.items():
+            if set(hashes) != wanted:
+                raise Impossible(f"needs the hashes of {', '.join(wanted)}", "pcm", mixture_id)
+        return self
 
 
 def _check_unchanged(path: Path, expected: str) -> None:
     try:
-        got = files.sha256_file(path)
+        data = path.read_bytes()
     except OSError as error:
         raise files.explain_os_error(error, path) from error
-    if got != expected:
-        raise LassbenchError(
-            "this list was changed after the suite was frozen",
-            where=path,
-            expected=f"SHA-256 {expected}",
-            got=f"SHA-256 {got}",
-            fix="restore it, or freeze a suite of your own with `lassbench freeze`",
-        )
+    got = files.sha256_bytes(data)
+    if got == expected:
+        return
+    plain = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    only_bytes = files.sha256_bytes(plain) == expected
+    raise LassbenchError(
+        "only this list's line ends or byte-order mark were changed after the suite was frozen"
+        if only_bytes
+        else "this list was changed after the suite was frozen",
+        where=path,
+        expected=f"SHA-256 {expected}" + (", with LF line ends" if only_bytes else ""),
+        got=f"SHA-256 {got}" + (", as git and spreadsheets rewrite files" if only_bytes else ""),
+        fix="restore it, or freeze a suite of your own with `lassbench freeze`",
+    )
+
+
+def fingerprints(described: Mapping[str, Any]) -> dict[str, str]:
+    """``list_fingerprint`` and ``fingerprint`` of what ``suite.json`` says, by its keys.
+
+    SHA-256 of JSON with sorted keys: of the lists' hashes and what they mean; and of the same
+    with the hashes of the audio and what the audit found, where it found anything.
+    """
+    listed = {key: described[key] for key in _LISTED}
+    found = {finding: list(ids) for finding, ids in described["audit"].items() if ids}
+    audited = {"audit": found} if found else {}
+    return {
+        "list_fingerprint": fingerprint(listed),
+        "fingerprint": fingerprint({**listed, "pcm": described["pcm"], **audited}),
+    }
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of ``value`` as JSON with sorted keys."""
+    return files.sha256_bytes(files.to_json(value).encode())
+
+
+def _check_fingerprints(said: _Frozen, folder: Path) -> None:
+    for name, computed in fingerprints(said.model_dump()).items():
+        if computed != getattr(said, name):
+            raise LassbenchError(
+                f"the suite is not the one that its {name} names: it was changed after it was "
+                "frozen",
+                where=folder / "suite.json",
+                expected=f"{name} {computed}, as its lists and hashes give",
+                got=getattr(said, name),
+                fix="restore the folder, or freeze a suite of your own with `lassbench freeze`",
+            )
 
 
 def _find_dataset(folder: Path, said: _Frozen, given: str | Path | None) -> Dataset | None:
@@ -361,7 +461,7 @@ def _read_queries(
             raise LassbenchError(
                 "unknown query type", where=where, got=f"{row['query_type']}, {row['expects']}"
             )
-        values: dict[str, Any] = {one.name: row[one.name] for one in fields(Query)}
+        values: dict[str, Any] = {one.name: row.get(one.name, "") for one in fields(Query)}
         tags = values["tags"] = split(row["tags"])
         queries[query_id] = Query(**values)
         meta[query_id] = QueryMeta(

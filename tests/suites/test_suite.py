@@ -146,7 +146,7 @@ PCM = {"mixture": "0" * 64, "target": "1" * 64, "interference": "2" * 64}
         ({"name": "../../x"}, "name: '../../x' may have"),
         ({"name": 3}, "name must be text, got 3"),
         ({"title": ["x"]}, "title must be text"),
-        ({"kind": "other"}, "kind must be separation | absent, got 'other'"),
+        ({"kind": "other"}, "kind must be separation | absent | unreferenced, got 'other'"),
         ({"sample_rate_hz": 0}, "sample_rate_hz must be above 0, got 0"),
         ({"sample_rate_hz": "8000"}, "sample_rate_hz must be a whole number, got '8000'"),
         ({"sample_rate_hz": 10**30}, "sample_rate_hz must be"),

@@ -1,0 +1,114 @@
+"""What is questionable about a list: found when it is frozen or imported, and never corrected.
+
+A list is used as its authors made it.  But a mixture of a sound with itself cannot be
+separated, a pair that stands twice counts twice, and a query that names both sounds has no
+one answer; so each is named, counted on the suite's card, and told apart in the scores.
+
+===========================  ==============================================================
+``self-mixture``             the target is the noise too
+``repeated pair``            the same target, noise and SNR as an earlier mixture
+``identical sources``        two names, the same samples
+``silent source``            the target or the noise is silent: nothing can be scored
+``shared label``             both sounds carry a label of one name
+``names the other sound``    the query's words name the noise (:mod:`lassbench.benchmark.words`),
+                             or, asked for an absent sound, either sound of the mixture
+===========================  ==============================================================
+
+What labels and names can tell depends on what the list says of its sounds: a finding that
+could not be looked for is not in the result, one that was looked for and not found is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Literal, get_args
+
+from lassbench.benchmark.words import names
+from lassbench.records import Mixture, Query
+
+Finding = Literal[
+    "self-mixture",
+    "repeated pair",
+    "identical sources",
+    "silent source",
+    "shared label",
+    "names the other sound",
+]
+FINDINGS: tuple[Finding, ...] = get_args(Finding)
+#: Finding -> the queries it was made on, in their order.
+Audit = dict[Finding, tuple[str, ...]]
+
+
+def audit(
+    mixtures: Iterable[Mixture],
+    queries: Iterable[Query],
+    *,
+    labels: Mapping[str, Collection[str]],
+    words: Mapping[str, Collection[str]],
+    identical: Collection[str] = (),
+    silent: Collection[str] = (),
+) -> Audit:
+    """What is questionable about each query of a list.
+
+    Parameters
+    ----------
+    labels
+        Clip id -> its labels, for the clips whose labels are known.
+    words
+        Clip id -> the words that name its sound, for the clips where these are known.
+    identical, silent
+        The mixtures whose two sources have the same samples, or one of which is silent.
+
+    Returns
+    -------
+    dict
+        Finding -> query ids, in the order of :data:`FINDINGS`.
+    """
+    by_id: dict[str, Mixture] = {}
+    repeats: set[str] = set()
+    pairs: set[tuple[str, str, float]] = set()
+    for one in mixtures:
+        by_id[one.mixture_id] = one
+        pair = (one.target_id, one.noise_id, one.snr_db)
+        if pair in pairs:
+            repeats.add(one.mixture_id)
+        pairs.add(pair)
+
+    def shares(one: Mixture) -> bool:
+        return not set(labels.get(one.target_id, ())).isdisjoint(labels.get(one.noise_id, ()))
+
+    def names_other(one: Mixture, query: Query) -> bool:
+        # Of a sound that is not there, both of the mixture's are the others.
+        others = [one.noise_id, *([one.target_id] if query.expects == "silence" else [])]
+        return any(names(query.text, words.get(other, ())) for other in others)
+
+    tests: dict[Finding, Callable[[Mixture, Query], bool]] = {
+        "self-mixture": lambda one, _: one.target_id == one.noise_id,
+        "repeated pair": lambda one, _: one.mixture_id in repeats,
+        "identical sources": lambda one, _: one.mixture_id in identical,
+        "silent source": lambda one, _: one.mixture_id in silent,
+        "shared label": lambda one, _: shares(one),
+        "names the other sound": names_other,
+    }
+    if not labels:
+        del tests["shared label"]
+    if not words:
+        del tests["names the other sound"]
+    asked = [(by_id[query.mixture_id], query) for query in queries]
+    return {
+        finding: tuple(query.query_id for one, query in asked if is_so(one, query))
+        for finding, is_so in tests.items()
+    }
+
+
+def describe(audit: Audit, queries: int) -> list[str]:
+    """The audit for people: a line a finding with its count, and what could not be looked for."""
+    lines = [
+        f"{finding}: {len(found)} of {queries} queries, such as {found[0]}"
+        for finding, found in audit.items()
+        if found
+    ]
+    unknown = [finding for finding in FINDINGS if finding not in audit]
+    if unknown:
+        lines.append(f"not looked for, the list does not say enough: {', '.join(unknown)}")
+    return lines or ["nothing questionable found"]
