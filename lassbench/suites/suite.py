@@ -260,15 +260,13 @@ _UNUSABLE = "the suite cannot be used: it is damaged, edited or of another versi
 _FREEZE_AGAIN = "freeze the suite again with `lassbench freeze`"
 
 
-def load_suite(path: str | Path, *, dataset: str | Path | None = None) -> Suite:
+def load_suite(path: str | Path) -> Suite:
     """Open a frozen suite and check that its lists are what they were.
 
     Parameters
     ----------
     path
         A suite folder, or a dataset folder that holds exactly one suite.
-    dataset
-        Where the dataset lies now, if it was moved away from its suite.
 
     Raises
     ------
@@ -284,7 +282,7 @@ def load_suite(path: str | Path, *, dataset: str | Path | None = None) -> Suite:
     mixtures = {m.mixture_id: m for m in _read_mixtures(folder / "mixtures.csv")}
     queries, meta = _read_queries(folder / "queries.csv", mixtures)
     _check_fingerprints(said, folder)
-    audio_from = _find_dataset(folder, said, dataset)
+    audio_from = _find_dataset(folder, said)
     missing = missing_mixtures(mixtures.values(), audio_from) if audio_from else {}
     for mixture_id in mixtures.keys() - said.pcm.keys() - missing.keys():
         missing[mixture_id] = "it could not be made when the suite was"
@@ -412,10 +410,10 @@ def _check_fingerprints(said: _Frozen, folder: Path) -> None:
             )
 
 
-def _find_dataset(folder: Path, said: _Frozen, given: str | Path | None) -> Dataset | None:
+def _find_dataset(folder: Path, said: _Frozen) -> Dataset | None:
     recorded = said.dataset
-    path = Path(given) if given is not None else folder / recorded.path
-    if given is None and not (path / "dataset.json").is_file():
+    path = folder / recorded.path
+    if not (path / "dataset.json").is_file():
         if said.references_exported:
             return None
         raise LassbenchError(

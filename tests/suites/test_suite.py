@@ -16,10 +16,13 @@ import soundfile
 from lassbench.audio import pcm_sha256
 from lassbench.benchmark.mixtures import render
 from lassbench.dataset import Dataset, open_dataset
+from lassbench.dataset.build import build
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.files import sha256_file
 from lassbench.suites import freezing
+from lassbench.suites import suite as suite_module
 from lassbench.suites.suite import Suite, find_suite, load_suite
+from tests.dataset.made import recordings
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +126,52 @@ def test_an_edited_list_is_refused(suite: Suite, tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("tiny-test-0001,", "tiny-test-9999,", 1))
     with pytest.raises(LassbenchError, match=r"queries\.csv: this list was changed"):
         load_suite(edited)
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_list_edited_together_with_its_hash_is_refused(
+    suite: Suite, tmp_path: Path, both: bool
+) -> None:
+    """Once every snr_db set to 25, with the file's hash written anew, kept the fingerprint."""
+    edited = tmp_path / "edited"
+    shutil.copytree(suite.path, edited)
+    path = edited / "mixtures.csv"
+    path.write_text(path.read_text().replace(",0\n", ",25\n"))
+    said = json.loads((edited / "suite.json").read_text())
+    said["mixtures_sha256"] = sha256_file(path)
+    if both:  # the lists' fingerprint too: the other one covers them as well
+        said["list_fingerprint"] = suite_module.fingerprints(said)["list_fingerprint"]
+    (edited / "suite.json").write_text(json.dumps(said))
+    named = "fingerprint" if both else "list_fingerprint"
+    with pytest.raises(LassbenchError, match=f"not the one that its {named} names") as caught:
+        load_suite(edited)
+    assert caught.value.where == str(edited / "suite.json")
+
+
+@pytest.mark.parametrize("key", ["samples", "sample_rate_hz", "kind", "name", "pcm", "audit"])
+def test_what_a_suite_says_of_itself_is_part_of_its_fingerprint(
+    suite: Suite, tmp_path: Path, key: str
+) -> None:
+    mixture = next(iter(suite.mixtures))
+    pcm = {one: dict(hashes) for one, hashes in suite.pcm_sha256.items()}
+    pcm[mixture]["interference"] = "0" * 64
+    other = {"samples": suite.samples + 1, "sample_rate_hz": 16000, "kind": "absent", "name": "y"}
+    other |= {"pcm": pcm, "audit": {"self-mixture": [mixture]}}
+    with pytest.raises(LassbenchError, match="fingerprint names"):
+        load_suite(copied(suite, tmp_path / "edited", **{key: other[key]}))
+
+
+@pytest.mark.parametrize("name", ["mixtures.csv", "queries.csv"])
+@pytest.mark.parametrize("form", ["CRLF", "byte-order mark"])
+def test_line_ends_that_something_changed_are_named_as_that(
+    suite: Suite, tmp_path: Path, name: str, form: str
+) -> None:
+    shutil.copytree(suite.path, tmp_path / "edited")
+    path = tmp_path / "edited" / name
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"\n", b"\r\n") if form == "CRLF" else b"\xef\xbb\xbf" + data)
+    with pytest.raises(LassbenchError, match="only this list's line ends or byte-order mark"):
+        load_suite(tmp_path / "edited")
 
 
 def copied(suite: Suite, folder: Path, **changes: object) -> Path:
@@ -298,3 +347,59 @@ def test_a_dataset_is_not_replaced_by_its_suite(tiny_dataset: Dataset, tmp_path:
     with pytest.raises(UsageError, match="what it is made from lies in it"):
         freezing.freeze(plan, open_dataset(folder / "ds"), folder)
     assert (folder / "ds" / "dataset.json").is_file()
+
+
+def test_a_mixture_that_cannot_be_leaves_the_others(
+    tiny_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = freezing.plan_separation(tiny_dataset, name="x", noises=1)
+    silent = plan.mixtures[3].target_id
+    hashes = tiny_dataset.pcm_sha256
+    sound = tiny_dataset.samples
+    monkeypatch.setattr(
+        tiny_dataset, "samples", lambda one: sound(one) * (0.0 if one == silent else 1.0)
+    )
+    made = freezing.freeze(plan, tiny_dataset, tmp_path / "x")
+    lost = [m.mixture_id for m in plan.mixtures if silent in (m.target_id, m.noise_id)]
+    assert sorted(made.missing) == sorted(lost)
+    assert {one for one, found in made.audit.items() if "silent source" in found} == set(lost)
+    assert hashes == tiny_dataset.pcm_sha256
+    assert len(made.renderable_queries) == len(plan.queries) - len(lost)
+
+
+def test_a_suite_of_a_folder_corpus_is_named_for_its_dataset(tmp_path: Path) -> None:
+    corpus = recordings(tmp_path / "recordings")
+    table = tmp_path / "recordings" / "metadata.csv"
+    table.write_text(table.read_text().replace(";x", ""))  # no tag that all share
+    build(corpus, tmp_path / "mine")
+    mine = open_dataset(tmp_path / "mine")
+    assert mine.name == "recordings"
+    assert freezing.plan_separation(mine, noises=1).name == "mine-test"
+    # ... and one that would get a frozen list's name by this is refused as if it were given.
+    (tmp_path / "mine").rename(tmp_path / "lass")
+    with pytest.raises(UsageError, match="lass-test is a frozen list of lass-2022"):
+        freezing.plan_separation(open_dataset(tmp_path / "lass"), noises=1)
+
+
+@pytest.mark.parametrize("name", ["lass-test", "lass-absent", "lass-sub-test"])
+def test_a_planned_suite_takes_no_frozen_lists_name(tiny_dataset: Dataset, name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} is a frozen list of lass-2022"):
+        freezing.plan_separation(tiny_dataset, name=name, noises=1)
+    with pytest.raises(UsageError, match="frozen list"):
+        base = freezing.plan_separation(tiny_dataset, noises=2)
+        freezing.plan_silence(base, tiny_dataset, name=name)
+
+
+def test_a_negative_query_is_a_column_of_the_lists_that_have_it(
+    tiny_dataset: Dataset, tmp_path: Path
+) -> None:
+    plan = freezing.plan_separation(tiny_dataset, name="x", noises=1)
+    without = freezing.freeze(plan, tiny_dataset, tmp_path / "without", export_audio=False)
+    assert "negative" not in (without.path / "queries.csv").read_text().splitlines()[0]
+    asked = [replace(query, negative=f"not, {query.query_id}") for query in plan.queries]
+    made = freezing.freeze(
+        replace(plan, queries=asked), tiny_dataset, tmp_path / "with", export_audio=False
+    )
+    assert [query.negative for query in made.queries.values()] == [q.negative for q in asked]
+    assert made.fingerprint != without.fingerprint
+    assert (without.path / "queries.csv").read_text().splitlines()[0].endswith("noise_concept")
