@@ -99,8 +99,7 @@ _BASE = (
      "10 log10(|s|^2 / |s - e|^2), no filter, no scaling; called SDR in AudioSep and DCASE"),
     ("clap", "clap-score", "", "CLAPScore", "cosine of the CLAP embeddings of estimate and text"),
     ("attenuation", "absent-attenuation", "dB", "attenuation",
-     "10 log10(|mixture|^2 / |e|^2): how far below the mixture the output stays; says nothing of "
-     "quality where the sound is there"),
+     "10 log10(|mixture|^2 / |e|^2): how far below the mixture the output stays"),
     ("silent_share", "absent-silent-share-20", "share", "silent",
      f"share of queries whose output stays {SILENT_BELOW_DB:g} dB below the mixture"),
 )  # fmt: skip
@@ -234,7 +233,8 @@ class Coverage(Strict):
 
     queries_total: Count
     renderable: Count
-    unscorable: Count = 0
+    # Not written where there are none, so that such files keep their bytes.
+    unscorable: Annotated[Count, Field(exclude_if=lambda count: not count)] = 0
     queries_scored: Count
     missing_predictions: Count = 0
     partial: bool = False

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
+from lassbench.errors import Fault, FaultsError, UsageError
 from lassbench.files import name_of
 from lassbench.parallel import map_ordered, open_executor
 from lassbench.predictions import PredictionSet, System, check
@@ -93,7 +93,6 @@ def score_folders(
         # What a score file could not say is refused before anything is scored.
         system_info(one.predictions.system, [], one.predictions.folder)
     _check_names(opened)
-    _check_renderable(suite)
     if workers is None and len(opened) * len(suite.renderable_queries) < SMALL_JOB:
         workers = 1
     with open_executor(workers, scheduler) as executor:
@@ -159,16 +158,6 @@ def _check_names(opened: Sequence[_Folder]) -> None:
         seen[stem] = folder
 
 
-def _check_renderable(suite: Suite) -> None:
-    if not suite.renderable_queries:
-        raise LassbenchError(
-            "no mixture of this suite can be rendered on this machine",
-            where=suite.path,
-            got=next(iter(suite.missing.values()), "an empty suite"),
-            fix="fetch the clips, or freeze a suite of the clips that are here",
-        )
-
-
 def _measure_all(
     opened: Sequence[_Folder], suite: Suite, executor: Executor | None, *, judging: bool = True
 ) -> dict[str, str]:
@@ -186,11 +175,7 @@ def _measure_all(
             one.measured += measured
             one.faults += lost
     for one in opened:  # an answer that could not be scored is not missed
-        one.faults = [
-            fault
-            for fault in one.faults
-            if fault.kind != "missing" or fault.where not in unscorable
-        ]
+        one.faults = [f for f in one.faults if f.kind != "missing" or f.where not in unscorable]
     return unscorable
 
 

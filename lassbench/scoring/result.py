@@ -112,7 +112,14 @@ def make_scores(
 
 
 def _nothing(suite: Suite, system: System, unscorable: Mapping[str, str]) -> LassbenchError:
-    if len(unscorable) == len(suite.renderable_queries) > 0:
+    if not suite.renderable_queries:
+        return LassbenchError(
+            "no mixture of this suite can be rendered on this machine",
+            where=suite.path,
+            got=next(iter(suite.missing.values()), "an empty suite"),
+            fix="fetch the clips, or freeze a suite of the clips that are here",
+        )
+    if len(unscorable) == len(suite.renderable_queries):
         return LassbenchError(
             "no query of this suite can be scored, whatever the system",
             where=suite.path,
@@ -129,11 +136,13 @@ def _nothing(suite: Suite, system: System, unscorable: Mapping[str, str]) -> Las
 
 def _definitions(suite: Suite, clap_model: str) -> dict[str, MetricDefinition]:
     found = {name: METRICS[name] for name in metric_names(suite.kind, clap=bool(clap_model))}
-    for name in CLAP_METRICS:
-        if name in found:
-            # Scores by another model are other scores.
-            said = f"{found[name].definition}; model {clap_model}"
-            found[name] = found[name].model_copy(update={"definition": said})
+    # Scores by another model are other scores.
+    more = dict.fromkeys(CLAP_METRICS, f"model {clap_model}")
+    if suite.kind == "unreferenced":
+        more["attenuation"] = "says nothing of quality here, where the sound is in the mixture"
+    for name in more.keys() & found.keys():
+        said = f"{found[name].definition}; {more[name]}"
+        found[name] = found[name].model_copy(update={"definition": said})
     return found
 
 
@@ -236,13 +245,15 @@ def _kind_warnings(measured: Sequence[Measured], suite: Suite, *, clap: bool) ->
     if suite.kind == "unreferenced" and not clap:
         yield (
             "nobody has the sources of these recordings, and attenuation says nothing of quality: "
-            "--clap adds CLAPScore, which does"
+            "CLAPScore does (`lassbench score --clap`)"
         )
     silent = sorted(one.query_id for one in measured if one.verdict.silent)
     if silent and suite.kind != "absent":
-        many = ("estimate is", "scores") if len(silent) == 1 else ("estimates are", "score")
-        said = f"and {many[1]} the worst value" if suite.kind == "separation" else "where none may"
-        yield f"{len(silent)} {many[0]} silent {said} ({_first(silent)})"
+        one = len(silent) == 1
+        many = "estimate is silent" if one else "estimates are silent"
+        if suite.kind == "separation":
+            many += f" and score{'s' * one} the worst value"
+        yield f"{len(silent)} {many} ({_first(silent)})"
 
 
 def warn_of_levels(measured: Sequence[Measured], system: str) -> None:
