@@ -1,4 +1,4 @@
-"""Suites made by hand: any sounds, any kind, no dataset."""
+"""Suites made by hand: any sounds, any kind, no dataset; and a CLAP model that is a formula."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lassbench import audio
+from lassbench.metrics.clap import ClapScore
 from lassbench.records import Mixture, Query
 from lassbench.suites.freezing import describe, list_texts, write_suite
 from lassbench.suites.suite import PARTS, Suite, exported_name, load_suite
@@ -60,3 +61,19 @@ def write_by_hand(
     )  # fmt: skip
     write_suite(folder, lists, described)
     return load_suite(folder)
+
+
+class FakeClap:
+    """Scores a sound by its mean square, a text by its length: easy to write out."""
+
+    def __init__(self, name: str, *, device: str | None = None) -> None:
+        self.name = name
+
+    def score(self, *, texts, estimates, mixtures, sample_rate_hz):
+        def one(sound, text):
+            return float(np.mean(np.square(sound, dtype=np.float64))) / len(text)
+
+        return [
+            ClapScore(one(estimate, text), one(mixture, text))
+            for text, estimate, mixture in zip(texts, estimates, mixtures, strict=True)
+        ]
