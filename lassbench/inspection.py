@@ -1,8 +1,8 @@
 """Looking at one query: spectrograms side by side, scores beneath, audio beside.
 
 Nothing is trusted that cannot be looked at.  :func:`inspect_query` draws a
-mixture, its target, its interference and any number of estimates on one scale
-and writes the same signals as WAV.
+mixture, its target and interference, where anybody has them, and any number of estimates
+on one scale and writes the same signals as WAV.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
-from lassbench.benchmark.mixtures import Rendered
 from lassbench.errors import UsageError, did_you_mean
+from lassbench.metrics.signals import SilentReference
 from lassbench.predictions import PredictionSet
 from lassbench.records import Query
 from lassbench.scores import METRICS, SAR_UNDEFINED_DB, SEPARATION_METRICS
 from lassbench.scoring.judge import Judge
 from lassbench.spectrogram import BINS, HOP, RANGE_DB, Axis, level_db, span_hz, top_db
-from lassbench.suites.suite import Suite
+from lassbench.suites.suite import PARTS, Suite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,8 +67,7 @@ def inspect_query(
         near = did_you_mean(query_id, suite.queries)
         raise UsageError(f"no query {query_id!r} in suite {suite.name}{near}", where=suite.path)
     query = suite.queries[query_id]
-    rendered = suite.render(query.mixture_id)
-    panels = list(_panels(suite, query, rendered, predictions))
+    panels = list(_panels(suite, query, predictions))
     output_folders.check_output_folder(out, what="the output folder")
     picture = out / f"{query_id}.png"
     figure = draw(panels, suite.sample_rate_hz, axis, heading=_heading(suite, query))
@@ -89,14 +88,25 @@ def _heading(suite: Suite, query: Query) -> str:
     return f"{query.query_id}: \u201c{query.text}\u201d{absent}\n{suite.title}{synthetic}"
 
 
-def _panels(
-    suite: Suite, query: Query, rendered: Rendered, predictions: Sequence[PredictionSet]
-) -> Iterator[Panel]:
-    meta = suite.meta[query.query_id]
-    target = suite.dataset.clips[meta.target_id].concept if suite.dataset else meta.concept
-    yield Panel("mixture", "mixture", rendered.mixture, _scores(rendered, rendered.mixture))
-    yield Panel("target", f"target: {target}", rendered.target)
-    yield Panel("interference", f"interference: {meta.noise_concept}", rendered.interference)
+def _panels(suite: Suite, query: Query, predictions: Sequence[PredictionSet]) -> Iterator[Panel]:
+    mixture = suite.mixture_samples(query.mixture_id)
+    sources = None
+    if suite.kind != "unreferenced":
+        rendered = suite.render(query.mixture_id)
+        sources = rendered.target, rendered.interference
+    judge: Judge | str
+    try:
+        judge = Judge(mixture, sources if suite.kind == "separation" else None)
+    except SilentReference as silent:
+        judge = f"cannot be scored: the {silent.where} is silent"
+    yield Panel("mixture", "mixture", mixture, _scores(judge, mixture))
+    if sources is not None:
+        meta = suite.meta[query.query_id]
+        target = suite.dataset.clips[meta.target_id].concept if suite.dataset else meta.concept
+        for role, concept, samples in zip(
+            PARTS[1:], (target, meta.noise_concept), sources, strict=True
+        ):
+            yield Panel(role, f"{role}: {concept}", samples)
     for number, prediction in enumerate(predictions, start=1):
         if query.query_id not in prediction.paths:
             raise UsageError(
@@ -106,13 +116,18 @@ def _panels(
             )
         samples = prediction.load(query.query_id)
         name = prediction.system.card.name
-        yield Panel(f"estimate{number}", name, samples, _scores(rendered, samples))
+        yield Panel(f"estimate{number}", name, samples, _scores(judge, samples))
 
 
-def _scores(rendered: Rendered, estimate: Samples) -> str:
-    (verdict,) = Judge(rendered, "separation").verdicts([estimate])
+def _scores(judge: Judge | str, estimate: Samples) -> str:
+    """A line of scores, or why there are none."""
+    if isinstance(judge, str):
+        return judge
+    (verdict,) = judge.verdicts([estimate])
     if verdict.silent:
         return "silent"
+    if not verdict.values:
+        return f"{METRICS['attenuation'].title} {0.0 - verdict.level_db:.2f}  dB"
     shown = {METRICS[name].title: f"{verdict.values[name]:.2f}" for name in SEPARATION_METRICS[:5]}
     # The mixture's SAR measures rounding only (FACTS section 3).
     if verdict.values["sar"] > SAR_UNDEFINED_DB:

@@ -9,6 +9,7 @@ looks at the answer).  Trained ones come from ``models``.
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 import time
@@ -52,6 +53,10 @@ class Separator(Protocol):
     ``name``, ``uses`` (a ``SystemQuery``), ``device``, and
     ``separate_batch(mixtures, queries, sample_rate)``, which receives lists of
     arrays and of :class:`~lassbench.records.Query` and returns a list of arrays.
+
+    A ``separate`` with a parameter called ``negative`` is given, by that name, what the
+    sound to leave out is called, ``""`` where the list does not say
+    (:func:`takes_negative`); ``separate_batch`` finds it in each query.
     """
 
     def separate(self, mixture: Samples, query: str, sample_rate: int) -> Samples:
@@ -204,6 +209,33 @@ def card_of(separator: Any) -> SystemCard:
     )
 
 
+def takes_negative(separate: Any) -> bool:
+    """Whether a system can be told what to leave out: a parameter is called ``negative``."""
+    try:
+        found = inspect.signature(separate).parameters.get("negative")
+    except (TypeError, ValueError):  # nobody knows the parameters of some compiled functions
+        return False
+    return found is not None and found.kind in (found.POSITIONAL_OR_KEYWORD, found.KEYWORD_ONLY)
+
+
+def check_suite(separator: Any, suite: Suite) -> None:
+    """Refuse a system that needs what the suite does not have.
+
+    Raises
+    ------
+    UsageError
+        If that is references.
+    """
+    if suite.kind == "unreferenced" and hasattr(separator, "separate_oracle"):
+        raise UsageError(
+            f"{card_of(separator).name} needs the true sources, and nobody has them",
+            where=suite.path,
+            expected="a suite with references",
+            got="real recordings (unreferenced)",
+            fix="name another system",
+        )
+
+
 def estimate(
     separator: Any, suite: Suite, queries: Iterable[Query], *, batch_size: int = 8
 ) -> Iterator[tuple[Query, Samples]]:
@@ -218,16 +250,20 @@ def estimate(
     ------
     LassbenchError
         If an answer is not float (samples,), or holds NaN or infinite samples.
+    UsageError
+        As :func:`check_suite`.
     """
+    check_suite(separator, suite)
+    negative = takes_negative(getattr(separator, "separate", None))
     remaining = iter(queries)
     size = batch_size if hasattr(separator, "separate_batch") else 1
     while batch := list(islice(remaining, size)):
-        for query, answer in zip(batch, _ask(separator, suite, batch), strict=True):
+        for query, answer in zip(batch, _ask(separator, suite, batch, negative), strict=True):
             name = card_of(separator).name
             yield query, check_answer(answer, suite.samples, name=name, where=query.query_id)
 
 
-def _ask(separator: Any, suite: Suite, batch: Sequence[Query]) -> Sequence[Any]:
+def _ask(separator: Any, suite: Suite, batch: Sequence[Query], negative: bool) -> Sequence[Any]:
     if hasattr(separator, "separate_oracle"):
         return [separator.separate_oracle(suite.render(query.mixture_id), query) for query in batch]
     mixtures = [suite.mixture_samples(query.mixture_id) for query in batch]
@@ -236,7 +272,10 @@ def _ask(separator: Any, suite: Suite, batch: Sequence[Query]) -> Sequence[Any]:
     by_tag = card_of(separator).query_type == "tag"
     return [
         separator.separate(
-            mixture, TAG_SEPARATOR.join(query.tags) if by_tag else query.text, suite.sample_rate_hz
+            mixture,
+            TAG_SEPARATOR.join(query.tags) if by_tag else query.text,
+            suite.sample_rate_hz,
+            **({"negative": query.negative} if negative else {}),
         )
         for mixture, query in zip(mixtures, batch, strict=True)
     ]
@@ -280,8 +319,10 @@ def run(
     Raises
     ------
     UsageError
-        If ``out`` holds another system's or another suite's predictions.
+        If ``out`` holds another system's or another suite's predictions, or as
+        :func:`check_suite`.
     """
+    check_suite(separator, suite)
     output_folders.check_output_folder(out, what="the prediction folder")
     path = os.path.relpath(suite.path.resolve(), out.resolve())
     separated = SeparatedSuite(name=suite.name, fingerprint=suite.fingerprint, path=path)

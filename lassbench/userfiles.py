@@ -25,7 +25,7 @@ from lassbench.audio import AudioFault, Reader
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.interrupts import Interrupts
 from lassbench.resampling import resample
-from lassbench.separators import card_of, check_answer
+from lassbench.separators import card_of, check_answer, takes_negative
 
 #: Length of a block, where the system has no wish of its own, and of the cross-fade
 #: between two, in seconds.
@@ -256,7 +256,8 @@ def _ask(separator: Any, mono: Frames, *, query: str, rate_hz: int, where: Path)
     name = card_of(separator).name
     try:
         # A copy, which the system may work in: the next block reads the last frames again.
-        answer = np.asarray(separator.separate(np.array(mono), query, rate_hz))
+        negative = {"negative": ""} if takes_negative(separator.separate) else {}
+        answer = np.asarray(separator.separate(np.array(mono), query, rate_hz, **negative))
     except LassbenchError:
         raise
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import soundfile
 import yaml
 
-from lassbench import audio, predictions, separators
+from lassbench import audio, predictions, separators, userfiles
 from lassbench.benchmark.mixtures import Rendered
 from lassbench.dataset import Dataset
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
@@ -19,6 +20,7 @@ from lassbench.predictions import SeparatedSuite, SeparationCost, System
 from lassbench.records import Query, SystemCard
 from lassbench.suites import freezing
 from lassbench.suites.suite import Suite
+from tests.scoring.by_hand import noise, write_by_hand
 from tests.sound_files import encode
 
 
@@ -440,6 +442,83 @@ def test_the_oracle_mask_recovers_disjoint_spectra() -> None:
         rendered, Query("q", "m", "x", expects="silence")
     )
     assert not absent.any()
+
+
+def _systems(asked: list[tuple[str, ...]]) -> dict[str, object]:
+    """Systems of every form, which note the words that they are given."""
+
+    def function(mixture, query, sample_rate, negative):
+        asked.append((query, negative))
+        return mixture
+
+    def by_name(mixture, query, sample_rate, *, negative="not given"):
+        return function(mixture, query, sample_rate, negative)
+
+    def without(mixture, query, sample_rate):
+        asked.append((query,))
+        return mixture
+
+    def anything(mixture, query, sample_rate, **others):
+        asked.append((query, *others))
+        return mixture
+
+    def by_place(mixture, query, sample_rate, negative="not given", /):
+        return function(mixture, query, sample_rate, negative)
+
+    class Method:
+        def separate(self, mixture, query, sample_rate, negative=""):
+            return function(mixture, query, sample_rate, negative)
+
+    class Tagged(Method):
+        card = SystemCard(name="tagged", query_type="tag")
+
+    class Called:
+        def __call__(self, mixture, query, sample_rate, negative):
+            return function(mixture, query, sample_rate, negative)
+
+    class Batch(Method):
+        def separate_batch(self, mixtures, queries, sample_rate):
+            asked.extend((query.text, query.negative) for query in queries)
+            return mixtures
+
+    return {
+        "function": function, "by name": by_name, "without": without, "anything": anything,
+        "by place": by_place, "method": Method, "tagged": Tagged(), "called": Called(),
+        "partial": functools.partial(function), "batch": Batch(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("form", _systems([]))
+@pytest.mark.parametrize("negatives", [("rain", "", "a dog"), ("", "", "")])
+def test_a_negative_query_goes_to_systems_that_take_one(
+    tmp_path: Path, form: str, negatives: tuple[str, ...]
+) -> None:
+    tags = [("Bell", "Chime"), (), ("Rain",)]
+    pairs = [(noise(2 * n), noise(2 * n + 1)) for n in range(3)]
+    suite = write_by_hand(tmp_path / "s", pairs, negative=negatives, tags=tags)
+    assert ("negative" in (suite.path / "queries.csv").read_text()) == any(negatives)
+    asked: list[tuple[str, ...]] = []
+    separator = separators.as_separator(_systems(asked)[form])
+    separators.run(separator, suite, tmp_path / "p")
+    texts = [query.text for query in suite.queries.values()]
+    if form == "tagged":
+        texts = ["; ".join(of) for of in tags]
+    given = {"without": None, "anything": None, "by place": ["not given"] * 3}
+    expected = given.get(form, negatives)
+    pairs_of_words = zip(texts, expected, strict=True) if expected else ((one,) for one in texts)
+    assert asked == list(pairs_of_words)
+
+
+def test_a_recording_has_no_negative_query(tmp_path: Path) -> None:
+    audio.write_wav_float(tmp_path / "in.wav", noise(0), 8000)
+    asked: list[tuple[str, ...]] = []
+    for form in ("function", "without", "method"):
+        separator = separators.as_separator(_systems(asked)[form])
+        out = tmp_path / f"{form}.wav"
+        userfiles.separate_file(
+            separator, tmp_path / "in.wav", out, query="a dog", sample_rate_hz=8000
+        )
+    assert asked == [("a dog", ""), ("a dog",), ("a dog", "")]
 
 
 def test_systems_are_found_by_word_by_import_and_not_otherwise(

@@ -23,7 +23,6 @@ from lassbench import audio, scores, separators
 from lassbench.cli import root, run
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import FaultsError, LassbenchError, LassbenchWarning, UsageError
-from lassbench.metrics.clap import ClapScore
 from lassbench.predictions import SeparatedSuite, System, write_system
 from lassbench.records import SystemCard
 from lassbench.report import terminal
@@ -39,6 +38,7 @@ from lassbench.scoring.streaming import evaluate
 from lassbench.statistics import asker_spread, cluster_bootstrap, paired_difference
 from lassbench.suites import freezing
 from lassbench.suites.suite import Suite, load_suite
+from tests.scoring.by_hand import FakeClap
 
 FAST = Bootstrap(resamples=200, seed=0)
 RATE = 8000
@@ -408,22 +408,6 @@ def test_one_voice_has_no_spread(scored: dict[str, scores.Scores]) -> None:
 
 
 # --- CLAPScore --------------------------------------------------------------
-
-
-class FakeClap:
-    """Scores a sound by its mean square, a text by its length: easy to write out."""
-
-    def __init__(self, name: str, *, device: str | None = None) -> None:
-        self.name = name
-
-    def score(self, *, texts, estimates, mixtures, sample_rate_hz):
-        def one(sound, text):
-            return float(np.mean(np.square(sound, dtype=np.float64))) / len(text)
-
-        return [
-            ClapScore(one(estimate, text), one(mixture, text))
-            for text, estimate, mixture in zip(texts, estimates, mixtures, strict=True)
-        ]
 
 
 def test_clap_scores_are_rows_and_a_summary_with_their_model(

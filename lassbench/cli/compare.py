@@ -16,7 +16,7 @@ from lassbench.cli.options import PATH
 @click.option(
     "--metric",
     default="",
-    help="For breakdowns and single queries.  Default: si_sdr_i, or attenuation.",
+    help="For breakdowns and single queries.  Default: si_sdr_i, attenuation or clap_i.",
 )
 @click.option("--resamples", default=10_000, show_default=True, type=click.IntRange(min=1))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))

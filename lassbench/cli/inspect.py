@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def command(
     query_id: str, suite: Path, predictions: tuple[Path, ...], axis: Axis, out: Path
 ) -> None:
-    """Draw QUERY_ID's mixture, target, interference and estimates as spectrograms.
+    """Draw QUERY_ID's mixture, sources (where anybody has them) and estimates as spectrograms.
 
     Writes a PNG with the query and the scores, and the signals as WAV beside it.
     """

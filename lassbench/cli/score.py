@@ -70,6 +70,11 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
     metavar="MODEL",
     help="Also CLAPScore, by a CLAP model's name or folder; on CUDA where there is a device.",
 )
+@click.option(
+    "--average",
+    type=click.Choice(["mean", "mean-by-class", "median-by-class"]),
+    help="Also print this average: AudioSep's of MUSIC and of AudioSet are by class.",
+)
 @click.option("--report", type=PATH, help="Write a page with plots and players here.")
 @click.option(
     "--include-audio", is_flag=True, help="Put audio into the page that must not be published."
@@ -91,6 +96,7 @@ def command(
     against: tuple[Path, ...],
     leaderboard: Path,
     oracle: int | None,
+    average: str | None,
     report: Path | None,
     include_audio: bool,
     resamples: int,
@@ -105,6 +111,8 @@ def command(
     and other systems, and writes <system>.score.json and <system>.score.parquet.
     Missing or faulty predictions are all listed, and stop the scoring.  Estimates
     that are clipped, or integers at a wrong scale, are scored with a warning.
+    Queries with a silent source are named and left out.  Of recordings without
+    references only --clap tells quality.
     """
     from lassbench import output_folders
     from lassbench.report import terminal
@@ -114,8 +122,7 @@ def command(
     from lassbench.scoring.folders import score_folders
 
     opened = _open_suite(predictions, suite)
-    if oracle and opened.kind != "separation":
-        raise click.UsageError("--oracle: mir_eval has no metric for an absent sound")
+    _check_asked(opened, oracle=bool(oracle), average=average or "")
     folder = out or Path("scores") / opened.name
     for place in (folder, report):
         if place is not None:
@@ -136,6 +143,8 @@ def command(
         rest = [*found[:number], *found[number + 1 :], *others]
         rows = beside(scores, rest)
         terminal.show_scores(console, scores, rows)
+        if average:
+            terminal.show_average(console, scores, average)
         if oracle:
             checked = cross_check(
                 path,
@@ -155,6 +164,18 @@ def command(
             )
             click.echo(f"report: {page}")
         click.echo(f"wrote {written[number][0]} and {written[number][1].name}")
+
+
+def _check_asked(suite: Suite, *, oracle: bool, average: str) -> None:
+    """Refuse, before anything is scored, what this suite cannot answer."""
+    from lassbench.scores.summary import check_classes
+
+    if oracle and suite.kind != "separation":
+        raise click.UsageError(
+            "--oracle: mir_eval needs the true sources of the sound that is asked for, and "
+            f"{suite.name} is {suite.kind}: it has none"
+        )
+    check_classes((meta.concept for meta in suite.meta.values()), average, where=suite.path)
 
 
 def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:

@@ -104,7 +104,16 @@ def _disagreement(reference: Loaded, entry: Loaded) -> str:
 
 def _other_audio(reference: Loaded, entry: Loaded) -> str:
     a, b = reference.entry.score, entry.entry.score
-    whole = all(s.coverage.renderable == s.coverage.queries_total for s in (a, b))
+    coverage = [s.coverage for s in (a, b)]
+    whole = all(one.renderable + one.unscorable == one.queries_total for one in coverage)
+    if (
+        a.suite.fingerprint == b.suite.fingerprint
+        and coverage[0].unscorable != coverage[1].unscorable
+    ):
+        return (
+            f"leaves out {coverage[1].unscorable} queries as unscorable, {reference.path.name} "
+            f"{coverage[0].unscorable}: which these are depends on the suite alone"
+        )
     if whole and a.suite.fingerprint != b.suite.fingerprint:
         return (
             f"was scored on other audio than {reference.path.name}: suite fingerprints"

@@ -50,10 +50,6 @@ RESAMPLES = (1_000, 100_000)
 
 #: Score file texts that may have line breaks, and texts compared with constants instead.
 _MULTILINE = ("notes", "score.system.description")
-_ROW_TEXTS = (
-    *("query_id", "mixture_id", "target_id", "noise_id", "concept", "root", "noise_concept"),
-    *("tags", "query_type", "annotator", "text", "flags"),
-)
 
 Item = TypeVar("Item")
 #: Maps a function over paths: ``map``, or a pool's.
@@ -241,6 +237,13 @@ def check_entry(entry: Entry) -> None:
         With the first thing found.
     """
     score = entry.score
+    if score.kind == "unreferenced":
+        raise Refused(
+            "kind",
+            "is of recordings without references: only a CLAP model's opinion is comparable there,"
+            " and only with that of the same model, so no table ranks them; compare two with"
+            " `lassbench compare`",
+        )
     bad_name = name_fault(score.system.name)
     if bad_name:
         raise Refused("text", f"the system's name {bad_name}")
@@ -345,13 +348,16 @@ def check_rows(score: ScoreFile, rows: pa.Table) -> None:
         )
     if not rows.num_rows:
         raise Refused("coverage", "no query was scored")
-    if score.suite.synthetic and score.coverage.renderable < score.coverage.queries_total:
+    known = score.coverage.renderable + score.coverage.unscorable
+    if score.suite.synthetic and known < score.coverage.queries_total:
         raise Refused(
             "coverage",
-            f"{score.coverage.renderable} of {score.coverage.queries_total} queries could be"
-            " rendered: recordings vanish, the sounds of a synthetic suite do not",
+            f"{known} of {score.coverage.queries_total} queries could be rendered: recordings"
+            " vanish, the sounds of a synthetic suite do not",
         )
-    for name in _ROW_TEXTS:
+    for name in rows.column_names:
+        if not pa.types.is_string(rows.schema.field(name).type):
+            continue
         for text in rows.column(name).unique().to_pylist():
             reason = caption_fault(text)
             if reason:

@@ -41,9 +41,13 @@ from lassbench.checked import (
     ruled,
 )
 from lassbench.leaderboard.text import slug
-from lassbench.scores import JSON_LIMIT, Kind, ScoreFile
+from lassbench.scores import JSON_LIMIT, ScoreFile
 
 SCHEMA_VERSION = 1
+
+#: Kinds of suites that have a table.  Of recordings without references a CLAP model's opinion
+#: is all there is, and two models' opinions are not comparable.
+TableKind = Literal["separation", "absent"]
 
 #: ``verified``: scored again here from the predictions.  ``submitted``: as sent
 #: in.  ``partial``: predictions were missing, never ranked.  (``reported``
@@ -124,7 +128,7 @@ class SuiteCard(Strict):
     schema_version: Literal[1] = 1
     name: PathName
     title: Label
-    kind: Kind
+    kind: TableKind
     description: Text = ""
     list_fingerprint: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     synthetic: bool
@@ -239,6 +243,7 @@ def model_bytes(record: Strict) -> bytes:
 def card_from_score(score: ScoreFile) -> SuiteCard:
     """The card of a suite that this leaderboard meets for the first time."""
     suite = score.suite
+    assert score.kind != "unreferenced"  # such entries are refused before
     return SuiteCard(
         name=suite.name,
         title=suite.title or suite.name,

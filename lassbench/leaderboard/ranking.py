@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from lassbench.errors import UsageError, did_you_mean
 from lassbench.leaderboard.entries import Entry, Loaded, SuiteCard
-from lassbench.scores import METRICS, Kind, column, limited
+from lassbench.scores import METRICS, column, limited
 from lassbench.statistics import RankInterval, cluster_bootstrap, rank_intervals
 
 Floats = NDArray[np.float64]
@@ -33,7 +33,7 @@ MIN_COVERAGE = 0.5
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 #: Metrics of the tables, in their order; the first is what a table is sorted by.
-TABLE_METRICS: Mapping[Kind, tuple[str, ...]] = {
+TABLE_METRICS: Mapping[str, tuple[str, ...]] = {
     "separation": ("si_sdr_i", "sdr_i", "sir_i", "sar", "snr_i"),
     "absent": ("attenuation", "silent_share"),
 }

@@ -20,6 +20,10 @@ SMALLEST, LARGEST = 1e-120, 1e120
 SMALLEST_ENERGY = SMALLEST**2
 
 
+class SilentReference(LassbenchError):
+    """A reference is silent (``where`` says which): no estimate can be scored against it."""
+
+
 def checked(samples: ArrayLike, *, where: str) -> Samples:
     """``samples`` as a contiguous array of shape (n,), n >= 1, of finite numbers.
 
@@ -62,11 +66,13 @@ def checked_reference(samples: ArrayLike, *, where: str) -> Samples:
     Raises
     ------
     LassbenchError
-        As :func:`checked`, and for silence.
+        As :func:`checked`.
+    SilentReference
+        For silence.
     """
     signal = checked(samples, where=where)
     if is_silent(signal):
-        raise LassbenchError(
+        raise SilentReference(
             "the reference is silent, so nothing can be measured against it",
             where=where,
             expected="at least one sample that is not zero",

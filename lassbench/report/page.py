@@ -11,7 +11,7 @@ import base64
 import hashlib
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,8 +27,8 @@ from lassbench.audio import encode_flac
 from lassbench.errors import one_line
 from lassbench.predictions import PredictionSet, open_predictions
 from lassbench.report import plots
-from lassbench.report.terminal import number, query_types, who_asks
-from lassbench.scores import METRICS, Scores, in_order, seen
+from lassbench.report.terminal import number, query_types, targets, who_asks
+from lassbench.scores import MetricDefinition, Scores, in_order, seen
 from lassbench.scoring.comparison import Beside, default_metric, shown_metrics, verdict
 from lassbench.spectrogram import level_db, picture, png, top_db
 from lassbench.suites.suite import Suite
@@ -144,27 +144,30 @@ def _numbers(scores: Scores, beside: Sequence[Beside]) -> dict[str, Any]:
     headline = ("si_sdr_i", "sdr_i", "snr_i") if file.kind == "separation" else tuple(file.summary)
     return {
         "summary": in_order(file.summary),
-        "metrics": {name: METRICS.get(name, one) for name, one in file.metrics.items()},
+        "metrics": file.metrics,
         "headline": headline,
         "shown": shown_metrics(scores),
-        "ranked": file.metrics[ranked].title,
-        "beside": [(one, verdict(one.ahead)) for one in beside],
+        "ranked": file.metrics[ranked],
+        "ends": ("best", "worst")
+        if (file.kind, ranked) != ("unreferenced", "attenuation")
+        else ("quietest", "loudest"),
+        "beside": [(one, verdict(one.ahead, ranked, file.kind)) for one in beside],
         "spread": who_asks(spread) if spread else "",
         "query_types": query_types(scores),
+        "targets": targets(scores),
         "isnan": math.isnan,
     }
 
 
 def _plots(scores: Scores) -> dict[str, Any]:
     file, ranked = scores.file, default_metric(scores)
-    metric = file.metrics[ranked]
-    label = f"{metric.title} ({metric.unit})"
+    label = file.metrics[ranked].heading
     values = seen(scores.rows, ranked)
     groups = {
         kind: plots.bars(
             {name: cells[ranked] for name, cells in file.breakdowns[kind].items()}, label=label
         )
-        for kind in ("concept", "root", "annotator")
+        for kind in ("concept", "root", "annotator", "audit")
         if len(file.breakdowns.get(kind, {})) > 1
     }
     return {
@@ -208,7 +211,7 @@ def _extremes(
     ]
     ordered = sorted(rows, key=lambda one: (-one[0], one[1]["query_id"]))
     count = min(EXTREMES, len(ordered) // 2)
-    shown = shown_metrics(scores)
+    shown = {name: scores.file.metrics[name] for name in shown_metrics(scores)}
     best, worst = (
         [_example(value, row, shown, suite, predictions, heard=heard) for value, row in part]
         for part in (ordered[:count], ordered[::-1][:count])
@@ -219,17 +222,18 @@ def _extremes(
 def _example(
     value: float,
     row: dict[str, Any],
-    shown: Sequence[str],
+    shown: Mapping[str, MetricDefinition],
     suite: Suite,
     predictions: PredictionSet,
     *,
     heard: bool,
 ) -> Example:
-    rendered = suite.render(row["mixture_id"])
-    estimate = predictions.load(row["query_id"])
-    signals = {"mixture": rendered.mixture, "target": rendered.target, "estimate": estimate}
-    if suite.kind == "absent":
-        del signals["target"]
+    if suite.kind == "separation":
+        rendered = suite.render(row["mixture_id"])
+        signals = {"mixture": rendered.mixture, "target": rendered.target}
+    else:
+        signals = {"mixture": suite.mixture_samples(row["mixture_id"])}
+    signals["estimate"] = predictions.load(row["query_id"])
     rate = suite.sample_rate_hz
     levels = {name: level_db(samples, rate, rows=HEIGHT) for name, samples in signals.items()}
     top, peak = top_db(levels["mixture"]), max(np.abs(one).max() for one in signals.values())
@@ -245,7 +249,7 @@ def _example(
     ]
     clips = suite.dataset.clips if suite.dataset is not None else {}
     people = [clips[one].attribution for one in (row["target_id"], row["noise_id"]) if one in clips]
-    numbers = [(METRICS[name].title, number(row[name], 1)) for name in shown]
+    numbers = [(one.title, number(row[name], 1 if one.unit else 2)) for name, one in shown.items()]
     return Example(row, value, numbers, tuple(one for one in people if one), tracks)
 
 

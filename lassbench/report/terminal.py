@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lassbench.errors import one_line
-from lassbench.scores import AnnotatorSpread, Cell, Scores, in_order
+from lassbench.scores import AnnotatorSpread, Cell, Kind, Scores, in_order
+from lassbench.scores.summary import CLEAN, NOT_CLEAN, average
 from lassbench.scoring.comparison import (
     Beside,
     Comparison,
@@ -87,7 +88,7 @@ def show_scores(out: Console, scores: Scores, others: Sequence[Beside]) -> None:
     out.print(
         Text(
             f"{partial}{covered.queries_scored} of {covered.queries_total} "
-            f"{query_types(scores)} queries, {file.targets} targets; "
+            f"{query_types(scores)} queries, {targets(scores)}; "
             f"suite {suite.name}, fingerprint {suite.fingerprint[:16]}"
         )
     )
@@ -102,6 +103,22 @@ def show_scores(out: Console, scores: Scores, others: Sequence[Beside]) -> None:
 def query_types(scores: Scores) -> str:
     """How the queries' words were made: ``caption``, ``annotator``, ``templated``, ``tag``."""
     return "/".join(scores.file.breakdowns.get("query_type", {}))
+
+
+def targets(scores: Scores) -> str:
+    """How many sounds the queries are of: ``80 targets``, or recordings without references."""
+    return f"{scores.file.targets} " + (
+        "recordings" if scores.file.kind == "unreferenced" else "targets"
+    )
+
+
+def show_average(out: Console, scores: Scores, name: str) -> None:
+    """Print an average by its name (:func:`lassbench.scores.summary.average`) and the mean."""
+    table = _table("metric", f">{name}", ">mean")
+    for metric, found in in_order(scores.file.summary).items():
+        by_name = average(scores.rows, metric, name)
+        table.add_row(scores.file.metrics[metric].heading, number(by_name), number(found.mean))
+    out.print(table)
 
 
 def _summary_table(scores: Scores) -> Table:
@@ -126,8 +143,8 @@ def _summary_table(scores: Scores) -> Table:
 
 
 def _beside_table(scores: Scores, others: Sequence[Beside]) -> Table:
-    file, names = scores.file, shown_metrics(scores)
-    ranked = file.metrics[default_metric(scores)].title
+    file, names, metric = scores.file, shown_metrics(scores), default_metric(scores)
+    ranked = file.metrics[metric].title
     table = _table(
         *("system", "told", *(f">{file.metrics[name].title}" for name in names)),
         *(">difference", "so it is"),
@@ -138,7 +155,7 @@ def _beside_table(scores: Scores, others: Sequence[Beside]) -> Table:
     table.add_row(_safe(file.system.name), uses, *_numbers(means, names), style="bold")
     for one in others:
         note = "" if one.queries == file.coverage.queries_scored else f" (on {one.queries})"
-        difference, interval, p_value, said = _paired_cells(one.ahead)
+        difference, interval, p_value, said = _paired_cells(one.ahead, metric, file.kind)
         table.add_row(
             _safe(one.name + note),
             one.uses,
@@ -153,18 +170,22 @@ def _numbers(means: Mapping[str, float | None], names: Sequence[str]) -> list[st
     return [number(means.get(name)) for name in names]
 
 
-def _paired_cells(paired: Paired) -> list[str]:
+def _paired_cells(paired: Paired, metric: str, kind: Kind) -> list[str]:
     if not paired.n:
         return ["-", "-", "-", "-"]
     interval = "-" if math.isnan(paired.low) else _interval(paired.low, paired.high)
-    return [f"{paired.diff:+.2f}", interval, _p(paired.p_value), verdict(paired)]
+    return [f"{paired.diff:+.2f}", interval, _p(paired.p_value), verdict(paired, metric, kind)]
 
 
 def _print_breakdowns(out: Console, scores: Scores) -> None:
     file, metric = scores.file, default_metric(scores)
     title = file.metrics[metric].title
-    for kind in ("concept", "annotator"):
-        groups = {value: cells[metric] for value, cells in file.breakdowns.get(kind, {}).items()}
+    for kind in ("concept", "annotator", "audit"):
+        groups = {
+            value: cells[metric]
+            for value, cells in file.breakdowns.get(kind, {}).items()
+            if kind != "audit" or value in (CLEAN, NOT_CLEAN)
+        }
         if len(groups) > 1:
             out.print(_groups_table(f"{title} by {kind}", groups))
     spread = file.annotators.get(metric)
@@ -220,11 +241,13 @@ def show_comparison(out: Console, found: Comparison) -> None:
     title = metrics[found.metric].title
     out.print(_title(f"{first} minus {second} on {suite.title or suite.name}"))
     out.print(Text(f"{found.queries} queries of {found.targets} targets, paired"))
-    headings = {metrics[name].heading: paired for name, paired in found.metrics.items()}
-    out.print(_paired_table("", headings))
-    for kind, groups in found.by.items():
+    kind = found.first.file.kind
+    headings = {metrics[name].heading: (one, name) for name, one in found.metrics.items()}
+    out.print(_paired_table("", headings, kind))
+    for by, groups in found.by.items():
         if len(groups) > 1:
-            out.print(_paired_table(f"{title} by {kind}", groups))
+            rows = {value: (one, found.metric) for value, one in groups.items()}
+            out.print(_paired_table(f"{title} by {by}", rows, kind))
     for one in (found.first, found.second):
         spread = one.file.annotators.get(found.metric)
         if spread:
@@ -237,11 +260,11 @@ def show_comparison(out: Console, found: Comparison) -> None:
         out.print(Text("warning: ", style="bold yellow") + _safe(warning, 300))
 
 
-def _paired_table(title: str, rows: Mapping[str, Paired]) -> Table:
+def _paired_table(title: str, rows: Mapping[str, tuple[Paired, str]], kind: Kind) -> Table:
     numbers = (">difference", ">95 % interval", ">p", ">wins", ">losses", ">queries")
     table = _table("", *numbers, "the first is", title=title or None)
-    for name, paired in rows.items():
-        cells = _paired_cells(paired)
+    for name, (paired, metric) in rows.items():
+        cells = _paired_cells(paired, metric, kind)
         counts = (str(paired.wins), str(paired.losses), str(paired.n))
         table.add_row(_safe(name), *cells[:3], *counts, cells[3])
     return table

@@ -13,7 +13,8 @@ The policy ``lassbench-policy-1`` on values that are not ordinary numbers
    ``-inf`` in every metric of a separation suite and counts as the wrong
    source.  (The formula of SNR alone would give silence 0 dB, which is better
    than many honest attempts, and 0/0 for the others.)  In an absent-sound
-   suite silence is the right answer: its attenuation is ``+inf``.
+   suite silence is the right answer: its attenuation is ``+inf``.  The CLAPScore
+   of silence is -1, the least possible.
 2. **Infinities are kept and limited.**  Rows hold them as they are.  Means,
    medians, intervals and tests see every value limited to
    ±:data:`LIMIT_DB` dB: so a silent output pulls a mean down by a known
@@ -31,6 +32,9 @@ The policy ``lassbench-policy-1`` on values that are not ordinary numbers
 4. **Missing is an error.**  A query without a prediction stops the scoring.
    ``--allow-partial`` scores the rest and marks the file ``partial``; partial
    files are never ranked.
+5. **What nobody can be scored on is left out for everybody.**  A query whose
+   target or interference is silent has no row; coverage counts it as
+   ``unscorable``, and a warning names it.  That makes no result partial.
 """
 
 from __future__ import annotations
@@ -64,7 +68,7 @@ SAR_UNDEFINED_DB = 60.0
 #: An output this far below the mixture counts as silent in an absent-sound suite (dB).
 SILENT_BELOW_DB = 20.0
 
-Kind = Literal["separation", "absent"]
+Kind = Literal["separation", "absent", "unreferenced"]
 
 
 class MetricDefinition(Strict):
@@ -125,6 +129,12 @@ SEPARATION_METRICS = (
     "sdr", "sir", "sar", "si_sdr", "snr", "sdr_i", "sir_i", "si_sdr_i", "snr_i",
 )  # fmt: skip
 ABSENT_METRICS = ("attenuation", "silent_share")
+#: What a suite of each kind is summarised in, beside CLAPScore.
+KIND_METRICS: Mapping[Kind, tuple[str, ...]] = {
+    "separation": SEPARATION_METRICS,
+    "absent": ABSENT_METRICS,
+    "unreferenced": ABSENT_METRICS[:1],
+}
 CLAP_METRICS = ("clap", "clap_i")
 _ORDER = (*SEPARATION_METRICS, *ABSENT_METRICS, *CLAP_METRICS)
 #: Metrics of the unprocessed mixture that every separation row carries.
@@ -216,12 +226,15 @@ class Coverage(Strict):
     """Which of the frozen queries the numbers stand on.
 
     ``queries_total`` counts the frozen list, ``renderable`` those whose clips
-    this machine has, ``queries_scored`` those with a row here.  ``partial``
-    means that predictions were missing or faulty and were left out.
+    this machine has and that can be scored, ``unscorable`` those that it has and
+    no system can be scored on (policy 5), ``queries_scored`` those with a row here.
+    ``partial`` means that predictions were missing or faulty and were left out.
     """
 
     queries_total: Count
     renderable: Count
+    # Not written where there are none, so that such files keep their bytes.
+    unscorable: Annotated[Count, Field(exclude_if=lambda count: not count)] = 0
     queries_scored: Count
     missing_predictions: Count = 0
     partial: bool = False
@@ -229,8 +242,10 @@ class Coverage(Strict):
 
     @model_validator(mode="after")
     def _adds_up(self) -> Coverage:
-        if not self.queries_scored <= self.renderable <= self.queries_total:
-            raise ValueError("queries_scored <= renderable <= queries_total does not hold")
+        if not self.queries_scored <= self.renderable <= self.queries_total - self.unscorable:
+            raise ValueError(
+                "queries_scored <= renderable <= queries_total - unscorable does not hold"
+            )
         if self.partial != (self.queries_scored < self.renderable):
             raise ValueError("partial must be true exactly when renderable queries were left out")
         return self
@@ -378,17 +393,20 @@ _TEXT_COLUMNS = (
 )  # fmt: skip
 
 
-def rows_schema(kind: Kind, *, clap: bool = False) -> pa.Schema:
+def rows_schema(kind: Kind, *, clap: bool = False, audit: bool = False) -> pa.Schema:
     """Columns of the per-query rows of a suite of this kind, in order.
 
-    Text columns first (``tags`` joined by :data:`lassbench.records.TAG_SEPARATOR`), then
-    metrics in dB as float64 (``clap`` without a unit),
-    then ``wrong_source`` (separation only), ``estimate_level_db`` (energy of the
-    estimate relative to the mixture's) and ``flags`` (words joined by ``;``).
+    Text columns first (``tags`` joined by :data:`lassbench.records.TAG_SEPARATOR`; likewise
+    ``audit``, what is questionable about a query, where the suite has any that is), then
+    metrics in dB as float64 (``clap`` without a unit), then ``wrong_source`` (separation
+    only), ``estimate_level_db`` (energy of the estimate relative to the mixture's) and
+    ``flags`` (words joined by ``;``).
     """
-    fields = [pa.field(name, pa.string(), nullable=False) for name in _TEXT_COLUMNS]
-    separation = (*SEPARATION_METRICS[:5], *MIXTURE_COLUMNS, *SEPARATION_METRICS[5:])
-    metrics = list(separation if kind == "separation" else ABSENT_METRICS)
+    texts = (*_TEXT_COLUMNS, *["audit"] * audit)
+    fields = [pa.field(name, pa.string(), nullable=False) for name in texts]
+    metrics = list(KIND_METRICS[kind])
+    if kind == "separation":
+        metrics[5:5] = MIXTURE_COLUMNS
     if clap:
         metrics += ["clap", "clap_mixture", "clap_i"]
     fields += [pa.field(name, pa.float64()) for name in metrics]
@@ -497,7 +515,7 @@ def read_rows(path: Path, file: ScoreFile) -> pa.Table:
         rows.validate(full=True)  # texts are UTF-8
     except (OSError, pa.ArrowException) as error:
         raise bad("cannot be read", str(error)) from error
-    expected = rows_schema(file.kind, clap="clap" in file.metrics)
+    expected = rows_schema(file.kind, clap="clap" in file.metrics, audit="audit" in file.breakdowns)
     if rows.schema.names != expected.names or rows.schema.types != expected.types:
         differing = sorted(set(rows.schema.names) ^ set(expected.names)) or ["types differ"]
         raise bad("has other columns", ", ".join(differing))

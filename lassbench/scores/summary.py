@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lassbench.errors import UsageError, did_you_mean
 from lassbench.records import TAG_SEPARATOR
 from lassbench.scores import (
-    ABSENT_METRICS,
     CLAP_METRICS,
-    SEPARATION_METRICS,
+    KIND_METRICS,
+    METRICS,
     AnnotatorSpread,
     Bootstrap,
     Cell,
@@ -22,6 +24,7 @@ from lassbench.scores import (
     Summary,
     column,
     limited,
+    seen,
 )
 from lassbench.statistics import asker_spread, bootstrap_columns
 
@@ -32,14 +35,15 @@ DECIMALS = 9
 Floats = NDArray[np.float64]
 
 #: What a score is broken down by, and what is told of the spread between annotators.
-BREAKDOWNS = ("concept", "root", "concept_pair", "tag", "annotator", "query_type")
+BREAKDOWNS = ("concept", "root", "concept_pair", "tag", "annotator", "query_type", "audit")
+#: Of ``audit``, beside what was found: whether anything was.
+CLEAN, NOT_CLEAN = "clean", "not clean"
 _OF_SPREAD = ("mean", "spread", "worst_of_mixture", "within_mixture_sd", "asker_share")
 
 
 def metric_names(kind: Kind, *, clap: bool = False) -> tuple[str, ...]:
     """The metrics that a suite of this kind is summarised in, in order."""
-    names = SEPARATION_METRICS if kind == "separation" else ABSENT_METRICS
-    return (*names, *CLAP_METRICS) if clap else names
+    return (*KIND_METRICS[kind], *CLAP_METRICS) if clap else KIND_METRICS[kind]
 
 
 def summarise(rows: pa.Table, kind: Kind, bootstrap: Bootstrap) -> Summary:
@@ -92,7 +96,7 @@ def summarise(rows: pa.Table, kind: Kind, bootstrap: Bootstrap) -> Summary:
         },
         breakdowns={
             by: {value: cells(chosen) for value, chosen in groups.items()}
-            for by, groups in _groups(rows).items()
+            for by, groups in groups_of(rows).items()
         },
         annotators=_annotators(rows, names, seen),
         wrong_source_share=_wrong_source_share(rows, kind),
@@ -116,7 +120,7 @@ def number(value: float) -> float | None:
     return None if math.isnan(value) else round(value, DECIMALS) + 0.0
 
 
-def _groups(rows: pa.Table) -> dict[str, dict[str, NDArray[np.intp]]]:
+def groups_of(rows: pa.Table) -> dict[str, dict[str, NDArray[np.intp]]]:
     """Breakdown -> value -> rows, values sorted, empty ones left out."""
     labels = {
         by: [[value] for value in rows.column(by).to_pylist()]
@@ -127,7 +131,12 @@ def _groups(rows: pa.Table) -> dict[str, dict[str, NDArray[np.intp]]]:
         [f"{target} + {noise}" if target and noise else ""] for (target,), noise in pairs
     ]
     labels["tag"] = [joined.split(TAG_SEPARATOR) for joined in rows.column("tags").to_pylist()]
-    found = {by: _members(labels[by]) for by in BREAKDOWNS}
+    if "audit" in rows.column_names:
+        labels["audit"] = [
+            [NOT_CLEAN, *found.split(TAG_SEPARATOR)] if found else [CLEAN]
+            for found in rows.column("audit").to_pylist()
+        ]
+    found = {by: _members(labels[by]) for by in BREAKDOWNS if by in labels}
     return {by: groups for by, groups in found.items() if groups}
 
 
@@ -173,3 +182,61 @@ def _wrong_source_share(rows: pa.Table, kind: Kind) -> float | None:
     return round(
         float(np.mean(rows.column("wrong_source").to_numpy(zero_copy_only=False))), DECIMALS
     )
+
+
+#: How the averages by name are taken: what of each class, whose mean is the average.
+_OF_CLASS: dict[str, Callable[..., Any]] = {"mean-by-class": np.mean, "median-by-class": np.median}
+AVERAGES = ("mean", *_OF_CLASS)
+
+
+def average(rows: pa.Table, metric: str, name: str) -> float | None:
+    """An average of ``metric`` by its name; ``None`` where nothing is defined.
+
+    ``mean``
+        over queries: what summaries give.
+    ``mean-by-class``
+        the mean over classes of each class's mean: AudioSep's of MUSIC.
+    ``median-by-class``
+        the mean over classes of each class's median: AudioSep's of AudioSet.
+
+    A query's class is its ``concept``.  Values are limited and nulls left out as in means
+    (:mod:`lassbench.scores`); a class without a defined value is left out.
+
+    Raises
+    ------
+    UsageError
+        If there is no such metric or average, or a query has no class.
+    """
+    metrics = [one for one in rows.column_names if one in METRICS]
+    for what, given, known in (("metric", metric, metrics), ("average", name, AVERAGES)):
+        if given not in known:
+            near = did_you_mean(given, known)
+            raise UsageError(f"no {what} {given!r}{near}", expected=", ".join(known))
+    check_classes(rows.column("concept").to_pylist(), name)
+    values = seen(rows, metric)
+    of_class = _OF_CLASS.get(name)
+    if of_class is not None:
+        parts = (values[chosen] for chosen in groups_of(rows).get("concept", {}).values())
+        defined = (part[~np.isnan(part)] for part in parts)
+        values = np.array([of_class(part) for part in defined if len(part)])
+    values = values[~np.isnan(values)]
+    return number(float(np.mean(values))) if len(values) else None
+
+
+def check_classes(concepts: Iterable[str], name: str, *, where: object = "") -> None:
+    """Refuse the average ``name`` of queries that have no class.
+
+    Raises
+    ------
+    UsageError
+        Saying how many have none.
+    """
+    every = list(concepts)
+    if name in _OF_CLASS and (without := every.count("")):
+        raise UsageError(
+            f"an average by class needs every query's class ({name})",
+            where=where,
+            expected="a concept for each query",
+            got=f"none for {without} of {len(every)} queries",
+            fix="take the plain mean, which needs no classes",
+        )

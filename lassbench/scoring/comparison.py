@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +11,18 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
-from lassbench.scores import CLAP_METRICS, MIXTURE_COLUMNS, Scores, in_order, seen
+from lassbench.scores import CLAP_METRICS, METRICS, Kind, Scores, in_order, seen
+from lassbench.scores.summary import groups_of
 from lassbench.statistics import RESAMPLES, Paired, bootstrap_columns, paired_difference
 
 #: The name under which the unprocessed mixture stands in tables.
 MIXTURE = "Mixture"
+#: Kind of suite -> what its systems are compared in: the first that both scores have.
+_COMPARED_IN: Mapping[Kind, tuple[str, ...]] = {
+    "separation": ("si_sdr_i",),
+    "absent": ("attenuation",),
+    "unreferenced": ("clap_i", "attenuation"),
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,8 @@ def compare(
     ----------
     metric
         The one that breakdowns and single queries are compared in; by default
-        SI-SDR improvement, or attenuation where the sound is absent.
+        SI-SDR improvement, attenuation where the sound is absent, or CLAPScore
+        improvement, if both have it, where nobody has the sources.
 
     Raises
     ------
@@ -119,7 +127,7 @@ def compare(
         suite = first.file.suite.name
         raise LassbenchError("the two scores have no query in common", where=suite)
     shared = comparable(first, second)
-    metric = metric or default_metric(first)
+    metric = metric or default_metric(first, shared)
     if metric not in shared:
         raise UsageError(
             f"no metric {metric!r} in both scores{did_you_mean(metric, shared)}",
@@ -129,15 +137,16 @@ def compare(
     clusters = _texts(a, "target_id")
     values = {name: (seen(a, name), seen(b, name)) for name in shared}
 
-    def paired(name: str, chosen: NDArray[np.bool_] | slice = slice(None)) -> Paired:
+    def paired(name: str, chosen: NDArray[np.intp] | slice = slice(None)) -> Paired:
         one, two = values[name]
         return paired_difference(
             one[chosen], two[chosen], clusters[chosen], resamples=resamples, seed=seed
         )
 
     by = {
-        kind: {value: paired(metric, chosen) for value, chosen in _members(a, kind).items()}
-        for kind in ("concept", "annotator")
+        kind: {value: paired(metric, chosen) for value, chosen in groups.items()}
+        for kind, groups in groups_of(a).items()
+        if kind in ("concept", "annotator", "audit")
     }
     return Comparison(
         first=first,
@@ -146,24 +155,20 @@ def compare(
         queries=len(a),
         targets=len(np.unique(clusters)),
         metrics={name: paired(name) for name in shared},
-        by={kind: groups for kind, groups in by.items() if groups},
+        by=by,
         moved=_moved(a, *values[metric]),
         warnings=_warnings(first, second, len(a)),
     )
 
 
-def default_metric(scores: Scores) -> str:
-    """What systems are ranked by: SI-SDR improvement, or attenuation."""
-    return "si_sdr_i" if scores.file.kind == "separation" else "attenuation"
+def default_metric(scores: Scores, among: Sequence[str] | None = None) -> str:
+    """What systems are compared in (``among`` these), by the kind of suite."""
+    names = scores.file.metrics if among is None else among
+    return next(one for one in _COMPARED_IN[scores.file.kind] if one in names)
 
 
 def _texts(rows: pa.Table, name: str) -> NDArray[np.str_]:
     return np.array(rows.column(name).to_pylist(), dtype=np.str_)
-
-
-def _members(rows: pa.Table, kind: str) -> dict[str, NDArray[np.bool_]]:
-    values = _texts(rows, kind)
-    return {value: values == value for value in sorted(set(values.tolist()) - {""})}
 
 
 def _moved(
@@ -211,7 +216,7 @@ class Beside:
 
     ``uses`` is what it is told (``text``, ``tag``, ``oracle``, ``none``); ``means`` are
     ``None`` where undefined; ``ahead`` is the scored system minus this one, in the
-    metric that ranks.
+    metric that they are compared in (of no queries, where this one does not have it).
     """
 
     name: str
@@ -235,8 +240,10 @@ def beside(scores: Scores, others: Iterable[Scores]) -> list[Beside]:
     """
     metric, own = default_metric(scores), scores.file.system
     found = []
-    if scores.file.kind == "separation":
-        found.append(_row(MIXTURE, "none", scores.rows, _as_mixture(scores.rows), metric))
+    if f"{metric.removesuffix('_i')}_mixture" in scores.rows.column_names:
+        untouched = _as_mixture(scores.rows)
+        names = list(scores.file.metrics)
+        found.append(_row(MIXTURE, "none", scores.rows, untouched, metric=metric, names=names))
     for other in others:
         info = other.file.system
         itself = info.name == own.name and info.predictions_sha256 == own.predictions_sha256
@@ -244,47 +251,52 @@ def beside(scores: Scores, others: Iterable[Scores]) -> list[Beside]:
             continue
         mine, theirs = common_rows(scores, other)
         if len(mine):
-            row = _row(info.name, info.query_type, mine, theirs, metric)
-            known = {name: row.means.get(name) for name in comparable(scores, other)}
-            found.append(replace(row, means=known))
+            names = comparable(scores, other)
+            found.append(_row(info.name, info.query_type, mine, theirs, metric=metric, names=names))
     return found
 
 
 def _as_mixture(rows: pa.Table) -> pa.Table:
     """``rows`` with the mixture's metrics in the system's place."""
-    for name in MIXTURE_COLUMNS:
-        metric = name.removesuffix("_mixture")
-        rows = _with(rows, metric, rows.column(name))
-        rows = _with(rows, f"{metric}_i", pa.array(np.zeros(len(rows))))
-    return _with(rows, "sar", pa.nulls(len(rows), pa.float64()))
+    nothing = pa.array(np.zeros(len(rows)))
+    for index, field in enumerate(rows.schema):
+        if field.name in METRICS:
+            own = f"{field.name}_mixture"
+            values = rows.column(own) if own in rows.column_names else nothing
+            if field.name == "sar":
+                values = pa.nulls(len(rows), pa.float64())
+            rows = rows.set_column(index, field, values)
+    return rows
 
 
-def _with(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
-    return rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), values)
-
-
-def _row(name: str, uses: str, mine: pa.Table, theirs: pa.Table, metric: str) -> Beside:
-    ahead = paired_difference(seen(mine, metric), seen(theirs, metric), _texts(mine, "target_id"))
-    names = [field.name for field in theirs.schema if pa.types.is_floating(field.type)]
+def _row(
+    name: str, uses: str, mine: pa.Table, theirs: pa.Table, *, metric: str, names: Sequence[str]
+) -> Beside:
+    mine = mine if metric in names else mine.slice(0, 0)
+    theirs_of = seen(theirs, metric) if len(mine) else np.empty(0)
+    ahead = paired_difference(seen(mine, metric), theirs_of, _texts(mine, "target_id"))
     matrix = np.stack([seen(theirs, one) for one in names], axis=1)
     intervals = bootstrap_columns(matrix, np.zeros(len(theirs)), resamples=0)
     means = {
         one: None if np.isnan(interval.mean) else interval.mean
         for one, interval in zip(names, intervals, strict=True)
     }
-    return Beside(name, uses, means, ahead, len(mine))
+    return Beside(name, uses, means, ahead, len(theirs))
 
 
-def verdict(paired: Paired) -> str:
-    """``better``, ``worse``, or ``no clear difference``: what the paired test allows to say."""
+def verdict(paired: Paired, metric: str = "", kind: Kind = "separation") -> str:
+    """``better``, ``worse``, or ``no clear difference``: what the paired test allows to say.
+
+    Where nobody knows how loud the answer should be: ``quieter`` or ``louder``.
+    """
     if not paired.significant:
         return "no clear difference"
-    return "better" if paired.diff > 0 else "worse"
+    level = kind == "unreferenced" and metric == "attenuation"
+    higher, lower = ("quieter", "louder") if level else ("better", "worse")
+    return higher if paired.diff > 0 else lower
 
 
 def shown_metrics(scores: Scores) -> Sequence[str]:
     """The metrics that a one-line row of a table shows."""
-    if scores.file.kind == "absent":
-        return tuple(in_order(scores.file.metrics))
-    names = ("sdr", "sir", "sar", "si_sdr", "snr", "si_sdr_i", "clap", "clap_i")
-    return tuple(name for name in names if name in scores.file.metrics)
+    left_out = ("sdr_i", "sir_i", "snr_i")
+    return tuple(name for name in in_order(scores.file.metrics) if name not in left_out)

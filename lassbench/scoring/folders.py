@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lassbench.audio import AudioFault
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
+from lassbench.errors import Fault, FaultsError, UsageError
 from lassbench.files import name_of
 from lassbench.parallel import map_ordered, open_executor
 from lassbench.predictions import PredictionSet, System, check
@@ -93,15 +93,16 @@ def score_folders(
         # What a score file could not say is refused before anything is scored.
         system_info(one.predictions.system, [], one.predictions.folder)
     _check_names(opened)
-    _check_renderable(suite)
     if workers is None and len(opened) * len(suite.renderable_queries) < SMALL_JOB:
         workers = 1
     with open_executor(workers, scheduler) as executor:
         if not allow_partial and any(one.faults for one in opened):
-            _refuse(opened, suite, executor)
-        _measure_all(opened, suite, executor)
-    if not allow_partial and any(one.faults for one in opened):
-        raise _faults_error(opened)
+            # Before anything is scored every file is read, to tell everything at once.
+            _measure_all(opened, suite, executor, judging=False)
+            _refuse_faults(opened)
+        unscorable = _measure_all(opened, suite, executor)
+    if not allow_partial:
+        _refuse_faults(opened)
     found = [
         make_scores(
             one.measured,
@@ -111,6 +112,7 @@ def score_folders(
             clap=_clap_columns(model, suite, one) if model else None,
             clap_model=model.name if model else "",
             faults=one.faults,
+            unscorable=unscorable,
         )
         for one in opened
     ]
@@ -156,27 +158,25 @@ def _check_names(opened: Sequence[_Folder]) -> None:
         seen[stem] = folder
 
 
-def _check_renderable(suite: Suite) -> None:
-    if not suite.renderable_queries:
-        raise LassbenchError(
-            "no mixture of this suite can be rendered on this machine",
-            where=suite.path,
-            got=next(iter(suite.missing.values()), "an empty suite"),
-            fix="fetch the clips, or freeze a suite of the clips that are here",
-        )
-
-
-def _measure_all(opened: Sequence[_Folder], suite: Suite, executor: Executor | None) -> None:
+def _measure_all(
+    opened: Sequence[_Folder], suite: Suite, executor: Executor | None, *, judging: bool = True
+) -> dict[str, str]:
+    """Fill in what was measured and lost; query_id -> why it is unscorable for everyone."""
     pieces = list(cut(suite, suite.renderable_queries))
     made = (
         make_piece(suite, queries, [_part(one.predictions, queries) for one in opened])
         for queries in pieces
     )
-    outcomes = map_ordered(executor, measure, made, ahead=32)
-    for outcome in track(outcomes, "scoring", total=len(pieces)):
-        for one, (measured, lost) in zip(opened, outcome, strict=True):
+    outcomes = map_ordered(executor, partial(measure, judging=judging), made, ahead=32)
+    unscorable: dict[str, str] = {}
+    for outcome in track(outcomes, "scoring" if judging else "checking", total=len(pieces)):
+        unscorable |= outcome.unscorable
+        for one, (measured, lost) in zip(opened, outcome.systems, strict=True):
             one.measured += measured
             one.faults += lost
+    for one in opened:  # an answer that could not be scored is not missed
+        one.faults = [f for f in one.faults if f.kind != "missing" or f.where not in unscorable]
+    return unscorable
 
 
 def _part(predictions: PredictionSet, queries: Sequence[Query]) -> PredictionSet:
@@ -187,30 +187,7 @@ def _part(predictions: PredictionSet, queries: Sequence[Query]) -> PredictionSet
     return dataclasses.replace(predictions, paths=paths, system=system)
 
 
-def _refuse(opened: Sequence[_Folder], suite: Suite, executor: Executor | None) -> None:
-    """Look at the samples of the files whose headers are right, then tell everything."""
-    pieces = list(cut(suite, suite.renderable_queries))
-    for one in opened:
-        parts = (_part(one.predictions, queries) for queries in pieces)
-        for faults in track(
-            map_ordered(executor, _check_part, parts), "checking", total=len(pieces)
-        ):
-            one.faults += faults
-    raise _faults_error(opened)
-
-
-def _check_part(predictions: PredictionSet) -> list[Fault]:
-    """What is wrong with the samples of these files, whose headers are right."""
-    faults = []
-    for query_id, path in predictions.paths.items():
-        try:
-            predictions.load(query_id)
-        except AudioFault as error:
-            faults.append(error.fault(str(path)))
-    return faults
-
-
-def _faults_error(opened: Sequence[_Folder]) -> FaultsError:
+def _refuse_faults(opened: Sequence[_Folder]) -> None:
     # With several folders, ``where`` says which one a query lacks in.
     faults = [
         dataclasses.replace(fault, where=f"{one.predictions.folder}/{fault.where}")
@@ -219,8 +196,10 @@ def _faults_error(opened: Sequence[_Folder]) -> FaultsError:
         for one in opened
         for fault in one.faults
     ]
+    if not faults:
+        return
     names = ", ".join(str(one.predictions.folder) for one in opened if one.faults)
-    return FaultsError(
+    raise FaultsError(
         f"{len(faults)} faults in the predictions: nothing was scored",
         faults,
         where=names,

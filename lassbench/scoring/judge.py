@@ -38,12 +38,10 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench.benchmark.mixtures import Rendered
 from lassbench.metrics.backend import product
 from lassbench.metrics.bss_eval import BssEval, References
 from lassbench.metrics.ratios import decibels, si_sdr, snr
 from lassbench.metrics.signals import SMALLEST_ENERGY, energy
-from lassbench.suites.suite import SuiteKind
 
 Samples = NDArray[np.float32]
 
@@ -58,7 +56,7 @@ class Verdict:
     """What was measured on one estimate, before the score policy is applied.
 
     ``values`` are dB by metric name: ``sdr sir sar si_sdr snr`` and the ``_mixture``
-    ones (none in an absent-sound suite), ``level_db`` is the estimate's energy over the
+    ones (none without references), ``level_db`` is the estimate's energy over the
     mixture's, ``-inf`` for silence.  The wrong source was extracted when the estimate
     is not closer to the target than to the interference.
     """
@@ -78,23 +76,29 @@ class Judge:
 
     Parameters
     ----------
-    rendered
-        Mixture, target and interference, float32 of shape (samples,).
-    kind
-        ``separation``, or ``absent``, where only levels matter.
+    mixture
+        float32 of shape (samples,).
+    sources
+        Target and interference, likewise.  Without them, where the sound is absent or
+        nobody has them, an estimate's level is all that is measured.
+
+    Raises
+    ------
+    SilentReference
+        If target or interference is silent.
     """
 
-    def __init__(self, rendered: Rendered, kind: SuiteKind) -> None:
-        self._rendered = rendered
-        s, n = rendered.target, rendered.interference
-        self._mixture_energy = energy(rendered.mixture)
+    def __init__(self, mixture: Samples, sources: tuple[Samples, Samples] | None = None) -> None:
+        self._mixture = mixture
+        self._mixture_energy = energy(mixture)
         self._references: References | None = None
         self._of_mixture: dict[str, float] = {}
-        if kind == "separation":
+        if sources is not None:
+            self._sources = s, n = sources
             self._energies = energy(s), energy(n)
             self._references = References(target=s, interference=n)
-            self._mixture = self._references.mixture()
-            of_mixture = self._verdict(rendered.mixture, self._mixture).values
+            self._untouched = self._references.mixture()
+            of_mixture = self._verdict(mixture, self._untouched).values
             # SAR is left out: the mixture has none (FACTS section 3).
             self._of_mixture = {
                 f"{name}_mixture": of_mixture[name] for name in ("sdr", "sir", "si_sdr", "snr")
@@ -105,14 +109,13 @@ class Judge:
         remaining = iter(estimates)
         while batch := list(islice(remaining, _AT_ONCE)):
             if self._references is None:
-                # An answer to a query for an absent sound: its level alone.
                 yield from (Verdict({}, self._level_db(energy(one)), False) for one in batch)
                 continue
-            same = [_is_mixture(one, self._rendered) for one in batch]
+            same = [_same(one, self._mixture) for one in batch]
             others = (one for one, known in zip(batch, same, strict=True) if not known)
             scored = iter(self._references.score_many(others))
             for one, known in zip(batch, same, strict=True):
-                yield self._verdict(one, self._mixture if known else next(scored))
+                yield self._verdict(one, self._untouched if known else next(scored))
 
     def _level_db(self, power: float) -> float:
         if power < SMALLEST_ENERGY:
@@ -123,7 +126,7 @@ class Judge:
 
     def _verdict(self, e: Samples, bss: BssEval) -> Verdict:
         """The verdict on an estimate whose BSS Eval is ``bss``."""
-        s, n = self._rendered.target, self._rendered.interference
+        s, n = self._sources
         target, interference = self._energies
         power, with_target, with_interference = energy(e), product(e, s), product(e, n)
         # |<e,s>| / |s| against |<e,n>| / |n|, without dividing.
@@ -140,12 +143,10 @@ class Judge:
         return Verdict(values, self._level_db(power), not nearer_target)
 
 
-def _is_mixture(estimate: Samples, rendered: Rendered) -> bool:
+def _same(estimate: Samples, mixture: Samples) -> bool:
     """Whether a system returned the mixture untouched: then its BSS Eval is known."""
     start = slice(0, 4096)  # most estimates differ at once
-    return np.array_equal(estimate[start], rendered.mixture[start]) and np.array_equal(
-        estimate, rendered.mixture
-    )
+    return np.array_equal(estimate[start], mixture[start]) and np.array_equal(estimate, mixture)
 
 
 def _snr(s: Samples, target: float, e: Samples, power: float, inner: float) -> float:

@@ -21,13 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lassbench.audio import AudioFault, pcm_sha256
-from lassbench.benchmark.mixtures import Rendered
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import Fault, LassbenchError
-from lassbench.metrics.signals import peak
+from lassbench.metrics.signals import SilentReference, peak
 from lassbench.records import Query
 from lassbench.scoring.judge import Judge, Verdict
-from lassbench.suites.suite import Suite
+from lassbench.suites.suite import PARTS, Suite
 
 #: Queries a piece has at least, so that handing it over costs next to nothing.
 QUERIES_PER_PIECE = 5
@@ -91,8 +90,16 @@ class Measured:
     clipped: float
 
 
-#: For each system of the piece: what was measured, and which answers could not be read.
-Outcome = list[tuple[list[Measured], list[Fault]]]
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a piece.
+
+    ``systems``: for each, what was measured, and which answers could not be read.
+    ``unscorable``: query_id -> why no system can be scored on it, answered or not.
+    """
+
+    systems: list[tuple[list[Measured], list[Fault]]]
+    unscorable: dict[str, str]
 
 
 def cut(suite: Suite, queries: Sequence[Query]) -> Iterator[list[Query]]:
@@ -119,33 +126,38 @@ def make_piece(suite: Suite, queries: Sequence[Query], systems: Iterable[Estimat
         queries={query.query_id: query for query in queries},
         meta={},
         missing={},
+        audit={},
         pcm_sha256={one: suite.pcm_sha256[one] for one in mixture_ids if one in suite.pcm_sha256},
         dataset=None,
     )
     return Piece(part, suite.dataset.path if suite.dataset else None, tuple(systems))
 
 
-def measure(piece: Piece) -> Outcome:
-    """Judge every answer of a piece.
+def measure(piece: Piece, *, judging: bool = True) -> Outcome:
+    """Judge every answer of a piece; or, not ``judging``, only find out which can be.
 
     Raises
     ------
     LassbenchError
         If the audio of a mixture is not what was frozen.
     """
-    outcome: Outcome = [([], []) for _ in piece.systems]
+    outcome = Outcome([([], []) for _ in piece.systems], {})
     suite = open_suite(piece)
     by_mixture: dict[str, list[Query]] = {}
     for query in suite.queries.values():
         by_mixture.setdefault(query.mixture_id, []).append(query)
     for mixture_id, queries in by_mixture.items():
-        answers = list(_answers(piece.systems, queries, outcome))
-        if not answers:
+        try:
+            judge = open_judge(suite, mixture_id)
+        except SilentReference as silent:
+            reason = f"the {silent.where} is silent"
+            outcome.unscorable.update((query.query_id, reason) for query in queries)
             continue
-        judge = Judge(render_checked(suite, mixture_id), suite.kind)
-        verdicts = judge.verdicts([samples for _, _, samples, _ in answers])
-        for (system, query_id, samples, digest), verdict in zip(answers, verdicts, strict=True):
-            outcome[system][0].append(Measured(query_id, verdict, digest, *levels(samples)))
+        answers = list(_answers(piece.systems, queries, outcome))
+        verdicts = judge.verdicts([samples for _, _, samples, _ in answers]) if judging else ()
+        for (system, query_id, samples, digest), verdict in zip(answers, verdicts, strict=judging):
+            measured = Measured(query_id, verdict, digest, *levels(samples))
+            outcome.systems[system][0].append(measured)
     return outcome
 
 
@@ -184,30 +196,41 @@ def _answers(
             try:
                 samples, digest = estimates.load_checked(query.query_id)
             except AudioFault as error:
-                outcome[system][1].append(error.fault(str(estimates.paths[query.query_id])))
+                lost = error.fault(str(estimates.paths[query.query_id]))
+                outcome.systems[system][1].append(lost)
             else:
                 yield system, query.query_id, samples, digest
 
 
-def render_checked(suite: Suite, mixture_id: str) -> Rendered:
-    """Render a mixture and check that it is, sample for sample, what was frozen.
+def open_judge(suite: Suite, mixture_id: str) -> Judge:
+    """The judge of a mixture, whose audio is checked to be, sample for sample, what was frozen.
 
     Raises
     ------
     LassbenchError
         If it is not.
+    SilentReference
+        If target or interference is silent, in a suite where they matter.
     """
-    rendered = suite.render(mixture_id)
-    frozen = suite.pcm_sha256.get(mixture_id, {}).get("mixture")
-    if frozen is not None and pcm_sha256(rendered.mixture) != frozen:
-        raise LassbenchError(
-            "this mixture is not what was frozen",
-            where=f"{suite.name}: {mixture_id}",
-            expected=f"PCM hash {frozen[:16]}",
-            got=f"PCM hash {pcm_sha256(rendered.mixture)[:16]}",
-            fix="find the altered clips with `lassbench verify`; restore them, or freeze anew",
-        )
-    return rendered
+    sources = None
+    if suite.kind == "separation":
+        rendered = suite.render(mixture_id)
+        mixture, sources = rendered.mixture, (rendered.target, rendered.interference)
+    else:
+        mixture = suite.mixture_samples(mixture_id)
+    # A dataset's mixture tells of the clips it is made from; files change one by one.
+    heard = (mixture, *(sources or ())) if suite.dataset is None else (mixture,)
+    frozen = suite.pcm_sha256.get(mixture_id, {})
+    for part, samples in zip(PARTS, heard, strict=False):
+        if part in frozen and (got := pcm_sha256(samples)) != frozen[part]:
+            raise LassbenchError(
+                f"this {part} is not what was frozen",
+                where=f"{suite.name}: {mixture_id}",
+                expected=f"PCM hash {frozen[part][:16]}",
+                got=f"PCM hash {got[:16]}",
+                fix="find the altered clips with `lassbench verify`; restore them, or freeze anew",
+            )
+    return Judge(mixture, sources)
 
 
 @lru_cache(maxsize=4)

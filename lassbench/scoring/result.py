@@ -63,6 +63,7 @@ def make_scores(
     clap: Mapping[str, Mapping[str, float]] | None = None,
     clap_model: str = "",
     faults: Sequence[Fault] = (),
+    unscorable: Mapping[str, str] | None = None,
 ) -> Scores:
     """The score file and rows of one system.
 
@@ -74,22 +75,20 @@ def make_scores(
         query_id -> CLAP columns, if they were asked for; ``clap_model`` made them.
     faults
         What was wrong with the predictions and was let pass.
+    unscorable
+        query_id -> why no system can be scored on it.
 
     Raises
     ------
     LassbenchError
         If nothing was measured.
     """
+    unscorable = unscorable or {}
     if not measured:
-        raise LassbenchError(
-            "there is nothing to score",
-            where=system.card.name,
-            expected=f"predictions for queries of {suite.name}",
-            got="none that is usable",
-        )
+        raise _nothing(suite, system, unscorable)
     rows = table(measured, suite, clap=clap)
     same = {name: getattr(suite, name) for name in SuiteInfo.model_fields if name != "queries"}
-    coverage = _coverage(suite, rows.column("query_id").to_pylist())
+    coverage = _coverage(suite, rows.column("query_id").to_pylist(), len(unscorable))
     contamination = find_contamination(suite, system.card)
     file = ScoreFile(
         lassbench_version=__version__,
@@ -104,21 +103,46 @@ def make_scores(
         engine={"kernels": backend.name()},
         warnings=(
             *_system_warnings(system, suite, contamination),
-            *_coverage_warnings(coverage, faults),
-            *_silence_warnings(measured, suite),
+            *_coverage_warnings(coverage, faults, unscorable),
+            *_kind_warnings(measured, suite, clap=clap is not None),
         ),
         rows_sha256=rows_sha256(rows),
     )
     return Scores(file, rows)
 
 
+def _nothing(suite: Suite, system: System, unscorable: Mapping[str, str]) -> LassbenchError:
+    if not suite.renderable_queries:
+        return LassbenchError(
+            "no mixture of this suite can be rendered on this machine",
+            where=suite.path,
+            got=next(iter(suite.missing.values()), "an empty suite"),
+            fix="fetch the clips, or freeze a suite of the clips that are here",
+        )
+    if len(unscorable) == len(suite.renderable_queries):
+        return LassbenchError(
+            "no query of this suite can be scored, whatever the system",
+            where=suite.path,
+            got=_first([f"{one}: {reason}" for one, reason in unscorable.items()]),
+            fix="use a list whose sources are not silent",
+        )
+    return LassbenchError(
+        "there is nothing to score",
+        where=system.card.name,
+        expected=f"predictions for queries of {suite.name}",
+        got="none that is usable",
+    )
+
+
 def _definitions(suite: Suite, clap_model: str) -> dict[str, MetricDefinition]:
     found = {name: METRICS[name] for name in metric_names(suite.kind, clap=bool(clap_model))}
-    for name in CLAP_METRICS:
-        if name in found:
-            # Scores by another model are other scores.
-            said = f"{found[name].definition}; model {clap_model}"
-            found[name] = found[name].model_copy(update={"definition": said})
+    # Scores by another model are other scores.
+    more = dict.fromkeys(CLAP_METRICS, f"model {clap_model}")
+    if suite.kind == "unreferenced":
+        more["attenuation"] = "says nothing of quality here, where the sound is in the mixture"
+    for name in more.keys() & found.keys():
+        said = f"{found[name].definition}; {more[name]}"
+        found[name] = found[name].model_copy(update={"definition": said})
     return found
 
 
@@ -147,11 +171,12 @@ def system_info(system: System, measured: Sequence[Measured], where: object = ""
     )
 
 
-def _coverage(suite: Suite, scored: Sequence[str]) -> Coverage:
-    renderable = len(suite.renderable_queries)
+def _coverage(suite: Suite, scored: Sequence[str], unscorable: int) -> Coverage:
+    renderable = len(suite.renderable_queries) - unscorable
     return Coverage(
         queries_total=len(suite.queries),
         renderable=renderable,
+        unscorable=unscorable,
         queries_scored=len(scored),
         missing_predictions=renderable - len(scored),
         partial=len(scored) < renderable,
@@ -190,14 +215,22 @@ def _system_warnings(system: System, suite: Suite, contamination: Contamination)
         )
 
 
-def _coverage_warnings(coverage: Coverage, faults: Sequence[Fault]) -> Iterator[str]:
+def _coverage_warnings(
+    coverage: Coverage, faults: Sequence[Fault], unscorable: Mapping[str, str]
+) -> Iterator[str]:
     """What is not in the numbers."""
+    if unscorable:
+        named = _first([f"{one}: {reason}" for one, reason in sorted(unscorable.items())])
+        yield (
+            f"{len(unscorable)} of {coverage.queries_total} queries cannot be scored, whatever "
+            f"the system, and are left out ({named})"
+        )
     if coverage.partial:
         yield (
             f"partial: {coverage.missing_predictions} of {coverage.renderable} queries have no "
             "usable prediction and are left out; a partial result is never ranked"
         )
-    not_here = coverage.queries_total - coverage.renderable
+    not_here = coverage.queries_total - coverage.renderable - coverage.unscorable
     if not_here:
         yield (
             f"{not_here} of {coverage.queries_total} queries cannot be rendered from the clips "
@@ -208,12 +241,19 @@ def _coverage_warnings(coverage: Coverage, faults: Sequence[Fault]) -> Iterator[
         yield f"{extra} files answer no query of this suite"
 
 
-def _silence_warnings(measured: Sequence[Measured], suite: Suite) -> Iterator[str]:
+def _kind_warnings(measured: Sequence[Measured], suite: Suite, *, clap: bool) -> Iterator[str]:
+    if suite.kind == "unreferenced" and not clap:
+        yield (
+            "nobody has the sources of these recordings, and attenuation says nothing of quality: "
+            "CLAPScore does (`lassbench score --clap`)"
+        )
     silent = sorted(one.query_id for one in measured if one.verdict.silent)
-    if silent and suite.kind == "separation":
+    if silent and suite.kind != "absent":
         one = len(silent) == 1
-        many = "estimate is silent and scores" if one else "estimates are silent and score"
-        yield f"{len(silent)} {many} the worst value ({_first(silent)})"
+        many = "estimate is silent" if one else "estimates are silent"
+        if suite.kind == "separation":
+            many += f" and score{'s' * one} the worst value"
+        yield f"{len(silent)} {many} ({_first(silent)})"
 
 
 def warn_of_levels(measured: Sequence[Measured], system: str) -> None:
@@ -284,8 +324,8 @@ def _separation_values(verdict: Verdict) -> tuple[dict[str, float | None], list[
     return {name: _null_if_nan(value) for name, value in values.items()}, flags
 
 
-def _absent_values(verdict: Verdict) -> tuple[dict[str, float | None], list[str]]:
-    """Metric columns of a row of an absent-sound suite, and its flags."""
+def _level_values(verdict: Verdict) -> tuple[dict[str, float | None], list[str]]:
+    """Metric columns of a row without references, and its flags."""
     attenuation = 0.0 - verdict.level_db  # not -0.0 for the mixture itself
     quiet = 1.0 if attenuation >= SILENT_BELOW_DB else 0.0
     flags = [SILENT] if verdict.silent else []
@@ -309,7 +349,7 @@ def table(
     clap
         query_id -> ``clap``, ``clap_mixture`` and ``clap_i``, where they were asked for.
     """
-    values_of = _separation_values if suite.kind == "separation" else _absent_values
+    values_of = _separation_values if suite.kind == "separation" else _level_values
     rows: list[dict[str, Any]] = []
     for one in sorted(measured, key=lambda one: one.query_id):
         values, flags = values_of(one.verdict)
@@ -319,10 +359,12 @@ def table(
             **dataclasses.asdict(meta),
             **values,
             "tags": join(meta.tags),
+            "audit": join(suite.audit.get(one.query_id, ())),
             "wrong_source": one.verdict.silent or one.verdict.wrong_source,
             "estimate_level_db": one.verdict.level_db,
             "flags": ";".join(flags),
         }
         rows.append(row if clap is None else {**row, **clap[one.query_id]})
-    # Of these the kind's columns are taken.
-    return pa.Table.from_pylist(rows, schema=rows_schema(suite.kind, clap=clap is not None))
+    # Of these the suite's columns are taken.
+    schema = rows_schema(suite.kind, clap=clap is not None, audit=bool(suite.audit))
+    return pa.Table.from_pylist(rows, schema=schema)

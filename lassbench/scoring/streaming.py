@@ -50,6 +50,8 @@ def evaluate(
     LassbenchError
         If an answer is not float (samples,), holds NaN or infinite samples, or
         nothing can be rendered.
+    UsageError
+        If the system needs references and the suite has none.
     """
     separator = as_separator(separate)
     pieces = list(cut(suite, suite.renderable_queries))
@@ -61,11 +63,14 @@ def evaluate(
             ahead=2 * max(1, workers),
         )
         measured: list[Measured] = []
+        unscorable: dict[str, str] = {}
         shown = track(outcomes, "evaluating", total=len(pieces)) if progress else outcomes
-        for ((found, _),) in shown:
-            measured += found
+        for outcome in shown:
+            measured += outcome.systems[0][0]
+            unscorable |= outcome.unscorable
     card = card_of(separator)
-    scores = make_scores(measured, suite, System(card), bootstrap=bootstrap)
+    system = System(card)
+    scores = make_scores(measured, suite, system, bootstrap=bootstrap, unscorable=unscorable)
     warn_of_levels(measured, card.name)
     return scores
 

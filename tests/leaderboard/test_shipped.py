@@ -101,6 +101,7 @@ def test_the_cards_know_the_frozen_lists(shared: Path, suite: str) -> None:
         kind=plan.kind,
         sample_rate_hz=dataset.sample_rate_hz,
         samples=dataset.clip_samples,
+        audit={},
     )
     shown = read_leaderboard(SHIPPED).suites[suite]
     assert shown.list_fingerprint == described["list_fingerprint"]

@@ -40,7 +40,9 @@ def test_ratios_are_those_of_the_signals(
     target = rendered.target.astype(np.float64)
     noise *= math.sqrt(np.sum(target**2) / np.sum(noise**2)) * 10 ** (-error_db / 20)
     estimate = (10 ** (gain_db / 20) * (target + noise)).astype(np.float32)
-    verdict = next(Judge(rendered, "separation").verdicts([estimate]))
+    verdict = next(
+        Judge(rendered.mixture, (rendered.target, rendered.interference)).verdicts([estimate])
+    )
     assert verdict.values["si_sdr"] == pytest.approx(
         si_sdr(reference=rendered.target, estimate=estimate), abs=1e-7
     )
@@ -57,7 +59,7 @@ def test_levels_and_nearness(rendered: Rendered) -> None:
         "interference": (rendered.interference, True),
         "silence": (np.zeros_like(rendered.target), True),
     }
-    judge = Judge(rendered, "separation")
+    judge = Judge(rendered.mixture, (rendered.target, rendered.interference))
     verdicts = judge.verdicts([estimate for estimate, _ in estimates.values()])
     for (name, (estimate, wrong)), verdict in zip(estimates.items(), verdicts, strict=True):
         assert verdict.wrong_source == wrong, name
@@ -75,7 +77,7 @@ def test_many_estimates_are_judged_as_one_by_one(rendered: Rendered) -> None:
         (rendered.target + level * generator.normal(size=LENGTH)).astype(np.float32)
         for level in np.linspace(0.001, 1, 19)
     ]
-    judge = Judge(rendered, "separation")
+    judge = Judge(rendered.mixture, (rendered.target, rendered.interference))
     together = list(judge.verdicts(estimates))
     for estimate, verdict in zip(estimates, together, strict=True):
         alone = next(judge.verdicts([estimate]))
@@ -85,7 +87,9 @@ def test_many_estimates_are_judged_as_one_by_one(rendered: Rendered) -> None:
 def test_the_mixture_returned_untouched_improves_by_exactly_nothing(rendered: Rendered) -> None:
     nearly = rendered.mixture.copy()
     nearly[-1] = np.nextafter(nearly[-1], np.float32(1))
-    untouched, other, nearly_untouched = Judge(rendered, "separation").verdicts(
+    untouched, other, nearly_untouched = Judge(
+        rendered.mixture, (rendered.target, rendered.interference)
+    ).verdicts(
         [rendered.mixture.copy(), rendered.target + np.float32(0.2) * rendered.mixture, nearly]
     )
     for name in ("sdr", "sir", "si_sdr", "snr"):
@@ -98,7 +102,7 @@ def test_the_mixture_returned_untouched_improves_by_exactly_nothing(rendered: Re
 
 def test_absent_sounds_need_no_references(rendered: Rendered) -> None:
     half = (rendered.mixture / 2).astype(np.float32)
-    verdict = next(Judge(rendered, "absent").verdicts([half]))
+    verdict = next(Judge(rendered.mixture).verdicts([half]))
     assert verdict.values == {}
     assert verdict.level_db == pytest.approx(-20 * math.log10(2), abs=1e-6)
 
