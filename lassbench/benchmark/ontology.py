@@ -1,4 +1,4 @@
-"""AudioSet's ontology and labels: mids, display names, ancestors, roots.
+"""AudioSet's ontology and labels: mids, display names, and the roots above them.
 
 AudioSet labels clips with *mids* (``/m/09x0r``), each of which has a display
 name (``Speech``) and a place in an ontology: a graph, not a tree, since ``Bell``
@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -41,14 +42,14 @@ class Ontology:
     ----------
     categories
         mid -> category, in the file's order.
-    parents
-        mid -> the mids directly above it; empty for a root.
+    roots
+        mid -> the roots that it stands under, by any path; a root stands under itself.
     labels
         The mids that clips may be labelled with.
     """
 
     categories: Mapping[str, Category]
-    parents: Mapping[str, tuple[str, ...]]
+    roots: Mapping[str, frozenset[str]]
     labels: frozenset[str]
 
     def name(self, mid: str) -> str:
@@ -75,30 +76,10 @@ class Ontology:
     def _by_name(self) -> dict[str, str]:
         return {category.name: mid for mid, category in self.categories.items()}
 
-    @property
-    def roots(self) -> tuple[str, ...]:
-        """The mids without a parent, in the file's order."""
-        return tuple(mid for mid in self.categories if not self.parents[mid])
-
-    def ancestors(self, mid: str) -> frozenset[str]:
-        """Every mid above ``mid``, by any path, itself not included."""
-        found: set[str] = set()
-        waiting = list(self.parents[mid])
-        while waiting:
-            above = waiting.pop()
-            if above not in found:
-                found.add(above)
-                waiting += self.parents[above]
-        return frozenset(found)
-
-    def roots_of(self, mid: str) -> frozenset[str]:
-        """The roots that ``mid`` stands under; a root stands under itself."""
-        return frozenset(m for m in self.ancestors(mid) | {mid} if not self.parents[m])
-
     def common_roots(self, mids: Iterable[str]) -> tuple[str, ...]:
         """The roots that all of ``mids`` stand under, in the file's order."""
-        sets = [self.roots_of(mid) for mid in mids]
-        return tuple(root for root in self.roots if all(root in roots for roots in sets))
+        common = frozenset.intersection(*(self.roots[mid] for mid in mids))
+        return tuple(mid for mid in self.categories if mid in common)
 
 
 def read_ontology(ontology: Path, labels: Path) -> Ontology:
@@ -113,16 +94,8 @@ def read_ontology(ontology: Path, labels: Path) -> Ontology:
         ancestor, or a label is not a category of that name; with file and line.
     """
     categories = _read_categories(ontology)
-    parents: dict[str, list[str]] = {mid: [] for mid in categories}
-    for mid, category in categories.items():
-        for child in category.children:
-            parents[child].append(mid)
-    _refuse_cycle(categories, ontology)
-    return Ontology(
-        categories=categories,
-        parents={mid: tuple(above) for mid, above in parents.items()},
-        labels=_read_labels(labels, categories),
-    )
+    roots = _find_roots(categories, ontology)
+    return Ontology(categories, roots, _read_labels(labels, categories))
 
 
 _RESTORE = "restore the file (see `lassbench select --sources` for where it comes from)"
@@ -170,28 +143,28 @@ def _line_of(path: Path, key: str, value: str, *, last: bool = False) -> int:
     return (lines or [1])[-1 if last else 0]
 
 
-def _refuse_cycle(categories: Mapping[str, Category], path: Path) -> None:
-    """Raise if a category lies below itself (depth-first search, three colours)."""
-    done: set[str] = set()
-    for start in categories:
-        trail: list[str] = []
-        waiting: list[tuple[str, bool]] = [(start, False)]
-        while waiting:
-            mid, leaving = waiting.pop()
-            if leaving:
-                done.add(trail.pop())
-            elif mid in trail:
-                loop = [*trail[trail.index(mid) :], mid]
-                raise LassbenchError(
-                    "the ontology has a cycle: a category is its own ancestor",
-                    where=f"{path}:{_line_of(path, 'id', mid)}",
-                    got=" > ".join(f"{categories[m].name} ({m})" for m in loop),
-                    fix=_RESTORE,
-                )
-            elif mid not in done:
-                trail.append(mid)
-                waiting.append((mid, True))
-                waiting += [(child, False) for child in categories[mid].children]
+def _find_roots(categories: Mapping[str, Category], path: Path) -> dict[str, frozenset[str]]:
+    parents: dict[str, list[str]] = {mid: [] for mid in categories}
+    for mid, category in categories.items():
+        for child in category.children:
+            parents[child].append(mid)
+    roots: dict[str, frozenset[str]] = {}
+    try:
+        for mid in TopologicalSorter(parents).static_order():
+            above = (roots[parent] for parent in parents[mid])
+            roots[mid] = frozenset().union(*above) if parents[mid] else frozenset({mid})
+    except CycleError as error:
+        # Each is a parent of the next, and the first stands at the end again.
+        loop = error.args[1][:-1]
+        first = min(range(len(loop)), key=lambda at: list(categories).index(loop[at]))
+        loop = [*loop[first:], *loop[: first + 1]]
+        raise LassbenchError(
+            "the ontology has a cycle: a category is its own ancestor",
+            where=f"{path}:{_line_of(path, 'id', loop[-2])}",
+            got=" > ".join(f"{categories[mid].name} ({mid})" for mid in loop),
+            fix=_RESTORE,
+        ) from error
+    return roots
 
 
 def _read_labels(path: Path, categories: Mapping[str, Category]) -> frozenset[str]:
