@@ -110,7 +110,7 @@ class AudioCapsCorpus:
 
     @property
     def _notes(self) -> str:
-        notes = [f"The clips, splits and suites of benchmark {self.benchmark.name}; see its card."]
+        notes = [f"The clips, splits and suites of benchmark {self.benchmark.name}."]
         if self.is_synthetic:
             notes.append(
                 "No clip is a recording: each is rendered from the tags of the real clip of its id."

@@ -1,4 +1,4 @@
-"""The figures of LASS-2022, counted from the published files and from the frozen lists.
+"""LASS-2022: the authors' released lists, and every figure counted from files and frozen lists.
 
 The counting here is its own: it shares no code with the package.
 """
@@ -9,17 +9,25 @@ import csv
 import gzip
 import hashlib
 import json
+import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
-from lassbench.benchmark import building, checking, manifests
-from lassbench.benchmark.metadata import MetadataSource
+from lassbench.benchmark import manifests
+from lassbench.benchmark.lass2022 import Released, read_evaluation, read_training, split_released
+from lassbench.benchmark.manifests import Built
+from lassbench.benchmark.metadata import Metadata, MetadataSource
+from lassbench.benchmark.selection import Definition, SplitRule, vary
 from lassbench.cli import run
+from lassbench.errors import FaultsError, LassbenchError
 from lassbench.records import Clip
+from tests.small_metadata import video
 
 LISTS = Path(__file__).resolve().parents[2] / "manifests" / "lass-2022"
 
@@ -210,9 +218,70 @@ def test_lass_test_is_the_released_list_in_its_order(world: World) -> None:
         numbers = [int(c["audiocap_id"]) for c in world.captions[row["target_id"][1:]]]
         assert int(row["query_audiocap_id"]) == min(numbers)
         assert float(row["snr_db"]) == 0.0
+        assert ("repeated pair" in row["audit"]) == bool(row["repeat_of"])
 
 
-def test_lass_absent_asks_for_a_third_sound_evenly(world: World) -> None:
+def named(sentence: str, words: Iterable[str]) -> bool:
+    """Whether a sentence names a concept, told by its words between blanks."""
+    text = f" {' '.join(re.findall(r'[a-z0-9_]+', sentence.lower()))} "
+    return any(
+        f" {word[:-1]}" in text if word[-1] == "*" else f" {word} " in text for word in words
+    )
+
+
+@dataclass
+class Absent:
+    """What LASS-Absent would be by labels alone, and which rows captions speak against."""
+
+    plan: list[str]
+    by_query: set[int]
+    by_caption: set[int]
+
+
+def against(world: World, listed: list[dict[str, str]], asked: list[str]) -> list[set[int]]:
+    """The rows whose query names a mixed sound, and those where a caption names the asked-for."""
+    definition = yaml.safe_load((LISTS / "concepts.yaml").read_text())
+    words = {concept["name"]: concept["words"] for concept in definition["concepts"]}
+    by_query, by_caption = set(), set()
+    for number, (row, clip) in enumerate(zip(listed, asked, strict=True)):
+        mixed = [row["target_id"][1:], row["noise_id"][1:]]
+        captions = world.captions[clip]
+        query = min(captions, key=lambda c: int(c["audiocap_id"]))["caption"]
+        if any(named(query, words[world.concept[y]]) for y in mixed):
+            by_query.add(number)
+        texts = [c["caption"] for y in mixed for c in world.captions[y]]
+        if any(named(text, words[world.concept[clip]]) for text in texts):
+            by_caption.add(number)
+    return [by_query, by_caption]
+
+
+@pytest.fixture(scope="module")
+def by_labels(world: World) -> Absent:
+    listed = rows("lass-test.csv")
+    clips = sorted({target for target, _ in world.pairs})
+    used: Counter[str] = Counter()
+    plan = []
+    for row in listed:
+        mixed = [row["target_id"][1:], row["noise_id"][1:]]
+
+        def order(clip: str, mixture_id: str = row["mixture_id"]) -> tuple[int, bytes]:
+            text = "\x1f".join(["0", "absent", mixture_id, f"Y{clip}"])
+            return used[clip], hashlib.sha256(text.encode()).digest()[:8]
+
+        third = [
+            clip
+            for clip in clips
+            if all(world.concept[clip] != world.concept[y] for y in mixed)
+            and not any(world.labels[clip][2] & world.labels[y][2] for y in mixed)
+        ]
+        plan.append(min(third, key=order))
+        used[plan[-1]] += 1
+    return Absent(plan, *against(world, listed, plan))
+
+
+def test_lass_absent_asks_for_what_labels_and_captions_exclude(
+    world: World, by_labels: Absent
+) -> None:
     listed, mixtures = rows("lass-absent.csv"), rows("lass-test.csv")
     assert [row["mixture_id"] for row in listed] == [row["mixture_id"] for row in mixtures]
     for row in listed:
@@ -221,8 +290,15 @@ def test_lass_absent_asks_for_a_third_sound_evenly(world: World) -> None:
         assert world.concept[ids[2]] not in {world.concept[ids[0]], world.concept[ids[1]]}
         assert not asked & (world.labels[ids[0]][2] | world.labels[ids[1]][2])
         assert row["query_concept"] == world.concept[ids[2]]
-    assert set(Counter(row["query_concept"] for row in listed).values()) == {100}
-    assert set(Counter(row["query_clip_id"] for row in listed).values()) == {5}
+        numbers = [int(c["audiocap_id"]) for c in world.captions[ids[2]]]
+        assert int(row["query_audiocap_id"]) == min(numbers)
+    chosen = [row["query_clip_id"][1:] for row in listed]
+    assert against(world, listed, chosen) == [set(), set()]
+    # Rows with which nothing was wrong stay; the others are new.
+    wrong = by_labels.by_query | by_labels.by_caption
+    pairs = zip(chosen, by_labels.plan, strict=True)
+    assert {number for number, (new, old) in enumerate(pairs) if new != old} == wrong
+    assert set(Counter(chosen).values()) == {3, 4, 5, 6}
 
 
 def test_lass_sub_test_has_1250_empty_slots_of_50_clips(world: World) -> None:
@@ -241,6 +317,8 @@ def test_lass_sub_test_has_1250_empty_slots_of_50_clips(world: World) -> None:
     used = dict.fromkeys(slot["mixture_id"] for slot in slots)
     assert list(used) == [m for m, row in mixtures.items() if row["target_id"][1:] in chosen]
     assert not any(slot["description"] + slot["description_source"] for slot in slots)
+    repeated = {slot["mixture_id"] for slot in slots if slot["audit"] == "repeated pair"}
+    assert repeated == {m for m in used if mixtures[m]["repeat_of"]} and len(repeated) == 2
 
 
 def test_no_caption_is_in_the_lists(world: World) -> None:
@@ -251,16 +329,99 @@ def test_no_caption_is_in_the_lists(world: World) -> None:
     assert not [caption for caption in captions if len(caption) > 20 and caption in text]
 
 
-def test_the_card_says_whose_figure_is_whose() -> None:
+def test_the_lists_of_mixtures_join_those_of_clips() -> None:
+    clips, mixtures = (pd.read_csv(LISTS / name) for name in ("test.csv", "lass-test.csv"))
+    joined = mixtures.merge(clips, left_on="noise_id", right_on="clip_id", validate="m:1")
+    assert len(joined) == 1000 and (joined["noise_concept"] == joined["concept"]).all()
+
+
+def counted(world: World, by_labels: Absent) -> dict[str, int]:
+    """Every figure of the card that can be counted."""
+    targets = {target for target, _ in world.pairs}
+    released = {*world.training, *targets}
+    test, slots = rows("lass-test.csv"), rows("lass-sub-test.csv")
+    tags = [row for row in rows("tags.csv") if row["evidence"] == "inferred"]
+    asked = [row["query_clip_id"][1:] for row in rows("lass-absent.csv")]
+    wrong = by_labels.by_query | by_labels.by_caption
+    return {
+        "clips of AudioCaps 1": len(world.captions),
+        "candidates": len(world.concept),
+        "clips with a label outside every concept or in several": len(world.labels)
+        - len(world.concept),
+        "candidates that were not released": len(rows("not-released.csv")),
+        "ids in the released training list": len(world.training),
+        "tags that occur on released clips": len({t for y in released for t in world.labels[y][2]}),
+        "inferred tags": len(tags),
+        "clips that carry an inferred tag": sum(
+            row["name"] in names for row in tags for _, _, names in world.labels.values()
+        ),
+        "root categories of the concepts": len({root for root, _, _ in FACTS.values()}),
+        **{f"clips in {n}.csv": len(rows(f"{n}.csv")) for n in ("train", "validation", "test")},
+        "rows of lass-test.csv": len(test),
+        "targets in lass-test.csv": len(targets),
+        "noises in lass-test.csv": len({row["noise_id"] for row in test}),
+        "distinct pairs in lass-test.csv": len(set(world.pairs)),
+        "rows of lass-test.csv that repeat a pair": sum(bool(row["repeat_of"]) for row in test),
+        "ordered concept pairs in lass-test.csv": len(
+            {(row["target_concept"], row["noise_concept"]) for row in test}
+        ),
+        "rows of lass-test.csv whose query names the other sound": len(others_named(world)),
+        "rows of lass-absent.csv": len(asked),
+        "rows of lass-absent.csv that labels alone would have got wrong": len(wrong),
+        "... because the query names a mixed sound": len(by_labels.by_query),
+        "... because a caption of a mixed clip names the asked-for sound": len(
+            by_labels.by_caption
+        ),
+        "rows of lass-absent.csv where captions and list disagree": len(
+            set[int]().union(*against(world, test, asked))
+        ),
+        "clips that annotators describe": len({slot["target_id"] for slot in slots}),
+        "mixtures in lass-sub-test.csv": len({slot["mixture_id"] for slot in slots}),
+        "queries in lass-sub-test.csv": len(slots),
+    }
+
+
+def others_named(world: World) -> list[str]:
+    """The mixtures whose query names the noise's concept; the list marks just these."""
+    listed = rows("lass-test.csv")
+    definition = yaml.safe_load((LISTS / "concepts.yaml").read_text())
+    words = {concept["name"]: concept["words"] for concept in definition["concepts"]}
+    query = {c["audiocap_id"]: c["caption"] for found in world.captions.values() for c in found}
+    found = [
+        row["mixture_id"]
+        for row in listed
+        if named(query[row["query_audiocap_id"]], words[row["noise_concept"]])
+    ]
+    assert found == [r["mixture_id"] for r in listed if "names the other sound" in r["audit"]]
+    return found
+
+
+def test_every_figure_of_the_card_is_counted_again(world: World, by_labels: Absent) -> None:
     card = yaml.safe_load((LISTS / "card.yaml").read_text())
-    figures = {(f["what"], f["origin"]): f["value"] for f in card["figures"]}
-    assert figures["training clips", "paper"] == 6044
-    assert figures["ids in the released training list", "counted"] == 6064
-    assert figures["clips in train.csv", "project"] == 6044
-    assert figures["tags", "paper"] == 33
-    assert figures["tags that occur on clips of the benchmark", "counted"] == 30
-    assert figures["inferred tags", "project"] == 3
-    assert all(source["verified"] and source["licence"] for source in card["sources"])
+    paper = {"training clips": 6044, "test clips": 200, "tags": 33}
+    paper |= {"root categories": 5, "annotators": 5}
+    shown = {(f["what"], f["origin"] == "paper"): f["value"] for f in card["figures"]}
+    assert len(shown) == len(card["figures"])
+    assert {what: value for (what, is_paper), value in shown.items() if is_paper} == paper
+    figures = {what: value for (what, is_paper), value in shown.items() if not is_paper}
+    assert figures == counted(world, by_labels)
+    assert {figure["origin"] for figure in card["figures"]} == {"paper", "counted", "project"}
+    lists = {name: rows(f"{name}.csv") for name in ("train", "validation", "test")}
+    splits = {n: Counter(row["concept"] for row in found) for n, found in lists.items()}
+    assert card["concepts"] == [
+        {"name": concept, "candidates": candidates, "released": released}
+        | {name: count[concept] for name, count in splits.items()}
+        for concept, (_, _, (candidates, released, _, _)) in FACTS.items()
+    ]
+    for name, found in lists.items():
+        seen = Counter(row["audiocaps_split"] for row in found)
+        assert card["seen in AudioCaps"][name] == {n: seen[n] for n in ("train", "val", "test")}
+
+
+def test_the_card_names_the_sources_that_were_used() -> None:
+    card, used = yaml.safe_load((LISTS / "card.yaml").read_text()), rows("sources.csv")
+    assert {row.pop("verified") for row in used} == {"yes"}
+    assert card["sources"] == used
 
 
 # --- rebuilt by the package -------------------------------------------------
@@ -295,10 +456,10 @@ def test_the_full_list_and_its_excerpt_give_the_same(shared: Path, tmp_path: Pat
     path = tmp_path / "audioset" / "unbalanced_train_segments.csv"
     path.write_bytes(b"".join(longer))
     source = MetadataSource(str(tmp_path), verified=False)
-    built, differences = checking.verify(LISTS, source)
-    # Only the card differs: its source is not the published file.
+    built, differences = manifests.verify(LISTS, source)
+    # Only the sources differ: this one is not the published file.
     assert {Path(d.where.rsplit(":", 1)[0]).name for d in differences} == {
-        "card.yaml",
+        "sources.csv",
         "SHA256SUMS",
     }
     assert sum(len(found) for found in built.splits.values()) == 6264
@@ -313,15 +474,11 @@ def test_another_benchmark_is_made_from_the_same_concepts(shared: Path, tmp_path
     assert len(mine.clips) == 6338
     lists = manifests.suite_lists(mine, "mine-test", _without_captions(mine))
     assert len(lists[0]) == 150 and any(mixture.snr_db for mixture in lists[0])
-    card = yaml.safe_load((out / "card.yaml").read_text())
-    assert not [figure for figure in card["figures"] if figure["origin"] == "paper"]
+    assert not (out / "card.yaml").exists()
     assert run(["verify-manifests", "--manifest", str(out), *arguments[:2]]) == 0
-    assert mine.definition == building.vary(
-        manifests.open_benchmark().definition,
-        name="mine",
-        split={"seed": 7, "test_per_concept": 3},
-        mixtures={"seed": 7, "snr_db": (-5.0, 5.0)},
-    )
+    changes = {"seed": 7, "test_per_concept": 3, "snr_db": (-5.0, 5.0)}
+    assert mine.definition == vary(manifests.open_benchmark().definition, changes, name="mine")
+    assert mine.definition.split.seed == mine.definition.mixtures.seed == 7
 
 
 def _without_captions(benchmark: manifests.Benchmark) -> dict[str, Clip]:
@@ -345,3 +502,107 @@ def test_explain(
     options = ["--metadata-dir", str(shared / "data")]
     assert run(["select", "--explain", youtube_id, *options]) == 0
     assert words in capsys.readouterr().out
+
+
+# --- released lists and inferred tags, on the small world --------------------
+
+
+def test_released_lists_are_read_as_they_are(tmp_path: Path) -> None:
+    training, test = tmp_path / "training.csv", tmp_path / "evaluation.csv"
+    training.write_bytes(b"aaaaaaaaaaa\r\n-bbbbbbbbbb\r\n")
+    test.write_bytes(
+        b"target_wav, noise_wav\r\naaaaaaaaaaa,-bbbbbbbbbb\r\naaaaaaaaaaa,ccccccccccc\r\n"
+    )
+    assert read_training(training) == ["aaaaaaaaaaa", "-bbbbbbbbbb"]
+    assert read_evaluation(test) == [
+        ("aaaaaaaaaaa", "-bbbbbbbbbb"),
+        ("aaaaaaaaaaa", "ccccccccccc"),
+    ]
+
+
+def test_bad_released_lists_are_refused_with_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("aaaaaaaaaaa\nbad\naaaaaaaaaaa\n")
+    with pytest.raises(FaultsError) as caught:
+        read_training(path)
+    assert [fault.where for fault in caught.value.faults] == [f"{path}:2", f"{path}:3"]
+    path.write_text("target_wav, noise_wav\naaaaaaaaaaa,aaaaaaaaaaa\n")
+    with pytest.raises(FaultsError, match="mixed with itself"):
+        read_evaluation(path)
+
+
+@pytest.fixture(scope="module")
+def released_rule(definition: Definition) -> Definition:
+    rule = SplitRule(rule="released", validation_per_concept=1)
+    return definition.model_copy(update={"split": rule})
+
+
+def test_released_lists_decide_the_split_and_the_rest_is_left(
+    built: Built, released_rule: Definition
+) -> None:
+    ids = [
+        [row.youtube_id for row in built.selection.of_concept(concept)]
+        for concept in ("dog", "rain", "siren")
+    ]
+    test = [group[0] for group in ids]
+    training = [youtube_id for group in ids for youtube_id in group[1:5]]
+    lists = Released(training, list(zip(test, [*test[1:], test[0]], strict=True)), {})
+    splits, left = split_released(built.selection, released_rule, lists)
+    assert [row.youtube_id for row in splits["test"]] == test
+    assert {row.youtube_id for row in left} == {group[5] for group in ids}
+    kept = {row.youtube_id for row in splits["train"]}
+    held = {row.youtube_id for row in splits["validation"]}
+    assert kept | held == set(training) and not kept & held
+    for group in ids:
+        first = min(group[1:5], key=lambda y: hashlib.sha256(y.encode()).hexdigest())
+        assert first in held
+
+
+def test_released_lists_that_do_not_follow_are_refused(
+    built: Built, released_rule: Definition
+) -> None:
+    dog, unknown = video("dog", 0), "zzzzzzzzzzz"
+    lists = Released([video("other", 0), unknown, dog], [(dog, video("rain", 0))], {})
+    with pytest.raises(FaultsError) as caught:
+        split_released(built.selection, released_rule, lists)
+    assert {(f.kind, f.where) for f in caught.value.faults} == {
+        ("in both lists", dog),
+        ("noise is no test clip", video("rain", 0)),
+        ("no candidate", video("other", 0)),
+        ("no candidate", unknown),
+    }
+
+
+def with_inferred(definition: Definition, concept: str, tag: str, drop: str = "") -> Definition:
+    concepts = [
+        c.model_copy(
+            update={
+                "inferred_tags": (tag,),
+                "tags": tuple(name for name in c.tags if name != drop),
+            }
+        )
+        if c.name == concept
+        else c
+        for c in definition.concepts
+    ]
+    return definition.model_copy(update={"concepts": tuple(concepts)})
+
+
+def test_an_inferred_tag_is_proved_to_change_nothing(
+    definition: Definition, data: Metadata, built: Built
+) -> None:
+    inferred = manifests.build(with_inferred(definition, "siren", "Chime"), data)
+    (proof,) = inferred.inferred
+    assert (proof.name, proof.clips, proof.candidates) == ("Chime", 0, 18)
+    assert inferred.contents["train.csv"] == built.contents["train.csv"]
+    (line,) = [line for line in inferred.contents["tags.csv"].splitlines() if "Chime" in line]
+    assert line.startswith('/m/chime,Chime,siren,Sounds of things,inferred,0,"carried by 0 clips')
+
+
+def test_an_observed_tag_cannot_pass_for_an_inferred_one(
+    definition: Definition, data: Metadata
+) -> None:
+    wrong = with_inferred(definition, "rain", "Raindrop", drop="Raindrop")
+    with pytest.raises(LassbenchError, match="'Raindrop' changes the selection") as caught:
+        manifests.build(wrong, data)
+    assert "15 candidates" in caught.value.expected and "3 clips carry it" in caught.value.got
