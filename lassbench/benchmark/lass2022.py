@@ -8,6 +8,7 @@ follows them.  The paper counts 33 tags of which 30 occur; the other three are
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,17 +61,16 @@ def read_training(path: Path) -> list[str]:
     FaultsError
         If a line is no id, or an id stands twice.
     """
-    faults: list[Fault] = []
-    seen: dict[str, int] = {}
-    for number, line in enumerate(map(str.strip, read_text(path).splitlines()), start=1):
-        _note_id(line, f"{path}:{number}", faults)
-        if line in seen:
-            reason = f"{line} stands on line {seen[line]} too"
-            faults.append(Fault("duplicated id", f"{path}:{number}", reason))
-        seen[line] = number
+    ids = [line.strip() for line in read_text(path).splitlines()]
+    times = Counter(ids)
+    faults = [
+        Fault("bad row", f"{path}:{number}", f"{youtube_id!r} is no YouTube id, or stands twice")
+        for number, youtube_id in enumerate(ids, start=1)
+        if not YOUTUBE_ID.fullmatch(youtube_id) or times[youtube_id] > 1
+    ]
     if faults:
         raise FaultsError("this is not the released training list", faults)
-    return list(seen)
+    return ids
 
 
 def read_evaluation(path: Path) -> list[tuple[str, str]]:
@@ -83,23 +83,16 @@ def read_evaluation(path: Path) -> list[tuple[str, str]]:
     FaultsError
         If a cell is no id, or a clip is mixed with itself.
     """
-    faults: list[Fault] = []
-    pairs: list[tuple[str, str]] = []
-    for row in read_table(path, ("target_wav", "noise_wav")):
-        target, noise = row["target_wav"], row["noise_wav"]
-        for youtube_id in (target, noise):
-            _note_id(youtube_id, row.where, faults)
-        if target == noise:
-            faults.append(Fault("bad row", row.where, f"{target} is mixed with itself"))
-        pairs.append((target, noise))
+    rows = read_table(path, ("target_wav", "noise_wav"))
+    pairs = [(row["target_wav"], row["noise_wav"]) for row in rows]
+    faults = [
+        Fault("bad row", row.where, f"{pair[0]} and {pair[1]} are not two YouTube ids")
+        for row, pair in zip(rows, pairs, strict=True)
+        if pair[0] == pair[1] or not all(map(YOUTUBE_ID.fullmatch, pair))
+    ]
     if faults:
         raise FaultsError("this is not the released evaluation list", faults)
     return pairs
-
-
-def _note_id(youtube_id: str, where: str, faults: list[Fault]) -> None:
-    if not YOUTUBE_ID.fullmatch(youtube_id):
-        faults.append(Fault("bad row", where, f"{youtube_id!r} is no YouTube id"))
 
 
 def split_released(

@@ -240,7 +240,7 @@ def plan_absent(
     FaultsError
         Naming each mixture that no clip can be asked of.
     """
-    told = _Told(clips, words or {})
+    told = _told(clips, words or {})
     used: Counter[str] = Counter()
     asked: dict[str, str] = {}
 
@@ -249,22 +249,29 @@ def plan_absent(
         asked[mixture.mixture_id] = best = min(among, key=lambda c: (used[c], order(c)))
         used[best] += 1
 
-    refused: list[Mixture] = []
+    def excluded(clip_id: str, mixture: Mixture) -> bool:
+        """Whether the captions say that the sound of ``clip_id`` is not in ``mixture``."""
+        mixed = (mixture.target_id, mixture.noise_id)
+        by_query = {clips[other].concept for other in mixed}.isdisjoint(*told[clip_id][:1])
+        sound = clips[clip_id].concept
+        return by_query and not any(sound in named for other in mixed for named in told[other])
+
+    refused: list[tuple[Mixture, list[str]]] = []
     for mixture in mixtures:
-        if third := _of_a_third(mixture, clips):
-            ask(mixture, third)
-        if not third or told.present(asked[mixture.mixture_id], mixture):
-            refused.append(mixture)
-    used.subtract(asked[m.mixture_id] for m in refused if m.mixture_id in asked)
-    faults: list[Fault] = []
-    for mixture in refused:
         third = _of_a_third(mixture, clips)
-        if absent := [clip_id for clip_id in third if not told.present(clip_id, mixture)]:
-            ask(mixture, absent)
+        if third:
+            ask(mixture, third)
+        if not third or not excluded(asked[mixture.mixture_id], mixture):
+            refused.append((mixture, [c for c in third if excluded(c, mixture)]))
+    used.subtract(asked[m.mixture_id] for m, _ in refused if m.mixture_id in asked)
+    faults: list[Fault] = []
+    for mixture, left in refused:
+        if left:
+            ask(mixture, left)
             continue
         reason = "no test clip is of a third concept"
-        if third:
-            reason = f"captions tell of the sound of each of the {len(third)} clips it could ask"
+        if mixture.mixture_id in asked:
+            reason = "captions tell of the sound of every clip that it could ask for"
         faults.append(Fault("no absent sound", mixture.mixture_id, reason))
     if faults:
         raise FaultsError(
@@ -287,35 +294,15 @@ def _of_a_third(mixture: Mixture, clips: Mapping[str, Clip]) -> list[str]:
     ]
 
 
-class _Told:
-    """Which concepts the captions of clips name, each clip read once."""
-
-    def __init__(self, clips: Mapping[str, Clip], words: Mapping[str, Sequence[str]]) -> None:
-        tags: dict[str, dict[str, None]] = defaultdict(dict)
-        for clip in clips.values():
-            tags[clip.concept].update(dict.fromkeys(clip.tags))
-        self._clips = clips
-        self._words = {
-            concept: words[concept] if concept in words else words_of(concept, own)
-            for concept, own in tags.items()
-        }
-        self._named: dict[str, list[set[str]]] = {}
-
-    def _of(self, clip_id: str) -> list[set[str]]:
-        """For each caption, the concepts that it names."""
-        if clip_id not in self._named:
-            self._named[clip_id] = [
-                {concept for concept, words in self._words.items() if names(caption, words)}
-                for caption in self._clips[clip_id].captions
-            ]
-        return self._named[clip_id]
-
-    def present(self, asked: str, mixture: Mixture) -> bool:
-        """Whether ``asked``'s query and the captions of what is mixed do not exclude each other."""
-        mixed = (mixture.target_id, mixture.noise_id)
-        query = set[str]().union(*self._of(asked)[:1])
-        return any(
-            self._clips[clip_id].concept in query
-            or any(self._clips[asked].concept in named for named in self._of(clip_id))
-            for clip_id in mixed
-        )
+def _told(
+    clips: Mapping[str, Clip], words: Mapping[str, Sequence[str]]
+) -> dict[str, list[set[str]]]:
+    """clip_id -> for each of its captions, the concepts that it names."""
+    tags: dict[str, dict[str, None]] = defaultdict(dict)
+    for clip in clips.values():
+        tags[clip.concept].update(dict.fromkeys(clip.tags))
+    lists = {c: words[c] if c in words else words_of(c, own) for c, own in tags.items()}
+    return {
+        clip_id: [{c for c, own in lists.items() if names(text, own)} for text in clip.captions]
+        for clip_id, clip in clips.items()
+    }

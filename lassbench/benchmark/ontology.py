@@ -11,6 +11,7 @@ Files: ``ontology.json`` (632 categories) and ``class_labels_indices.csv`` (the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from lassbench.checked import read_record
 from lassbench.csv_files import read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, did_you_mean
-from lassbench.files import read_text
 
 
 class Category(BaseModel):
@@ -88,59 +88,42 @@ def read_ontology(ontology: Path, labels: Path) -> Ontology:
     Raises
     ------
     LassbenchError
-        If a file is not what it should be.
+        If a file is not what it should be: a mid or name stands twice, a child is
+        unknown, or a category is its own ancestor.
     FaultsError
-        If a mid or name stands twice, a child is unknown, a category is its own
-        ancestor, or a label is not a category of that name; with file and line.
+        If a label stands twice, or is not a category of that name, with file and line.
     """
     categories = _read_categories(ontology)
-    roots = _find_roots(categories, ontology)
-    return Ontology(categories, roots, _read_labels(labels, categories))
+    return Ontology(categories, _find_roots(categories, ontology), _read_labels(labels, categories))
 
 
 _RESTORE = "restore the file (see `lassbench select --sources` for where it comes from)"
 
 
 def _read_categories(path: Path) -> dict[str, Category]:
-    entries = read_record(
-        path,
-        list[Category],
-        what="is not AudioSet's ontology: a list of categories",
-        fix=_RESTORE,
-        limit=20_000_000,
-    )
-    categories: dict[str, Category] = {}
-    names: set[str] = set()
-    faults: list[Fault] = []
-    for category in entries:
-        for kind, value, known in (
-            ("id", category.mid, categories.keys()),
-            ("name", category.name, names),
-        ):
-            if value in known:
-                where = f"{path}:{_line_of(path, kind, value, last=True)}"
-                faults.append(Fault(f"duplicated {kind}", where, f"{value} stands twice"))
-        categories[category.mid] = category
-        names.add(category.name)
-    for mid, category in categories.items() if not faults else ():
-        for child in category.children:
-            if child not in categories:
-                where = f"{path}:{_line_of(path, 'id', mid)}"
-                reason = f"{category.name} has a child {child} that is no category"
-                faults.append(Fault("unknown mid", where, reason))
-    if faults:
-        raise FaultsError("this is not AudioSet's ontology", faults, fix=_RESTORE)
-    return categories
-
-
-def _line_of(path: Path, key: str, value: str, *, last: bool = False) -> int:
-    """The line of ``"key": "value"`` in a JSON file; only looked for once there is a fault."""
-    lines = [
-        number
-        for number, line in enumerate(read_text(path).splitlines(), start=1)
-        if f'"{key}"' in line and f'"{value}"' in line
+    what = "is not AudioSet's ontology: a list of categories"
+    entries = read_record(path, list[Category], what=what, fix=_RESTORE, limit=20_000_000)
+    categories = {category.mid: category for category in entries}
+    twice = [
+        value
+        for values in ([c.mid for c in entries], [c.name for c in entries])
+        for value, count in Counter(values).items()
+        if count > 1
     ]
-    return (lines or [1])[-1 if last else 0]
+    unknown = [
+        f"{category.name} has a child {child} that is no category"
+        for category in entries
+        for child in category.children
+        if child not in categories
+    ]
+    if twice or unknown:
+        raise LassbenchError(
+            "is not AudioSet's ontology",
+            where=path,
+            got=", ".join([*(f"{value} stands twice" for value in twice), *unknown][:5]),
+            fix=_RESTORE,
+        )
+    return categories
 
 
 def _find_roots(categories: Mapping[str, Category], path: Path) -> dict[str, frozenset[str]]:
@@ -155,32 +138,28 @@ def _find_roots(categories: Mapping[str, Category], path: Path) -> dict[str, fro
             roots[mid] = frozenset().union(*above) if parents[mid] else frozenset({mid})
     except CycleError as error:
         # Each is a parent of the next, and the first stands at the end again.
-        loop = error.args[1][:-1]
-        first = min(range(len(loop)), key=lambda at: list(categories).index(loop[at]))
-        loop = [*loop[first:], *loop[: first + 1]]
         raise LassbenchError(
             "the ontology has a cycle: a category is its own ancestor",
-            where=f"{path}:{_line_of(path, 'id', loop[-2])}",
-            got=" > ".join(f"{categories[mid].name} ({mid})" for mid in loop),
+            where=path,
+            got=" > ".join(f"{categories[mid].name} ({mid})" for mid in error.args[1]),
             fix=_RESTORE,
         ) from error
     return roots
 
 
 def _read_labels(path: Path, categories: Mapping[str, Category]) -> frozenset[str]:
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
     faults: list[Fault] = []
     for row in read_table(path, ("index", "mid", "display_name")):
-        mid, name, where = row["mid"], row["display_name"], row.where
-        if mid in seen:
-            reason = f"{mid} stands at {seen[mid]} too"
-            faults.append(Fault("duplicated mid", where, reason))
-        elif mid not in categories:
-            faults.append(Fault("unknown mid", where, f"{mid} is no category of the ontology"))
+        mid, name = row["mid"], row["display_name"]
+        reason = f"{mid} stands twice" if mid in seen else ""
+        if mid not in categories:
+            reason = f"{mid} is no category of the ontology"
         elif categories[mid].name != name:
             reason = f"{mid} is called {name!r} here and {categories[mid].name!r} in the ontology"
-            faults.append(Fault("wrong name", where, reason))
-        seen[mid] = where
+        if reason:
+            faults.append(Fault("bad row", row.where, reason))
+        seen.add(mid)
     if faults:
         raise FaultsError("these are not AudioSet's labels", faults, fix=_RESTORE)
     return frozenset(seen)

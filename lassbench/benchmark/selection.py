@@ -32,7 +32,7 @@ from pydantic import Field, model_validator
 from lassbench import csv_files
 from lassbench.benchmark.metadata import CaptionedClip, Metadata, Segment
 from lassbench.benchmark.ontology import Ontology
-from lassbench.benchmark.words import words_of
+from lassbench.benchmark.words import word_fault, words_of
 from lassbench.checked import (
     Count,
     Finite,
@@ -42,6 +42,7 @@ from lassbench.checked import (
     Strict,
     Text,
     Title,
+    ruled,
     validate,
 )
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, UsageFaultsError
@@ -58,7 +59,7 @@ SUITE_KINDS: tuple[SuiteKind, ...] = ("test", "absent", "sub_test")
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Tag = Annotated[str, Field(min_length=1, max_length=200)]
 #: What :func:`lassbench.benchmark.words.names` looks for: ``bark*``, ``fire truck``.
-Word = Annotated[str, Field(pattern=r"^\w([\w' -]*\w)?\*?$", max_length=100)]
+Word = Annotated[str, Field(max_length=100), ruled(word_fault)]
 Positive = Annotated[int, Field(ge=1, le=10**9)]
 
 

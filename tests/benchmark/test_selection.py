@@ -83,8 +83,8 @@ def test_words_are_of_the_concept_or_made_from_name_and_tags(tmp_path: Path) -> 
         ("tags: [Siren]", "tags: [Siren; Bell]", 6, "a tag cannot hold '; '"),
         ("noises_per_target: 2", "snr_db: [0, .nan]", 8, "mixtures.snr_db.1 must be a number"),
         ("tags: [Siren]", "tags: []", 6, "concepts.2.tags"),
-        ("tags: [Siren]", "tags: [Siren], words: ['*']", 6, "concepts.2.words.0"),
-        ("tags: [Siren]", "tags: [Siren], words: ['a|b']", 6, "concepts.2.words.0"),
+        ("tags: [Siren]", "tags: [Siren], words: ['*']", 6, "words.0: '*' is not a word"),
+        ("tags: [Siren]", "tags: [Siren], words: ['a|b']", 6, "words.0: 'a|b' is not a word"),
         (
             "title: A small benchmark",
             "name: other",
