@@ -315,7 +315,7 @@ def _unknown_hash(file: MetadataFile, where: object, got: str = "") -> UsageErro
         f"the SHA-256 of {file.name} is not known to this version of lassbench",
         where=where,
         got=got,
-        fix="give --unverified-metadata to use it all the same; sources.csv then says so",
+        fix="give --unverified-metadata to use it all the same; what is made then says so",
     )
 
 

@@ -267,21 +267,6 @@ def test_captions_stand_in_ascending_order_of_their_ids(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        lambda text: b"\xef\xbb\xbf" + text,
-        lambda text: text.replace(b"\n", b"\r\n"),
-        lambda text: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n"),
-    ],
-)
-def test_marks_and_line_ends_make_no_difference(tmp_path: Path, change: object) -> None:
-    text = SmallMetadata().captions_csv("val").encode()
-    plain = read_captions({"val": captions(tmp_path, text)})
-    changed = read_captions({"val": captions(tmp_path, change(text))})  # type: ignore[operator]
-    assert plain == changed and len(plain) == 3
-
-
-@pytest.mark.parametrize(
     ("rows", "line", "words"),
     [
         ("x1,aaaaaaaaaaa,0,a\n", 2, "audiocap_id 'x1' is not a number"),

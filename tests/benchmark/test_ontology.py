@@ -95,10 +95,3 @@ def test_labels_that_do_not_fit_are_refused(tmp_path: Path, new: str, words: str
         write(tmp_path, labels=labels.replace(old, new))
     (fault,) = caught.value.faults
     assert words in fault.reason and fault.where.endswith("labels.csv:5")
-
-
-def test_a_list_that_is_no_json(tmp_path: Path) -> None:
-    path = tmp_path / "ontology.json"
-    path.write_text('[{"id": "/m/a",\n "name"')
-    with pytest.raises(LassbenchError, match=r"ontology\.json:2: not valid JSON"):
-        read_ontology(path, path)
