@@ -62,15 +62,13 @@ class MetadataFile:
         Where its publisher offers it.
     sha256
         Of its bytes as published; ``""`` where that is not known.
-    text_sha256
-        Of the same text with LF line ends and no byte-order mark, where that
-        differs from ``sha256``.
     evidence
         How the project came by the hash.
     aliases
         Other names it is found under in a metadata folder.
-    excerpts
-        SHA-256 of parts of it that serve as well.
+    also
+        SHA-256 of what serves as well: the same text with LF line ends and no
+        byte-order mark, and parts of it.
     """
 
     name: str
@@ -78,15 +76,8 @@ class MetadataFile:
     sha256: str
     licence: str
     evidence: str
-    text_sha256: str = ""
     aliases: tuple[str, ...] = ()
-    excerpts: tuple[str, ...] = ()
-
-    @property
-    def accepted(self) -> frozenset[str]:
-        """The hashes of bytes and of plain text that count as this file."""
-        known = (self.sha256, self.text_sha256, *self.excerpts)
-        return frozenset(value for value in known if value)
+    also: tuple[str, ...] = ()
 
 
 #: Of AudioCaps 1's files: as published, and as plain text.
@@ -135,23 +126,23 @@ SEGMENTS = MetadataFile(
     ),
     # The three comment lines and the rows of AudioCaps 1's 51,308 clips, in
     # their order: what remains of the file above without all other rows.
-    excerpts=("6a58bc9a08c0d0425296ce5565d5ad7075fa28da0c904a4da409b7b7037dd8e9",),
+    also=("6a58bc9a08c0d0425296ce5565d5ad7075fa28da0c904a4da409b7b7037dd8e9",),
 )
 RELEASED_TRAINING = MetadataFile(
     name="lass2022/training_indexes.csv",
     url=f"{_LASS}/training_indexes.csv",
     sha256="e127c670a7c87ae079d3ccde6db71242c1324b8efc290bee74e5c75f8ae8e864",
-    text_sha256="ce3dd5e98746bb1908073f11f8c817dc320f2d53537512fbd90d939646ed4b46",
     licence="none stated by the authors",
     evidence=_COPY,
+    also=("ce3dd5e98746bb1908073f11f8c817dc320f2d53537512fbd90d939646ed4b46",),
 )
 RELEASED_EVALUATION = MetadataFile(
     name="lass2022/evaluation_indexes.csv",
     url=f"{_LASS}/evaluation_indexes.csv",
     sha256="38c6e714c00d214897f9ee9dbc7526878ed184808ec9f4dd9250a864983a7902",
-    text_sha256="72d4104f4eb7bcb019d1724e2872122039f0736a49855464c76081530e739ab2",
     licence="none stated by the authors",
     evidence=_COPY,
+    also=("72d4104f4eb7bcb019d1724e2872122039f0736a49855464c76081530e739ab2",),
 )
 CAPTIONS: dict[tuple[int, str], MetadataFile] = {
     **{
@@ -159,9 +150,9 @@ CAPTIONS: dict[tuple[int, str], MetadataFile] = {
             name=f"audiocaps/{split}.csv",
             url=f"{_AUDIOCAPS}/dataset/{split}.csv",
             sha256=raw,
-            text_sha256=text,
             licence=_ACADEMIC,
             evidence=_COPY,
+            also=(text,),
         )
         for split, (raw, text) in _AUDIOCAPS_1_SHA256.items()
     },
@@ -233,7 +224,7 @@ class MetadataSource:
             If its hash is another one, or it cannot be fetched.
         """
         if not self.is_folder:
-            return self._fetched(file)
+            return _fetch(file, self)
         path = self._local(file)
         if self.verified:
             verify(path, file)
@@ -260,13 +251,6 @@ class MetadataSource:
             fix=f"put it there; it is published at {file.url}",
         )
 
-    def _fetched(self, file: MetadataFile) -> Path:
-        base = self.place.rstrip("/")
-        url = f"{base}/{file.name}" if base else file.url
-        if self.verified and not file.accepted:
-            raise _unknown_hash(file, url)
-        return _fetch(file, url, retries=self.retries, verified=self.verified)
-
 
 @dataclass(frozen=True)
 class UsedFile:
@@ -284,7 +268,8 @@ def used(path: Path, file: MetadataFile) -> UsedFile:
     """How ``sources.csv`` describes the use of ``path`` as ``file``."""
     data = read_bytes(path)
     got = files.sha256_bytes(data)
-    if got in file.accepted or (file.accepted and _plain_sha256(data) in file.accepted):
+    known = (file.sha256, *file.also)
+    if file.sha256 and (got in known or _plain_sha256(data) in known):
         return UsedFile(file.sha256, True)
     return UsedFile(got, False)
 
@@ -298,7 +283,7 @@ def verify(path: Path, file: MetadataFile) -> None:
         If they are not, with both hashes.
     """
     found = used(path, file)
-    if not file.accepted:
+    if not file.sha256:
         raise _unknown_hash(file, path, got=f"SHA-256 {found.sha256}")
     if not found.verified:
         raise LassbenchError(
@@ -337,23 +322,26 @@ def read_bytes(path: Path) -> bytes:
         raise files.explain_os_error(error, path) from error
 
 
-def _fetch(file: MetadataFile, url: str, *, retries: int, verified: bool) -> Path:
+def _fetch(file: MetadataFile, source: MetadataSource) -> Path:
     import pooch
     from requests import RequestException
 
+    url = f"{source.place.rstrip('/')}/{file.name}" if source.place else file.url
+    if source.verified and not file.sha256:
+        raise _unknown_hash(file, url)
     got: list[str] = []
 
     def download(address: str, output: Any, store: Any) -> None:
         pooch.HTTPDownloader(timeout=60)(address, output, store)
         got.append(files.sha256_file(Path(output)))
 
-    folder = cache_folder() if verified else cache_folder() / "unverified"
+    folder = cache_folder() if source.verified else cache_folder() / "unverified"
     store = pooch.create(
         path=folder,
         base_url="",
-        registry={file.name: f"sha256:{file.sha256}" if verified else None},
+        registry={file.name: f"sha256:{file.sha256}" if source.verified else None},
         urls={file.name: url},
-        retry_if_failed=retries,
+        retry_if_failed=source.retries,
     )
     try:
         return Path(store.fetch(file.name, downloader=download))

@@ -403,6 +403,22 @@ def test_every_figure_of_the_card_is_counted_again(world: World, by_labels: Abse
         assert card["seen in AudioCaps"][name] == {n: seen[n] for n in ("train", "val", "test")}
 
 
+def test_the_readme_has_the_cards_figures(world: World, by_labels: Absent) -> None:
+    wrong, others = by_labels.by_query | by_labels.by_caption, others_named(world)
+    vibration = [row["youtube_id"] for row in rows("test.csv") if row["concept"] == "vibration"]
+    like = [word for word in WORDS["vibration"] if word != "vibrat*"]
+    told = sum(any(named(c["caption"], like) for c in world.captions[y]) for y in vibration)
+    text = " ".join((LISTS.parent / "README.md").read_text().split())
+    for words in (
+        f"name the noise's concept ({len(others)} rows), and `repeated pair` (10)",
+        f"{len(wrong)} of the 1000 rows would have been wrong: in {len(by_labels.by_query)} the",
+        f"in {len(by_labels.by_caption)} a caption of a mixed clip",
+        f"the other {1000 - len(wrong)} rows did not change",
+        f"since {told} of its {len(vibration)} test clips are told so",
+    ):
+        assert words in text
+
+
 def test_the_card_names_the_sources_that_were_used() -> None:
     card, used = yaml.safe_load((LISTS / "card.yaml").read_text()), rows("sources.csv")
     assert {row.pop("verified") for row in used} == {"yes"}
