@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lassbench.benchmark.definitions import read_definition
+from lassbench.benchmark.selection import read_definition
 from lassbench.corpora.folder import FolderCorpus
 from lassbench.errors import LassbenchError
 from lassbench.models.config import load_config

@@ -97,13 +97,10 @@ COMPUTED_IMPORTS = {
 #: ``cli/`` are named for their verbs and do not count.
 DOUBLES = {
     "agreement.py": 2,
-    "building.py": 2,
     "checks.py": 2,
     "examples.py": 2,
-    "lists.py": 2,
     "loop.py": 2,
     "report.py": 2,
-    "sources.py": 2,
     "store.py": 2,
 }
 

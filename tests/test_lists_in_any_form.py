@@ -12,10 +12,10 @@ import pytest
 
 from lassbench.annotate import exchange
 from lassbench.annotate.campaign import plan_campaign
-from lassbench.benchmark import building
-from lassbench.benchmark.definitions import read_definition
+from lassbench.benchmark import manifests
 from lassbench.benchmark.manifests import SUMS, open_benchmark, suite_lists
-from lassbench.benchmark.sources import load_metadata
+from lassbench.benchmark.metadata import load_metadata
+from lassbench.benchmark.selection import read_definition
 from lassbench.corpora.audio_folders import SyntheticAudio
 from lassbench.corpora.audiocaps import AudioCapsCorpus
 from lassbench.corpora.esc50 import Esc50Corpus
@@ -104,7 +104,7 @@ def small_benchmark(root: Path) -> AudioCapsCorpus:
     (root / "concepts.yaml").write_text(CONCEPTS)
     definition = read_definition(root / "concepts.yaml")
     source = small_source(root / "metadata")
-    building.write(building.build(definition, load_metadata(source, definition)), root / "small")
+    manifests.write(manifests.build(definition, load_metadata(source)), root / "small")
     return AudioCapsCorpus(str(root / "small"), (SyntheticAudio(),), metadata=source)
 
 

@@ -215,6 +215,7 @@ def list_text(store: Store, dataset: Dataset) -> str:
     campaign, answers = store.campaign, store.answers()
     clips = {**dataset.corpus_clips, **dataset.clips}
     mixtures = {mixture.mixture_id: mixture for mixture in campaign.mixtures}
+    repeated = manifests.repeats(campaign.mixtures)
     rows = []
     for (mixture_id, who), query_id in campaign.query_ids().items():
         mixture = mixtures[mixture_id]
@@ -225,6 +226,7 @@ def list_text(store: Store, dataset: Dataset) -> str:
                 *(query_id, mixture_id, mixture.target_id, mixture.noise_id),
                 *(f"{mixture.snr_db:g}", clips[mixture.target_id].concept, who),
                 *((answer.text, answer.source) if answer is not None and done else ("", "")),
+                manifests.REPEATED if mixture_id in repeated else "",
             )
         )
     return csv_files.write_table(manifests.SUB_TEST_COLUMNS, rows)

@@ -1,9 +1,9 @@
-"""Frozen benchmarks: folders of lists that can be read, checked and cited.
+"""Frozen benchmarks: folders of lists that can be read, checked, rebuilt and cited.
 
 A manifest folder (``manifests/lass-2022``; others come from ``lassbench select``)::
 
     concepts.yaml        the definition: concepts, how it is split and mixed
-    card.yaml            which figures are a paper's, counted, or the project's choice
+    sources.csv          which published files it was made from, and on what terms they are
     tags.csv             every tag: mid, name, concept, root, evidence
     {train,validation,test}.csv   the clips (ClipRow)
     not-released.csv     candidates that are in none of them (LASS-2022 only)
@@ -11,6 +11,7 @@ A manifest folder (``manifests/lass-2022``; others come from ``lassbench select`
     <absent suite>.csv   the same mixtures, asked for a sound that is not there
     <sub-test suite>.csv the queries that annotators write
     SHA256SUMS           of all of them, for ``sha256sum -c``
+    card.yaml, README.md written by hand, if at all
 
 The lists hold ids and counts.  Captions are AudioCaps's: they are joined by
 ``audiocap_id`` when a dataset is built, and never stand here.  **The query of a
@@ -20,102 +21,55 @@ captions in ascending order of their ids, so it is ``captions[0]`` there.
 
 from __future__ import annotations
 
+import difflib
+import math
 import re
+import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lassbench import csv_files, files
-from lassbench.benchmark.definitions import SUITE_KINDS, Definition, read_definition
-from lassbench.benchmark.metadata_readers import YOUTUBE_ID
+from lassbench import csv_files, files, output_folders
+from lassbench.benchmark import lass2022, selection
+from lassbench.benchmark.metadata import (
+    YOUTUBE_ID,
+    Metadata,
+    MetadataSource,
+    load_metadata,
+    sources_text,
+)
+from lassbench.benchmark.mixtures import plan, plan_absent
+from lassbench.benchmark.ontology import Ontology
+from lassbench.benchmark.selection import CLIP_COLUMNS, SUITE_KINDS, ClipRow, Concept, Definition
+from lassbench.benchmark.words import names
 from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
 from lassbench.files import name_fault
 from lassbench.records import SPLITS, Clip, Mixture, Query, QueryType, Split, decibels
 
-CLIP_COLUMNS = (
-    "youtube_id",
-    "start_s",
-    "end_s",
-    "audiocap_ids",
-    "audiocaps_split",
-    "concept",
-    "tags",
-)
 _MIXTURE = ("mixture_id", "target_id", "noise_id", "snr_db")
-TEST_COLUMNS = (*_MIXTURE, "target_concept", "noise_concept", "query_audiocap_id", "repeat_of")
+TEST_COLUMNS = (
+    *(*_MIXTURE, "target_concept", "noise_concept"),
+    *("query_audiocap_id", "repeat_of", "audit"),
+)
 ABSENT_COLUMNS = ("query_id", *_MIXTURE, "query_clip_id", "query_audiocap_id", "query_concept")
 SUB_TEST_COLUMNS = (
     *("query_id", *_MIXTURE, "target_concept"),
-    *("annotator", "description", "description_source"),
+    *("annotator", "description", "description_source", "audit"),
 )
 TAG_COLUMNS = ("mid", "name", "concept", "root", "evidence", "clips", "note")
+#: What the column ``audit`` may say of a row.
+NAMES_OTHER, REPEATED = "names the other sound", "repeated pair"
 
-DEFINITION, CARD, SUMS, TAGS = "concepts.yaml", "card.yaml", "SHA256SUMS", "tags.csv"
+DEFINITION, SOURCES, SUMS, TAGS = "concepts.yaml", "sources.csv", "SHA256SUMS", "tags.csv"
 NOT_RELEASED = "not-released.csv"
+#: Files that people write, which no sums need list.
+BY_HAND = ("card.yaml", "README.md")
 #: The benchmark that this project is named for.
 LASS_2022 = "lass-2022"
-
-
-def clip_id_of(youtube_id: str) -> str:
-    """A clip's id: AudioSet's habit of a leading ``Y``, since ids may begin with ``-``."""
-    return f"Y{youtube_id}"
-
-
-@dataclass(frozen=True, slots=True)
-class ClipRow:
-    """One clip of a benchmark, as its lists have it.
-
-    Attributes
-    ----------
-    youtube_id, start_s, end_s
-        The video, and where in it the clip stands, in seconds.
-    audiocap_ids
-        The ids of its captions, ascending; the first one's caption is its query.
-    audiocaps_split
-        AudioCaps's own split: a system trained on AudioCaps ``train`` has seen
-        the clips for which this is ``train``.
-    concept, tags
-        The sound concept and the AudioSet display names.
-    """
-
-    youtube_id: str
-    start_s: float
-    end_s: float
-    audiocap_ids: tuple[int, ...]
-    audiocaps_split: str
-    concept: str
-    tags: tuple[str, ...]
-
-    @property
-    def clip_id(self) -> str:
-        """``Y<youtube_id>``."""
-        return clip_id_of(self.youtube_id)
-
-    def clip(self, split: Split) -> Clip:
-        """The clip, without captions: those are AudioCaps's."""
-        return Clip(
-            clip_id=self.clip_id,
-            concept=self.concept,
-            split=split,
-            captions=(),
-            tags=self.tags,
-            youtube_id=self.youtube_id,
-            start_s=self.start_s,
-            end_s=self.end_s,
-        )
-
-    def cells(self) -> tuple[str, ...]:
-        """The row as CSV cells, in the order of :data:`CLIP_COLUMNS`."""
-        return (
-            self.youtube_id,
-            f"{self.start_s:.3f}",
-            f"{self.end_s:.3f}",
-            csv_files.join(self.audiocap_ids),
-            self.audiocaps_split,
-            self.concept,
-            csv_files.join(self.tags),
-        )
+#: A file's differences are listed up to this many.
+LISTED_DIFFERENCES = 10
 
 
 @dataclass(frozen=True)
@@ -193,25 +147,58 @@ def open_benchmark(name: str | Path = LASS_2022) -> Benchmark:
         If a file was changed since it was frozen, or a row is bad.
     """
     path = find_benchmark(name)
-    faults = check_sums(path)
-    definition = read_definition(path / DEFINITION)
-    rows: dict[str, tuple[Split, ClipRow]] = {}
+    if faults := check_sums(path):
+        raise _damaged(path, faults)
+    definition = selection.read_definition(path / DEFINITION)
+    tags_of = {concept.name: set(concept.all_tags) for concept in definition.concepts}
+    clips: dict[str, tuple[Split, ClipRow]] = {}
     for split in SPLITS:
-        for where, row in _read_clips(path / f"{split}.csv", definition, faults):
-            if row.clip_id in rows:
-                reason = f"{row.youtube_id} is in {rows[row.clip_id][0]}.csv too"
-                faults.append(Fault("duplicated id", where, reason))
-            rows[row.clip_id] = (split, row)
+        for cells in read_table(path / f"{split}.csv", CLIP_COLUMNS):
+            row = _clip_row(cells, tags_of)
+            if row is None or row.clip_id in clips:
+                reason = "is no clip of this benchmark, as `lassbench select` writes it"
+                if row is not None:
+                    reason = f"{row.youtube_id} is in {clips[row.clip_id][0]}.csv too"
+                faults.append(Fault("bad row", cells.where, reason))
+            else:
+                clips[row.clip_id] = (split, row)
     if faults:
-        raise FaultsError(
-            f"the lists of benchmark {definition.name} are not what was frozen",
-            faults,
-            fix=(
-                "restore the files; `lassbench verify-manifests` with the metadata names "
-                "each line that differs"
-            ),
+        raise _damaged(path, faults)
+    return Benchmark(path, definition, clips)
+
+
+def _damaged(path: Path, faults: Sequence[Fault]) -> FaultsError:
+    return FaultsError(
+        f"the lists of benchmark {path.name} are not what was frozen",
+        faults,
+        fix="restore the files, or make them again with `lassbench select`; with the metadata, "
+        "`lassbench verify-manifests` names each line that differs",
+    )
+
+
+def _clip_row(cells: Row, tags_of: Mapping[str, set[str]]) -> ClipRow | None:
+    """The clip in a row of a clip list, unless the row is none that we would write."""
+    try:
+        row = ClipRow(
+            youtube_id=cells["youtube_id"],
+            start_s=float(cells["start_s"]),
+            end_s=float(cells["end_s"]),
+            audiocap_ids=tuple(map(int, csv_files.split(cells["audiocap_ids"]))),
+            audiocaps_split=cells["audiocaps_split"],
+            concept=cells["concept"],
+            tags=csv_files.split(cells["tags"]),
         )
-    return Benchmark(path, definition, rows)
+    except ValueError:
+        return None
+    right = (
+        YOUTUBE_ID.fullmatch(row.youtube_id)
+        and 0.0 <= row.start_s < row.end_s < math.inf
+        and row.audiocap_ids
+        and list(row.audiocap_ids) == sorted(set(row.audiocap_ids))
+        and set(row.tags) <= tags_of.get(row.concept, set())
+        and row.cells() == tuple(cells[column] for column in CLIP_COLUMNS)
+    )
+    return row if right and row.tags else None
 
 
 def check_sums(path: Path) -> list[Fault]:
@@ -230,7 +217,7 @@ def check_sums(path: Path) -> list[Fault]:
         listed.add(name)
         faults += _check_sum(path / name, expected, f"{sums}:{number}")
     for file in files.listed(path):
-        if file.name != SUMS and file.name not in listed and not file.name.startswith("."):
+        if file.name not in {SUMS, *BY_HAND, *listed} and not file.name.startswith("."):
             faults.append(Fault("not listed", str(file), f"is not in {SUMS}"))
     return faults
 
@@ -242,59 +229,9 @@ def _check_sum(file: Path, expected: str, where: str) -> list[Fault]:
     got = files.sha256_bytes(data)
     if got == expected:
         return []
-    plain = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-    only_bytes = files.sha256_bytes(plain) == expected
+    only_bytes = files.sha256_bytes(_plain(data)) == expected
     what = "only its line ends or byte-order mark were changed" if only_bytes else "was changed"
     return [Fault("changed", str(file), f"{what}: expected SHA-256 {expected}, got {got}")]
-
-
-def sums_text(contents: Mapping[str, str]) -> str:
-    """``SHA256SUMS`` of files by name, in ``sha256sum``'s format, sorted by name."""
-    rows = sorted((name, files.sha256_bytes(text.encode())) for name, text in contents.items())
-    return "".join(f"{digest}  {name}\n" for name, digest in rows)
-
-
-def clips_text(rows: Iterable[ClipRow]) -> str:
-    """A clip list as CSV text, sorted by YouTube id."""
-    ordered = sorted(rows, key=lambda row: row.youtube_id)
-    return csv_files.write_table(CLIP_COLUMNS, (row.cells() for row in ordered))
-
-
-def _read_clips(
-    path: Path, definition: Definition, faults: list[Fault]
-) -> Iterable[tuple[str, ClipRow]]:
-    tags_of = {concept.name: set(concept.all_tags) for concept in definition.concepts}
-    for cells in read_table(path, CLIP_COLUMNS):
-        row = _clip_row(cells, tags_of)
-        if isinstance(row, str):
-            faults.append(Fault("bad row", cells.where, row))
-        else:
-            yield cells.where, row
-
-
-def _clip_row(cells: Row, tags_of: Mapping[str, set[str]]) -> ClipRow | str:
-    """The clip in a row of a clip list, or what is wrong with it."""
-    if not YOUTUBE_ID.fullmatch(cells["youtube_id"]):
-        return f"{cells['youtube_id']!r} is no YouTube id"
-    try:
-        start, end = float(cells["start_s"]), float(cells["end_s"])
-    except ValueError:
-        return f"start {cells['start_s']!r} and end {cells['end_s']!r} are not both numbers"
-    if not 0.0 <= start < end:
-        return f"starts at {start:g} s and ends at {end:g} s"
-    numbers = csv_files.split(cells["audiocap_ids"])
-    if not numbers or not all(n.isascii() and n.isdigit() for n in numbers):
-        return f"audiocap_ids {cells['audiocap_ids']!r} are not numbers"
-    ids = tuple(map(int, numbers))
-    if list(ids) != sorted(set(ids)):
-        return "audiocap_ids are not in ascending order"
-    concept, tags = cells["concept"], csv_files.split(cells["tags"])
-    if concept not in tags_of:
-        return f"{concept!r} is not a concept of the benchmark{did_you_mean(concept, tags_of)}"
-    strange = [tag for tag in tags if tag not in tags_of[concept]]
-    if strange:
-        return f"{strange[0]!r} is not a tag of {concept}"
-    return ClipRow(cells["youtube_id"], start, end, ids, cells["audiocaps_split"], concept, tags)
 
 
 # ---------------------------------------------------------------------------
@@ -334,39 +271,52 @@ def suite_lists(
             f"benchmark {benchmark.name} has no suite {suite!r}{did_you_mean(suite, known)}",
             expected=", ".join(known),
         )
-    columns = {"test": TEST_COLUMNS, "absent": ABSENT_COLUMNS, "sub_test": SUB_TEST_COLUMNS}
     kind = known[suite]
+    rows = _rows(benchmark, suite, kind)
+    unknown = [
+        Fault("unknown clip", row.where, f"{column} {row[column]} is not a clip of the dataset")
+        for row, _ in rows
+        for column in ("target_id", "noise_id", "query_clip_id")
+        if column in row.cells and row[column] not in clips
+    ]
+    if unknown:
+        raise FaultsError(
+            f"the list of {suite} does not fit the dataset",
+            unknown,
+            fix="build the dataset from this benchmark: "
+            "lassbench build-dataset OUT --corpus audiocaps",
+        )
+    empty = [row for row, _ in rows if kind == "sub_test" and not row["description"]]
+    if empty:
+        raise LassbenchError(
+            f"{len(empty)} of {len(rows)} descriptions have not been written",
+            where=empty[0].where,
+            fix="collect them with `lassbench annotate` and freeze them with "
+            "`lassbench freeze-sub-test`; no description is ever made up",
+        )
+    mixtures = dict.fromkeys(mixture for _, mixture in rows)
+    return list(mixtures), [_query(row, kind, clips, query_type) for row, _ in rows]
+
+
+def _rows(benchmark: Benchmark, suite: str, kind: str) -> list[tuple[Row, Mixture]]:
+    """The rows of a suite's list, each with its mixture, ids and numbers checked."""
+    columns = {"test": TEST_COLUMNS, "absent": ABSENT_COLUMNS, "sub_test": SUB_TEST_COLUMNS}
     rows = read_table(benchmark.list_path(suite), columns[kind])
     faults: list[Fault] = []
-    mixtures = _mixtures(rows, clips, faults)
-    if faults:
-        raise FaultsError(f"the list of {suite} does not fit the dataset", faults, fix=_REBUILD)
-    if kind == "sub_test":
-        _refuse_empty(rows)
-    return mixtures, [_query(row, kind, clips, query_type) for row in rows]
-
-
-_REBUILD = "build the dataset from this benchmark: lassbench build-dataset OUT --corpus audiocaps"
-
-
-def _mixtures(rows: Sequence[Row], clips: Mapping[str, Clip], faults: list[Fault]) -> list[Mixture]:
-    mixtures: dict[str, Mixture] = {}
+    found = [(row, mixture) for row in rows if (mixture := _mixture(row, faults))]
     asked: set[str] = set()
-    for row in rows:
-        query_id = row["query_id"] or row["mixture_id"]
+    mixtures: dict[str, Mixture] = {}
+    for row, mixture in found:
+        query_id = row["query_id"] or mixture.mixture_id
         if query_id in asked:
             faults.append(Fault("duplicated id", row.where, f"{query_id} stands twice"))
-        asked.add(query_id)
-        for column in ("target_id", "noise_id", "query_clip_id"):
-            if column in row.cells and row[column] not in clips:
-                reason = f"{column} {row[column]} is not a clip of the dataset"
-                faults.append(Fault("unknown clip", row.where, reason))
-        if (mixture := _mixture(row, faults)) is None:
-            continue
         if mixtures.setdefault(mixture.mixture_id, mixture) != mixture:
             reason = f"{mixture.mixture_id} stands before with another pair"
             faults.append(Fault("duplicated id", row.where, reason))
-    return list(mixtures.values())
+        asked.add(query_id)
+    if faults:
+        raise FaultsError(f"the list of {suite} cannot be used", faults, fix="restore the list")
+    return found
 
 
 def _mixture(row: Row, faults: list[Fault]) -> Mixture | None:
@@ -401,20 +351,6 @@ def _query(row: Row, kind: str, clips: Mapping[str, Clip], query_type: QueryType
     )
 
 
-def _refuse_empty(rows: Sequence[Row]) -> None:
-    """Raise if annotators have not written all descriptions."""
-    empty = [row for row in rows if not row["description"]]
-    if empty:
-        raise LassbenchError(
-            f"{len(empty)} of {len(rows)} descriptions have not been written",
-            where=empty[0].where,
-            fix=(
-                "collect them with `lassbench annotate` and freeze them with "
-                "`lassbench freeze-sub-test`; no description is ever made up"
-            ),
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class SubTestSlot:
     """One query that one annotator is to write (or has written)."""
@@ -440,13 +376,315 @@ def sub_test_slots(benchmark: Benchmark) -> list[SubTestSlot]:
     name = benchmark.definition.suite_name("sub_test")
     if name not in benchmark.suites:
         raise UsageError(f"benchmark {benchmark.name} has no sub-test", where=benchmark.path)
-    faults: list[Fault] = []
-    rows = read_table(benchmark.list_path(name), SUB_TEST_COLUMNS)
-    found = [(row, _mixture(row, faults)) for row in rows]
-    if faults:
-        raise FaultsError(f"the list of {name} cannot be used", faults, fix="correct these lines")
     return [
         SubTestSlot(row["query_id"], mixture, row["annotator"])
-        for row, mixture in found
-        if mixture is not None
+        for row, mixture in _rows(benchmark, name, "sub_test")
     ]
+
+
+# ---------------------------------------------------------------------------
+# Build, write, rebuild
+# ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Built:
+    """A benchmark built from metadata.
+
+    Attributes
+    ----------
+    definition
+        With every root written out.
+    splits
+        The clips of each split.
+    inferred
+        The proofs for the tags that no clip carries.
+    contents
+        File name -> text, of every file of the manifest folder.
+    """
+
+    definition: Definition
+    selection: selection.Selection
+    splits: Mapping[Split, Sequence[ClipRow]]
+    inferred: Sequence[lass2022.InferredTag]
+    contents: Mapping[str, str]
+
+
+def build(definition: Definition, data: Metadata) -> Built:
+    """Build every file of a benchmark.
+
+    Raises
+    ------
+    LassbenchError
+        If the definition cannot be met; see :mod:`lassbench.benchmark.selection`.
+    """
+    definition, selected = selection.choose(definition, data)
+    inferred = lass2022.prove_inferred(definition, selected, data)
+    contents, used = {DEFINITION: selection.write_definition(definition)}, data.files
+    released = lass2022.read_released(data.source) if definition.split.rule == "released" else None
+    if released is not None:
+        splits, left = lass2022.split_released(selected, definition, released)
+        contents[NOT_RELEASED] = clips_text(left)
+        used = {**used, **released.files}
+    else:
+        splits = selection.split_by_hash(selected, definition.concepts, definition.split)
+    rows = {row.clip_id: row for row in sorted(splits["test"], key=lambda row: row.youtube_id)}
+    clips = {clip_id: _captioned(row, data) for clip_id, row in rows.items()}
+    if released is not None:
+        mixtures = lass2022.released_mixtures(definition, released)
+    else:
+        rule = definition.mixtures
+        mixtures = plan(
+            list(clips.values()),
+            name=definition.suite_name("test"),
+            noises=rule.noises_per_target,
+            seed=rule.seed,
+            snr_range_db=rule.snr_db,
+        )
+    contents |= {
+        SOURCES: sources_text(used),
+        TAGS: _tags_text(definition, splits, inferred, data.ontology),
+        **{f"{split}.csv": clips_text(splits[split]) for split in SPLITS},
+        **_suite_texts(definition, rows, clips, mixtures),
+    }
+    contents[SUMS] = sums_text(contents)
+    return Built(definition, selected, splits, inferred, contents)
+
+
+def _captioned(row: ClipRow, data: Metadata) -> Clip:
+    captions = tuple(text for _, text in data.captioned[row.youtube_id].captions)
+    return replace(row.clip("test"), captions=captions)
+
+
+def write(built: Built, out: Path) -> None:
+    """Write the manifest folder whole, or not at all; only a manifest folder is replaced.
+
+    What people wrote there (:data:`BY_HAND`) stays.
+
+    Raises
+    ------
+    LassbenchError
+        If ``out`` holds something else, or cannot be written.
+    """
+
+    def fill(folder: Path) -> None:
+        for name, text in built.contents.items():
+            (folder / name).write_bytes(text.encode())
+        for name in BY_HAND:
+            if (out / name).is_file():
+                shutil.copyfile(out / name, folder / name)
+
+    output_folders.replace_folder(out, fill, what="the benchmark", mark=SUMS)
+
+
+def clips_text(rows: Iterable[ClipRow]) -> str:
+    """A clip list as CSV text, sorted by YouTube id."""
+    ordered = sorted(rows, key=lambda row: row.youtube_id)
+    return csv_files.write_table(CLIP_COLUMNS, (row.cells() for row in ordered))
+
+
+def sums_text(contents: Mapping[str, str]) -> str:
+    """``SHA256SUMS`` of files by name, in ``sha256sum``'s format, sorted by name."""
+    rows = sorted((name, files.sha256_bytes(text.encode())) for name, text in contents.items())
+    return "".join(f"{digest}  {name}\n" for name, digest in rows)
+
+
+def repeats(mixtures: Iterable[Mixture]) -> dict[str, str]:
+    """mixture_id -> the first mixture of the same pair at the same SNR, for those that repeat."""
+    first: dict[tuple[str, str, float], str] = {}
+    found = {
+        m.mixture_id: first.setdefault((m.target_id, m.noise_id, m.snr_db), m.mixture_id)
+        for m in mixtures
+    }
+    return {mixture_id: earlier for mixture_id, earlier in found.items() if earlier != mixture_id}
+
+
+def _suite_texts(
+    definition: Definition,
+    rows: Mapping[str, ClipRow],
+    clips: Mapping[str, Clip],
+    mixtures: Sequence[Mixture],
+) -> dict[str, str]:
+    """File name -> text of the list of each suite; ``clips`` are the rows' with captions."""
+    texts = {definition.suite_name("test"): _test_text(definition, rows, clips, mixtures)}
+    # A sound in neither of two concepts needs a third.
+    if len(definition.concepts) >= 3:
+        texts[definition.suite_name("absent")] = _absent_text(definition, rows, clips, mixtures)
+    if definition.sub_test is not None:
+        texts[definition.suite_name("sub_test")] = _sub_test_text(definition, rows, mixtures)
+    return {f"{name}.csv": text for name, text in texts.items()}
+
+
+def _mixture_cells(mixture: Mixture) -> tuple[str, str, str, str]:
+    return mixture.mixture_id, mixture.target_id, mixture.noise_id, f"{mixture.snr_db:g}"
+
+
+def _test_text(
+    definition: Definition,
+    rows: Mapping[str, ClipRow],
+    clips: Mapping[str, Clip],
+    mixtures: Sequence[Mixture],
+) -> str:
+    repeat_of, words = repeats(mixtures), definition.words
+    cells = []
+    for mixture in mixtures:
+        target, noise = rows[mixture.target_id], rows[mixture.noise_id]
+        repeated = repeat_of.get(mixture.mixture_id, "")
+        told = names(clips[mixture.target_id].captions[0], words[noise.concept])
+        audit = csv_files.join([NAMES_OTHER] * told + [REPEATED] * bool(repeated))
+        cells.append(
+            (
+                *(*_mixture_cells(mixture), target.concept, noise.concept),
+                *(target.audiocap_ids[0], repeated, audit),
+            )
+        )
+    return csv_files.write_table(TEST_COLUMNS, cells)
+
+
+def _absent_text(
+    definition: Definition,
+    rows: Mapping[str, ClipRow],
+    clips: Mapping[str, Clip],
+    mixtures: Sequence[Mixture],
+) -> str:
+    name, seed = definition.suite_name("absent"), definition.mixtures.seed
+    asked = plan_absent(mixtures, clips, words=definition.words, seed=seed)
+    cells = []
+    for number, mixture in enumerate(mixtures, start=1):
+        absent = rows[asked[mixture.mixture_id]]
+        query = (absent.clip_id, absent.audiocap_ids[0], absent.concept)
+        cells.append((f"{name}-{number:04d}", *_mixture_cells(mixture), *query))
+    return csv_files.write_table(ABSENT_COLUMNS, cells)
+
+
+def _sub_test_text(
+    definition: Definition, rows: Mapping[str, ClipRow], mixtures: Sequence[Mixture]
+) -> str:
+    assert definition.sub_test is not None
+    name, repeat_of = definition.suite_name("sub_test"), repeats(mixtures)
+    count, seed = definition.sub_test.clips_per_concept, definition.split.seed
+    chosen = selection.first_of_each(rows.values(), definition.concepts, count, seed)
+    described = {row.clip_id: row.concept for row in chosen}
+    asked = [mixture for mixture in mixtures if mixture.target_id in described]
+    cells = [
+        (
+            *(f"{name}-{number:04d}-a{annotator}", *_mixture_cells(mixture)),
+            *(described[mixture.target_id], f"a{annotator}", "", ""),
+            REPEATED if mixture.mixture_id in repeat_of else "",
+        )
+        for number, mixture in enumerate(asked, start=1)
+        for annotator in range(1, definition.sub_test.annotators + 1)
+    ]
+    return csv_files.write_table(SUB_TEST_COLUMNS, cells)
+
+
+def _tags_text(
+    definition: Definition,
+    splits: Mapping[Split, Sequence[ClipRow]],
+    inferred: Sequence[lass2022.InferredTag],
+    ontology: Ontology,
+) -> str:
+    """Every tag of the definition with what is known of it, as CSV text."""
+    clips = Counter(tag for rows in splits.values() for row in rows for tag in row.tags)
+    proofs = {proof.name: str(proof) for proof in inferred}
+    concepts_of: dict[str, list[Concept]] = {}
+    for concept in definition.concepts:
+        for tag in concept.all_tags:
+            concepts_of.setdefault(tag, []).append(concept)
+    rows = []
+    for tag, concepts in concepts_of.items():
+        evidence, note = ("observed", "") if clips[tag] else ("listed", "no clip carries it")
+        if tag in proofs:
+            evidence, note = "inferred", proofs[tag]
+        named = csv_files.join(concept.name for concept in concepts)
+        roots = csv_files.join(dict.fromkeys(concept.root for concept in concepts))
+        rows.append((ontology.mid(tag), tag, named, roots, evidence, clips[tag], note))
+    return csv_files.write_table(TAG_COLUMNS, rows)
+
+
+def verify(path: Path, source: MetadataSource) -> tuple[Built, list[Fault]]:
+    """Rebuild a benchmark and compare every file with the one that is there, byte for byte.
+
+    Returns
+    -------
+    built, differences
+        The rebuilt benchmark, and each line that differs, with file and line.
+
+    Raises
+    ------
+    LassbenchError
+        If the metadata or the definition cannot be used.
+    """
+    definition = selection.read_definition(path / DEFINITION)
+    built = build(definition, load_metadata(source, definition.audiocaps_version))
+    faults: list[Fault] = []
+    for name, text in built.contents.items():
+        file = path / name
+        if not file.is_file():
+            faults.append(Fault("missing", str(file), "the rebuilt benchmark has this file"))
+            continue
+        found = file.read_bytes()
+        if found != text.encode():
+            faults += _differences(file, found, text)[:LISTED_DIFFERENCES]
+    return built, faults
+
+
+def _plain(data: bytes) -> bytes:
+    """A text without what spreadsheets and git change: byte-order mark and line ends."""
+    return data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+
+
+def _differences(file: Path, found: bytes, text: str) -> list[Fault]:
+    if _plain(found) == text.encode():
+        marked = found.startswith(b"\xef\xbb\xbf")
+        line = 1 if marked else found[: found.index(b"\r\n")].count(b"\n") + 1
+        reason = "only the byte-order mark or the line ends differ"
+        return [Fault("differs", f"{file}:{line}", reason)]
+    old, new = _plain(found).decode("utf-8", "backslashreplace").split("\n"), text.split("\n")
+    faults: list[Fault] = []
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for kind, a, b, c, d in matcher.get_opcodes():
+        for offset in range(max(b - a, d - c) if kind != "equal" else 0):
+            there, line = a + offset < b, min(a + offset, b) + 1
+            if there and c + offset < d:
+                reason = f"is {old[a + offset]!r}, rebuilt as {new[c + offset]!r}"
+            elif there:
+                reason = f"has {old[a + offset]!r}, which the rebuilt list has not"
+            else:
+                reason = f"lacks the line {new[c + offset]!r}"
+            faults.append(Fault("differs", f"{file}:{line}", reason))
+    return faults
+
+
+# ---------------------------------------------------------------------------
+# What `lassbench select` prints
+# ---------------------------------------------------------------------------
+
+
+def counts_table(built: Built) -> str:
+    """The counts of each concept, as text in columns."""
+    released = built.definition.split.rule == "released"
+    of_released = ("released", "train", "of it validation", "test")
+    header = ["concept", "root category", "candidates", *(of_released if released else SPLITS)]
+    concepts = built.definition.concepts
+    candidates = Counter(row.concept for row in built.selection.candidates.values())
+    splits = {s: Counter(row.concept for row in rows) for s, rows in built.splits.items()}
+    counts: list[tuple[int, ...]] = []
+    for concept in concepts:
+        train, validation, test = (splits[split][concept.name] for split in SPLITS)
+        both = train + validation
+        split = (both + test, both, validation, test) if released else (train, validation, test)
+        counts.append((candidates[concept.name], *split))
+    rows: list[list[object]] = [
+        header,
+        *([c.name, c.root, *own] for c, own in zip(concepts, counts, strict=True)),
+        ["all", len({concept.root for concept in concepts}), *map(sum, zip(*counts, strict=True))],
+    ]
+    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            str(cell).ljust(width) if column < 2 else str(cell).rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )

@@ -24,13 +24,15 @@ and where :math:`\max|x| > 1`, all three are multiplied by :math:`0.9 / \max|x|`
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lassbench.benchmark.words import names, words_of
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
 from lassbench.records import MOST_SNR_DB, Clip, Mixture
 
@@ -257,12 +259,28 @@ def _choose_noises(
 
 
 def plan_absent(
-    mixtures: Sequence[Mixture], clips: Mapping[str, Clip], *, seed: int = 0
+    mixtures: Sequence[Mixture],
+    clips: Mapping[str, Clip],
+    *,
+    words: Mapping[str, Sequence[str]] | None = None,
+    seed: int = 0,
 ) -> dict[str, str]:
-    """For each mixture, a test clip of a third concept: a sound that is not in it.
+    """For each mixture, a test clip whose query asks for a sound that is not in it.
 
-    The third concept shares no tag with target or noise; the least asked-for
-    clip is taken, ties broken by SHA-256 as in :func:`plan`.
+    The clip is of a third concept and shares no tag with target or noise; its query
+    (``captions[0]``) names neither's concept, and no caption of theirs names its
+    concept (:func:`lassbench.benchmark.words.names`, whose docstring says what that
+    cannot see).  The least asked-for clip is taken, ties broken by SHA-256 as in
+    :func:`plan`: first as if there were no captions; then each mixture whose clip
+    the captions forbid gets the next one that they allow.  So a row that stands does
+    not depend on the rows that do not.
+
+    Parameters
+    ----------
+    clips
+        The test clips, with all of their captions.
+    words
+        Concept -> what names it; by default its name and its clips' tags.
 
     Returns
     -------
@@ -272,30 +290,71 @@ def plan_absent(
     Raises
     ------
     FaultsError
-        If some mixture has no third concept to ask for.
+        Naming each mixture that no clip can be asked of.
     """
-    used: dict[str, int] = defaultdict(int)
+    told = _told(clips, words or {})
+    used: Counter[str] = Counter()
     asked: dict[str, str] = {}
-    faults: list[Fault] = []
-    for mixture in mixtures:
-        present = (clips[mixture.target_id], clips[mixture.noise_id])
-        concepts = {clip.concept for clip in present}
-        tags = {tag for clip in present for tag in clip.tags}
-        absent = [
-            clip_id
-            for clip_id, clip in clips.items()
-            if clip.concept not in concepts and not tags & set(clip.tags)
-        ]
-        if not absent:
-            faults.append(
-                Fault("no third concept", mixture.mixture_id, "no test clip is of a third concept")
-            )
-            continue
-        best = min(absent, key=lambda c: (used[c], _draw(seed, "absent", mixture.mixture_id, c)))
+
+    def ask(mixture: Mixture, among: Sequence[str]) -> None:
+        order = partial(_draw, seed, "absent", mixture.mixture_id)
+        asked[mixture.mixture_id] = best = min(among, key=lambda c: (used[c], order(c)))
         used[best] += 1
-        asked[mixture.mixture_id] = best
+
+    def excluded(clip_id: str, mixture: Mixture) -> bool:
+        """Whether the captions say that the sound of ``clip_id`` is not in ``mixture``."""
+        mixed = (mixture.target_id, mixture.noise_id)
+        by_query = {clips[other].concept for other in mixed}.isdisjoint(*told[clip_id][:1])
+        sound = clips[clip_id].concept
+        return by_query and not any(sound in named for other in mixed for named in told[other])
+
+    refused: list[tuple[Mixture, list[str]]] = []
+    for mixture in mixtures:
+        third = _of_a_third(mixture, clips)
+        if third:
+            ask(mixture, third)
+        if not third or not excluded(asked[mixture.mixture_id], mixture):
+            refused.append((mixture, [c for c in third if excluded(c, mixture)]))
+    used.subtract(asked[m.mixture_id] for m, _ in refused if m.mixture_id in asked)
+    faults: list[Fault] = []
+    for mixture, left in refused:
+        if left:
+            ask(mixture, left)
+            continue
+        reason = "no test clip is of a third concept"
+        if mixture.mixture_id in asked:
+            reason = "captions tell of the sound of every clip that it could ask for"
+        faults.append(Fault("no absent sound", mixture.mixture_id, reason))
     if faults:
         raise FaultsError(
-            "cannot plan queries for absent sounds", faults, fix="add test clips of a third concept"
+            "cannot plan queries for absent sounds",
+            faults,
+            fix="add test clips of other concepts, or correct the words of the concepts",
         )
     return asked
+
+
+def _of_a_third(mixture: Mixture, clips: Mapping[str, Clip]) -> list[str]:
+    """The clips of a concept that is not the target's or noise's, sharing no tag with them."""
+    present = (clips[mixture.target_id], clips[mixture.noise_id])
+    concepts = {clip.concept for clip in present}
+    tags = {tag for clip in present for tag in clip.tags}
+    return [
+        clip_id
+        for clip_id, clip in clips.items()
+        if clip.concept not in concepts and tags.isdisjoint(clip.tags)
+    ]
+
+
+def _told(
+    clips: Mapping[str, Clip], words: Mapping[str, Sequence[str]]
+) -> dict[str, list[set[str]]]:
+    """clip_id -> for each of its captions, the concepts that it names."""
+    tags: dict[str, dict[str, None]] = defaultdict(dict)
+    for clip in clips.values():
+        tags[clip.concept].update(dict.fromkeys(clip.tags))
+    lists = {c: words[c] if c in words else words_of(c, own) for c, own in tags.items()}
+    return {
+        clip_id: [{c for c, own in lists.items() if names(text, own)} for text in clip.captions]
+        for clip_id, clip in clips.items()
+    }

@@ -1,4 +1,4 @@
-"""AudioSet's ontology and labels: mids, display names, ancestors, roots.
+"""AudioSet's ontology and labels: mids, display names, and the roots above them.
 
 AudioSet labels clips with *mids* (``/m/09x0r``), each of which has a display
 name (``Speech``) and a place in an ontology: a graph, not a tree, since ``Bell``
@@ -11,9 +11,11 @@ Files: ``ontology.json`` (632 categories) and ``class_labels_indices.csv`` (the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,7 +23,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from lassbench.checked import read_record
 from lassbench.csv_files import read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, did_you_mean
-from lassbench.files import read_text
 
 
 class Category(BaseModel):
@@ -41,14 +42,14 @@ class Ontology:
     ----------
     categories
         mid -> category, in the file's order.
-    parents
-        mid -> the mids directly above it; empty for a root.
+    roots
+        mid -> the roots that it stands under, by any path; a root stands under itself.
     labels
         The mids that clips may be labelled with.
     """
 
     categories: Mapping[str, Category]
-    parents: Mapping[str, tuple[str, ...]]
+    roots: Mapping[str, frozenset[str]]
     labels: frozenset[str]
 
     def name(self, mid: str) -> str:
@@ -75,30 +76,10 @@ class Ontology:
     def _by_name(self) -> dict[str, str]:
         return {category.name: mid for mid, category in self.categories.items()}
 
-    @property
-    def roots(self) -> tuple[str, ...]:
-        """The mids without a parent, in the file's order."""
-        return tuple(mid for mid in self.categories if not self.parents[mid])
-
-    def ancestors(self, mid: str) -> frozenset[str]:
-        """Every mid above ``mid``, by any path, itself not included."""
-        found: set[str] = set()
-        waiting = list(self.parents[mid])
-        while waiting:
-            above = waiting.pop()
-            if above not in found:
-                found.add(above)
-                waiting += self.parents[above]
-        return frozenset(found)
-
-    def roots_of(self, mid: str) -> frozenset[str]:
-        """The roots that ``mid`` stands under; a root stands under itself."""
-        return frozenset(m for m in self.ancestors(mid) | {mid} if not self.parents[m])
-
     def common_roots(self, mids: Iterable[str]) -> tuple[str, ...]:
         """The roots that all of ``mids`` stand under, in the file's order."""
-        sets = [self.roots_of(mid) for mid in mids]
-        return tuple(root for root in self.roots if all(root in roots for roots in sets))
+        common = frozenset.intersection(*(self.roots[mid] for mid in mids))
+        return tuple(mid for mid in self.categories if mid in common)
 
 
 def read_ontology(ontology: Path, labels: Path) -> Ontology:
@@ -107,107 +88,78 @@ def read_ontology(ontology: Path, labels: Path) -> Ontology:
     Raises
     ------
     LassbenchError
-        If a file is not what it should be.
+        If a file is not what it should be: a mid or name stands twice, a child is
+        unknown, or a category is its own ancestor.
     FaultsError
-        If a mid or name stands twice, a child is unknown, a category is its own
-        ancestor, or a label is not a category of that name; with file and line.
+        If a label stands twice, or is not a category of that name, with file and line.
     """
     categories = _read_categories(ontology)
-    parents: dict[str, list[str]] = {mid: [] for mid in categories}
-    for mid, category in categories.items():
-        for child in category.children:
-            parents[child].append(mid)
-    _refuse_cycle(categories, ontology)
-    return Ontology(
-        categories=categories,
-        parents={mid: tuple(above) for mid, above in parents.items()},
-        labels=_read_labels(labels, categories),
-    )
+    return Ontology(categories, _find_roots(categories, ontology), _read_labels(labels, categories))
 
 
 _RESTORE = "restore the file (see `lassbench select --sources` for where it comes from)"
 
 
 def _read_categories(path: Path) -> dict[str, Category]:
-    entries = read_record(
-        path,
-        list[Category],
-        what="is not AudioSet's ontology: a list of categories",
-        fix=_RESTORE,
-        limit=20_000_000,
-    )
-    categories: dict[str, Category] = {}
-    names: set[str] = set()
-    faults: list[Fault] = []
-    for category in entries:
-        for kind, value, known in (
-            ("id", category.mid, categories.keys()),
-            ("name", category.name, names),
-        ):
-            if value in known:
-                where = f"{path}:{_line_of(path, kind, value, last=True)}"
-                faults.append(Fault(f"duplicated {kind}", where, f"{value} stands twice"))
-        categories[category.mid] = category
-        names.add(category.name)
-    for mid, category in categories.items() if not faults else ():
-        for child in category.children:
-            if child not in categories:
-                where = f"{path}:{_line_of(path, 'id', mid)}"
-                reason = f"{category.name} has a child {child} that is no category"
-                faults.append(Fault("unknown mid", where, reason))
-    if faults:
-        raise FaultsError("this is not AudioSet's ontology", faults, fix=_RESTORE)
+    what = "is not AudioSet's ontology: a list of categories"
+    entries = read_record(path, list[Category], what=what, fix=_RESTORE, limit=20_000_000)
+    categories = {category.mid: category for category in entries}
+    twice = [
+        value
+        for values in ([c.mid for c in entries], [c.name for c in entries])
+        for value, count in Counter(values).items()
+        if count > 1
+    ]
+    unknown = [
+        f"{category.name} has a child {child} that is no category"
+        for category in entries
+        for child in category.children
+        if child not in categories
+    ]
+    if twice or unknown:
+        raise LassbenchError(
+            "is not AudioSet's ontology",
+            where=path,
+            got=", ".join([*(f"{value} stands twice" for value in twice), *unknown][:5]),
+            fix=_RESTORE,
+        )
     return categories
 
 
-def _line_of(path: Path, key: str, value: str, *, last: bool = False) -> int:
-    """The line of ``"key": "value"`` in a JSON file; only looked for once there is a fault."""
-    lines = [
-        number
-        for number, line in enumerate(read_text(path).splitlines(), start=1)
-        if f'"{key}"' in line and f'"{value}"' in line
-    ]
-    return (lines or [1])[-1 if last else 0]
-
-
-def _refuse_cycle(categories: Mapping[str, Category], path: Path) -> None:
-    """Raise if a category lies below itself (depth-first search, three colours)."""
-    done: set[str] = set()
-    for start in categories:
-        trail: list[str] = []
-        waiting: list[tuple[str, bool]] = [(start, False)]
-        while waiting:
-            mid, leaving = waiting.pop()
-            if leaving:
-                done.add(trail.pop())
-            elif mid in trail:
-                loop = [*trail[trail.index(mid) :], mid]
-                raise LassbenchError(
-                    "the ontology has a cycle: a category is its own ancestor",
-                    where=f"{path}:{_line_of(path, 'id', mid)}",
-                    got=" > ".join(f"{categories[m].name} ({m})" for m in loop),
-                    fix=_RESTORE,
-                )
-            elif mid not in done:
-                trail.append(mid)
-                waiting.append((mid, True))
-                waiting += [(child, False) for child in categories[mid].children]
+def _find_roots(categories: Mapping[str, Category], path: Path) -> dict[str, frozenset[str]]:
+    parents: dict[str, list[str]] = {mid: [] for mid in categories}
+    for mid, category in categories.items():
+        for child in category.children:
+            parents[child].append(mid)
+    roots: dict[str, frozenset[str]] = {}
+    try:
+        for mid in TopologicalSorter(parents).static_order():
+            above = (roots[parent] for parent in parents[mid])
+            roots[mid] = frozenset().union(*above) if parents[mid] else frozenset({mid})
+    except CycleError as error:
+        # Each is a parent of the next, and the first stands at the end again.
+        raise LassbenchError(
+            "the ontology has a cycle: a category is its own ancestor",
+            where=path,
+            got=" > ".join(f"{categories[mid].name} ({mid})" for mid in error.args[1]),
+            fix=_RESTORE,
+        ) from error
+    return roots
 
 
 def _read_labels(path: Path, categories: Mapping[str, Category]) -> frozenset[str]:
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
     faults: list[Fault] = []
     for row in read_table(path, ("index", "mid", "display_name")):
-        mid, name, where = row["mid"], row["display_name"], row.where
-        if mid in seen:
-            reason = f"{mid} stands at {seen[mid]} too"
-            faults.append(Fault("duplicated mid", where, reason))
-        elif mid not in categories:
-            faults.append(Fault("unknown mid", where, f"{mid} is no category of the ontology"))
+        mid, name = row["mid"], row["display_name"]
+        reason = f"{mid} stands twice" if mid in seen else ""
+        if mid not in categories:
+            reason = f"{mid} is no category of the ontology"
         elif categories[mid].name != name:
             reason = f"{mid} is called {name!r} here and {categories[mid].name!r} in the ontology"
-            faults.append(Fault("wrong name", where, reason))
-        seen[mid] = where
+        if reason:
+            faults.append(Fault("bad row", row.where, reason))
+        seen.add(mid)
     if faults:
         raise FaultsError("these are not AudioSet's labels", faults, fix=_RESTORE)
     return frozenset(seen)

@@ -1,7 +1,19 @@
-"""Selection: which clips belong to a concept, and which split each goes to.
+"""Selection: the concept file, and the rule by which it chooses clips and splits them.
 
-The rule behind the authors' released lists (FACTS, section 1): **a clip is a
-candidate for a concept when all of its AudioSet labels are tags of that
+The concept file is YAML (``concepts.yaml`` in a manifest folder)::
+
+    schema_version: 1
+    name: my-benchmark
+    title: My benchmark
+    audiocaps_version: 1
+    concepts:
+      - {name: rain, tags: [Rain, Raindrop]}
+      - {name: dog, root: Animal, tags: [Dog, Bow-wow], words: [dog, dogs, bark*]}
+    split: {test_per_concept: 20, validation_per_concept: 2, seed: 1}
+    mixtures: {noises_per_target: 5, snr_db: [-5, 5], seed: 1}
+
+The rule is the one behind the authors' released lists (FACTS, section 1): **a clip
+is a candidate for a concept when all of its AudioSet labels are tags of that
 concept.**  Any other label disqualifies it, so that a clip holds one kind of
 sound only.  Every clip that is not a candidate has a reason.
 """
@@ -12,13 +24,365 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
 
-from lassbench.benchmark.definitions import Concept, Definition, SplitRule
-from lassbench.benchmark.manifests import ClipRow
-from lassbench.benchmark.metadata_readers import CaptionedClip, Segment
+from pydantic import Field, model_validator
+
+from lassbench import csv_files
+from lassbench.benchmark.metadata import CaptionedClip, Metadata, Segment
 from lassbench.benchmark.ontology import Ontology
-from lassbench.errors import Fault, FaultsError, LassbenchError
-from lassbench.records import Split
+from lassbench.benchmark.words import word_fault, words_of
+from lassbench.checked import (
+    Count,
+    Finite,
+    Impossible,
+    SampleRate,
+    Seconds,
+    Strict,
+    Text,
+    Title,
+    ruled,
+    validate,
+)
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, UsageFaultsError
+from lassbench.records import CLIP_SECONDS, SAMPLE_RATE_HZ, TAG_SEPARATOR, Clip, Split
+from lassbench.yaml_files import read_yaml, to_yaml
+
+# ---------------------------------------------------------------------------
+# The concept file
+# ---------------------------------------------------------------------------
+
+SuiteKind = Literal["test", "absent", "sub_test"]
+SUITE_KINDS: tuple[SuiteKind, ...] = ("test", "absent", "sub_test")
+#: Names of benchmarks, concepts and suites become file names and id prefixes.
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Tag = Annotated[str, Field(min_length=1, max_length=200)]
+#: What :func:`lassbench.benchmark.words.names` looks for: ``bark*``, ``fire truck``.
+Word = Annotated[str, Field(max_length=100), ruled(word_fault)]
+Positive = Annotated[int, Field(ge=1, le=10**9)]
+
+
+class Concept(Strict):
+    """One kind of sound: a set of AudioSet tags.
+
+    Attributes
+    ----------
+    root
+        The root category's display name; needed only where the tags have
+        several in common.
+    tags
+        AudioSet display names that clips of the concept may carry.
+    inferred_tags
+        Further ones, which no clip carries: they are listed and change nothing,
+        and building the benchmark proves it.
+    words
+        What in a sentence names the concept; by default its name and its tags'.
+    """
+
+    name: Slug
+    root: Annotated[str, Field(max_length=200)] = ""
+    tags: tuple[Tag, ...] = Field(min_length=1)
+    inferred_tags: tuple[Tag, ...] = ()
+    words: tuple[Word, ...] = ()
+
+    @property
+    def all_tags(self) -> tuple[str, ...]:
+        """The tags, then the inferred ones."""
+        return self.tags + self.inferred_tags
+
+
+class SplitRule(Strict):
+    """How candidates become train, validation and test.
+
+    ``hash``: per concept, in the order of the SHA-256 hex digests of
+    ``<seed>:<youtube_id>`` (of ``<youtube_id>`` if there is no seed), the first
+    are test, the next validation, the rest (or ``train_per_concept`` of it)
+    train.  ``released``: the authors'
+    lists say which are train and test, and the first of train are validation.
+    """
+
+    rule: Literal["hash", "released"] = "hash"
+    test_per_concept: Positive = 20
+    validation_per_concept: Count = 2
+    train_per_concept: Positive | None = None
+    seed: int | None = None
+
+
+class MixtureRule(Strict):
+    """How test mixtures are listed: ``planned`` (``mixtures.plan``) or the authors' list."""
+
+    rule: Literal["planned", "released"] = "planned"
+    noises_per_target: Positive = 5
+    snr_db: tuple[Finite, Finite] = (0.0, 0.0)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _low_first(self) -> MixtureRule:
+        if self.snr_db[0] > self.snr_db[1]:
+            raise Impossible("must be [low, high]", "snr_db")
+        return self
+
+
+class SuiteNames(Strict):
+    """What the suites are called; ``""`` stands for ``<benchmark>-<kind>``."""
+
+    test: Slug | Literal[""] = ""
+    absent: Slug | Literal[""] = ""
+    sub_test: Slug | Literal[""] = ""
+
+
+class SubTestRule(Strict):
+    """Which test clips annotators describe: per concept, the first in hash order."""
+
+    clips_per_concept: Positive = 5
+    annotators: Positive = 5
+
+
+class Definition(Strict):
+    """A benchmark's definition: what a concept file says."""
+
+    schema_version: Literal[1] = 1
+    name: Slug
+    title: Annotated[Title, Field(max_length=100)] = ""
+    description: Text = ""
+    audiocaps_version: Literal[1, 2] = 1
+    sample_rate_hz: SampleRate = SAMPLE_RATE_HZ
+    clip_seconds: Seconds = CLIP_SECONDS
+    concepts: tuple[Concept, ...] = Field(min_length=2)
+    split: SplitRule = SplitRule()
+    mixtures: MixtureRule = MixtureRule()
+    suites: SuiteNames = SuiteNames()
+    sub_test: SubTestRule | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Definition:
+        first: dict[str, int] = {}
+        for number, concept in enumerate(self.concepts):
+            if first.setdefault(concept.name, number) != number:
+                reason = f"concept {concept.name!r} stands twice"
+                raise Impossible(reason, "concepts", number, "name")
+            for tag, count in Counter(concept.all_tags).items():
+                reason = f"concept {concept.name!r} has tag {tag!r} twice" if count > 1 else ""
+                if TAG_SEPARATOR in tag:
+                    reason = f"a tag cannot hold {TAG_SEPARATOR!r}, as {tag!r} does"
+                if reason:
+                    raise Impossible(reason, "concepts", number, "tags")
+        if (self.split.rule == "released") != (self.mixtures.rule == "released"):
+            raise ValueError("split and mixtures must both follow the released lists, or neither")
+        return self
+
+    def suite_name(self, kind: SuiteKind) -> str:
+        """The name of one of the suites."""
+        return getattr(self.suites, kind) or f"{self.name}-{kind.replace('_', '-')}"
+
+    @property
+    def words(self) -> dict[str, tuple[str, ...]]:
+        """Concept -> the words that name it."""
+        return {c.name: c.words or words_of(c.name, c.all_tags) for c in self.concepts}
+
+    def concept(self, name: str) -> Concept:
+        """The concept called ``name``."""
+        return next(concept for concept in self.concepts if concept.name == name)
+
+
+def read_definition(path: Path) -> Definition:
+    """Read a definition.
+
+    Raises
+    ------
+    FaultsError
+        If the file is not YAML, or a key is unknown or missing or a value cannot be,
+        with file, line and the nearest key.
+    """
+    return read_yaml(
+        path,
+        Definition,
+        what="the concept file is wrong",
+        fix="see `lassbench select --help`",
+    )
+
+
+def write_definition(definition: Definition) -> str:
+    """The YAML text of ``definition``, every value written out, word lists only where given."""
+    data = definition.model_dump(mode="json")
+    for concept in data["concepts"]:
+        if not concept["words"]:
+            del concept["words"]
+    return (
+        "# What this benchmark is made from.  `lassbench select --help` explains the keys.\n"
+        f"{to_yaml(data)}"
+    )
+
+
+def vary(definition: Definition, changes: Mapping[str, object], *, name: str = "") -> Definition:
+    """``definition`` with some values changed, under a name of its own.
+
+    A definition that follows the authors' released lists cannot be varied and
+    still follow them: its variation is split by hash and its mixtures are
+    planned.
+
+    Parameters
+    ----------
+    changes
+        Values by their key in ``split``, ``mixtures`` or the definition itself, in each
+        that has the key: ``seed`` is of both splits and mixtures.
+
+    Raises
+    ------
+    UsageFaultsError
+        If a value is out of range.
+    UsageError
+        If something changes and ``name`` is not given.
+    """
+    if changes and name in ("", definition.name):
+        raise UsageError(
+            f"with these options it is no longer {definition.name}",
+            fix="give the new benchmark a name of its own with --name",
+        )
+    values = definition.model_dump(mode="json") | {"name": name or definition.name}
+    if changes and definition.split.rule == "released":
+        values |= {"title": "", "suites": {}}
+        values["description"] = f"Made from the concepts of {definition.name}."
+        values["split"]["rule"], values["mixtures"]["rule"] = "hash", "planned"
+    for part in (values["split"], values["mixtures"], values):
+        part |= {key: value for key, value in changes.items() if key in part}
+    return validate(
+        Definition, values, what=f"{definition.name} cannot be varied so", error=UsageFaultsError
+    )
+
+
+# ---------------------------------------------------------------------------
+# The rule
+# ---------------------------------------------------------------------------
+
+#: Of ``train.csv``, ``validation.csv``, ``test.csv`` and ``not-released.csv``.
+CLIP_COLUMNS = (
+    *("youtube_id", "start_s", "end_s", "audiocap_ids", "audiocaps_split"),
+    *("concept", "tags", "clip_id"),
+)
+
+
+def clip_id_of(youtube_id: str) -> str:
+    """A clip's id: AudioSet's habit of a leading ``Y``, since ids may begin with ``-``."""
+    return f"Y{youtube_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRow:
+    """One clip of a benchmark, as its lists have it.
+
+    Attributes
+    ----------
+    youtube_id, start_s, end_s
+        The video, and where in it the clip stands, in seconds.
+    audiocap_ids
+        The ids of its captions, ascending; the first one's caption is its query.
+    audiocaps_split
+        AudioCaps's own split: a system trained on AudioCaps ``train`` has seen
+        the clips for which this is ``train``.
+    concept, tags
+        The sound concept and the AudioSet display names.
+    """
+
+    youtube_id: str
+    start_s: float
+    end_s: float
+    audiocap_ids: tuple[int, ...]
+    audiocaps_split: str
+    concept: str
+    tags: tuple[str, ...]
+
+    @property
+    def clip_id(self) -> str:
+        """``Y<youtube_id>``."""
+        return clip_id_of(self.youtube_id)
+
+    def clip(self, split: Split) -> Clip:
+        """The clip, without captions: those are AudioCaps's."""
+        return Clip(
+            clip_id=self.clip_id,
+            concept=self.concept,
+            split=split,
+            captions=(),
+            tags=self.tags,
+            youtube_id=self.youtube_id,
+            start_s=self.start_s,
+            end_s=self.end_s,
+        )
+
+    def cells(self) -> tuple[str, ...]:
+        """The row as CSV cells, in the order of :data:`CLIP_COLUMNS`."""
+        return (
+            self.youtube_id,
+            f"{self.start_s:.3f}",
+            f"{self.end_s:.3f}",
+            csv_files.join(self.audiocap_ids),
+            self.audiocaps_split,
+            self.concept,
+            csv_files.join(self.tags),
+            self.clip_id,
+        )
+
+
+def resolve_roots(definition: Definition, ontology: Ontology) -> Definition:
+    """``definition`` with the root category of every concept written out.
+
+    Raises
+    ------
+    FaultsError
+        If a tag is unknown, a named root is not above all of a concept's tags,
+        or none is named and there are several or none.
+    """
+    faults: list[Fault] = []
+    concepts: list[Concept] = []
+    for concept in definition.concepts:
+        where = f"concept {concept.name}"
+        try:
+            mids = [ontology.mid(tag) for tag in concept.all_tags]
+        except LassbenchError as error:
+            faults.append(Fault("unknown tag", where, error.what))
+            continue
+        common = [ontology.name(root) for root in ontology.common_roots(mids)]
+        shared = ", ".join(common) or "none"
+        if concept.root and concept.root not in common:
+            reason = f"its tags do not all stand under {concept.root!r} (in common: {shared})"
+            faults.append(Fault("wrong root", where, reason))
+        elif not concept.root and len(common) != 1:
+            reason = f"name its root: its tags have {shared} in common"
+            faults.append(Fault("missing root", where, reason))
+        else:
+            concepts.append(concept.model_copy(update={"root": concept.root or common[0]}))
+    if faults:
+        raise FaultsError(f"the concepts of {definition.name} do not fit the ontology", faults)
+    return definition.model_copy(update={"concepts": tuple(concepts)})
+
+
+def choose(definition: Definition, data: Metadata) -> tuple[Definition, Selection]:
+    """Resolve the roots and select the candidates.
+
+    Raises
+    ------
+    FaultsError
+        If a concept does not fit the ontology, or a clip of AudioCaps 1 has no row of
+        AudioSet at its start time: all 51,308 have one, so that is a damaged file.
+    """
+    resolved = resolve_roots(definition, data.ontology)
+    selection = select(data.captioned, data.segments, data.ontology, resolved.concepts)
+    faults = [
+        Fault(rejection.kind, data.captioned[youtube_id].where, f"{youtube_id}: {rejection.reason}")
+        for youtube_id, rejection in selection.rejections.items()
+        if rejection.kind in UNLABELLED
+    ]
+    if data.version == 1 and faults:
+        raise FaultsError(
+            "AudioCaps and AudioSet do not agree", faults, fix="restore the metadata files"
+        )
+    return resolved, selection
+
+
+#: Kinds of rejection for want of labels to judge by.
+UNLABELLED = ("no AudioSet row", "other start")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,54 +511,6 @@ def _judge(
     return Rejection("other sound", f"{named} outside the nearest concept, {nearest}")
 
 
-def start_faults(
-    captioned: Mapping[str, CaptionedClip], rejections: Mapping[str, Rejection]
-) -> list[Fault]:
-    """The clips that AudioSet does not have, or has at another time, as faults by file and line.
-
-    All 51,308 clips of AudioCaps 1 have a row with the same start time, so for
-    that version each of these means a damaged file.
-    """
-    return [
-        Fault(rejection.kind, captioned[youtube_id].where, f"{youtube_id}: {rejection.reason}")
-        for youtube_id, rejection in rejections.items()
-        if rejection.kind in {"no AudioSet row", "other start"}
-    ]
-
-
-def resolve_roots(definition: Definition, ontology: Ontology) -> Definition:
-    """``definition`` with the root category of every concept written out.
-
-    Raises
-    ------
-    FaultsError
-        If a tag is unknown, a named root is not above all of a concept's tags,
-        or none is named and there are several or none.
-    """
-    faults: list[Fault] = []
-    concepts: list[Concept] = []
-    for concept in definition.concepts:
-        where = f"concept {concept.name}"
-        try:
-            mids = [ontology.mid(tag) for tag in concept.all_tags]
-        except LassbenchError as error:
-            faults.append(Fault("unknown tag", where, error.what))
-            continue
-        common = [ontology.name(root) for root in ontology.common_roots(mids)]
-        shared = ", ".join(common) or "none"
-        if concept.root and concept.root not in common:
-            reason = f"its tags do not all stand under {concept.root!r} (in common: {shared})"
-            faults.append(Fault("wrong root", where, reason))
-        elif not concept.root and len(common) != 1:
-            reason = f"name its root: its tags have {shared} in common"
-            faults.append(Fault("missing root", where, reason))
-        else:
-            concepts.append(concept.model_copy(update={"root": concept.root or common[0]}))
-    if faults:
-        raise FaultsError(f"the concepts of {definition.name} do not fit the ontology", faults)
-    return definition.model_copy(update={"concepts": tuple(concepts)})
-
-
 def hash_order(youtube_id: str, seed: int | None = None) -> str:
     """What clips are sorted by: SHA-256 of the id, or of ``<seed>:<id>``, in hexadecimal."""
     text = youtube_id if seed is None else f"{seed}:{youtube_id}"
@@ -251,51 +567,54 @@ def split_by_hash(
     return splits
 
 
-def split_released(
+def explain(
+    youtube_id: str,
+    data: Metadata,
     selection: Selection,
-    concepts: Sequence[Concept],
-    rule: SplitRule,
-    *,
-    training: Sequence[str],
-    test: Sequence[str],
-) -> tuple[dict[Split, list[ClipRow]], list[ClipRow]]:
-    """Train, validation and test by the authors' lists; and the candidates in neither.
-
-    Parameters
-    ----------
-    training, test
-        The YouTube ids of the released lists.
-    rule
-        Per concept, the ``validation_per_concept`` released training clips that
-        come first in hash order are the validation split.
+    splits: Mapping[Split, Sequence[ClipRow]],
+) -> str:
+    """Why a clip is where it is, in a few lines.
 
     Raises
     ------
-    FaultsError
-        If a released clip is no candidate, or is in both lists.
+    UsageError
+        If AudioCaps has no such clip.
     """
-    both = set(training) & set(test)
-    faults = [Fault("in both lists", youtube_id, "is in training and test") for youtube_id in both]
-    for youtube_id in (*training, *test):
-        if youtube_id not in selection.candidates:
-            rejection = selection.rejections.get(youtube_id)
-            reason = rejection.reason if rejection else "AudioCaps has no such clip"
-            faults.append(Fault("no candidate", youtube_id, reason))
-    if faults:
-        raise FaultsError("the released lists do not follow from the concepts", sorted(faults))
-    released = [selection.candidates[youtube_id] for youtube_id in training]
-    validation = first_of_each(released, concepts, rule.validation_per_concept, rule.seed)
-    held_out = {row.youtube_id for row in validation}
-    in_lists = {*training, *test}
-    splits: dict[Split, list[ClipRow]] = {
-        "train": [row for row in released if row.youtube_id not in held_out],
-        "validation": validation,
-        "test": [selection.candidates[youtube_id] for youtube_id in test],
+    if youtube_id not in data.captioned and youtube_id.startswith("Y"):
+        youtube_id = youtube_id[1:]
+    clip, segment = data.captioned.get(youtube_id), data.segments.get(youtube_id)
+    if clip is None:
+        raise UsageError(
+            f"AudioCaps {data.version} has no clip of video {youtube_id!r}",
+            expected="a YouTube id of 11 characters, with or without a leading Y",
+        )
+    lines = [f"{youtube_id}: AudioCaps {clip.audiocaps_split}, from {clip.start_s:g} s"]
+    if segment is not None:
+        lines[0] += f" to {segment.end_s:g} s"
+        labels = ", ".join(f"{data.ontology.name(mid)} ({mid})" for mid in segment.mids)
+        lines.append(f"  labels    {labels}")
+    lines.append(f"  captions  audiocap_id {', '.join(map(str, clip.audiocap_ids))}")
+    rejection = selection.rejections.get(youtube_id)
+    if rejection is not None:
+        return "\n".join([*lines, f"  rejected  {rejection.kind}: {rejection.reason}"])
+    concept = selection.candidates[youtube_id].concept
+    lines.append(f"  concept   {concept}: all of its labels are tags of {concept}")
+    of = [s for s, rows in splits.items() if youtube_id in {row.youtube_id for row in rows}]
+    lines.append(f"  split     {of[0] if of else 'none: the authors did not release it'}")
+    return "\n".join(lines)
+
+
+def rejections_text(selection: Selection) -> str:
+    """Every rejected clip with its reason, as CSV."""
+    rows = ((y, r.kind, r.reason) for y, r in selection.rejections.items())
+    return csv_files.write_table(("youtube_id", "kind", "reason"), rows)
+
+
+def label_warnings(selection: Selection) -> list[str]:
+    """What a maker of a benchmark should know: clips that have no labels to judge by."""
+    kinds = Counter(rejection.kind for rejection in selection.rejections.values())
+    notes = {
+        "no AudioSet row": "have no row in the segment list and were left out; is it whole?",
+        "other start": "start elsewhere than AudioSet's and were left out",
     }
-    left = [row for row in selection.candidates.values() if row.youtube_id not in in_lists]
-    return splits, left
-
-
-def count_by_concept(rows: Iterable[ClipRow]) -> Counter[str]:
-    """How many rows each concept has."""
-    return Counter(row.concept for row in rows)
+    return [f"{kinds[kind]} clips {note}" for kind, note in notes.items() if kinds[kind]]

@@ -34,6 +34,13 @@ def _pattern(words: tuple[str, ...]) -> re.Pattern[str] | None:
     return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)") if parts else None
 
 
+def word_fault(word: str) -> str:
+    """Why ``word`` cannot stand in a word list; ``""`` if it can."""
+    if re.fullmatch(r"\w([\w' -]*\w)?\*?", word):
+        return ""
+    return "is not a word, or several with blanks between, with a * at the end at most"
+
+
 def words_of(concept: str, tags: Iterable[str]) -> tuple[str, ...]:
     """The word list of a concept that has none of its own: its name and its tags'.
 

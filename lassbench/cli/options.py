@@ -69,7 +69,7 @@ metadata_options = together(
     click.option(
         "--unverified-metadata",
         is_flag=True,
-        help="Use files whose SHA-256 is unknown or another one; the card then says so.",
+        help="Use files whose SHA-256 is unknown or another one; what is made then says so.",
     ),
 )
 

@@ -51,20 +51,19 @@ def command(
     """Select clips whose AudioSet labels all belong to one concept.
 
     With OUT, write a benchmark there: its concepts, clips, splits, test
-    mixtures and card, in the format of manifests/lass-2022.  A concept file is
-    YAML:
+    mixtures and sources, in the format of manifests/lass-2022.  A concept file is
+    YAML; `words` (by default name and tags) tell which sentences name a concept:
 
     \b
       name: my-benchmark
       concepts:
         - {name: rain, tags: [Rain, Raindrop]}
-        - {name: dog, root: Animal, tags: [Dog, Bow-wow]}
+        - {name: dog, root: Animal, tags: [Dog, Bow-wow], words: [dog, dogs, bark*]}
       split: {test_per_concept: 20, validation_per_concept: 2, seed: 1}
       mixtures: {noises_per_target: 5, snr_db: [-5, 5], seed: 1}
     """
     from lassbench import files, output_folders
-    from lassbench.benchmark import building, manifests, metadata, reports
-    from lassbench.benchmark.sources import load_metadata
+    from lassbench.benchmark import manifests, metadata, selection
 
     if sources:
         click.echo(metadata.sources_table())
@@ -72,34 +71,27 @@ def command(
     definition = _definition(concepts, name, changes)
     if out is not None and not counts:
         output_folders.check_replaceable(out, what="the benchmark", mark=manifests.SUMS)
-    data = load_metadata(metadata_source(metadata_dir, unverified_metadata), definition)
-    built = building.build(definition, data)
+    source = metadata_source(metadata_dir, unverified_metadata)
+    data = metadata.load_metadata(source, definition.audiocaps_version)
+    built = manifests.build(definition, data)
     if explain is not None:
-        click.echo(reports.explain(explain, built, data))
+        click.echo(selection.explain(explain, data, built.selection, built.splits))
         return
-    click.echo(reports.counts_table(built))
+    click.echo(manifests.counts_table(built))
     if rejected is not None:
-        files.write_text(rejected, reports.rejections_text(built))
+        files.write_text(rejected, selection.rejections_text(built.selection))
         click.echo(f"{rejected}: {len(built.selection.rejections)} rejected clips")
-    for note in reports.warnings(built):
+    for note in selection.label_warnings(built.selection):
         click.echo(f"note: {note}", err=True)
     if out is not None and not counts:
-        building.write(built, out)
+        manifests.write(built, out)
         click.echo(f"{out}: benchmark {built.definition.name}, {len(built.contents)} files")
 
 
 def _definition(concepts: Path | None, name: str, changes: dict[str, Any]) -> Any:
-    from lassbench.benchmark import building, manifests
-    from lassbench.benchmark.definitions import read_definition
+    from lassbench.benchmark import manifests
+    from lassbench.benchmark.selection import read_definition, vary
 
     shipped = manifests.find_benchmark(manifests.LASS_2022) / manifests.DEFINITION
     given = {key: value for key, value in changes.items() if value is not None}
-    places = {
-        "split": ("seed", "test_per_concept", "validation_per_concept", "train_per_concept"),
-        "mixtures": ("seed", "noises_per_target", "snr_db"),
-        "other": ("audiocaps_version", "clip_seconds", "sample_rate_hz"),
-    }
-    by_place = {
-        place: {key: given[key] for key in keys if key in given} for place, keys in places.items()
-    }
-    return building.vary(read_definition(concepts or shipped), name=name, **by_place)
+    return vary(read_definition(concepts or shipped), given, name=name)

@@ -28,7 +28,7 @@ def command(
 
     Each difference is named with file and line; exit code 1 if there is any.
     """
-    from lassbench.benchmark import checking, manifests, reports
+    from lassbench.benchmark import manifests
     from lassbench.errors import Fault, FaultsError
 
     faults: list[Fault] = []
@@ -41,13 +41,13 @@ def command(
         if sums_only:
             manifests.open_benchmark(folder)
             continue
-        built, differences = checking.verify(
+        built, differences = manifests.verify(
             folder, metadata_source(metadata_dir, unverified_metadata)
         )
         faults += differences
-        click.echo(reports.counts_table(built))
-        for line in reports.inferred_lines(built):
-            click.echo(line)
+        click.echo(manifests.counts_table(built))
+        for proof in built.inferred:
+            click.echo(f"inferred tag {proof.name} ({proof.concept}): {proof}")
         if not differences:
             click.echo(f"{len(built.contents)} files are what the metadata gives, byte for byte")
     if faults:

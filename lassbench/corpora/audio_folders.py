@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from lassbench import audio
-from lassbench.benchmark.manifests import ClipRow
+from lassbench.benchmark.selection import ClipRow
 from lassbench.errors import Fault, UsageError
 from lassbench.files import file_fault, is_left_by_system
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource, RenderedSource

@@ -23,9 +23,9 @@ from typing import Any, Literal
 
 from lassbench import files
 from lassbench.benchmark import manifests, metadata
-from lassbench.benchmark.manifests import Benchmark, ClipRow
-from lassbench.benchmark.metadata import MetadataSource
-from lassbench.benchmark.metadata_readers import CaptionedClip, read_captions
+from lassbench.benchmark.manifests import Benchmark
+from lassbench.benchmark.metadata import CaptionedClip, MetadataSource, read_captions
+from lassbench.benchmark.selection import ClipRow
 from lassbench.corpora.audio_folders import AudioFolders, AudioLocator, SyntheticAudio
 from lassbench.corpora.base import CorpusCard, in_order
 from lassbench.errors import Fault, FaultsError, UsageError
@@ -110,7 +110,7 @@ class AudioCapsCorpus:
 
     @property
     def _notes(self) -> str:
-        notes = [f"The clips, splits and suites of benchmark {self.benchmark.name}; see its card."]
+        notes = [f"The clips, splits and suites of benchmark {self.benchmark.name}."]
         if self.is_synthetic:
             notes.append(
                 "No clip is a recording: each is rendered from the tags of the real clip of its id."

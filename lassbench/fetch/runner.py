@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from lassbench import __version__, parallel
-from lassbench.benchmark.manifests import ClipRow
+from lassbench.benchmark.selection import ClipRow
 from lassbench.corpora.audio_folders import AudioLocator
 from lassbench.corpora.audiocaps import AudioCapsCorpus
 from lassbench.corpora.base import first_of_each

@@ -25,7 +25,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lassbench.benchmark.manifests import ClipRow
+from lassbench.benchmark.selection import ClipRow
 from lassbench.corpora.audio_folders import AudioFolders, part_of
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
 from lassbench.fetch import cutting

@@ -168,7 +168,9 @@ def plan_silence(base: SuitePlan, dataset: Dataset, *, name: str = "", seed: int
     name = name or f"{base.name}-absent"
     _refuse_frozen(name)
     test_clips = {m.target_id: dataset.clips[m.target_id] for m in base.mixtures}
-    asked = plan_absent(base.mixtures, test_clips, seed=seed)
+    named = dataset.card.benchmark
+    words = manifests.open_benchmark(named).definition.words if named else {}
+    asked = plan_absent(base.mixtures, test_clips, words=words, seed=seed)
     how = base.queries[0].query_type
     queries = []
     for number, (mixture_id, clip_id) in enumerate(asked.items(), start=1):

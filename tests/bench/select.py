@@ -19,11 +19,9 @@ from functools import partial
 from pathlib import Path
 
 from lassbench.benchmark import manifests, metadata
-from lassbench.benchmark.definitions import read_definition
-from lassbench.benchmark.metadata import MetadataSource
-from lassbench.benchmark.metadata_readers import read_captions, read_segments
+from lassbench.benchmark.metadata import MetadataSource, read_captions, read_segments
 from lassbench.benchmark.ontology import read_ontology
-from lassbench.benchmark.selection import select
+from lassbench.benchmark.selection import read_definition, select
 from tests.bench._table import compare, machine, print_table
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"

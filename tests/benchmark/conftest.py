@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from lassbench.benchmark import building
-from lassbench.benchmark.building import Built
-from lassbench.benchmark.definitions import Definition, read_definition
-from lassbench.benchmark.sources import Metadata, load_metadata
+from lassbench.benchmark.manifests import Built, build, write
+from lassbench.benchmark.metadata import Metadata, load_metadata
+from lassbench.benchmark.selection import Definition, read_definition
 from tests.small_metadata import CONCEPTS, small_source
 
 
@@ -21,18 +20,18 @@ def definition(tmp_path_factory: pytest.TempPathFactory) -> Definition:
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory, definition: Definition) -> Metadata:
-    return load_metadata(small_source(tmp_path_factory.mktemp("metadata")), definition)
+def data(tmp_path_factory: pytest.TempPathFactory) -> Metadata:
+    return load_metadata(small_source(tmp_path_factory.mktemp("metadata")))
 
 
 @pytest.fixture(scope="session")
 def built(definition: Definition, data: Metadata) -> Built:
-    return building.build(definition, data)
+    return build(definition, data)
 
 
 @pytest.fixture
 def folder(built: Built, tmp_path: Path) -> Path:
     """The benchmark's folder, to be spoilt."""
     out = tmp_path / "small"
-    building.write(built, out)
+    write(built, out)
     return out

@@ -1,42 +1,285 @@
-"""Frozen lists as a dataset's suites."""
+"""A manifest folder: what is built, that a change is found, and what its lists say of a dataset."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import pickle
 import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lassbench.benchmark import building, manifests
-from lassbench.benchmark.definitions import read_definition
-from lassbench.benchmark.manifests import Benchmark
-from lassbench.benchmark.sources import Metadata, load_metadata
-from lassbench.errors import FaultsError, LassbenchError, UsageError
-from lassbench.records import Clip
-from tests.small_metadata import CONCEPTS, small_source
+from lassbench.benchmark import manifests
+from lassbench.benchmark.manifests import Benchmark, Built
+from lassbench.benchmark.metadata import Metadata, MetadataSource
+from lassbench.benchmark.selection import Definition
+from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
+from lassbench.records import Clip, Mixture
+from tests.small_metadata import SmallMetadata, small_source, video
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Benchmark, Metadata]:
-    folder = tmp_path_factory.mktemp("benchmark")
-    (folder / "concepts.yaml").write_text(CONCEPTS)
-    definition = read_definition(folder / "concepts.yaml")
-    data = load_metadata(small_source(folder / "metadata"), definition)
-    building.write(building.build(definition, data), folder / "small")
-    return manifests.open_benchmark(folder / "small"), data
+def rows(built: Built, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(built.contents[name])))
+
+
+def test_the_files_of_a_benchmark(built: Built) -> None:
+    assert set(built.contents) == {
+        *("concepts.yaml", "sources.csv", "tags.csv", "train.csv", "validation.csv", "test.csv"),
+        *("small-test.csv", "small-absent.csv", "small-sub-test.csv", "SHA256SUMS"),
+    }
+
+
+def test_the_sums_are_those_of_sha256sum(folder: Path) -> None:
+    result = subprocess.run(
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count(": OK") == 9
+
+
+def test_the_same_metadata_give_the_same_bytes(
+    definition: Definition, data: Metadata, built: Built
+) -> None:
+    backwards = replace(
+        data,
+        captioned=dict(reversed(data.captioned.items())),
+        segments=dict(reversed(data.segments.items())),
+    )
+    assert manifests.build(definition, backwards).contents == built.contents
+
+
+def test_clips_carry_times_ids_split_and_tags(built: Built) -> None:
+    everything = {
+        row["youtube_id"]: row
+        for split in ("train", "validation", "test")
+        for row in rows(built, f"{split}.csv")
+    }
+    assert len(everything) == 18
+    row = everything[video("dog", 5)]
+    assert row == {
+        "youtube_id": "-og00000005",
+        "start_s": "30.000",
+        "end_s": "40.000",
+        "audiocap_ids": "151; 152; 153; 154; 155",
+        "audiocaps_split": "test",
+        "concept": "dog",
+        "tags": "Bark; Dog",
+        "clip_id": f"Y{video('dog', 5)}",
+    }
+
+
+def test_two_concepts_have_no_absent_suite(definition: Definition, data: Metadata) -> None:
+    two = definition.model_copy(update={"concepts": definition.concepts[:2]})
+    built = manifests.build(two, data)
+    assert "small-absent.csv" not in built.contents
+
+
+def test_the_sources_are_listed_with_what_was_used(built: Built, folder: Path) -> None:
+    """Made-up files are not the published ones, and the list says so."""
+    listed = {row["file"]: row for row in rows(built, "sources.csv")}
+    assert len(listed) == 6
+    assert {row["verified"] for row in listed.values()} == {"no"}
+    world, text = SmallMetadata(), listed["audiocaps/val.csv"]
+    assert text["sha256"] == hashlib.sha256(world.captions_csv("val").encode()).hexdigest()
+    assert text["url"].startswith("https://") and "academic" in text["licence"]
+
+
+def test_tags_say_where_they_stand_and_how_often(built: Built) -> None:
+    tags = {row["name"]: row for row in rows(built, "tags.csv")}
+    assert tags["Rain"] == {
+        "mid": "/m/rain",
+        "name": "Rain",
+        "concept": "rain",
+        "root": "Natural sounds",
+        "evidence": "observed",
+        "clips": "6",
+        "note": "",
+    }
+    assert tags["Animal"]["clips"] == "3"
+
+
+def test_rows_whose_query_names_the_other_sound_are_marked(
+    definition: Definition, data: Metadata, built: Built
+) -> None:
+    two = definition.model_copy(update={"concepts": definition.concepts[:2]})
+    dog = next(row.youtube_id for row in built.splits["test"] if row.concept == "dog")
+    told = replace(data.captioned[dog], captions=((1, "A dog barks in the RAIN"),))
+    changed = manifests.build(two, replace(data, captioned={**data.captioned, dog: told}))
+    marks = {row["mixture_id"]: row["audit"] for row in rows(changed, "small-test.csv")}
+    assert set(marks.values()) == {"", "names the other sound"}
+    assert [mixture_id for mixture_id, mark in marks.items() if mark] == [
+        row["mixture_id"]
+        for row in rows(changed, "small-test.csv")
+        if row["target_id"] == f"Y{dog}" and row["noise_concept"] == "rain"
+    ]
+
+
+def test_a_mixture_that_repeats_names_the_first() -> None:
+    pairs = [("a", "b", 0.0), ("b", "a", 0.0), ("a", "b", 6.0), ("a", "b", 0.0), ("a", "b", 0.0)]
+    mixtures = [Mixture(f"m{number}", *pair) for number, pair in enumerate(pairs)]
+    assert manifests.repeats(mixtures) == {"m3": "m0", "m4": "m0"}
+
+
+def test_only_a_benchmarks_folder_is_written_over(built: Built, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("dear")
+    with pytest.raises(LassbenchError, match="something else than the benchmark"):
+        manifests.write(built, tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "dear"
+    out = tmp_path / "new"
+    manifests.write(built, out)
+    manifests.write(built, out)
+    assert (out / "test.csv").read_text() == built.contents["test.csv"]
+
+
+def test_what_people_wrote_stays_and_needs_no_sum(built: Built, folder: Path) -> None:
+    (folder / "card.yaml").write_text("mine")
+    (folder / "README.md").write_text("too")
+    assert manifests.check_sums(folder) == []
+    manifests.write(built, folder)
+    assert (folder / "card.yaml").read_text() == "mine"
+    assert (folder / "README.md").read_text() == "too"
+
+
+def test_the_counts_table(built: Built) -> None:
+    lines = [line.split() for line in manifests.counts_table(built).splitlines()]
+    assert lines[0] == ["concept", "root", "category", "candidates", "train", "validation", "test"]
+    assert lines[1] == ["dog", "Animal", "6", "3", "1", "2"]
+    assert lines[-1] == ["all", "3", "18", "9", "3", "6"]
+
+
+# --- changes are found -----------------------------------------------------
+
+
+def verify(folder: Path, tmp_path: Path) -> list[Fault]:
+    return manifests.verify(folder, small_source(tmp_path / "metadata"))[1]
+
+
+def test_an_untouched_benchmark_passes(folder: Path, tmp_path: Path) -> None:
+    assert manifests.check_sums(folder) == []
+    assert verify(folder, tmp_path) == []
+
+
+def edit(path: Path, change: Callable[[str], str]) -> None:
+    text = path.read_text()
+    path.write_text(change(text))
+    assert path.read_text() != text
+
+
+def drop_line(number: int) -> Callable[[str], str]:
+    return lambda text: "".join(
+        line for n, line in enumerate(text.splitlines(True), start=1) if n != number
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "words"),
+    [
+        (lambda text: text.replace("dog", "cat", 1), None, "is "),
+        (drop_line(4), 4, "lacks the line"),
+        (lambda text: text + text.splitlines()[-1] + "\n", 8, "which the rebuilt list has not"),
+    ],
+)
+def test_an_edited_list_is_named_with_its_line(
+    folder: Path,
+    tmp_path: Path,
+    change: Callable[[str], str],
+    line: int | None,
+    words: str,
+) -> None:
+    path = folder / "test.csv"
+    if line is None:
+        lines = path.read_text().splitlines()
+        line = next(n for n, text in enumerate(lines, start=1) if "dog" in text)
+    edit(path, change)
+    (changed,) = manifests.check_sums(folder)
+    assert (changed.kind, changed.where) == ("changed", str(path))
+    (difference,) = verify(folder, tmp_path)
+    assert difference.where == f"{path}:{line}" and words in difference.reason
+
+
+def test_an_edit_that_also_mends_the_sums_is_still_found(folder: Path, tmp_path: Path) -> None:
+    path = folder / "small-test.csv"
+    edit(path, lambda text: text.replace(",0,", ",6,", 1))
+    contents = {p.name: p.read_text() for p in folder.iterdir() if p.name != manifests.SUMS}
+    (folder / manifests.SUMS).write_text(manifests.sums_text(contents))
+    assert manifests.check_sums(folder) == []
+    found = verify(folder, tmp_path)
+    assert [fault.where for fault in found if "small-test" in fault.where] == [f"{path}:2"]
+    assert any(fault.where.startswith(str(folder / manifests.SUMS)) for fault in found)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda data: data.replace(b"\n", b"\r\n"), 1),
+        (lambda data: b"\xef\xbb\xbf" + data, 1),
+    ],
+)
+def test_changed_line_ends_are_called_that(
+    folder: Path, tmp_path: Path, change: Callable[[bytes], bytes], line: int
+) -> None:
+    path = folder / "tags.csv"
+    path.write_bytes(change(path.read_bytes()))
+    (changed,) = manifests.check_sums(folder)
+    assert "only its line ends or byte-order mark" in changed.reason
+    (difference,) = verify(folder, tmp_path)
+    assert difference.where == f"{path}:{line}" and "line ends" in difference.reason
+
+
+def test_missing_and_strange_files_are_told(folder: Path, tmp_path: Path) -> None:
+    (folder / "validation.csv").unlink()
+    (folder / "notes.txt").write_text("mine")
+    assert {(fault.kind, Path(fault.where).name) for fault in manifests.check_sums(folder)} == {
+        ("missing", "validation.csv"),
+        ("not listed", "notes.txt"),
+    }
+    assert ("missing", str(folder / "validation.csv")) in [
+        (fault.kind, fault.where) for fault in verify(folder, tmp_path)
+    ]
+
+
+def test_an_edited_benchmark_is_not_opened(folder: Path) -> None:
+    edit(folder / "train.csv", lambda text: text.replace("dog", "cat", 1))
+    with pytest.raises(FaultsError, match="are not what was frozen") as caught:
+        manifests.open_benchmark(folder)
+    (fault,) = caught.value.faults
+    assert (fault.kind, fault.where) == ("changed", str(folder / "train.csv"))
+
+
+def test_differences_are_listed_up_to_ten_a_file(folder: Path, tmp_path: Path) -> None:
+    edit(folder / "small-test.csv", lambda text: text.replace("small-test-", "big-test-"))
+    assert len(verify(folder, tmp_path)) == manifests.LISTED_DIFFERENCES
+
+
+def test_other_metadata_give_other_lists(folder: Path, tmp_path: Path) -> None:
+    world = SmallMetadata()
+    world.clips[0].tags = ["Duck"]
+    source = MetadataSource(str(world.write(tmp_path / "other")), verified=False)
+    _, differences = manifests.verify(folder, source)
+    assert any("sources.csv" in fault.where for fault in differences)
+    assert any(".csv:" in fault.where for fault in differences)
+
+
+# --- lists and datasets ----------------------------------------------------
 
 
 @pytest.fixture
-def benchmark(made: tuple[Benchmark, Metadata]) -> Benchmark:
-    return made[0]
+def benchmark(folder: Path) -> Benchmark:
+    return manifests.open_benchmark(folder)
 
 
 @pytest.fixture
-def clips(made: tuple[Benchmark, Metadata]) -> dict[str, Clip]:
+def clips(benchmark: Benchmark, data: Metadata) -> dict[str, Clip]:
     """Clips as the corpus makes them: captions by ascending audiocap id."""
-    benchmark, data = made
     return {
         clip_id: Clip(
             clip_id,
@@ -63,13 +306,13 @@ def test_a_benchmark_opens_in_the_order_of_splits_and_ids(benchmark: Benchmark) 
 
 
 def test_the_test_suite_asks_with_each_targets_first_caption(
-    benchmark: Benchmark, clips: dict[str, Clip], made: tuple[Benchmark, Metadata]
+    benchmark: Benchmark, clips: dict[str, Clip], data: Metadata
 ) -> None:
     mixtures, queries = manifests.suite_lists(benchmark, "small-test", clips)
     assert len(mixtures) == len(queries) == 12
     for mixture, query in zip(mixtures, queries, strict=True):
         youtube_id = mixture.target_id[1:]
-        smallest = min(made[1].captioned[youtube_id].captions)
+        smallest = min(data.captioned[youtube_id].captions)
         assert query.text == smallest[1]
         assert (query.query_id, query.mixture_id) == (mixture.mixture_id, mixture.mixture_id)
         assert (query.expects, query.query_type) == ("target", "caption")
@@ -123,33 +366,39 @@ def test_an_unknown_benchmark_is_refused(tmp_path: Path) -> None:
         manifests.find_benchmark(tmp_path)
 
 
-def test_rows_are_checked_one_by_one(benchmark: Benchmark, tmp_path: Path) -> None:
-    folder = tmp_path / "copy"
-    folder.mkdir()
-    for file in benchmark.path.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
+def resum(folder: Path) -> None:
+    """Whoever hands on a list hands on its sums."""
+    texts = {p.name: p.read_text() for p in folder.iterdir() if p.name != manifests.SUMS}
+    (folder / manifests.SUMS).write_text(manifests.sums_text(texts))
+
+
+def test_rows_that_we_would_not_write_are_told_by_line(folder: Path) -> None:
     path = folder / "validation.csv"
-    header, row, *_ = path.read_text().splitlines()
-    cells = row.split(",")
-    bad = {
-        "is no YouTube id": ["tooshort", *cells[1:]],
-        "starts at 30 s and ends at 20 s": [cells[0], "30.000", "20.000", *cells[3:]],
-        "are not both numbers": [cells[0], "soon", *cells[2:]],
-        "ascending": [*cells[:3], "12; 11", *cells[4:]],
-        "are not numbers": [*cells[:3], "", *cells[4:]],
-        "is not a concept": [*cells[:5], "cat", cells[6]],
-        "is not a tag of": [*cells[:6], "Meow"],
-    }
-    path.write_text("\n".join([header, *(",".join(values) for values in bad.values())]) + "\n")
+    header, *lines = path.read_text().splitlines()
+    cells = lines[0].split(",")
+    bad = [
+        ["tooshort", *cells[1:7], "Ytooshort"],
+        [cells[0], "30.000", "20.000", *cells[3:]],
+        [cells[0], "0", *cells[2:]],
+        [cells[0], "soon", *cells[2:]],
+        [cells[0], "nan", *cells[2:]],
+        [*cells[:3], "12; 11", *cells[4:]],
+        [*cells[:3], "", *cells[4:]],
+        [*cells[:5], "cat", *cells[6:]],
+        [*cells[:6], "Meow", cells[7]],
+        [*cells[:6], "", cells[7]],
+        [*cells[:7], "Yaaaaaaaaaaa"],
+    ]
+    path.write_text("\n".join([header, *lines, *map(",".join, bad)]) + "\n")
+    resum(folder)
     with pytest.raises(FaultsError) as caught:
         manifests.open_benchmark(folder)
-    reasons = {
-        fault.where.rsplit(":", 1)[1]: fault.reason
-        for fault in caught.value.faults
-        if fault.kind == "bad row"
-    }
-    for line, words in enumerate(bad, start=2):
-        assert words in reasons[str(line)], reasons
+    expected = [f"{path}:{line}" for line in range(len(lines) + 2, len(lines) + 2 + len(bad))]
+    assert [fault.where for fault in caught.value.faults] == expected
+    path.write_text("\n".join([header, *lines, lines[0]]) + "\n")
+    resum(folder)
+    with pytest.raises(FaultsError, match=r"is in validation\.csv too"):
+        manifests.open_benchmark(folder)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +435,7 @@ def test_names_and_numbers_in_the_list_of_a_suite_are_told_by_line(
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    # Whoever hands on a list hands on its sums.
-    texts = {p.name: p.read_text() for p in folder.iterdir() if p.name != manifests.SUMS}
-    (folder / manifests.SUMS).write_text(manifests.sums_text(texts))
+    resum(folder)
     opened = manifests.open_benchmark(folder)
     with pytest.raises(FaultsError) as caught:
         if suite == "small-sub-test":

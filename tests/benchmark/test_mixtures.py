@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from lassbench.benchmark.mixtures import plan, plan_absent, render
 from lassbench.errors import FaultsError, LassbenchError, UsageError
-from lassbench.records import Clip
+from lassbench.records import Clip, Mixture
 
 
 def clip(name: str, concept: str, tags: tuple[str, ...] = ()) -> Clip:
@@ -138,5 +139,90 @@ def test_absent_sounds_are_of_a_third_concept_and_asked_for_evenly() -> None:
 def test_no_third_concept_is_a_fault() -> None:
     test_clips = {c.clip_id: c for c in clips(2, 2)}
     mixtures = plan(list(test_clips.values()), name="s", noises=1)
-    with pytest.raises(FaultsError, match="absent"):
+    with pytest.raises(FaultsError, match="no test clip is of a third concept") as caught:
         plan_absent(mixtures, test_clips)
+    assert [fault.where for fault in caught.value.faults] == [m.mixture_id for m in mixtures]
+
+
+def told(**captions: str | tuple[str, ...]) -> dict[str, Clip]:
+    """Clips called ``<concept><number>`` with these captions."""
+    return {
+        name: Clip(
+            name,
+            name.rstrip("0123456789"),
+            "test",
+            (text,) if isinstance(text, str) else text,
+            (name.rstrip("0123456789"),),
+        )
+        for name, text in captions.items()
+    }
+
+
+ONE = [Mixture("m", "dog1", "rain1", 0.0)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bell1": "a bell and a dog"},  # the query names the target
+        {"bell1": "bells in the Rain"},  # the query names the noise
+        {"dog1": ("a dog", "a dog near a bell")},  # the target's second caption names the asked-for
+        {"rain1": ("rain", "rain", "Bells!")},  # the noise's third does
+    ],
+)
+def test_a_clip_that_captions_forbid_is_not_asked_for(changes: dict[str, str]) -> None:
+    plain = told(dog1="a dog", rain1="rain", bell1="a bell", duck1="a duck")
+    # With two clips to choose from the order decides; the one it prefers is made wrong.
+    mixture = next(
+        [Mixture(name, "dog1", "rain1", 0.0)]
+        for name in map(str, range(100))
+        if plan_absent([Mixture(name, "dog1", "rain1", 0.0)], plain)[name] == "bell1"
+    )
+    (asked,) = plan_absent(mixture, {**plain, **told(**changes)}).values()
+    assert asked == "duck1"
+
+
+def test_the_other_captions_of_the_asked_for_clip_do_not_count() -> None:
+    """Only its first caption is the query."""
+    only = told(dog1="a dog", rain1="rain", bell1=("a bell", "a bell and a dog"))
+    assert plan_absent(ONE, only) == {"m": "bell1"}
+
+
+def test_words_are_those_given_and_otherwise_name_and_tags() -> None:
+    world = told(dog1="a hound", rain1="rain", bell1="chimes", duck1="hounds and chimes")
+    with pytest.raises(FaultsError, match="of every clip that it could ask for"):
+        plan_absent(ONE, {**world, **told(rain1="chimes")}, words={c: ["chime*"] for c in WORLD})
+    assert plan_absent(ONE, world, words={"dog": ["hound*"]}) == {"m": "bell1"}
+
+
+WORLD = ("dog", "rain", "bell", "duck")
+
+
+def test_rows_that_stand_do_not_depend_on_those_that_do_not() -> None:
+    test_clips = {c.clip_id: c for c in clips(6, 4)}
+    mixtures = plan(list(test_clips.values()), name="s", noises=5)
+    before = plan_absent(mixtures, test_clips)
+    first = test_clips["c0-0"]
+    spoilt = {**test_clips, "c0-0": replace(first, captions=("concept1 and concept2",))}
+    after = plan_absent(mixtures, spoilt)
+    assert list(after) == [m.mixture_id for m in mixtures]
+    refused = [m for m in mixtures if not allowed(m, spoilt[before[m.mixture_id]], spoilt)]
+    stand = {m.mixture_id for m in mixtures} - {m.mixture_id for m in refused}
+    assert refused and all(after[mixture_id] == before[mixture_id] for mixture_id in stand)
+    # The next ones are chosen by how often the rows that stand ask for a clip.
+    used = Counter(before[mixture_id] for mixture_id in stand)
+    for mixture in refused:
+        asked = after[mixture.mixture_id]
+        assert allowed(mixture, spoilt[asked], spoilt)
+        assert used[asked] == min(used[c] for c in spoilt if allowed(mixture, spoilt[c], spoilt))
+        used[asked] += 1
+
+
+def allowed(mixture: Mixture, asked: Clip, world: dict[str, Clip]) -> bool:
+    """The rule, in other words: concepts are told by their names alone here."""
+    mixed = [world[mixture.target_id], world[mixture.noise_id]]
+    return (
+        asked.concept not in {clip.concept for clip in mixed}
+        and not any(clip.concept in asked.captions[0] for clip in mixed)
+        and not any(asked.concept in text for clip in mixed for text in clip.captions)
+    )

@@ -21,16 +21,16 @@ def write(folder: Path, entries: list[dict[str, Any]] | None = None, labels: str
     return read_ontology(ontology, table)
 
 
-def test_names_ancestors_and_roots(tmp_path: Path) -> None:
+def test_names_and_roots(tmp_path: Path) -> None:
     ontology = write(tmp_path)
+    assert {c.name for c in ontology.categories.values()} == set(CATEGORIES)
     assert ontology.mid("Bark") == "/m/bark"
     assert ontology.name("/m/bark") == "Bark"
-    assert ontology.ancestors("/m/bark") == {"/m/dog", "/m/animal"}
-    assert ontology.roots == ("/m/animal", "/m/natural", "/m/things", "/m/music")
     # Bell stands in two places.
-    assert ontology.roots_of("/m/chime") == {"/m/things", "/m/music"}
-    assert ontology.roots_of("/m/animal") == {"/m/animal"}
+    assert ontology.roots["/m/chime"] == {"/m/things", "/m/music"}
+    assert ontology.roots["/m/animal"] == {"/m/animal"} == ontology.roots["/m/bark"]
     assert ontology.common_roots(["/m/chime", "/m/siren"]) == ("/m/things",)
+    assert ontology.common_roots(["/m/bell"]) == ("/m/things", "/m/music")
     assert ontology.common_roots(["/m/dog", "/m/siren"]) == ()
 
 
@@ -59,13 +59,16 @@ def _no_name(entries: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (_cycle, ("cycle", "Animal (/m/animal) > Dog (/m/dog) > Bark (/m/bark) > Animal")),
-        (_unknown_child, ("unknown mid", "/m/ghost")),
-        (_twice, ("duplicated id", "/m/bark stands twice")),
+        (
+            _cycle,
+            ("has a cycle", "Dog (/m/dog) > Bark (/m/bark)", "Bark (/m/bark) > Animal (/m/animal)"),
+        ),
+        (_unknown_child, ("Bark has a child /m/ghost that is no category",)),
+        (_twice, ("/m/bark stands twice, Bark stands twice",)),
         (_no_name, ("3.name is missing", "ontology.json")),
     ],
 )
-def test_a_broken_ontology_is_refused_with_its_line(
+def test_a_broken_ontology_is_refused(
     tmp_path: Path, spoil: Callable[[list[dict[str, Any]]], None], words: tuple[str, ...]
 ) -> None:
     entries = SmallMetadata.ontology()
@@ -73,42 +76,22 @@ def test_a_broken_ontology_is_refused_with_its_line(
     with pytest.raises(LassbenchError) as caught:
         write(tmp_path, entries)
     assert all(word in str(caught.value) for word in words), str(caught.value)
-    assert "ontology.json:" in str(caught.value)
-
-
-def test_the_line_of_a_fault_is_the_line_of_the_category(tmp_path: Path) -> None:
-    entries = SmallMetadata.ontology()
-    _unknown_child(entries)
-    with pytest.raises(FaultsError) as caught:
-        write(tmp_path, entries)
-    number = int(caught.value.faults[0].where.rsplit(":", 1)[1])
-    line = (tmp_path / "ontology.json").read_text().splitlines()[number - 1]
-    assert '"/m/bark"' in line
+    assert str(tmp_path / "ontology.json") in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "kind"),
+    ("new", "words"),
     [
-        ('3,/m/duck,"Duck"', '3,/m/dack,"Duck"', "unknown mid"),
-        ('3,/m/duck,"Duck"', '3,/m/duck,"Drake"', "wrong name"),
-        ('3,/m/duck,"Duck"', '3,/m/bark,"Bark"', "duplicated mid"),
+        ('3,/m/dack,"Duck"', "/m/dack is no category"),
+        ('3,/m/duck,"Drake"', "is called 'Drake' here and 'Duck'"),
+        ('3,/m/bark,"Bark"', "/m/bark stands twice"),
     ],
 )
-def test_labels_that_do_not_fit_are_refused(tmp_path: Path, old: str, new: str, kind: str) -> None:
+def test_labels_that_do_not_fit_are_refused(tmp_path: Path, new: str, words: str) -> None:
     labels = SmallMetadata.labels_csv()
+    old = '3,/m/duck,"Duck"'
     assert old in labels
     with pytest.raises(FaultsError) as caught:
         write(tmp_path, labels=labels.replace(old, new))
-    assert caught.value.faults[0].kind == kind
-    assert caught.value.faults[0].where.endswith("labels.csv:5")
-
-
-def test_a_list_that_is_no_json(tmp_path: Path) -> None:
-    path = tmp_path / "ontology.json"
-    path.write_text('[{"id": "/m/a",\n "name"')
-    with pytest.raises(LassbenchError, match=r"ontology\.json:2: not valid JSON"):
-        read_ontology(path, path)
-
-
-def test_every_name_of_the_small_world_is_there(tmp_path: Path) -> None:
-    assert {c.name for c in write(tmp_path).categories.values()} == set(CATEGORIES)
+    (fault,) = caught.value.faults
+    assert words in fault.reason and fault.where.endswith("labels.csv:5")

@@ -1,47 +1,185 @@
-"""Selection on labels that were made up so that every outcome is known beforehand."""
+"""The concept file, and selection on labels made up so that every outcome is known beforehand."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from lassbench.benchmark.definitions import Concept, Definition, SplitRule
-from lassbench.benchmark.metadata_readers import CaptionedClip, Segment
+from lassbench.benchmark.manifests import Built, build
+from lassbench.benchmark.metadata import CaptionedClip, Metadata, Segment
 from lassbench.benchmark.selection import (
+    Concept,
+    Definition,
     Selection,
-    first_by_hash,
+    SplitRule,
+    choose,
+    explain,
     hash_order,
+    read_definition,
+    rejections_text,
     resolve_roots,
     select,
     split_by_hash,
-    split_released,
-    start_faults,
+    vary,
+    write_definition,
 )
-from lassbench.benchmark.sources import Metadata, load_metadata
-from lassbench.errors import FaultsError, LassbenchError
-from tests.small_metadata import small_source, video
+from lassbench.errors import FaultsError, LassbenchError, UsageError
+from tests.small_metadata import CONCEPTS, video
 
-CONCEPTS = (
+SOUNDS = (
     Concept(name="dog", tags=("Dog", "Bark", "Animal")),
     Concept(name="rain", tags=("Rain", "Raindrop")),
     Concept(name="siren", tags=("Siren",)),
 )
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Metadata:
-    source = small_source(tmp_path_factory.mktemp("metadata"))
-    return load_metadata(source, Definition(name="small", concepts=CONCEPTS))
+# --- the concept file -------------------------------------------------------
+
+
+def read(folder: Path, text: str) -> Definition:
+    path = folder / "concepts.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_definition(path)
+
+
+def test_a_definition_is_read_and_its_defaults_are_filled_in(tmp_path: Path) -> None:
+    small = read(tmp_path, CONCEPTS)
+    assert [concept.name for concept in small.concepts] == ["dog", "rain", "siren"]
+    assert small.concept("dog").tags == ("Dog", "Bark", "Animal")
+    assert (small.sample_rate_hz, small.clip_seconds, small.audiocaps_version) == (32000, 10.0, 1)
+    assert (small.split.rule, small.split.test_per_concept, small.split.seed) == ("hash", 2, None)
+    assert small.suite_name("test") == "small-test"
+    assert small.suite_name("sub_test") == "small-sub-test"
+
+
+def test_what_is_written_reads_back_the_same(tmp_path: Path) -> None:
+    small = read(tmp_path, CONCEPTS)
+    assert read(tmp_path, write_definition(small)) == small
+
+
+def test_words_are_of_the_concept_or_made_from_name_and_tags(tmp_path: Path) -> None:
+    given = CONCEPTS.replace("tags: [Siren]", "tags: [Siren], words: [siren*, fire truck]")
+    small = read(tmp_path, given)
+    assert small.words["siren"] == ("siren*", "fire truck")
+    assert small.words["rain"] == ("rain", "rains", "raindrop", "raindrops")
+    assert write_definition(small).count("words:") == 1
+    assert read(tmp_path, write_definition(small)) == small
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("test_per_concept", "tests_per_concept", 7, "did you mean 'split.test_per_concept'"),
+        ("title:", "titel:", 2, "did you mean 'title'"),
+        ("tags: [Siren]", "tag: [Siren]", 6, "tags is missing"),
+        ("noises_per_target: 2", "noises_per_target: many", 8, "mixtures.noises_per_target"),
+        ("noises_per_target: 2", "snr_db: [5, -5]", 8, "mixtures.snr_db: must be [low, high]"),
+        ("name: siren", "name: rain", 6, "concept 'rain' stands twice"),
+        ("name: siren", "name: Big Siren!", 6, "concepts.2.name"),
+        ("[Rain, Raindrop]", "[Rain, Rain]", 5, "has tag 'Rain' twice"),
+        ("tags: [Siren]", "tags: [Siren; Bell]", 6, "a tag cannot hold '; '"),
+        ("noises_per_target: 2", "snr_db: [0, .nan]", 8, "mixtures.snr_db.1 must be a number"),
+        ("tags: [Siren]", "tags: []", 6, "concepts.2.tags"),
+        ("tags: [Siren]", "tags: [Siren], words: ['*']", 6, "words.0: '*' is not a word"),
+        ("tags: [Siren]", "tags: [Siren], words: ['a|b']", 6, "words.0: 'a|b' is not a word"),
+        (
+            "title: A small benchmark",
+            "name: other",
+            2,
+            "the key 'name' is given twice, first in line 1",
+        ),
+    ],
+)
+def test_mistakes_are_named_with_their_line(
+    tmp_path: Path, old: str, new: str, line: int, words: str
+) -> None:
+    assert CONCEPTS.count(old) == 1
+    with pytest.raises(FaultsError) as caught:
+        read(tmp_path, CONCEPTS.replace(old, new))
+    faults = {str(fault) for fault in caught.value.faults}
+    assert any(words in fault for fault in faults), faults
+    assert any(f"concepts.yaml:{line}:" in fault for fault in faults), faults
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [1,\n", r"concepts\.yaml:2: "),
+        ("- 1\n- 2\n", "must be a section of keys"),
+        ("", "name is missing"),
+        ("a: \tb: c\n", "not valid YAML"),
+        ("concepts: &a [*a]\n", r"concepts\.yaml:1: holds the alias"),
+        ("? [a, b]\n: c\n", "not valid YAML"),
+    ],
+)
+def test_what_is_no_concept_file_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(LassbenchError, match=words):
+        read(tmp_path, text)
+
+
+def test_split_and_mixtures_follow_the_released_lists_together_or_not(tmp_path: Path) -> None:
+    with pytest.raises(FaultsError, match="must both follow the released lists"):
+        read(tmp_path, CONCEPTS.replace("split: {", "split: {rule: released, "))
+
+
+# --- variations -------------------------------------------------------------
+
+
+def test_a_variation_needs_a_name_of_its_own(definition: Definition) -> None:
+    with pytest.raises(UsageError, match="no longer small"):
+        vary(definition, {"seed": 3})
+    changes = {"seed": 3, "snr_db": (-5.0, 5.0), "clip_seconds": 5.0, "audiocaps_version": 2}
+    varied = vary(definition, changes, name="other")
+    assert (varied.name, varied.split.seed, varied.mixtures.seed) == ("other", 3, 3)
+    assert varied.mixtures.snr_db == (-5.0, 5.0)
+    assert (varied.clip_seconds, varied.audiocaps_version) == (5.0, 2)
+    assert vary(definition, {}) == definition
+
+
+def test_another_seed_gives_another_split(definition: Definition, data: Metadata) -> None:
+    def test_clips(seed: int) -> set[str]:
+        varied = vary(definition, {"seed": seed}, name="other")
+        return {row.youtube_id for row in build(varied, data).splits["test"]}
+
+    assert test_clips(1) != test_clips(2)
+    assert test_clips(1) == test_clips(1)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("test_per_concept", 0), ("snr_db", (5.0, -5.0)), ("clip_seconds", -1.0)]
+)
+def test_impossible_values_are_refused(definition: Definition, key: str, value: object) -> None:
+    with pytest.raises(UsageError, match=key):
+        vary(definition, {key: value}, name="other")
+
+
+def test_audiocaps_and_audioset_must_agree_in_version_1(
+    definition: Definition, data: Metadata
+) -> None:
+    victim = video("dog", 1)
+    moved = dict(data.segments) | {victim: replace(data.segments[victim], start_s=31.0)}
+    with pytest.raises(FaultsError, match="do not agree") as caught:
+        choose(definition, replace(data, segments=moved))
+    (fault,) = caught.value.faults
+    assert fault.where.endswith("train.csv:3") and "31 s" in fault.reason
+    # AudioCaps 2.0 has clips that the list need not have: they are left out.
+    _, second = choose(definition, replace(data, segments=moved, version=2))
+    assert second.rejections[victim].kind == "other start"
+
+
+# --- the rule ---------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def selection(data: Metadata) -> Selection:
-    return select(data.captioned, data.segments, data.ontology, CONCEPTS)
+    return select(data.captioned, data.segments, data.ontology, SOUNDS)
 
 
 def one(
-    data: Metadata, labels: str, concepts: tuple[Concept, ...] = CONCEPTS, start: float = 0.0
+    data: Metadata, labels: str, concepts: tuple[Concept, ...] = SOUNDS, start: float = 0.0
 ) -> Selection:
     clip = CaptionedClip("aaaaaaaaaaa", 0.0, "train", ((1, "a"),), "train.csv:2")
     mids = tuple(data.ontology.mid(name) for name in labels.split(","))
@@ -72,7 +210,7 @@ def test_another_label_disqualifies(data: Metadata, labels: str, kind: str, word
 
 
 def test_a_clip_that_fits_two_concepts_is_in_neither(data: Metadata) -> None:
-    both = (*CONCEPTS, Concept(name="duck", tags=("Duck", "Animal")))
+    both = (*SOUNDS, Concept(name="duck", tags=("Duck", "Animal")))
     rejected = one(data, "Animal", both).rejections["aaaaaaaaaaa"]
     assert (rejected.kind, rejected.reason) == (
         "several concepts",
@@ -85,10 +223,8 @@ def test_labels_of_another_time_or_none_are_told(data: Metadata) -> None:
     late = one(data, "Dog", start=30.0)
     assert late.rejections["aaaaaaaaaaa"].kind == "other start"
     clip = CaptionedClip("aaaaaaaaaaa", 0.0, "train", ((1, "a"),), "train.csv:2")
-    none = select({"aaaaaaaaaaa": clip}, {}, data.ontology, CONCEPTS)
+    none = select({"aaaaaaaaaaa": clip}, {}, data.ontology, SOUNDS)
     assert none.rejections["aaaaaaaaaaa"].kind == "no AudioSet row"
-    (fault,) = start_faults({"aaaaaaaaaaa": clip}, late.rejections)
-    assert fault.where == "train.csv:2" and "30 s" in fault.reason
 
 
 def test_a_category_that_is_no_label_is_refused(data: Metadata) -> None:
@@ -99,10 +235,10 @@ def test_a_category_that_is_no_label_is_refused(data: Metadata) -> None:
 
 def test_roots_are_found_or_asked_for(data: Metadata) -> None:
     def roots(*concepts: Concept) -> list[str]:
-        definition = Definition(name="x", concepts=(CONCEPTS[1], *concepts))
+        definition = Definition(name="x", concepts=(SOUNDS[1], *concepts))
         return [c.root for c in resolve_roots(definition, data.ontology).concepts[1:]]
 
-    assert roots(CONCEPTS[0], CONCEPTS[2]) == ["Animal", "Sounds of things"]
+    assert roots(SOUNDS[0], SOUNDS[2]) == ["Animal", "Sounds of things"]
     assert roots(Concept(name="bell", tags=("Bell",), root="Music")) == ["Music"]
     with pytest.raises(FaultsError, match="have Sounds of things, Music in common"):
         roots(Concept(name="bell", tags=("Bell",)))
@@ -123,7 +259,7 @@ def test_the_hash_order_is_sha256_of_the_id() -> None:
 
 def test_the_split_follows_the_hash_order_and_loses_nothing(selection: Selection) -> None:
     rule = SplitRule(test_per_concept=2, validation_per_concept=1, seed=5)
-    splits = split_by_hash(selection, CONCEPTS, rule)
+    splits = split_by_hash(selection, SOUNDS, rule)
     assert {name: len(rows) for name, rows in splits.items()} == {
         "train": 9,
         "validation": 3,
@@ -137,13 +273,13 @@ def test_the_split_follows_the_hash_order_and_loses_nothing(selection: Selection
     )
     assert [r.youtube_id for r in splits["test"] if r.concept == "dog"] == dogs[:2]
     assert [r.youtube_id for r in splits["validation"] if r.concept == "dog"] == dogs[2:3]
-    fewer = split_by_hash(selection, CONCEPTS, rule.model_copy(update={"train_per_concept": 1}))
+    fewer = split_by_hash(selection, SOUNDS, rule.model_copy(update={"train_per_concept": 1}))
     assert len(fewer["train"]) == 3 and fewer["test"] == splits["test"]
 
 
 def test_too_few_candidates_are_told_for_every_concept(selection: Selection) -> None:
     with pytest.raises(FaultsError) as caught:
-        split_by_hash(selection, CONCEPTS, SplitRule(test_per_concept=5, validation_per_concept=1))
+        split_by_hash(selection, SOUNDS, SplitRule(test_per_concept=5, validation_per_concept=1))
     assert [fault.where for fault in caught.value.faults] == [
         "concept dog",
         "concept rain",
@@ -151,39 +287,21 @@ def test_too_few_candidates_are_told_for_every_concept(selection: Selection) -> 
     ]
 
 
-def test_released_lists_decide_the_split_and_the_rest_is_left(selection: Selection) -> None:
-    ids = {c: [row.youtube_id for row in selection.of_concept(c)] for c in ("dog", "rain", "siren")}
-    test = [group[0] for group in ids.values()]
-    training = [youtube_id for group in ids.values() for youtube_id in group[1:5]]
-    rule = SplitRule(rule="released", validation_per_concept=1)
-    splits, left = split_released(selection, CONCEPTS, rule, training=training, test=test)
-    assert [row.youtube_id for row in splits["test"]] == test
-    assert {row.youtube_id for row in left} == {group[5] for group in ids.values()}
-    kept = {row.youtube_id for row in splits["train"]}
-    held = {row.youtube_id for row in splits["validation"]}
-    assert kept | held == set(training) and not kept & held
-    for group in ids.values():
-        first = min(group[1:5], key=lambda y: hashlib.sha256(y.encode()).hexdigest())
-        assert first in held
+def test_explaining_a_clip(built: Built, data: Metadata) -> None:
+    def told(youtube_id: str) -> str:
+        return explain(youtube_id, data, built.selection, built.splits)
+
+    rejected = told(video("other", 0))
+    assert "Dog (/m/dog), Rain (/m/rain)" in rejected
+    assert "other sound: 'Rain' outside the nearest concept, dog" in rejected
+    youtube_id = built.splits["test"][0].youtube_id
+    chosen = told(f"Y{youtube_id}")
+    assert f"{youtube_id}: AudioCaps" in chosen and chosen.endswith("split     test")
+    with pytest.raises(UsageError, match="no clip of video 'nonsense'"):
+        told("nonsense")
 
 
-def test_a_released_clip_that_is_no_candidate_is_refused(selection: Selection) -> None:
-    rule = SplitRule(rule="released")
-    with pytest.raises(FaultsError) as caught:
-        split_released(
-            selection,
-            CONCEPTS,
-            rule,
-            training=[video("other", 0), "zzzzzzzzzzz", video("dog", 0)],
-            test=[video("dog", 0)],
-        )
-    assert {(f.kind, f.where) for f in caught.value.faults} == {
-        ("in both lists", video("dog", 0)),
-        ("no candidate", video("other", 0)),
-        ("no candidate", "zzzzzzzzzzz"),
-    }
-
-
-def test_the_first_by_hash_do_not_depend_on_the_order_given(selection: Selection) -> None:
-    rows = list(selection.candidates.values())
-    assert first_by_hash(rows, 4) == first_by_hash(reversed(rows), 4)
+def test_every_clip_has_an_outcome(built: Built, data: Metadata) -> None:
+    rejected = rejections_text(built.selection).splitlines()[1:]
+    assert len(rejected) == 3
+    assert len(rejected) + len(built.selection.candidates) == len(data.captioned)

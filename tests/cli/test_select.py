@@ -72,7 +72,7 @@ def test_options_make_another_benchmark(options: list[str], tmp_path: Path, caps
     more = ["--name", "other", "--seed", "4", "--seconds", "5", "--train-per-concept", "1"]
     assert run(["select", str(out), *more, *options]) == 0
     assert len((out / "train.csv").read_text().splitlines()) == 4
-    assert "clip_seconds: 5.0" in (out / "card.yaml").read_text()
+    assert "clip_seconds: 5.0" in (out / "concepts.yaml").read_text()
 
 
 def test_sources_are_listed_without_reading_any(capsys: Capsys) -> None:

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from lassbench.benchmark import building, manifests
-from lassbench.benchmark.definitions import read_definition
-from lassbench.benchmark.metadata import MetadataSource
-from lassbench.benchmark.sources import load_metadata
+from lassbench.benchmark import manifests
+from lassbench.benchmark.metadata import MetadataSource, load_metadata
+from lassbench.benchmark.selection import read_definition
 from lassbench.cli import run
 from lassbench.corpora import open_corpus
 from lassbench.corpora.audio_folders import AudioFolders, SyntheticAudio
@@ -35,9 +34,7 @@ def small(tmp_path: Path) -> AudioCapsCorpus:
     path.write_text(SMALL)
     definition = read_definition(path)
     source = small_source(tmp_path / "metadata")
-    building.write(
-        building.build(definition, load_metadata(source, definition)), tmp_path / "small"
-    )
+    manifests.write(manifests.build(definition, load_metadata(source)), tmp_path / "small")
     return AudioCapsCorpus(
         str(tmp_path / "small"), audio_sources=(SyntheticAudio(),), metadata=source
     )

@@ -12,9 +12,9 @@ import pytest
 import soundfile as sf
 
 from lassbench import audio
-from lassbench.benchmark import building
-from lassbench.benchmark.definitions import read_definition
-from lassbench.benchmark.sources import load_metadata
+from lassbench.benchmark import manifests
+from lassbench.benchmark.metadata import load_metadata
+from lassbench.benchmark.selection import read_definition
 from lassbench.corpora.audio_folders import AudioFolders
 from lassbench.corpora.audiocaps import AudioCapsCorpus
 from lassbench.corpora.base import Corpus
@@ -69,8 +69,8 @@ def audiocaps_place(tmp_path: Path) -> Place:
     (tmp_path / "concepts.yaml").write_text(CONCEPTS + "sample_rate_hz: 8000\nclip_seconds: 1.0\n")
     definition = read_definition(tmp_path / "concepts.yaml")
     metadata = small_source(tmp_path / "metadata")
-    benchmark = building.build(definition, load_metadata(metadata, definition))
-    building.write(benchmark, tmp_path / "small")
+    benchmark = manifests.build(definition, load_metadata(metadata))
+    manifests.write(benchmark, tmp_path / "small")
     manifest, root = str(tmp_path / "small"), tmp_path / "source"
     corpus = AudioCapsCorpus(manifest, metadata=metadata)
     files = tuple(root / "deep" / f"{clip.clip_id}.wav" for clip in corpus.clips()[:3])

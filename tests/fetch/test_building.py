@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lassbench.benchmark import building
-from lassbench.benchmark.definitions import read_definition
-from lassbench.benchmark.sources import load_metadata
+from lassbench.benchmark import manifests
+from lassbench.benchmark.metadata import load_metadata
+from lassbench.benchmark.selection import read_definition
 from lassbench.cli import run
 from lassbench.dataset import open_dataset
 from lassbench.fetch.merge import merge
@@ -24,9 +24,7 @@ def world(site: Site, tmp_path: Path) -> tuple[Site, list[str]]:
     (tmp_path / "concepts.yaml").write_text(CONCEPTS + "sample_rate_hz: 8000\nclip_seconds: 1.0\n")
     definition = read_definition(tmp_path / "concepts.yaml")
     source = small_source(tmp_path / "metadata")
-    building.write(
-        building.build(definition, load_metadata(source, definition)), tmp_path / "small"
-    )
+    manifests.write(manifests.build(definition, load_metadata(source)), tmp_path / "small")
     for clip in SmallMetadata().clips[:18]:
         site.add(clip.youtube_id, seconds=42.0)
     options = ["--corpus", "audiocaps", "--manifest", str(tmp_path / "small")]
@@ -183,9 +181,7 @@ def test_clips_of_another_form_are_refused_before_anything_is_fetched(
     (tmp_path / "longer.yaml").write_text(text)
     definition = read_definition(tmp_path / "longer.yaml")
     source = small_source(tmp_path / "metadata2")
-    building.write(
-        building.build(definition, load_metadata(source, definition)), tmp_path / "longer"
-    )
+    manifests.write(manifests.build(definition, load_metadata(source)), tmp_path / "longer")
     capsys.readouterr()
     other = [str(tmp_path / "longer") if word == options[3] else word for word in command]
     assert run(other) == 2
