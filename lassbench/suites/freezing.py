@@ -168,8 +168,7 @@ def plan_silence(base: SuitePlan, dataset: Dataset, *, name: str = "", seed: int
     name = name or f"{base.name}-absent"
     _refuse_frozen(name)
     test_clips = {m.target_id: dataset.clips[m.target_id] for m in base.mixtures}
-    named = dataset.card.benchmark
-    words = manifests.open_benchmark(named).definition.words if named else {}
+    words = _words(dataset.card.benchmark)
     asked = plan_absent(base.mixtures, test_clips, words=words, seed=seed)
     how = base.queries[0].query_type
     queries = []
@@ -189,6 +188,11 @@ def plan_silence(base: SuitePlan, dataset: Dataset, *, name: str = "", seed: int
     return SuitePlan(
         name, f"{base.title}, absent sounds", "absent", base.mixtures, queries, base.notes
     )
+
+
+def _words(benchmark: str) -> Mapping[str, Sequence[str]]:
+    """Concept -> the words that name it, as the benchmark has them."""
+    return manifests.open_benchmark(benchmark).definition.words if benchmark else {}
 
 
 def _stem(dataset: Dataset) -> str:
@@ -310,11 +314,15 @@ def _audit(plan: SuitePlan, dataset: Dataset, *, silent: Collection[str]) -> Aud
     clips = {**dataset.corpus_clips, **dataset.clips}
     used = {one for m in plan.mixtures for one in (m.target_id, m.noise_id)}
     hashes = dataset.pcm_sha256
+    words = _words(plan.benchmark or dataset.card.benchmark)
     return audit(
         plan.mixtures,
         plan.queries,
         labels={one: clips[one].tags for one in used},
-        words={one: words_of(clips[one].concept, clips[one].tags) for one in used},
+        words={
+            one: words.get(clips[one].concept) or words_of(clips[one].concept, clips[one].tags)
+            for one in used
+        },
         identical={
             m.mixture_id
             for m in plan.mixtures
