@@ -92,7 +92,8 @@ def _parts(name: str) -> tuple[str, ...]:
 class AudioIndex:
     """The audio files of a folder, to any depth, by name.
 
-    A list's name is looked up here and never becomes a path.
+    A list's name is looked up here and never becomes a path.  Suites that lie below the folder
+    are passed over: theirs are copies.
 
     Raises
     ------
@@ -103,7 +104,14 @@ class AudioIndex:
     def __init__(self, folder: Path) -> None:
         self._by_stem: defaultdict[str, list[str]] = defaultdict(list)
         self._by_video: defaultdict[str, list[str]] = defaultdict(list)
+        in_suites: dict[Path, bool] = {}
         for path in sorted(audio_files([str(folder)])):
+            place = Path(path).parent
+            if place not in in_suites:
+                suite = place.parent
+                in_suites[place] = suite != folder and (suite / "suite.json").is_file()
+            if in_suites[place]:
+                continue
             self._by_stem[stem(_parts(path)[-1])].append(path)
             for video in video_ids(path):
                 self._by_video[video].append(path)

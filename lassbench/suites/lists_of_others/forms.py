@@ -11,6 +11,7 @@ from typing import Literal
 from lassbench import files
 from lassbench.containers import SUFFIXES
 from lassbench.csv_files import Row
+from lassbench.plain_text import CAPTION_LIMIT
 from lassbench.records import QueryType
 
 
@@ -167,6 +168,7 @@ def audioset_names(text: str, separators: Sequence[str]) -> tuple[str, ...]:
                     return (text[begin:end], *following)
         return None
 
-    if (found := rest(0)) is None:
+    found = rest(0) if len(text) <= CAPTION_LIMIT else None
+    if found is None:
         raise BadRow(f"{text[:100]!r} is not made of AudioSet's names", "label")
     return found
