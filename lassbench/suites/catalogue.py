@@ -99,7 +99,7 @@ def _of_others() -> Iterable[KnownSuite]:
         recipe = form.recipe + (" (presumed)" if form.presumed else "")
         if form.presumed and form.recipe == "as given":
             recipe = "as given, or by power (presumed)"
-        rows = str(form.mixtures or "any"), str(form.queries or "any")
+        rows = [str(form.rows or "any")] * 2
         rate = f"{form.rate_hz / 1000:g}" if form.rate_hz else "its files'"
         length = f"{form.seconds:g}" if form.seconds else "its files'"
         yield KnownSuite(

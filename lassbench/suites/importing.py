@@ -14,8 +14,9 @@ nothing to do with each other correlate little, so a large :math:`\langle r,t\ra
 
 Of 20,000 pairs of ESC-10 recordings of two classes, the correlation is above 0.06 in 0.1 % and
 above 0.1 in one; in the ten real examples of LASS-2022, whose targets are at 0.59 to 0.87 of
-the level handed out, it is 0.11 to 0.78.  Only ``snr`` depends on the gain: BSS Eval and SI-SDR
-do not.
+the level handed out, it is 0.11 to 0.78.  The weaker a target, the less shows: a gain of 0.73
+is seen in 98 % of ESC-10 pairs at -10 dB, and passes for 1 at -15 dB.  Only ``snr`` depends on
+it: BSS Eval and SI-SDR do not.
 """
 
 from __future__ import annotations
@@ -561,7 +562,8 @@ def import_suite(
         If the list, the folder or not one mixture can be used, or lengths differ.
     """
     form = format_of(kind)
-    name = name or (kind if form.mixtures else files.name_of(list_path.name.partition(".")[0]))
+    own = list_path.name.removesuffix(".gz").removesuffix(".csv")
+    name = name or (kind if form.rows else files.name_of(own))
     files.checked_name(name, what="the suite", fix="give another --name", error=UsageError)
     refuse_taken_name(name, but=kind, fix="give another --name")
     _check_options(seconds, rate)
@@ -621,7 +623,7 @@ def _described(doing: _Import, lists: Mapping[str, str], rate_hz: int) -> dict[s
         kind=doing.form.kind,
         sample_rate_hz=rate_hz,
         samples=_one_length({one: made.samples for one, made in doing.made.items()}),
-        title=doing.form.title if doing.form.mixtures else doing.name,
+        title=doing.form.title if doing.form.rows else doing.name,
         notes="; ".join(doing.notes()),
         synthetic=False,
         audio_may_be_published=False,

@@ -119,8 +119,7 @@ def test_the_published_lists_are_read_whole(shared: Path, kind: str) -> None:
     form = FORMATS[kind]
     targets = {row.mixture.target_id for row in rows}
     assert (len(rows), len(targets)) == PUBLISHED[kind]
-    assert form.queries == len(rows)
-    assert form.mixtures == len({row.mixture.mixture_id for row in rows})
+    assert form.rows == len(rows) == len({row.mixture.mixture_id for row in rows})
     assert len({row.query.query_id for row in rows}) == len(rows)
     column = {"audiosep-vggsound": "s0_text", "dcase2024-task9-real": "query"}.get(kind, "caption")
     column = "positive_caption" if kind.startswith("clapsep") else column

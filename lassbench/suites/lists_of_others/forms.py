@@ -77,8 +77,9 @@ class ListFormat:
         ``optional``, others are passed over.
     read
         What a row says; raises :class:`BadRow`.
-    mixtures, queries
-        How many the published list has; 0 for a format that anybody's list may have.
+    rows
+        How many the published list has, each a query on a mixture of its own; 0 for a format
+        that anybody's list may have.
     kind, recipe
         As a suite has them (:mod:`lassbench.suites.suite`).
     presumed
@@ -103,8 +104,7 @@ class ListFormat:
     published: str
     audio_from: str
     licence: str
-    mixtures: int = 0
-    queries: int = 0
+    rows: int = 0
     optional: tuple[str, ...] = ()
     kind: Literal["separation", "unreferenced"] = "separation"
     recipe: Literal["by power", "as given"] = "as given"
