@@ -21,6 +21,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
+#: What an audio file's name may end in.
+SUFFIXES = frozenset(
+    {
+        *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".mp4"),
+        *(".webm", ".mkv", ".mka", ".aif", ".aiff", ".aifc", ".caf", ".wma", ".w64"),
+        *(".rf64", ".au", ".snd", ".mp2", ".ac3", ".amr", ".ape", ".tta", ".wv"),
+    }
+)
+
 #: Steps from part to part, or from page to page of Ogg, after which a file is not
 #: followed any further.
 _MOST_PARTS, _MOST_PAGES = 200_000, 500_000

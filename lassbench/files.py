@@ -13,6 +13,7 @@ import codecs
 import contextlib
 import errno
 import functools
+import gzip
 import hashlib
 import io
 import json
@@ -21,6 +22,7 @@ import re
 import stat
 import time
 import unicodedata
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -201,15 +203,20 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, to_json(value))
 
 
+#: What a compressed text may unpack to unless a caller says otherwise, in bytes.
+UNPACKED_LIMIT = 100_000_000
+
+
 def read_text(path: Path, *, limit: int | None = None) -> str:
     """The text of a UTF-8 file, without byte-order mark, its line ends as they are.
 
-    UTF-16 is read where a byte-order mark says so.
+    UTF-16 is read where a byte-order mark says so, and a name that ends in ``.gz`` unpacked.
 
     Parameters
     ----------
     limit
-        The most bytes that are read.
+        The most bytes that are read, or unpacked; without one, a ``.gz`` may unpack to
+        :data:`UNPACKED_LIMIT`.
 
     Raises
     ------
@@ -219,7 +226,15 @@ def read_text(path: Path, *, limit: int | None = None) -> str:
     """
     try:
         with _open_file(path) as stream:
-            data = stream.read(-1 if limit is None else limit + 1)
+            if path.name.endswith(".gz"):
+                limit = UNPACKED_LIMIT if limit is None else limit
+                data = gzip.GzipFile(fileobj=stream).read(limit + 1)
+            else:
+                data = stream.read(-1 if limit is None else limit + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise LassbenchError(
+            f"is not a whole gzip file: {error}", where=path, fix="copy or download it again"
+        ) from error
     except OSError as error:
         raise explain_os_error(error, path) from error
     if limit is not None and len(data) > limit:

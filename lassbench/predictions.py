@@ -23,7 +23,7 @@ from pydantic import BeforeValidator, Field
 
 from lassbench import audio, files
 from lassbench.checked import Count, Finite, Label, Strict, Text, validate
-from lassbench.corpora.audio_folders import SUFFIXES as SOUND_SUFFIXES
+from lassbench.containers import SUFFIXES as SOUND_SUFFIXES
 from lassbench.errors import Fault, LassbenchError, UsageError
 from lassbench.records import SystemCard, SystemQuery
 from lassbench.suites.suite import Suite

@@ -24,7 +24,7 @@ from lassbench.dataset import Dataset
 from lassbench.errors import LassbenchError
 from lassbench.fetch.lists import read_list as read_fetch_list
 from lassbench.files import sha256_file
-from lassbench.suites.importing import read_list
+from lassbench.suites.lists_of_others import read_list
 from tests.small_metadata import CONCEPTS, small_source
 
 

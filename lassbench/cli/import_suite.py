@@ -8,43 +8,54 @@ from typing import Any
 import click
 
 from lassbench.cli.options import PATH, OutputPath
-
-_FORMATS = (
-    *("audiosep-audiocaps", "audiosep-audioset", "audiosep-clotho", "audiosep-esc50"),
-    *("audiosep-music", "audiosep-vggsound", "dcase2024-task9"),
-)
+from lassbench.suites.lists_of_others import FORMATS
 
 
 @click.command(name="import-suite")
 @click.argument("out", type=OutputPath())
 @click.option(
-    "--format", "kind", required=True, type=click.Choice(_FORMATS), help="Whose list it is."
+    "--format", "kind", required=True, type=click.Choice(list(FORMATS)), help="Whose list it is."
 )
 @click.option(
     "--list",
     "list_path",
     required=True,
     type=PATH,
-    help="The evaluation CSV as its authors publish it.",
+    help="The list as its authors publish it: .csv or .csv.gz.",
 )
 @click.option("--audio-dir", required=True, type=PATH, help="The folder with its audio.")
-@click.option("--name", default="", help="The suite's name.  Default: the format's.")
+@click.option("--name", default="", help="The suite's name.  Default: the format's, or the file's.")
 @click.option("--seconds", type=float, help="Cut or zero-pad every mixture to this length.")
+@click.option("--rate", type=int, help="In Hz.  Default: the list's, or the first mixture's.")
+@click.option(
+    "--no-audio",
+    is_flag=True,
+    help="Keep the sources only, of a list that is mixed here; mixtures are made when needed.",
+)
 @click.option("--workers", type=int, help="Processes.  Default: one per processor.")
-def command(out: Path, list_path: Path, audio_dir: Path, **how: Any) -> None:
-    """Make a suite folder OUT from AudioSep's or DCASE 2024 Task 9's evaluation list.
+def command(out: Path, list_path: Path, audio_dir: Path, no_audio: bool, **how: Any) -> None:
+    """Make a suite folder OUT from an evaluation list of others, or from one of your own.
 
-    The suite has its audio with it and can be separated and scored like any
+    AudioSep's six lists, CLAPSep's five and DCASE 2024 Task 9's two are read as they are
+    published.  `--format triples` reads any CSV of mixture, target and query (and, if it has
+    them, interference, query_id, concept, tags, negative); what is in the mixture at another
+    gain is scaled.  The suite has its audio with it and can be separated and scored like any
     other.  Mixtures whose audio is missing stay in the list and are counted.
     """
     from lassbench.errors import describe_faults
+    from lassbench.suites import audit
     from lassbench.suites.importing import import_suite
 
-    imported = import_suite(list_path, audio_dir, out, **how)
+    imported = import_suite(list_path, audio_dir, out, export_mixtures=not no_audio, **how)
     suite = imported.suite
-    made = len(suite.mixtures) - len(imported.faults)
+    made = len(suite.mixtures) - len(suite.missing)
     click.echo(f"{out}: {made} of {len(suite.mixtures)} mixtures, {len(suite.queries)} queries")
+    click.echo("\n".join(f"  {note}" for note in imported.notes))
     click.echo(f"fingerprint {suite.fingerprint}")
+    click.echo("audit:")
+    click.echo(
+        "\n".join(f"  {line}" for line in audit.describe(imported.audit, len(suite.queries)))
+    )
     if imported.faults:
-        click.echo("without audio:")
+        click.echo(f"{len(imported.faults)} mixtures could not be made:")
         click.echo("\n".join(describe_faults(imported.faults)))

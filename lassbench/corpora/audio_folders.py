@@ -30,18 +30,10 @@ from typing import Any
 
 from lassbench import audio
 from lassbench.benchmark.selection import ClipRow
+from lassbench.containers import SUFFIXES
 from lassbench.errors import Fault, UsageError
 from lassbench.files import file_fault, is_left_by_system
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource, RenderedSource
-
-#: What an audio file's name may end in.
-SUFFIXES = frozenset(
-    {
-        *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac", ".mp4"),
-        *(".webm", ".mkv", ".mka", ".aif", ".aiff", ".aifc", ".caf", ".wma", ".w64"),
-        *(".rf64", ".au", ".snd", ".mp2", ".ac3", ".amr", ".ape", ".tta", ".wv"),
-    }
-)
 
 #: A file longer than its clip by more than this is not a cut of it, in seconds.
 LONGER_BY_S = 0.5
@@ -125,7 +117,7 @@ class AudioFolders(AudioLocator):
     def _index(self) -> dict[str, list[_Found]]:
         """Video id, or audiocap id, -> the files named so."""
         index: defaultdict[str, list[_Found]] = defaultdict(list)
-        for path in sorted(set(_audio_files(self.folders))):
+        for path in sorted(set(audio_files(self.folders))):
             for key, found in _meanings(path):
                 index[key].append(found)
         return dict(index)
@@ -162,7 +154,17 @@ def _named(found: Iterable[_Found]) -> str:
     return " and ".join(sorted(file.path for file in found))
 
 
-def _audio_files(folders: Iterable[str]) -> Iterator[str]:
+def audio_files(folders: Iterable[str]) -> Iterator[str]:
+    """The paths of all audio files in ``folders``, by their names' endings.
+
+    To any depth; links are followed, each folder once; what operating systems leave is
+    passed over.
+
+    Raises
+    ------
+    UsageError
+        If a folder is not there.
+    """
     for folder in folders:
         if not Path(folder).is_dir():
             got = "a file" if Path(folder).exists() else "nothing"
@@ -178,6 +180,11 @@ def _audio_files(folders: Iterable[str]) -> Iterator[str]:
             for name in names:
                 if os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122
                     yield os.path.join(place, name)  # noqa: PTH118
+
+
+def video_ids(path: str) -> set[str]:
+    """The YouTube ids that a file's name can stand for, by the names above."""
+    return {key for key, _ in _meanings(path) if not key.startswith("#")}
 
 
 def _meanings(path: str) -> Iterator[tuple[str, _Found]]:

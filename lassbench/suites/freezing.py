@@ -26,6 +26,7 @@ from lassbench.plain_text import caption_fault
 from lassbench.progress import track
 from lassbench.records import Clip, Mixture, Query, QueryType, Split
 from lassbench.suites.audit import Audit, audit
+from lassbench.suites.lists_of_others import FORMATS
 from lassbench.suites.suite import (
     MIXTURE_COLUMNS,
     PARTS,
@@ -140,7 +141,7 @@ def plan_separation(
     name = name or f"{_stem(dataset)}-{split}" + (
         f"-{phrasings}-phrasings" if phrasings > 1 else ""
     )
-    _refuse_frozen(name)
+    refuse_taken_name(name)
     clips = dataset.split(split)
     _check_captions(clips, phrasings, dataset, split)
     mixtures = plan(clips, name=name, noises=noises, seed=seed, snr_range_db=snr_range_db)
@@ -166,7 +167,7 @@ def plan_separation(
 def plan_silence(base: SuitePlan, dataset: Dataset, *, name: str = "", seed: int = 0) -> SuitePlan:
     """The mixtures of ``base``, queried for a sound that is not in them: silence is right."""
     name = name or f"{base.name}-absent"
-    _refuse_frozen(name)
+    refuse_taken_name(name)
     test_clips = {m.target_id: dataset.clips[m.target_id] for m in base.mixtures}
     words = _words(dataset.card.benchmark)
     asked = plan_absent(base.mixtures, test_clips, words=words, seed=seed)
@@ -202,14 +203,31 @@ def _stem(dataset: Dataset) -> str:
     return dataset.name if files.name_fault(folder) else folder
 
 
-def _refuse_frozen(name: str) -> None:
-    """Raise if ``name`` is that of a list which is the same for everyone."""
+def refuse_taken_name(name: str, *, but: str = "", fix: str = "give --suite NAME") -> None:
+    """Refuse the name of a list that is the same for everyone: a suite of it is that list.
+
+    Parameters
+    ----------
+    but
+        The format that the suite is imported from, whose own name is its own.
+
+    Raises
+    ------
+    UsageError
+        If ``name`` is a shipped benchmark's list, or one of others.
+    """
+    if name in FORMATS and name != but:
+        raise UsageError(
+            f"{name} is a list of others ({FORMATS[name].title})",
+            expected="another name for this suite",
+            fix=f"{fix}, or import that list: lassbench import-suite OUT --format {name}",
+        )
     for benchmark in manifests.shipped():
         if name in manifests.open_benchmark(benchmark).suites:
             raise UsageError(
-                f"{name} is a frozen list of {benchmark}, and this dataset was not built from it",
-                expected="another name for a suite that is planned here",
-                fix=f"give --suite NAME, or build the dataset from {benchmark}: "
+                f"{name} is a frozen list of {benchmark}, and this is not made from it",
+                expected="another name for this suite",
+                fix=f"{fix}, or build a dataset from {benchmark}: "
                 "lassbench build-dataset OUT --corpus audiocaps",
             )
 

@@ -193,8 +193,14 @@ def exported_name(mixture_id: str, part: Part) -> str:
 
 
 def source_name(clip_id: str) -> str:
-    """Where below a suite's folder a sound that is mixed by power lies."""
-    return f"sources/{clip_id}.wav"
+    """Where below a suite's folder a sound that is mixed by power lies.
+
+    Raises
+    ------
+    LassbenchError
+        If ``clip_id``, which a list has, cannot be a file's name.
+    """
+    return f"sources/{files.checked_name(clip_id, what='a source')}.wav"
 
 
 def render_from_dataset(dataset: Dataset, mixture: Mixture) -> Rendered:

@@ -1,20 +1,27 @@
-"""Reading the lists of AudioSep and DCASE 2024 Task 9 as their authors publish them."""
+"""Reading lists of others, whole, as their authors publish them."""
 
 from __future__ import annotations
 
+import csv
 import gzip
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from lassbench.benchmark.words import words_of
 from lassbench.cli.import_suite import command
 from lassbench.errors import FaultsError, LassbenchError, UsageError
-from lassbench.suites.importing import FORMATS, read_list
+from lassbench.suites.audit import audit
+from lassbench.suites.lists_of_others import FORMATS, ListRow, read_list
+from lassbench.suites.lists_of_others.forms import BadRow, audioset_labels, audioset_names
 
+#: A few rows of each format, as its authors write them.
 LISTS = {
     "audiosep-audiocaps": (
         "idx,caption,labels,src_wav,noise_wav\n"
-        '0,"A bell, ringing",Bell Speech,Yaaaaaaaaaaa.wav,Ybbbbbbbbbbb.wav\n'
+        '0,A machine,"Speech Sewing machine Inside, public space",'
+        "Yaaaaaaaaaaa.wav,Ybbbbbbbbbbb.wav\n"
         "1,A dog barks,Dog,Yccccccccccc.wav,Ybbbbbbbbbbb.wav\n"
     ),
     "audiosep-esc50": (
@@ -38,12 +45,49 @@ LISTS = {
         "file_id,mix_wav,s0_wav,s0_text,s1_wav,s1_text\n"
         "a+++b,data/mix_wav/a+++b.wav,data/s0_wav/a+++b.wav,yodelling,"
         'data/s1_wav/a+++b.wav,"cattle, bovinae cowbell"\n'
-        "c+++d,data/mix_wav/c+++d.wav,data/s0_wav/c+++d.wav,skidding,"
-        "data/s1_wav/c+++d.wav,rapping\n"
+        "a+++d,data/mix_wav/a+++d.wav,data/s0_wav/a+++d.wav,yodelling,"
+        "data/s1_wav/a+++d.wav,rapping\n"
+    ),
+    "clapsep-audioset": (
+        "source_file,positive_caption,noise_file,negative_caption\n"
+        'Yaaaaaaaaaaa.wav,"The sounds of Shout, Bellow and Thump, thud",Ybbbbbbbbbbb.wav,'
+        "The sound of Speech\n"
+        "Ybbbbbbbbbbb.wav,The sound of Speech,Yaaaaaaaaaaa.wav,The sound of Bellow\n"
+    ),
+    "clapsep-music": (
+        "source_file,positive_caption,noise_file,negative_caption\n"
+        "-8AgRz5Jdrw_10.wav,the sound of acoustic guitar,x_1.wav,the sound of violin\n"
+        "x_1.wav,the sound of violin,x_2.wav,the sound of drum\n"
     ),
     "dcase2024-task9": (
-        'source,noise,snr,caption\n12,345,-3,"A man speaks, and then stops"\n7,8,10,Rain falls\n'
+        'source, noise, snr, caption\n12,345,-3,"A man speaks, and then stops"\n7,8,10,Rain falls\n'
     ),
+    "dcase2024-task9-real": (
+        "file_name,query\ntest-real-case-2.wav,chimes\ntest-real-case-3.wav,the wind\n"
+    ),
+    "triples": (
+        "mixture,target,query\n"
+        "mix/1.wav,targets/1.flac,a dog barks\n"
+        "mix/1.wav,targets/1.flac,barking\n"
+        "mix/1.wav,targets/1b.flac,rain\n"
+    ),
+}
+
+#: How many rows, targets and mixtures that ask for it the published lists have.
+PUBLISHED = {
+    "audiosep-audiocaps": (4820, 964),
+    "audiosep-esc50": (2000, 2000),
+    "audiosep-music": (5004, 556),
+    "audiosep-clotho": (5225, 1045),
+    "audiosep-audioset": (5270, 5270),
+    "audiosep-vggsound": (1000, 100),
+    "clapsep-audiocaps": (4785, 957),
+    "clapsep-audioset": (18869, 18869),
+    "clapsep-esc": (7500, 1500),
+    "clapsep-fsd": (8000, 1600),
+    "clapsep-music": (19805, 19805),
+    "dcase2024-task9": (3000, 1000),
+    "dcase2024-task9-real": (200, 100),
 }
 
 
@@ -53,87 +97,185 @@ def put(folder: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", LISTS)
-def test_each_list_is_read(tmp_path: Path, kind: str) -> None:
-    rows = read_list(put(tmp_path, LISTS[kind]), kind)
-    assert len(rows) == 2
+def read(folder: Path, kind: str) -> list[ListRow]:
+    return read_list(put(folder, LISTS[kind]), kind)
+
+
+def published(shared: Path, kind: str) -> Path:
+    names = {"dcase2024-task9": "dcase2024.lass_synthetic_validation"}
+    names["dcase2024-task9-real"] = "dcase2024.lass_real_evaluation"
+    name = names.get(kind) or f"{kind.replace('-', '.', 1)}_eval"
+    return shared / "data/lists" / f"{name}.csv.gz"
+
+
+def plain_rows(path: Path) -> list[dict[str, str]]:
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, skipinitialspace=True))
+
+
+@pytest.mark.parametrize("kind", PUBLISHED)
+def test_the_published_lists_are_read_whole(shared: Path, kind: str) -> None:
+    rows = read_list(published(shared, kind), kind)
+    form = FORMATS[kind]
+    targets = {row.mixture.target_id for row in rows}
+    assert (len(rows), len(targets)) == PUBLISHED[kind]
+    assert form.rows == len(rows) == len({row.mixture.mixture_id for row in rows})
+    assert len({row.query.query_id for row in rows}) == len(rows)
+    column = {"audiosep-vggsound": "s0_text", "dcase2024-task9-real": "query"}.get(kind, "caption")
+    column = "positive_caption" if kind.startswith("clapsep") else column
+    assert [row.query.text for row in rows] == [
+        one[column].strip() for one in plain_rows(published(shared, kind))
+    ]
+
+
+def test_every_format_but_ones_own_is_tested_on_its_published_list() -> None:
+    assert set(FORMATS) == {*PUBLISHED, "triples"}
+    option = next(p for p in command.params if p.name == "kind")
+    assert list(option.type.choices) == list(FORMATS)  # type: ignore[attr-defined]
+
+
+def test_labels_come_apart_one_by_one(shared: Path) -> None:
+    """AudioCaps's strings give what AudioSet says of the clips; both are made of 527 names."""
+    with (shared / "data/audioset/class_labels_indices.csv").open(newline="") as stream:
+        named = {row["mid"]: row["display_name"] for row in csv.DictReader(stream)}
+    assert audioset_labels() == set(named.values()) and len(named) == 527
+    of_clip: dict[str, set[str]] = {}
+    segments = shared / "data/audioset/unbalanced_train_segments.audiocaps.csv.gz"
+    for line in gzip.decompress(segments.read_bytes()).decode().splitlines():
+        if not line.startswith("#"):
+            clip, _, _, mids = line.strip().split(", ", 3)
+            of_clip[f"Y{clip}"] = {named[mid] for mid in mids.strip('"').split(",")}
+    rows = read_list(published(shared, "audiosep-audiocaps"), "audiosep-audiocaps")
     for row in rows:
-        assert row.mixture.mixture_id == row.query.query_id == row.query.mixture_id
-        assert row.mixture.mixture_id.startswith(f"{kind}-0")
-        assert row.query.query_type == FORMATS[kind].query_type
+        assert len(set(row.query.tags)) == len(row.query.tags)
+        assert set(row.query.tags) == of_clip[row.mixture.target_id]
 
 
-def test_the_published_lists(shared: Path, tmp_path: Path) -> None:
-    rows = {"audiocaps": 4820, "esc50": 2000, "music": 5004, "clotho": 5225}
-    rows |= {"audioset": 5270, "vggsound": 1000}
-    names = {f"audiosep-{name}": f"audiosep.{name}_eval" for name in rows}
-    names["dcase2024-task9"] = "dcase2024.lass_synthetic_validation"
-    counts = {}
-    for kind, name in names.items():
-        path = tmp_path / f"{name}.csv"
-        path.write_bytes(gzip.decompress((shared / "data/lists" / f"{name}.csv.gz").read_bytes()))
-        counts[kind] = len(read_list(path, kind))
-    expected = {f"audiosep-{name}": count for name, count in rows.items()}
-    assert counts == {**expected, "dcase2024-task9": 3000}
+def test_what_audiosep_and_clapsep_tell_no_one(shared: Path) -> None:
+    rows = read_list(published(shared, "audiosep-audiocaps"), "audiosep-audiocaps")
+    labels = {row.mixture.target_id: row.query.tags for row in rows}
+    found = audit(
+        [row.mixture for row in rows],
+        [row.query for row in rows],
+        labels=labels,
+        words={clip: words_of("", names) for clip, names in labels.items()},
+    )
+    assert found["self-mixture"] == tuple(
+        f"audiosep-audiocaps-{index:04d}" for index in (769, 911, 1859)
+    )
+    pairs = Counter((row.mixture.target_id, row.mixture.noise_id) for row in rows)
+    assert len(found["repeated pair"]) == len(rows) - len(pairs) == 17
+    shared_labels = [
+        row.query.query_id
+        for row in rows
+        if set(labels[row.mixture.target_id]) & set(labels[row.mixture.noise_id])
+    ]
+    assert list(found["shared label"]) == shared_labels
+    assert len(shared_labels) == 924  # 19.2 % of 4820
+    assert found["names the other sound"]
+
+
+def test_audiosets_names_hold_what_joins_them() -> None:
+    blanks = audioset_names("Speech Sewing machine Inside, public space", " ")
+    assert blanks == ("Speech", "Sewing machine", "Inside, public space")
+    joined = (", ", " and ")
+    assert audioset_names("Shout, Bellow and Thump, thud", joined) == (
+        *("Shout", "Bellow", "Thump, thud"),
+    )
+    assert audioset_names("Toot", joined) == ("Toot",)
+    # "Child speech, kid speaking" begins with no name; "Train" is one and "Train horn" is too.
+    assert audioset_names("Train Train horn Child speech, kid speaking", " ") == (
+        *("Train", "Train horn", "Child speech, kid speaking"),
+    )
+    for text in ("Speech Yodel", "", " Speech", "Speech ", "Train " * 5000):
+        with pytest.raises(BadRow, match="not made of AudioSet's names"):
+            audioset_names(text, " ")
 
 
 def test_texts_tags_and_files(tmp_path: Path) -> None:
     def first(kind: str) -> tuple[object, ...]:
-        row = read_list(put(tmp_path, LISTS[kind]), kind)[0]
-        return row.query.text, row.query.tags, row.query.concept, row.source, row.second
+        row = read(tmp_path, kind)[0]
+        said, entry = row.query, row.entry
+        assert said.query_type == FORMATS[kind].query_type
+        return said.text, said.negative, said.tags, said.concept, entry.given, entry.raw
 
+    handed_out = ("mixture-0.wav", "segment-0.wav")
     assert first("audiosep-audiocaps") == (
-        "A bell, ringing",
-        ("Bell Speech",),
-        "",
-        "segment-0.wav",
-        "mixture-0.wav",
+        *("A machine", "", ("Speech", "Sewing machine", "Inside, public space"), ""),
+        *(handed_out, ("Yaaaaaaaaaaa.wav", "Ybbbbbbbbbbb.wav")),
     )
     assert first("audiosep-esc50") == (
-        "crow",
-        ("crow",),
-        "crow",
-        "segment-0.wav",
-        "mixture-0.wav",
+        *("crow", "", ("crow",), "crow", handed_out),
+        ("1-119125-A-45.wav", "1-103995-A-30.wav"),
     )
-    assert first("dcase2024-task9") == (
-        "A man speaks, and then stops",
-        (),
-        "",
-        "12.wav",
-        "345.wav",
+    assert first("audiosep-clotho")[4:] == (handed_out, ())
+    assert first("audiosep-vggsound")[3:5] == (
+        *("yodelling", ("data/mix_wav/a+++b.wav", "data/s0_wav/a+++b.wav")),
     )
-    assert first("audiosep-vggsound")[3:] == (
-        "data/s0_wav/a+++b.wav",
-        "data/mix_wav/a+++b.wav",
+    assert first("clapsep-audioset")[1:] == (
+        *("The sound of Speech", ("Shout", "Bellow", "Thump, thud"), "", ()),
+        ("Yaaaaaaaaaaa.wav", "Ybbbbbbbbbbb.wav"),
     )
-    assert str(first("audiosep-audioset")[4]).endswith("index=000,mixture.wav")
+    assert first("clapsep-music")[:4] == (
+        *("the sound of acoustic guitar", "the sound of violin"),
+        *(("acoustic guitar",), "acoustic guitar"),
+    )
+    assert first("dcase2024-task9")[4:] == ((), ("12", "345"))
+    kinds = {kind: form.query_type for kind, form in FORMATS.items()}
+    assert {kind for kind, how in kinds.items() if how == "tag"} == {
+        f"audiosep-{name}" for name in ("esc50", "music", "audioset", "vggsound")
+    }
+    assert {kind for kind, how in kinds.items() if how == "templated"} == {
+        f"clapsep-{name}" for name in ("audioset", "esc", "fsd", "music")
+    }
 
 
-def test_both_noises_of_clotho_are_kept(tmp_path: Path) -> None:
-    row = read_list(put(tmp_path, LISTS["audiosep-clotho"]), "audiosep-clotho")[0]
-    assert row.mixture.target_id == "birds_long.wav"
-    assert row.mixture.noise_id == "Cruise - outside, night.wav + rain.wav"
+def test_ids_of_sounds(tmp_path: Path) -> None:
+    """One recording keeps one id, without its ending: intervals resample targets."""
+
+    def sounds(kind: str) -> list[tuple[str, str]]:
+        return [(r.mixture.target_id, r.mixture.noise_id) for r in read(tmp_path, kind)]
+
+    assert sounds("audiosep-clotho")[0] == ("birds_long", "Cruise - outside, night + rain")
+    assert sounds("audiosep-vggsound") == [("a", "b"), ("a", "d")]
+    assert sounds("audiosep-esc50")[0] == sounds("audiosep-esc50")[1][::-1]
+    assert sounds("clapsep-music") == [("Y-8AgRz5Jdrw_10", "Yx_1"), ("Yx_1", "Yx_2")]
+    assert sounds("dcase2024-task9-real") == [("test-real-case-2", "")] * 2
+    assert sounds("triples")[1:] == [("targets/1", "mix/1"), ("targets/1b", "mix/1")]
 
 
-def test_the_same_source_is_the_same_target(tmp_path: Path) -> None:
-    """Intervals resample targets, so one recording must keep one id."""
-    text = LISTS["audiosep-esc50"] + "2,crow,1-119125-A-45.wav,1-1-A-1.wav\n"
-    rows = read_list(put(tmp_path, text), "audiosep-esc50")
-    assert rows[0].mixture.target_id == rows[2].mixture.target_id
+def test_rows_of_the_same_files_ask_of_one_mixture(tmp_path: Path) -> None:
+    rows = read_list(put(tmp_path, LISTS["triples"]), "triples", name="mine")
+    assert [(row.mixture.mixture_id, row.query.query_id) for row in rows] == [
+        *(("mine-0001", "mine-0001-p1"), ("mine-0001", "mine-0001-p2")),
+        ("mine-0002", "mine-0002"),
+    ]
+    named = "Mixture;Target;Query;query_id;tags;negative\nm.wav;t.wav;bark;q-1;dog; rain\n"
+    (row,) = read_list(put(tmp_path, named), "triples")
+    assert (row.query.query_id, row.query.tags, row.query.negative) == ("q-1", ("dog",), "rain")
+    (real, _) = read(tmp_path, "dcase2024-task9-real")
+    assert real.query.query_id == real.mixture.mixture_id == "test-real-case-2"
 
 
-def test_dcase_carries_its_snr(tmp_path: Path) -> None:
-    rows = read_list(put(tmp_path, LISTS["dcase2024-task9"]), "dcase2024-task9")
-    assert [row.snr_db for row in rows] == [-3.0, 10.0]
-    assert [row.mixture.snr_db for row in rows] == [-3.0, 10.0]
-
-
-def test_marks_and_windows_line_ends(tmp_path: Path) -> None:
-    plain = read_list(put(tmp_path, LISTS["audiosep-clotho"]), "audiosep-clotho")
-    path = tmp_path / "list.csv"
-    path.write_bytes(b"\xef\xbb\xbf" + LISTS["audiosep-clotho"].replace("\n", "\r\n").encode())
-    assert read_list(path, "audiosep-clotho") == plain
+def test_marks_line_ends_and_gzip(tmp_path: Path) -> None:
+    plain = read(tmp_path, "audiosep-clotho")
+    data = b"\xef\xbb\xbf" + LISTS["audiosep-clotho"].replace("\n", "\r\n").encode()
+    (tmp_path / "list.csv").write_bytes(data)
+    assert read_list(tmp_path / "list.csv", "audiosep-clotho") == plain
+    packed = tmp_path / "list.csv.gz"
+    packed.write_bytes(gzip.compress(data))
+    assert read_list(packed, "audiosep-clotho") == plain
+    packed.write_bytes(gzip.compress(data)[:-9])
+    with pytest.raises(LassbenchError, match="not a whole gzip file"):
+        read_list(packed, "audiosep-clotho")
+    packed.write_bytes(data)
+    with pytest.raises(LassbenchError, match="not a whole gzip file"):
+        read_list(packed, "audiosep-clotho")
+    with gzip.open(packed, "wb", compresslevel=1) as stream:
+        for _ in range(101):
+            stream.write(b"\n" * 1_000_000)
+    with pytest.raises(LassbenchError, match="too large"):
+        read_list(packed, "audiosep-clotho")
 
 
 @pytest.mark.parametrize(
@@ -141,10 +283,22 @@ def test_marks_and_windows_line_ends(tmp_path: Path) -> None:
     [
         ("dcase2024-task9", ",10,", ",loud,", 3, "snr 'loud' is no number"),
         ("dcase2024-task9", ",10,", ",nan,", 3, "snr 'nan' is no number"),
-        ("dcase2024-task9", "Rain falls", "", 3, "is empty"),
-        ("audiosep-esc50", "1,rain", "0,rain", 3, "0 stands twice"),
+        ("dcase2024-task9", "Rain falls", "", 3, "caption is empty"),
+        ("audiosep-esc50", "1,rain", "0,rain", 3, "list.csv:2"),
         ("audiosep-esc50", "1,rain", "x,rain", 3, "idx 'x' is no number"),
         ("audiosep-esc50", ",1-119125-A-45.wav\n", "\n", 3, "has 3 cells, the header 4"),
+        ("audiosep-audiocaps", ",Dog,", ",Dog Wolpertinger,", 3, "not made of AudioSet's names"),
+        ("audiosep-clotho", ",one.wav,two.wav", ",one.wav,", 3, "noise_wav1.2 is empty"),
+        ("clapsep-music", "the sound of drum", "a drum", 3, "'the sound of'"),
+        ("clapsep-audioset", "sound of Bellow", "sound of Bello", 3, "AudioSet's names"),
+        ("dcase2024-task9-real", "test-real-case-3.wav", "../x.wav", 3, "mixture's name '../x'"),
+        ("triples", "1b.flac,rain", "1.flac,barking", 4, "list.csv:3"),
+        ("triples", "targets/1b.flac", "", 4, "target is empty"),
+        ("triples", "rain", "a dog <img src=x>", 4, "markup"),
+        ("audiosep-esc50", "1,rain", "1,rain\x07", 3, r"U+0007"),
+        ("audiosep-esc50", "1,rain", f"1,{'a' * 1001}", 3, "1001 characters"),
+        ("audiosep-vggsound", ",rapping", ",<script>", 3, "the noise '<script>' holds markup"),
+        ("clapsep-music", "sound of drum", "sound of \x1b[2J", 3, "the negative query"),
     ],
 )
 def test_bad_rows_are_named(
@@ -154,8 +308,21 @@ def test_bad_rows_are_named(
     assert old in text
     with pytest.raises(FaultsError) as caught:
         read_list(put(tmp_path, text.replace(old, new)), kind)
-    (fault,) = caught.value.faults
-    assert fault.where.endswith(f"list.csv:{line}") and words in fault.reason
+    assert {fault.where for fault in caught.value.faults} == {f"{tmp_path / 'list.csv'}:{line}"}
+    assert any(words in fault.reason for fault in caught.value.faults)
+    assert "\x1b" not in str(caught.value) and "\x07" not in str(caught.value)
+
+
+def test_ids_that_stand_twice(tmp_path: Path) -> None:
+    header = "mixture,target,query,query_id\n"
+    path = put(tmp_path, header + "a.wav,t.wav,one,q\nb.wav,u.wav,two,q\n")
+    with pytest.raises(FaultsError, match=r"q or what it asks stands further up too: .*csv:2"):
+        read_list(path, "triples")
+    path = put(tmp_path, "file_name,query\na.wav,one\na.flac,two\na.flac,three\n")
+    with pytest.raises(FaultsError, match="stands twice"):
+        read_list(path, "dcase2024-task9-real")
+    with pytest.raises(LassbenchError, match="the list has no rows"):
+        read_list(put(tmp_path, "file_name,query\n"), "dcase2024-task9-real")
 
 
 def test_the_wrong_format_is_refused_with_both_headers(tmp_path: Path) -> None:
@@ -165,22 +332,7 @@ def test_the_wrong_format_is_refused_with_both_headers(tmp_path: Path) -> None:
     assert caught.value.got == "idx,caption,src_wav,noise_wav"
     with pytest.raises(UsageError, match=r"did you mean 'audiosep-esc50'"):
         read_list(tmp_path / "list.csv", "audiosep-esc5")
-
-
-def test_the_command_offers_every_format() -> None:
-    option = next(p for p in command.params if p.name == "kind")
-    assert set(option.type.choices) == set(FORMATS)  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    ("caption", "words"),
-    [("a dog <img src=x>", "markup"), ("a dog\x07", r"U\+0007"), ("a" * 1001, "1001 characters")],
-)
-def test_a_query_that_no_leaderboard_would_take_is_named_by_its_line(
-    tmp_path: Path, caption: str, words: str
-) -> None:
-    text = LISTS["audiosep-esc50"] + f"2,{caption},a.wav,b.wav\n3,- a dog,a.wav,b.wav\n"
-    path = put(tmp_path, text)
-    with pytest.raises(FaultsError, match=words) as caught:
-        read_list(path, "audiosep-esc50")
-    assert {fault.where for fault in caught.value.faults} == {f"{path}:4"}
+    with pytest.raises(LassbenchError, match=r"no list of the format triples.*'interference'"):
+        read_list(put(tmp_path, "mixture,target,query,interferance\n"), "triples")
+    text = "mixture,target,query,licence\nm.wav,t.wav,a dog,CC0\n"
+    assert len(read_list(put(tmp_path, text), "triples")) == 1

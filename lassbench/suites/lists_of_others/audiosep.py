@@ -1,0 +1,152 @@
+"""AudioSep's six lists (github.com/Audio-AGI/AudioSep, ``evaluation/metadata``).
+
+========= ================================================ =================================
+list      columns                                          its audio, as it is handed out
+========= ================================================ =================================
+audiocaps ``idx,caption,labels,src_wav,noise_wav``         ``segment-<idx>.wav`` is the
+esc50     ``idx,caption,src_wav,noise_wav``                target, ``mixture-<idx>.wav`` the
+music     ``idx,caption,src_wav,noise_wav``                mixture
+clotho    ``idx,caption,src_wav,noise_wav1,noise_wav1``
+audioset  ``idx,caption,src_wav,noise_wav``                the last two: target and mixture
+vggsound  ``file_id,mix_wav,s0_wav,s0_text,s1_wav,s1_text`` ``mix_wav`` and ``s0_wav``
+========= ================================================ =================================
+
+Clotho's header has one name twice, and each of its mixtures two noises.  The mixer is not in
+the repository.  Where the first three are mixed here from raw recordings, it is presumed to
+be CLAPSep's: 0 dB by power, 32 kHz, 10 s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from lassbench.csv_files import Row
+from lassbench.suites.lists_of_others.forms import (
+    BadRow,
+    Entry,
+    ListFormat,
+    audioset_names,
+    needed,
+    stem,
+)
+
+
+def _numbered(cells: Row) -> Entry:
+    index, text, source = needed(cells, "idx", "caption", "src_wav")
+    columns = [column for column in cells.cells if column.startswith("noise_wav")]
+    noises = needed(cells, *columns)
+    if not (index.isascii() and index.isdigit()):
+        raise BadRow(f"idx {index[:100]!r} is no number")
+    return Entry(
+        target=stem(source),
+        noise=" + ".join(map(stem, noises)),
+        text=text,
+        given=(f"mixture-{index}.wav", f"segment-{index}.wav"),
+        raw=(source, *noises) if len(noises) == 1 else (),
+        labels=audioset_names(cells["labels"], " ") if "labels" in cells.cells else (),
+        label=f"{index:0>4}",
+    )
+
+
+def _of_class(cells: Row) -> Entry:
+    entry = _numbered(cells)
+    return replace(entry, labels=(entry.text,), concept=entry.text)
+
+
+def _paired(cells: Row) -> Entry:
+    text, source, mixture = needed(cells, "caption", "src_wav", "noise_wav")
+    return Entry(
+        target=stem(source),
+        noise=stem(mixture),
+        text=text,
+        given=(mixture, source),
+        labels=(text,),
+        concept=text,
+    )
+
+
+def _vggsound(cells: Row) -> Entry:
+    both, mixture, source, text, noise, noise_text = needed(
+        cells, "file_id", "mix_wav", "s0_wav", "s0_text", "s1_wav", "s1_text"
+    )
+    # `<target>+++<noise>`: the files of all mixtures of one target have names of their own.
+    target, _, noise_id = both.partition("+++")
+    return Entry(
+        target=target,
+        noise=noise_id or stem(noise),
+        text=text,
+        given=(mixture, source),
+        labels=(text,),
+        noise_labels=(noise_text,),
+        concept=text,
+        noise_concept=noise_text,
+    )
+
+
+_CLASSES = ("idx", "caption", "src_wav", "noise_wav")
+_UPLOADERS = "list: MIT; sound: its uploaders'"
+_format = partial(
+    ListFormat,
+    published="github.com/Audio-AGI/AudioSep, evaluation/metadata",
+    licence=_UPLOADERS,
+)
+_HANDED_OUT = "AudioSep's evaluation data"
+
+FORMATS: dict[str, ListFormat] = {
+    "audiosep-audiocaps": _format(
+        "AudioSep: AudioCaps",
+        ("idx", "caption", "labels", "src_wav", "noise_wav"),
+        _numbered,
+        audio_from=f"{_HANDED_OUT}, or AudioCaps test",
+        presumed=True,
+        rows=4820,
+        youtube="clip",
+    ),
+    "audiosep-esc50": _format(
+        "AudioSep: ESC-50",
+        _CLASSES,
+        _of_class,
+        audio_from=f"{_HANDED_OUT}, or ESC-50",
+        licence="list: MIT; sound: CC BY-NC",
+        presumed=True,
+        rows=2000,
+        query_type="tag",
+    ),
+    "audiosep-music": _format(
+        "AudioSep: MUSIC",
+        _CLASSES,
+        _of_class,
+        audio_from=f"{_HANDED_OUT}, or MUSIC",
+        presumed=True,
+        rows=5004,
+        query_type="tag",
+        youtube="part",
+        average="mean of class means",
+    ),
+    "audiosep-clotho": _format(
+        "AudioSep: Clotho",
+        ("idx", "caption", "src_wav", "noise_wav1", "noise_wav1"),
+        _numbered,
+        audio_from=_HANDED_OUT,
+        licence="list: MIT; sound: Creative Commons, by clip",
+        rows=5225,
+    ),
+    "audiosep-audioset": _format(
+        "AudioSep: AudioSet",
+        _CLASSES,
+        _paired,
+        audio_from=_HANDED_OUT,
+        rows=5270,
+        query_type="tag",
+        average="median per class, then mean",
+    ),
+    "audiosep-vggsound": _format(
+        "AudioSep: VGGSound+",
+        ("file_id", "mix_wav", "s0_wav", "s0_text", "s1_wav", "s1_text"),
+        _vggsound,
+        audio_from=_HANDED_OUT,
+        rows=1000,
+        query_type="tag",
+    ),
+}
