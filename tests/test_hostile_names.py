@@ -21,6 +21,7 @@ import soundfile as sf
 
 from lassbench.cli import run
 from lassbench.files import sha256_file
+from lassbench.suites.suite import fingerprints
 
 #: ``{away}`` is a folder beside the one that commands may write to.
 HOSTILE = {
@@ -95,7 +96,7 @@ def refused(
 
 
 def rewrite_list(suite: Path, name: str, column: str, value: str) -> None:
-    """Change a column of the second row of a suite's list, and its hash with it."""
+    """Change a column of the second row of a suite's list, and what its card says of it."""
     path = suite / f"{name}.csv"
     with path.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -105,6 +106,7 @@ def rewrite_list(suite: Path, name: str, column: str, value: str) -> None:
         writer.writeheader()
         writer.writerows(rows)
     edit_json(suite / "suite.json", lambda said: said.update({f"{name}_sha256": sha256_file(path)}))
+    edit_json(suite / "suite.json", lambda said: said.update(fingerprints(said)))
 
 
 def edit_json(path: Path, act: Callable[[dict[str, Any]], object]) -> None:
@@ -163,6 +165,18 @@ def test_the_ids_of_targets_and_noises_are_no_paths(here: Path, kind: str) -> No
     for line in on_suite(here):
         assert run(line) == 0, line
     assert around(here) == before
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("column", ["target_id", "noise_id"])
+def test_the_ids_of_sounds_that_are_mixed_by_power(
+    here: Path, capsys: pytest.CaptureFixture[str], column: str, kind: str
+) -> None:
+    suite = here / "data" / "suites" / "synthetic-test"
+    shutil.rmtree(suite / "mixtures")
+    edit_json(suite / "suite.json", lambda said: said.update(recipe="by power"))
+    rewrite_list(suite, "mixtures", column, name_in(here, kind))
+    refused(here, capsys, *on_suite(here))
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

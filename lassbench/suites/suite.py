@@ -193,14 +193,8 @@ def exported_name(mixture_id: str, part: Part) -> str:
 
 
 def source_name(clip_id: str) -> str:
-    """Where below a suite's folder a sound that is mixed by power lies.
-
-    Raises
-    ------
-    LassbenchError
-        If ``clip_id``, which a list has, cannot be a file's name.
-    """
-    return f"sources/{files.checked_name(clip_id, what='a source')}.wav"
+    """Where below a suite's folder a sound that is mixed by power lies."""
+    return f"sources/{clip_id}.wav"
 
 
 def render_from_dataset(dataset: Dataset, mixture: Mixture) -> Rendered:
@@ -285,7 +279,7 @@ def load_suite(path: str | Path) -> Suite:
     said = read_record(folder / "suite.json", _Frozen, what=_UNUSABLE, fix=_FREEZE_AGAIN)
     for name in LISTS:
         _check_unchanged(folder / name, getattr(said, name.replace(".csv", "_sha256")))
-    mixtures = {m.mixture_id: m for m in _read_mixtures(folder / "mixtures.csv")}
+    mixtures = {m.mixture_id: m for m in _read_mixtures(folder / "mixtures.csv", said.recipe)}
     queries, meta = _read_queries(folder / "queries.csv", mixtures)
     _check_fingerprints(said, folder)
     audio_from = _find_dataset(folder, said)
@@ -440,12 +434,14 @@ def _find_dataset(folder: Path, said: _Frozen) -> Dataset | None:
     return found
 
 
-def _read_mixtures(path: Path) -> Iterable[Mixture]:
+def _read_mixtures(path: Path, recipe: Recipe) -> Iterable[Mixture]:
     for line in read_table(path, MIXTURE_COLUMNS):
         where, row = line.where, line.cells
         if (snr_db := decibels(row["snr_db"])) is None:
             raise LassbenchError("snr_db is no number of dB", where=where, got=row["snr_db"])
         mixture_id = files.checked_name(row["mixture_id"], what="a mixture", where=where)
+        for column in ("target_id", "noise_id") if recipe == "by power" else ():
+            files.checked_name(row[column], what="a sound in sources/", where=where)
         yield Mixture(mixture_id, row["target_id"], row["noise_id"], snr_db)
 
 
