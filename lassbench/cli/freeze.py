@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lassbench.cli.options import PATH, OutputPath
+from lassbench.cli.options import PATH, OutputPath, tell_suite
 
 
 @click.command(name="freeze")
@@ -83,20 +83,15 @@ def command(
         plan = freezing.plan_separation(opened, name="" if absent else name, **pairs)
         if absent:
             plan = freezing.plan_silence(plan, opened, name=name, seed=pairs["seed"])
-    folder = out or dataset / "suites" / plan.name
     suite = freezing.freeze(
         plan,
         opened,
-        folder,
+        out or dataset / "suites" / plan.name,
         workers=workers,
         export_audio=not no_audio,
         export_references=export_references,
     )
-    renderable = len(suite.mixtures) - len(suite.missing)
-    click.echo(
-        f"{folder}: {renderable} of {len(suite.mixtures)} mixtures, {len(suite.queries)} queries"
-    )
-    click.echo(f"fingerprint {suite.fingerprint}")
+    tell_suite(suite)
     if suite.missing:
         example = next(iter(suite.missing.items()))
         click.echo(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from lassbench.cli.annotate import dataset_argument, opened, store_option
-from lassbench.cli.options import OutputPath
+from lassbench.cli.options import OutputPath, tell_suite
 
 
 @click.command(name="freeze-sub-test")
@@ -54,8 +54,7 @@ def command(
         )
     folder = out or dataset / "suites" / plan.name
     suite = freezing.freeze(plan, data, folder, export_audio=not no_audio, **how)
-    click.echo(f"{folder}: {len(suite.mixtures)} mixtures, {len(suite.queries)} queries")
+    tell_suite(suite)
     left_out = plan.papers[sub_test.CARD]["queries"]["left_out"]
     if left_out:
         click.echo(f"{left_out} queries of the list were left out; sub-test.json says which")
-    click.echo(f"fingerprint {suite.fingerprint}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lassbench.cli.options import PATH, OutputPath
+from lassbench.cli.options import PATH, OutputPath, tell_suite
 from lassbench.suites.lists_of_others import FORMATS
 
 
@@ -43,19 +43,10 @@ def command(out: Path, list_path: Path, audio_dir: Path, no_audio: bool, **how: 
     other.  Mixtures whose audio is missing stay in the list and are counted.
     """
     from lassbench.errors import describe_faults
-    from lassbench.suites import audit
     from lassbench.suites.importing import import_suite
 
     imported = import_suite(list_path, audio_dir, out, export_mixtures=not no_audio, **how)
-    suite = imported.suite
-    made = len(suite.mixtures) - len(suite.missing)
-    click.echo(f"{out}: {made} of {len(suite.mixtures)} mixtures, {len(suite.queries)} queries")
-    click.echo("\n".join(f"  {note}" for note in imported.notes))
-    click.echo(f"fingerprint {suite.fingerprint}")
-    click.echo("audit:")
-    click.echo(
-        "\n".join(f"  {line}" for line in audit.describe(imported.audit, len(suite.queries)))
-    )
+    tell_suite(imported.suite, imported.notes)
     if imported.faults:
         click.echo(f"{len(imported.faults)} mixtures could not be made:")
         click.echo("\n".join(describe_faults(imported.faults)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lassbench.benchmark.metadata import MetadataSource
     from lassbench.fetch.planning import FetchOptions
     from lassbench.fetch.runner import FetchSummary
+    from lassbench.suites.suite import Suite
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -221,3 +222,16 @@ def print_summary(summary: FetchSummary, out: object) -> None:
         click.echo(f"{summary.flagged} are odd: `lassbench fetch {out} --status` lists them")
     if summary.left:
         click.echo(f"{summary.left} are still to be had: run the same command again")
+
+
+def tell_suite(suite: Suite, notes: Iterable[str] = ()) -> None:
+    """Print what was frozen or imported: counts, notes, fingerprint, audit."""
+    from lassbench.suites.audit import describe
+
+    made, total = len(suite.mixtures) - len(suite.missing), len(suite.mixtures)
+    click.echo(f"{suite.path}: {made} of {total} mixtures, {len(suite.queries)} queries")
+    for note in notes:
+        click.echo(f"  {note}")
+    click.echo(f"fingerprint {suite.fingerprint}")
+    for line in describe(suite.audit, len(suite.queries)) if suite.audit else ():
+        click.echo(f"audit: {line}")

@@ -359,12 +359,12 @@ def table(
             **dataclasses.asdict(meta),
             **values,
             "tags": join(meta.tags),
-            "audit": join(suite.audit.get(one.query_id, ())),
+            "audit": join(suite.findings.get(one.query_id, ())),
             "wrong_source": one.verdict.silent or one.verdict.wrong_source,
             "estimate_level_db": one.verdict.level_db,
             "flags": ";".join(flags),
         }
         rows.append(row if clap is None else {**row, **clap[one.query_id]})
     # Of these the suite's columns are taken.
-    schema = rows_schema(suite.kind, clap=clap is not None, audit=bool(suite.audit))
+    schema = rows_schema(suite.kind, clap=clap is not None, audit=bool(suite.findings))
     return pa.Table.from_pylist(rows, schema=schema)

@@ -519,7 +519,6 @@ class Imported:
 
     suite: Suite
     notes: tuple[str, ...]
-    audit: Audit
     faults: tuple[Fault, ...]
 
 
@@ -600,7 +599,7 @@ def import_suite(
     output_folders.replace_folder(
         out, build, what="the suite", mark="suite.json", needs=[list_path, audio_dir]
     )
-    return Imported(load_suite(out), tuple(doing.notes()), doing.audit(), tuple(doing.faults))
+    return Imported(load_suite(out), tuple(doing.notes()), tuple(doing.faults))
 
 
 def _check_options(seconds: float | None, rate: int | None) -> None:

@@ -26,6 +26,7 @@ miss different clips.  Both are computed again from the lists whenever a suite i
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -42,7 +43,7 @@ from lassbench.csv_files import read_table, split
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
 from lassbench.records import Expects, Mixture, Query, QueryType, decibels
-from lassbench.suites.audit import Finding
+from lassbench.suites.audit import Audit, Finding
 
 SCHEMA_VERSION = 1
 SuiteKind = Literal["separation", "absent", "unreferenced"]
@@ -101,7 +102,7 @@ class Suite:
         mixture_id -> hashes of mixture, target and interference (of an unreferenced
         suite, the mixture's alone) as float32 little-endian samples, as frozen.
     audit
-        query_id -> what is questionable about it (:mod:`lassbench.suites.audit`).
+        What is questionable -> the queries (:mod:`lassbench.suites.audit`).
     """
 
     path: Path
@@ -122,8 +123,17 @@ class Suite:
     meta: Mapping[str, QueryMeta]
     missing: Mapping[str, str]
     pcm_sha256: Mapping[str, Mapping[Part, str]]
-    audit: Mapping[str, tuple[Finding, ...]]
+    audit: Audit
     dataset: Dataset | None = field(repr=False, compare=False, default=None)
+
+    @functools.cached_property
+    def findings(self) -> Mapping[str, tuple[Finding, ...]]:
+        """query_id -> what is questionable about it, for the queries of which something is."""
+        found: dict[str, tuple[Finding, ...]] = {}
+        for finding, query_ids in self.audit.items():
+            for one in query_ids:
+                found[one] = (*found.get(one, ()), finding)
+        return found
 
     @property
     def renderable_queries(self) -> list[Query]:
@@ -279,19 +289,15 @@ def load_suite(path: str | Path) -> Suite:
     said = read_record(folder / "suite.json", _Frozen, what=_UNUSABLE, fix=_FREEZE_AGAIN)
     for name in LISTS:
         _check_unchanged(folder / name, getattr(said, name.replace(".csv", "_sha256")))
-    mixtures = {m.mixture_id: m for m in _read_mixtures(folder / "mixtures.csv", said.recipe)}
+    mixtures = {m.mixture_id: m for m in _read_mixtures(folder / "mixtures.csv", said)}
     queries, meta = _read_queries(folder / "queries.csv", mixtures)
     _check_fingerprints(said, folder)
     audio_from = _find_dataset(folder, said)
     missing = missing_mixtures(mixtures.values(), audio_from) if audio_from else {}
     for mixture_id in mixtures.keys() - said.pcm.keys() - missing.keys():
         missing[mixture_id] = "it could not be made when the suite was"
-    found: dict[str, tuple[Finding, ...]] = {}
-    for finding, query_ids in said.audit.items():
-        for query_id in query_ids:
-            found[query_id] = (*found.get(query_id, ()), finding)
     return Suite(
-        **said.model_dump(include={field.name for field in fields(Suite)} - {"dataset", "audit"}),
+        **said.model_dump(include={field.name for field in fields(Suite)} - {"dataset"}),
         path=folder,
         dataset_name=said.dataset.name,
         dataset_fingerprint=said.dataset.fingerprint,
@@ -302,7 +308,6 @@ def load_suite(path: str | Path) -> Suite:
             mixture_id: missing[mixture_id] for mixture_id in mixtures if mixture_id in missing
         },
         pcm_sha256=said.pcm,
-        audit=found,
         dataset=audio_from,
     )
 
@@ -342,7 +347,7 @@ class _Frozen(Strict):
     dataset: _FrozenFrom
     counts: _ListCounts
     recipe: Recipe = "equal peaks"
-    audit: dict[Finding, tuple[str, ...]] = Field(default_factory=dict)
+    audit: Audit = Field(default_factory=dict)
     pcm: dict[PathName, dict[Part, Sha256]]
     list_fingerprint: Sha256
     fingerprint: Sha256
@@ -434,13 +439,14 @@ def _find_dataset(folder: Path, said: _Frozen) -> Dataset | None:
     return found
 
 
-def _read_mixtures(path: Path, recipe: Recipe) -> Iterable[Mixture]:
+def _read_mixtures(path: Path, said: _Frozen) -> Iterable[Mixture]:
     for line in read_table(path, MIXTURE_COLUMNS):
         where, row = line.where, line.cells
         if (snr_db := decibels(row["snr_db"])) is None:
             raise LassbenchError("snr_db is no number of dB", where=where, got=row["snr_db"])
         mixture_id = files.checked_name(row["mixture_id"], what="a mixture", where=where)
-        for column in ("target_id", "noise_id") if recipe == "by power" else ():
+        mixed_here = said.recipe == "by power" and mixture_id in said.pcm
+        for column in ("target_id", "noise_id") if mixed_here else ():
             files.checked_name(row[column], what="a sound in sources/", where=where)
         yield Mixture(mixture_id, row["target_id"], row["noise_id"], snr_db)
 

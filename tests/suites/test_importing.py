@@ -141,9 +141,9 @@ def test_silence_is_kept_and_named(tmp_path: Path) -> None:
     done = import_suite(listed, tmp_path, tmp_path / "suite", kind="audiosep-esc50")
     ids = [f"audiosep-esc50-000{index}" for index in range(4)]
     assert done.suite.missing == {}
-    assert done.audit["silent source"] == (ids[1], ids[2])
-    assert done.audit["identical sources"] == (ids[3],)
-    assert done.suite.audit[ids[1]] == ("silent source",)
+    assert done.suite.audit["silent source"] == (ids[1], ids[2])
+    assert done.suite.audit["identical sources"] == (ids[3],)
+    assert done.suite.findings[ids[1]] == ("silent source",)
     assert not done.suite.render(ids[2]).interference.any()
 
 
@@ -294,8 +294,8 @@ def test_a_source_that_cannot_be_mixed_costs_its_rows(tmp_path: Path) -> None:
     assert set(done.suite.missing) == set(ids[1:5])
     kinds = {fault.where: fault.kind for fault in done.faults}
     assert kinds == {ids[1]: "silent", ids[2]: "not-audio", ids[3]: "missing", ids[4]: "name"}
-    assert done.audit["silent source"] == (ids[1],)
-    assert done.audit["self-mixture"] == done.audit["identical sources"] == (ids[5],)
+    assert done.suite.audit["silent source"] == (ids[1],)
+    assert done.suite.audit["self-mixture"] == done.suite.audit["identical sources"] == (ids[5],)
     stored = {path.name for path in (tmp_path / "suite" / "sources").iterdir()}
     assert stored == {"a.wav", "b.wav"}
 
@@ -383,7 +383,7 @@ def test_real_recordings_have_no_references(tmp_path: Path) -> None:
     assert list(suite.mixtures) == list(suite.queries) == names
     assert all(set(hashes) == {"mixture"} for hashes in suite.pcm_sha256.values())
     np.testing.assert_array_equal(suite.mixture_samples(names[2]), noise(1, 1600))
-    assert not (suite.path / "references").exists() and done.audit == {}
+    assert not (suite.path / "references").exists() and done.suite.audit == {}
     # Two names, one recording: intervals resample recordings, and the card says what is so.
     assert [m.target_id for m in suite.mixtures.values()] == [names[0]] * 2 + [names[2]] * 2
     assert "of 2 under two names 1 have the same samples" in notes_of(suite.path)

@@ -362,7 +362,7 @@ def test_a_mixture_that_cannot_be_leaves_the_others(
     made = freezing.freeze(plan, tiny_dataset, tmp_path / "x")
     lost = [m.mixture_id for m in plan.mixtures if silent in (m.target_id, m.noise_id)]
     assert sorted(made.missing) == sorted(lost)
-    assert {one for one, found in made.audit.items() if "silent source" in found} == set(lost)
+    assert {one for one, found in made.findings.items() if "silent source" in found} == set(lost)
     assert hashes == tiny_dataset.pcm_sha256
     assert len(made.renderable_queries) == len(plan.queries) - len(lost)
 
