@@ -9,19 +9,21 @@ follows them.  The paper counts 33 tags of which 30 occur; the other three are
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from lassbench.benchmark import metadata
-from lassbench.benchmark.metadata import YOUTUBE_ID, Metadata, MetadataSource, UsedFile
+from lassbench.benchmark.metadata import (
+    RELEASED_EVALUATION,
+    RELEASED_TRAINING,
+    Metadata,
+    MetadataSource,
+)
 from lassbench.benchmark.selection import (
     ClipRow,
-    Concept,
     Definition,
     Selection,
     clip_id_of,
-    first_of_each,
+    in_hash_order,
     select,
 )
 from lassbench.csv_files import read_table
@@ -36,63 +38,22 @@ class Released:
 
     training: Sequence[str]
     pairs: Sequence[tuple[str, str]]
-    files: Mapping[str, UsedFile]
 
 
 def read_released(source: MetadataSource) -> Released:
-    """Read both lists.
+    """Read both lists: one id a line, no header; and a table of two columns.
+
+    The header of the table is ``target_wav, noise_wav``, with a space.
 
     Raises
     ------
     LassbenchError
-        If one is missing, is another one than published, or has bad rows.
+        If one is missing, is another one than published, or is no such list.
     """
-    files = (metadata.RELEASED_TRAINING, metadata.RELEASED_EVALUATION)
-    paths = [source.path(file) for file in files]
-    used = {file.name: metadata.used(path, file) for file, path in zip(files, paths, strict=True)}
-    return Released(read_training(paths[0]), read_evaluation(paths[1]), used)
-
-
-def read_training(path: Path) -> list[str]:
-    """The training list: one YouTube id a line, no header.
-
-    Raises
-    ------
-    FaultsError
-        If a line is no id, or an id stands twice.
-    """
-    ids = [line.strip() for line in read_text(path).splitlines()]
-    times = Counter(ids)
-    faults = [
-        Fault("bad row", f"{path}:{number}", f"{youtube_id!r} is no YouTube id, or stands twice")
-        for number, youtube_id in enumerate(ids, start=1)
-        if not YOUTUBE_ID.fullmatch(youtube_id) or times[youtube_id] > 1
-    ]
-    if faults:
-        raise FaultsError("this is not the released training list", faults)
-    return ids
-
-
-def read_evaluation(path: Path) -> list[tuple[str, str]]:
-    """The test list: (target, noise) YouTube ids, in its order.
-
-    Its header is ``target_wav, noise_wav``, with a space.
-
-    Raises
-    ------
-    FaultsError
-        If a cell is no id, or a clip is mixed with itself.
-    """
-    rows = read_table(path, ("target_wav", "noise_wav"))
+    training = read_text(source.path(RELEASED_TRAINING)).splitlines()
+    rows = read_table(source.path(RELEASED_EVALUATION), ("target_wav", "noise_wav"))
     pairs = [(row["target_wav"], row["noise_wav"]) for row in rows]
-    faults = [
-        Fault("bad row", row.where, f"{pair[0]} and {pair[1]} are not two YouTube ids")
-        for row, pair in zip(rows, pairs, strict=True)
-        if pair[0] == pair[1] or not all(map(YOUTUBE_ID.fullmatch, pair))
-    ]
-    if faults:
-        raise FaultsError("this is not the released evaluation list", faults)
-    return pairs
+    return Released([line.strip() for line in training], pairs)
 
 
 def split_released(
@@ -106,36 +67,41 @@ def split_released(
     Raises
     ------
     FaultsError
-        If a released clip is no candidate, or is in both lists, or a noise is no target.
+        If a released clip is no candidate, is in both lists or twice in the first, or is
+        mixed with itself, or a noise is no target.
     """
     targets = dict.fromkeys(target for target, _ in released.pairs)
-    in_lists = dict.fromkeys([*released.training, *targets])
+    times = Counter([*released.training, *targets])
     faults = [
-        Fault("in both lists", youtube_id, "is in training and test")
-        for youtube_id in targets.keys() & set(released.training)
+        Fault("listed twice", youtube_id, "is in training and test, or twice in training")
+        for youtube_id, count in times.items()
+        if count > 1
     ]
     faults += [
-        Fault("noise is no test clip", noise, "is no target of the test list")
-        for noise in {noise for _, noise in released.pairs} - targets.keys()
+        Fault("noise is no test clip", noise, "is no other target of the test list")
+        for target, noise in dict.fromkeys(released.pairs)
+        if noise == target or noise not in targets
     ]
-    for youtube_id in in_lists:
-        if youtube_id not in selection.candidates:
-            rejection = selection.rejections.get(youtube_id)
-            reason = rejection.reason if rejection else "AudioCaps has no such clip"
-            faults.append(Fault("no candidate", youtube_id, reason))
+    for youtube_id in times.keys() - selection.candidates.keys():
+        rejection = selection.rejections.get(youtube_id)
+        reason = rejection.reason if rejection else "AudioCaps has no such clip"
+        faults.append(Fault("no candidate", youtube_id, reason))
     if faults:
-        raise FaultsError("the released lists do not follow from the concepts", sorted(faults))
+        raise FaultsError(
+            "the released lists do not follow from the concepts",
+            sorted(set(faults)),
+            fix="restore the lists, or split and mix by rules of your own",
+        )
     rows = [selection.candidates[youtube_id] for youtube_id in released.training]
     rule = definition.split
-    validation = first_of_each(rows, definition.concepts, rule.validation_per_concept, rule.seed)
-    held_out = {row.youtube_id for row in validation}
+    ordered = in_hash_order(rows, definition.concepts, rule.seed)
+    validation = [row for own in ordered.values() for row in own[: rule.validation_per_concept]]
     splits: dict[Split, list[ClipRow]] = {
-        "train": [row for row in rows if row.youtube_id not in held_out],
+        "train": [row for row in rows if row not in validation],
         "validation": validation,
         "test": [selection.candidates[youtube_id] for youtube_id in targets],
     }
-    left = [row for row in selection.candidates.values() if row.youtube_id not in in_lists]
-    return splits, left
+    return splits, [row for row in selection.candidates.values() if row.youtube_id not in times]
 
 
 def released_mixtures(definition: Definition, released: Released) -> list[Mixture]:
@@ -147,40 +113,23 @@ def released_mixtures(definition: Definition, released: Released) -> list[Mixtur
     ]
 
 
-@dataclass(frozen=True)
-class InferredTag:
-    """The proof that an inferred tag changes nothing.
+def prove_inferred(definition: Definition, selection: Selection, data: Metadata) -> dict[str, str]:
+    """Inferred tag -> the proof that it changes nothing.
 
-    ``clips`` of AudioCaps carry it, and with and without it in its concept there are
-    the same ``candidates``.
-    """
-
-    name: str
-    concept: str
-    clips: int
-    candidates: int
-
-    def __str__(self) -> str:
-        return (
-            f"carried by {self.clips} clips of AudioCaps; "
-            f"{self.candidates} candidates with it, {self.candidates} without it"
-        )
-
-
-def prove_inferred(
-    definition: Definition, selection: Selection, data: Metadata
-) -> list[InferredTag]:
-    """Show for each inferred tag that the candidates are the same with and without it.
+    How many clips of AudioCaps carry it, and how many candidates there are with and
+    without it in its concept: they are the same.
 
     Raises
     ------
     LassbenchError
         If they are not: then the tag is observed, not inferred.
     """
-    proofs: list[InferredTag] = []
+    proofs: dict[str, str] = {}
     for concept in definition.concepts:
         for tag in concept.inferred_tags:
-            others = [_without(c, tag) if c is concept else c for c in definition.concepts]
+            kept = tuple(name for name in concept.inferred_tags if name != tag)
+            less = concept.model_copy(update={"inferred_tags": kept})
+            others = [less if c is concept else c for c in definition.concepts]
             without = select(data.captioned, data.segments, data.ontology, others).candidates
             mid = data.ontology.mid(tag)
             carriers = sum(mid in segment.mids for segment in data.segments.values())
@@ -192,10 +141,8 @@ def prove_inferred(
                     got=f"{len(selection.candidates)} candidates; {carriers} clips carry it",
                     fix="list it under tags",
                 )
-            proofs.append(InferredTag(tag, concept.name, carriers, len(without)))
+            proofs[tag] = (
+                f"carried by {carriers} clips of AudioCaps; "
+                f"{len(without)} candidates with it, {len(without)} without it"
+            )
     return proofs
-
-
-def _without(concept: Concept, tag: str) -> Concept:
-    kept = tuple(name for name in concept.inferred_tags if name != tag)
-    return concept.model_copy(update={"inferred_tags": kept})

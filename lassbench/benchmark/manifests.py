@@ -33,32 +33,41 @@ from pathlib import Path
 from lassbench import csv_files, files, output_folders
 from lassbench.benchmark import lass2022, selection
 from lassbench.benchmark.metadata import (
+    RELEASED_EVALUATION,
+    RELEASED_TRAINING,
     YOUTUBE_ID,
     Metadata,
     MetadataSource,
     load_metadata,
+    plain,
     sources_text,
+    used_sha256,
 )
 from lassbench.benchmark.mixtures import plan, plan_absent
 from lassbench.benchmark.ontology import Ontology
-from lassbench.benchmark.selection import CLIP_COLUMNS, SUITE_KINDS, ClipRow, Concept, Definition
+from lassbench.benchmark.selection import CLIP_COLUMNS, SUITE_KINDS, ClipRow, Definition, SuiteKind
 from lassbench.benchmark.words import names
 from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
 from lassbench.files import name_fault
 from lassbench.records import SPLITS, Clip, Mixture, Query, QueryType, Split, decibels
 
+#: Of the lists of mixtures, by kind of suite.
 _MIXTURE = ("mixture_id", "target_id", "noise_id", "snr_db")
-TEST_COLUMNS = (
-    *(*_MIXTURE, "target_concept", "noise_concept"),
-    *("query_audiocap_id", "repeat_of", "audit"),
-)
-ABSENT_COLUMNS = ("query_id", *_MIXTURE, "query_clip_id", "query_audiocap_id", "query_concept")
-SUB_TEST_COLUMNS = (
-    *("query_id", *_MIXTURE, "target_concept"),
-    *("annotator", "description", "description_source", "audit"),
-)
+SUITE_COLUMNS: dict[SuiteKind, tuple[str, ...]] = {
+    "test": (
+        *(*_MIXTURE, "target_concept", "noise_concept"),
+        *("query_audiocap_id", "repeat_of", "audit"),
+    ),
+    "absent": ("query_id", *_MIXTURE, "query_clip_id", "query_audiocap_id", "query_concept"),
+    "sub_test": (
+        *("query_id", *_MIXTURE, "target_concept"),
+        *("annotator", "description", "description_source", "audit"),
+    ),
+}
 TAG_COLUMNS = ("mid", "name", "concept", "root", "evidence", "clips", "note")
+#: A row of such a list, by column; a list has those of its columns.
+Cells = dict[str, object]
 #: What the column ``audit`` may say of a row.
 NAMES_OTHER, REPEATED = "names the other sound", "repeated pair"
 
@@ -97,7 +106,7 @@ class Benchmark:
         return self.definition.concept(concept).root
 
     @property
-    def suites(self) -> dict[str, str]:
+    def suites(self) -> dict[str, SuiteKind]:
         """Suite name -> kind (``test``, ``absent``, ``sub_test``) of the suites it lists."""
         named = {self.definition.suite_name(kind): kind for kind in SUITE_KINDS}
         return {name: kind for name, kind in named.items() if self.list_path(name).is_file()}
@@ -147,33 +156,36 @@ def open_benchmark(name: str | Path = LASS_2022) -> Benchmark:
         If a file was changed since it was frozen, or a row is bad.
     """
     path = find_benchmark(name)
-    if faults := check_sums(path):
-        raise _damaged(path, faults)
+    faults = check_sums(path)
     definition = selection.read_definition(path / DEFINITION)
+    clips = {} if faults else _read_clips(path, definition, faults)
+    if faults:
+        raise FaultsError(
+            f"the lists of benchmark {path.name} are not what was frozen",
+            faults,
+            fix="restore the files, or make them again with `lassbench select`; with the "
+            "metadata, `lassbench verify-manifests` names each line that differs",
+        )
+    return Benchmark(path, definition, clips)
+
+
+def _read_clips(
+    path: Path, definition: Definition, faults: list[Fault]
+) -> dict[str, tuple[Split, ClipRow]]:
     tags_of = {concept.name: set(concept.all_tags) for concept in definition.concepts}
     clips: dict[str, tuple[Split, ClipRow]] = {}
     for split in SPLITS:
         for cells in read_table(path / f"{split}.csv", CLIP_COLUMNS):
-            row = _clip_row(cells, tags_of)
-            if row is None or row.clip_id in clips:
+            row, reason = _clip_row(cells, tags_of), ""
+            if row is None:
                 reason = "is no clip of this benchmark, as `lassbench select` writes it"
-                if row is not None:
-                    reason = f"{row.youtube_id} is in {clips[row.clip_id][0]}.csv too"
+                faults.append(Fault("bad row", cells.where, reason))
+            elif row.clip_id in clips:
+                reason = f"{row.youtube_id} is in {clips[row.clip_id][0]}.csv too"
                 faults.append(Fault("bad row", cells.where, reason))
             else:
                 clips[row.clip_id] = (split, row)
-    if faults:
-        raise _damaged(path, faults)
-    return Benchmark(path, definition, clips)
-
-
-def _damaged(path: Path, faults: Sequence[Fault]) -> FaultsError:
-    return FaultsError(
-        f"the lists of benchmark {path.name} are not what was frozen",
-        faults,
-        fix="restore the files, or make them again with `lassbench select`; with the metadata, "
-        "`lassbench verify-manifests` names each line that differs",
-    )
+    return clips
 
 
 def _clip_row(cells: Row, tags_of: Mapping[str, set[str]]) -> ClipRow | None:
@@ -215,23 +227,20 @@ def check_sums(path: Path) -> list[Fault]:
             continue
         expected, name = matched.groups()
         listed.add(name)
-        faults += _check_sum(path / name, expected, f"{sums}:{number}")
+        file = path / name
+        if not file.is_file():
+            reason = f"is listed at {sums}:{number} and not there"
+            faults.append(Fault("missing", str(file), reason))
+        elif (got := files.sha256_bytes(data := file.read_bytes())) != expected:
+            what = "was changed"
+            if files.sha256_bytes(plain(data)) == expected:
+                what = "only its line ends or byte-order mark were changed"
+            reason = f"{what}: expected SHA-256 {expected}, got {got}"
+            faults.append(Fault("changed", str(file), reason))
     for file in files.listed(path):
         if file.name not in {SUMS, *BY_HAND, *listed} and not file.name.startswith("."):
             faults.append(Fault("not listed", str(file), f"is not in {SUMS}"))
     return faults
-
-
-def _check_sum(file: Path, expected: str, where: str) -> list[Fault]:
-    if not file.is_file():
-        return [Fault("missing", str(file), f"is listed at {where} and not there")]
-    data = file.read_bytes()
-    got = files.sha256_bytes(data)
-    if got == expected:
-        return []
-    only_bytes = files.sha256_bytes(_plain(data)) == expected
-    what = "only its line ends or byte-order mark were changed" if only_bytes else "was changed"
-    return [Fault("changed", str(file), f"{what}: expected SHA-256 {expected}, got {got}")]
 
 
 # ---------------------------------------------------------------------------
@@ -265,14 +274,8 @@ def suite_lists(
     FaultsError
         If a row is bad or names a clip that is not in ``clips``, with file and line.
     """
-    known = benchmark.suites
-    if suite not in known:
-        raise UsageError(
-            f"benchmark {benchmark.name} has no suite {suite!r}{did_you_mean(suite, known)}",
-            expected=", ".join(known),
-        )
-    kind = known[suite]
-    rows = _rows(benchmark, suite, kind)
+    rows = suite_rows(benchmark, suite)
+    kind = benchmark.suites[suite]
     unknown = [
         Fault("unknown clip", row.where, f"{column} {row[column]} is not a clip of the dataset")
         for row, _ in rows
@@ -298,10 +301,27 @@ def suite_lists(
     return list(mixtures), [_query(row, kind, clips, query_type) for row, _ in rows]
 
 
-def _rows(benchmark: Benchmark, suite: str, kind: str) -> list[tuple[Row, Mixture]]:
-    """The rows of a suite's list, each with its mixture, ids and numbers checked."""
-    columns = {"test": TEST_COLUMNS, "absent": ABSENT_COLUMNS, "sub_test": SUB_TEST_COLUMNS}
-    rows = read_table(benchmark.list_path(suite), columns[kind])
+def suite_rows(benchmark: Benchmark, suite: str) -> list[tuple[Row, Mixture]]:
+    """The rows of a suite's list in their order, each with its mixture.
+
+    In the sub-test each row is what one annotator is to write, or has written.  A
+    description is of a clip: an annotator's answer for one target fills the rows of all
+    mixtures of that target.
+
+    Raises
+    ------
+    UsageError
+        If the benchmark has no such suite.
+    FaultsError
+        If a name or number in a row is bad, or an id stands twice, with file and line.
+    """
+    known = benchmark.suites
+    if suite not in known:
+        raise UsageError(
+            f"benchmark {benchmark.name} has no suite {suite!r}{did_you_mean(suite, known)}",
+            expected=", ".join(known),
+        )
+    rows = read_table(benchmark.list_path(suite), SUITE_COLUMNS[known[suite]])
     faults: list[Fault] = []
     found = [(row, mixture) for row in rows if (mixture := _mixture(row, faults))]
     asked: set[str] = set()
@@ -351,37 +371,6 @@ def _query(row: Row, kind: str, clips: Mapping[str, Clip], query_type: QueryType
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SubTestSlot:
-    """One query that one annotator is to write (or has written)."""
-
-    query_id: str
-    mixture: Mixture
-    annotator: str
-
-
-def sub_test_slots(benchmark: Benchmark) -> list[SubTestSlot]:
-    """The sub-test's queries in their order: mixtures, and annotators within a mixture.
-
-    A description is of a clip: an annotator's answer for one target fills the
-    slots of all mixtures of that target.
-
-    Raises
-    ------
-    UsageError
-        If the benchmark has no sub-test.
-    FaultsError
-        If a row is bad, with file and line.
-    """
-    name = benchmark.definition.suite_name("sub_test")
-    if name not in benchmark.suites:
-        raise UsageError(f"benchmark {benchmark.name} has no sub-test", where=benchmark.path)
-    return [
-        SubTestSlot(row["query_id"], mixture, row["annotator"])
-        for row, mixture in _rows(benchmark, name, "sub_test")
-    ]
-
-
 # ---------------------------------------------------------------------------
 # Build, write, rebuild
 # ---------------------------------------------------------------------------
@@ -398,7 +387,7 @@ class Built:
     splits
         The clips of each split.
     inferred
-        The proofs for the tags that no clip carries.
+        Tag that no clip carries -> the proof of it.
     contents
         File name -> text, of every file of the manifest folder.
     """
@@ -406,7 +395,7 @@ class Built:
     definition: Definition
     selection: selection.Selection
     splits: Mapping[Split, Sequence[ClipRow]]
-    inferred: Sequence[lass2022.InferredTag]
+    inferred: Mapping[str, str]
     contents: Mapping[str, str]
 
 
@@ -420,26 +409,25 @@ def build(definition: Definition, data: Metadata) -> Built:
     """
     definition, selected = selection.choose(definition, data)
     inferred = lass2022.prove_inferred(definition, selected, data)
-    contents, used = {DEFINITION: selection.write_definition(definition)}, data.files
-    released = lass2022.read_released(data.source) if definition.split.rule == "released" else None
-    if released is not None:
+    contents, used = {DEFINITION: selection.write_definition(definition)}, dict(data.files)
+    if definition.split.rule == "released":
+        released = lass2022.read_released(data.source)
         splits, left = lass2022.split_released(selected, definition, released)
+        mixtures = lass2022.released_mixtures(definition, released)
         contents[NOT_RELEASED] = clips_text(left)
-        used = {**used, **released.files}
+        for file in (RELEASED_TRAINING, RELEASED_EVALUATION):
+            used[file.name] = used_sha256(data.source.path(file), file)
     else:
         splits = selection.split_by_hash(selected, definition.concepts, definition.split)
     rows = {row.clip_id: row for row in sorted(splits["test"], key=lambda row: row.youtube_id)}
     clips = {clip_id: _captioned(row, data) for clip_id, row in rows.items()}
-    if released is not None:
-        mixtures = lass2022.released_mixtures(definition, released)
-    else:
-        rule = definition.mixtures
+    if definition.split.rule == "hash":
         mixtures = plan(
             list(clips.values()),
             name=definition.suite_name("test"),
-            noises=rule.noises_per_target,
-            seed=rule.seed,
-            snr_range_db=rule.snr_db,
+            noises=definition.mixtures.noises_per_target,
+            seed=definition.mixtures.seed,
+            snr_range_db=definition.mixtures.snr_db,
         )
     contents |= {
         SOURCES: sources_text(used),
@@ -506,96 +494,94 @@ def _suite_texts(
     mixtures: Sequence[Mixture],
 ) -> dict[str, str]:
     """File name -> text of the list of each suite; ``clips`` are the rows' with captions."""
-    texts = {definition.suite_name("test"): _test_text(definition, rows, clips, mixtures)}
+    tests = _test_cells(definition, rows, clips, mixtures)
+    lists: dict[SuiteKind, list[Cells]] = {"test": tests}
     # A sound in neither of two concepts needs a third.
     if len(definition.concepts) >= 3:
-        texts[definition.suite_name("absent")] = _absent_text(definition, rows, clips, mixtures)
+        seed = definition.mixtures.seed
+        asked = plan_absent(mixtures, clips, words=definition.words, seed=seed)
+        lists["absent"] = [
+            {
+                **cells,
+                "query_id": f"{definition.suite_name('absent')}-{number:04d}",
+                "query_clip_id": clip_id,
+                "query_audiocap_id": rows[clip_id].audiocap_ids[0],
+                "query_concept": rows[clip_id].concept,
+            }
+            for number, (cells, clip_id) in enumerate(zip(tests, asked.values(), strict=True), 1)
+        ]
     if definition.sub_test is not None:
-        texts[definition.suite_name("sub_test")] = _sub_test_text(definition, rows, mixtures)
-    return {f"{name}.csv": text for name, text in texts.items()}
+        lists["sub_test"] = _sub_test_cells(definition, rows, tests)
+    texts: dict[str, str] = {}
+    for kind, found in lists.items():
+        columns = SUITE_COLUMNS[kind]
+        table = ([cells.get(column, "") for column in columns] for cells in found)
+        texts[f"{definition.suite_name(kind)}.csv"] = csv_files.write_table(columns, table)
+    return texts
 
 
-def _mixture_cells(mixture: Mixture) -> tuple[str, str, str, str]:
-    return mixture.mixture_id, mixture.target_id, mixture.noise_id, f"{mixture.snr_db:g}"
-
-
-def _test_text(
+def _test_cells(
     definition: Definition,
     rows: Mapping[str, ClipRow],
     clips: Mapping[str, Clip],
     mixtures: Sequence[Mixture],
-) -> str:
-    repeat_of, words = repeats(mixtures), definition.words
-    cells = []
+) -> list[Cells]:
+    repeat_of, words, found = repeats(mixtures), definition.words, []
     for mixture in mixtures:
         target, noise = rows[mixture.target_id], rows[mixture.noise_id]
         repeated = repeat_of.get(mixture.mixture_id, "")
         told = names(clips[mixture.target_id].captions[0], words[noise.concept])
-        audit = csv_files.join([NAMES_OTHER] * told + [REPEATED] * bool(repeated))
-        cells.append(
-            (
-                *(*_mixture_cells(mixture), target.concept, noise.concept),
-                *(target.audiocap_ids[0], repeated, audit),
-            )
-        )
-    return csv_files.write_table(TEST_COLUMNS, cells)
+        cells: Cells = {
+            "mixture_id": mixture.mixture_id,
+            "target_id": mixture.target_id,
+            "noise_id": mixture.noise_id,
+            "snr_db": f"{mixture.snr_db:g}",
+            "target_concept": target.concept,
+            "noise_concept": noise.concept,
+            "query_audiocap_id": target.audiocap_ids[0],
+            "repeat_of": repeated,
+            "audit": csv_files.join([NAMES_OTHER] * told + [REPEATED] * bool(repeated)),
+        }
+        found.append(cells)
+    return found
 
 
-def _absent_text(
-    definition: Definition,
-    rows: Mapping[str, ClipRow],
-    clips: Mapping[str, Clip],
-    mixtures: Sequence[Mixture],
-) -> str:
-    name, seed = definition.suite_name("absent"), definition.mixtures.seed
-    asked = plan_absent(mixtures, clips, words=definition.words, seed=seed)
-    cells = []
-    for number, mixture in enumerate(mixtures, start=1):
-        absent = rows[asked[mixture.mixture_id]]
-        query = (absent.clip_id, absent.audiocap_ids[0], absent.concept)
-        cells.append((f"{name}-{number:04d}", *_mixture_cells(mixture), *query))
-    return csv_files.write_table(ABSENT_COLUMNS, cells)
-
-
-def _sub_test_text(
-    definition: Definition, rows: Mapping[str, ClipRow], mixtures: Sequence[Mixture]
-) -> str:
+def _sub_test_cells(
+    definition: Definition, rows: Mapping[str, ClipRow], tests: Sequence[Cells]
+) -> list[Cells]:
     assert definition.sub_test is not None
-    name, repeat_of = definition.suite_name("sub_test"), repeats(mixtures)
-    count, seed = definition.sub_test.clips_per_concept, definition.split.seed
-    chosen = selection.first_of_each(rows.values(), definition.concepts, count, seed)
-    described = {row.clip_id: row.concept for row in chosen}
-    asked = [mixture for mixture in mixtures if mixture.target_id in described]
-    cells = [
-        (
-            *(f"{name}-{number:04d}-a{annotator}", *_mixture_cells(mixture)),
-            *(described[mixture.target_id], f"a{annotator}", "", ""),
-            REPEATED if mixture.mixture_id in repeat_of else "",
-        )
-        for number, mixture in enumerate(asked, start=1)
-        for annotator in range(1, definition.sub_test.annotators + 1)
+    name, rule = definition.suite_name("sub_test"), definition.sub_test
+    of_concepts = selection.in_hash_order(
+        rows.values(), definition.concepts, definition.split.seed
+    ).values()
+    described = {row.clip_id for own in of_concepts for row in own[: rule.clips_per_concept]}
+    asked = [cells for cells in tests if cells["target_id"] in described]
+    return [
+        {
+            **cells,
+            "query_id": f"{name}-{number:04d}-a{annotator}",
+            "annotator": f"a{annotator}",
+            "audit": REPEATED if cells["repeat_of"] else "",
+        }
+        for number, cells in enumerate(asked, start=1)
+        for annotator in range(1, rule.annotators + 1)
     ]
-    return csv_files.write_table(SUB_TEST_COLUMNS, cells)
 
 
 def _tags_text(
     definition: Definition,
     splits: Mapping[Split, Sequence[ClipRow]],
-    inferred: Sequence[lass2022.InferredTag],
+    inferred: Mapping[str, str],
     ontology: Ontology,
 ) -> str:
     """Every tag of the definition with what is known of it, as CSV text."""
     clips = Counter(tag for rows in splits.values() for row in rows for tag in row.tags)
-    proofs = {proof.name: str(proof) for proof in inferred}
-    concepts_of: dict[str, list[Concept]] = {}
-    for concept in definition.concepts:
-        for tag in concept.all_tags:
-            concepts_of.setdefault(tag, []).append(concept)
     rows = []
-    for tag, concepts in concepts_of.items():
+    for tag in dict.fromkeys(tag for concept in definition.concepts for tag in concept.all_tags):
+        concepts = [concept for concept in definition.concepts if tag in concept.all_tags]
         evidence, note = ("observed", "") if clips[tag] else ("listed", "no clip carries it")
-        if tag in proofs:
-            evidence, note = "inferred", proofs[tag]
+        if tag in inferred:
+            evidence, note = "inferred", inferred[tag]
         named = csv_files.join(concept.name for concept in concepts)
         roots = csv_files.join(dict.fromkeys(concept.root for concept in concepts))
         rows.append((ontology.mid(tag), tag, named, roots, evidence, clips[tag], note))
@@ -629,18 +615,13 @@ def verify(path: Path, source: MetadataSource) -> tuple[Built, list[Fault]]:
     return built, faults
 
 
-def _plain(data: bytes) -> bytes:
-    """A text without what spreadsheets and git change: byte-order mark and line ends."""
-    return data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-
-
 def _differences(file: Path, found: bytes, text: str) -> list[Fault]:
-    if _plain(found) == text.encode():
-        marked = found.startswith(b"\xef\xbb\xbf")
-        line = 1 if marked else found[: found.index(b"\r\n")].count(b"\n") + 1
+    if plain(found) == text.encode():
+        pairs = zip(found.split(b"\n"), text.encode().split(b"\n"), strict=True)
+        line = next(number for number, (is_, was) in enumerate(pairs, start=1) if is_ != was)
         reason = "only the byte-order mark or the line ends differ"
         return [Fault("differs", f"{file}:{line}", reason)]
-    old, new = _plain(found).decode("utf-8", "backslashreplace").split("\n"), text.split("\n")
+    old, new = plain(found).decode("utf-8", "backslashreplace").split("\n"), text.split("\n")
     faults: list[Fault] = []
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
@@ -663,28 +644,24 @@ def _differences(file: Path, found: bytes, text: str) -> list[Fault]:
 
 def counts_table(built: Built) -> str:
     """The counts of each concept, as text in columns."""
-    released = built.definition.split.rule == "released"
-    of_released = ("released", "train", "of it validation", "test")
-    header = ["concept", "root category", "candidates", *(of_released if released else SPLITS)]
+    train, validation, test = (built.splits[split] for split in SPLITS)
+    lists: dict[str, Iterable[ClipRow]] = {"candidates": built.selection.candidates.values()}
+    if built.definition.split.rule == "released":
+        lists |= {"released": (*train, *validation, *test), "train": (*train, *validation)}
+        lists |= {"of it validation": validation, "test": test}
+    else:
+        lists |= built.splits
+    counts = [Counter(row.concept for row in rows) for rows in lists.values()]
     concepts = built.definition.concepts
-    candidates = Counter(row.concept for row in built.selection.candidates.values())
-    splits = {s: Counter(row.concept for row in rows) for s, rows in built.splits.items()}
-    counts: list[tuple[int, ...]] = []
-    for concept in concepts:
-        train, validation, test = (splits[split][concept.name] for split in SPLITS)
-        both = train + validation
-        split = (both + test, both, validation, test) if released else (train, validation, test)
-        counts.append((candidates[concept.name], *split))
-    rows: list[list[object]] = [
-        header,
-        *([c.name, c.root, *own] for c, own in zip(concepts, counts, strict=True)),
-        ["all", len({concept.root for concept in concepts}), *map(sum, zip(*counts, strict=True))],
+    rows = [
+        ("concept", "root category", *lists),
+        *((c.name, c.root, *(str(count[c.name]) for count in counts)) for c in concepts),
+        ("all", str(len({c.root for c in concepts})), *(str(n.total()) for n in counts)),
     ]
-    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            str(cell).ljust(width) if column < 2 else str(cell).rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+        + [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
         for row in rows
     )
+    return "\n".join("  ".join(line) for line in lines)

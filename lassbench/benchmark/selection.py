@@ -1,16 +1,7 @@
 """Selection: the concept file, and the rule by which it chooses clips and splits them.
 
-The concept file is YAML (``concepts.yaml`` in a manifest folder)::
-
-    schema_version: 1
-    name: my-benchmark
-    title: My benchmark
-    audiocaps_version: 1
-    concepts:
-      - {name: rain, tags: [Rain, Raindrop]}
-      - {name: dog, root: Animal, tags: [Dog, Bow-wow], words: [dog, dogs, bark*]}
-    split: {test_per_concept: 20, validation_per_concept: 2, seed: 1}
-    mixtures: {noises_per_target: 5, snr_db: [-5, 5], seed: 1}
+The concept file is YAML (``concepts.yaml`` in a manifest folder); `lassbench select --help`
+has an example.
 
 The rule is the one behind the authors' released lists (FACTS, section 1): **a clip
 is a candidate for a concept when all of its AudioSet labels are tags of that
@@ -331,8 +322,8 @@ def resolve_roots(definition: Definition, ontology: Ontology) -> Definition:
     Raises
     ------
     FaultsError
-        If a tag is unknown, a named root is not above all of a concept's tags,
-        or none is named and there are several or none.
+        If a tag is unknown or no label of clips, a named root is not above all of a
+        concept's tags, or none is named and there are several or none.
     """
     faults: list[Fault] = []
     concepts: list[Concept] = []
@@ -343,6 +334,10 @@ def resolve_roots(definition: Definition, ontology: Ontology) -> Definition:
         except LassbenchError as error:
             faults.append(Fault("unknown tag", where, error.what))
             continue
+        for mid in set(mids) - ontology.labels:
+            reason = f"no AudioSet clip can carry {ontology.name(mid)!r}: it is a category, not "
+            reason += "a label; name one of its children that is in class_labels_indices.csv"
+            faults.append(Fault("no label", where, reason))
         common = [ontology.name(root) for root in ontology.common_roots(mids)]
         shared = ", ".join(common) or "none"
         if concept.root and concept.root not in common:
@@ -411,10 +406,6 @@ class Selection:
     candidates: Mapping[str, ClipRow]
     rejections: Mapping[str, Rejection]
 
-    def of_concept(self, concept: str) -> list[ClipRow]:
-        """The candidates of ``concept``, by YouTube id."""
-        return [row for row in self.candidates.values() if row.concept == concept]
-
 
 def select(
     captioned: Mapping[str, CaptionedClip],
@@ -436,19 +427,22 @@ def select(
     Raises
     ------
     LassbenchError
-        If a tag is not an AudioSet label.
+        If AudioSet has no category of a tag's name.
     """
     sets = {c.name: frozenset(ontology.mid(tag) for tag in c.all_tags) for c in concepts}
-    for concept in concepts:
-        _refuse_unlabelled(concept, sets[concept.name], ontology)
     # Few sets of labels are distinct: each is judged once.
     judged: dict[tuple[str, ...], str | Rejection] = {}
     candidates: dict[str, ClipRow] = {}
     rejections: dict[str, Rejection] = {}
     for youtube_id in sorted(captioned):
         clip, segment = captioned[youtube_id], segments.get(youtube_id)
-        if segment is None or segment.start_s != clip.start_s:
-            rejections[youtube_id] = _time_rejection(clip, segment)
+        if segment is None:
+            reason = "AudioSet's segment list has no row for this video"
+            rejections[youtube_id] = Rejection("no AudioSet row", reason)
+            continue
+        if segment.start_s != clip.start_s:
+            reason = f"AudioCaps's clip starts at {clip.start_s:g} s, AudioSet's labels are of "
+            rejections[youtube_id] = Rejection("other start", f"{reason}{segment.start_s:g} s")
             continue
         verdict = judged.get(segment.mids)
         if verdict is None:
@@ -456,41 +450,16 @@ def select(
         if isinstance(verdict, Rejection):
             rejections[youtube_id] = verdict
         else:
-            candidates[youtube_id] = _row(clip, segment, verdict, ontology)
+            candidates[youtube_id] = ClipRow(
+                youtube_id=youtube_id,
+                start_s=segment.start_s,
+                end_s=segment.end_s,
+                audiocap_ids=clip.audiocap_ids,
+                audiocaps_split=clip.audiocaps_split,
+                concept=verdict,
+                tags=tuple(map(ontology.name, segment.mids)),
+            )
     return Selection(candidates, rejections)
-
-
-def _refuse_unlabelled(concept: Concept, mids: frozenset[str], ontology: Ontology) -> None:
-    strange = sorted(ontology.name(mid) for mid in mids - ontology.labels)
-    if strange:
-        raise LassbenchError(
-            f"no AudioSet clip can carry {strange[0]!r}: it is a category, not a label",
-            where=f"concept {concept.name}",
-            fix="name one of its children that is in class_labels_indices.csv",
-        )
-
-
-def _row(clip: CaptionedClip, segment: Segment, concept: str, ontology: Ontology) -> ClipRow:
-    return ClipRow(
-        youtube_id=clip.youtube_id,
-        start_s=segment.start_s,
-        end_s=segment.end_s,
-        audiocap_ids=clip.audiocap_ids,
-        audiocaps_split=clip.audiocaps_split,
-        concept=concept,
-        tags=tuple(ontology.name(mid) for mid in segment.mids),
-    )
-
-
-def _time_rejection(clip: CaptionedClip, segment: Segment | None) -> Rejection:
-    if segment is None:
-        reason = "AudioSet's segment list has no row for this video"
-        return Rejection("no AudioSet row", reason)
-    reason = (
-        f"AudioCaps's clip starts at {clip.start_s:g} s, "
-        f"AudioSet's labels are of {segment.start_s:g} s"
-    )
-    return Rejection("other start", reason)
 
 
 def _judge(
@@ -517,19 +486,12 @@ def hash_order(youtube_id: str, seed: int | None = None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def first_by_hash(rows: Iterable[ClipRow], count: int, seed: int | None = None) -> list[ClipRow]:
-    """The ``count`` rows with the smallest :func:`hash_order`."""
-    return sorted(rows, key=lambda row: hash_order(row.youtube_id, seed))[:count]
-
-
-def first_of_each(
-    rows: Iterable[ClipRow], concepts: Iterable[Concept], count: int, seed: int | None
-) -> list[ClipRow]:
-    """The first ``count`` rows of each concept in hash order."""
-    by_concept: dict[str, list[ClipRow]] = {concept.name: [] for concept in concepts}
-    for row in rows:
-        by_concept[row.concept].append(row)
-    return [row for own in by_concept.values() for row in first_by_hash(own, count, seed)]
+def in_hash_order(
+    rows: Iterable[ClipRow], concepts: Iterable[Concept], seed: int | None
+) -> dict[str, list[ClipRow]]:
+    """Concept -> its rows, those with the smallest :func:`hash_order` first."""
+    ordered = sorted(rows, key=lambda row: hash_order(row.youtube_id, seed))
+    return {c.name: [row for row in ordered if row.concept == c.name] for c in concepts}
 
 
 def split_by_hash(
@@ -545,19 +507,17 @@ def split_by_hash(
     splits: dict[Split, list[ClipRow]] = {"train": [], "validation": [], "test": []}
     faults: list[Fault] = []
     test, validation = rule.test_per_concept, rule.validation_per_concept
-    for concept in concepts:
-        rows = selection.of_concept(concept.name)
+    of_concepts = in_hash_order(selection.candidates.values(), concepts, rule.seed)
+    for name, rows in of_concepts.items():
         if len(rows) <= test + validation:
             reason = (
                 f"{len(rows)} candidates; {test} for test, {validation} for validation "
                 "and 1 for training are needed"
             )
-            faults.append(Fault("too few candidates", f"concept {concept.name}", reason))
-        ordered = first_by_hash(rows, len(rows), rule.seed)
-        splits["test"] += ordered[:test]
-        splits["validation"] += ordered[test : test + validation]
-        rest = ordered[test + validation :]
-        splits["train"] += rest[: rule.train_per_concept]
+            faults.append(Fault("too few candidates", f"concept {name}", reason))
+        splits["test"] += rows[:test]
+        splits["validation"] += rows[test : test + validation]
+        splits["train"] += rows[test + validation :][: rule.train_per_concept]
     if faults:
         raise FaultsError(
             "some concepts have too few clips",
