@@ -9,8 +9,6 @@ follows them.  The paper counts 33 tags of which 30 occur; the other three are
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lassbench.benchmark.metadata import (
     RELEASED_EVALUATION,
@@ -31,17 +29,12 @@ from lassbench.errors import Fault, FaultsError, LassbenchError
 from lassbench.files import read_text
 from lassbench.records import Mixture, Split
 
-
-@dataclass(frozen=True)
-class Released:
-    """The authors' lists: training ids; (target, noise) ids of the test mixtures, in order."""
-
-    training: Sequence[str]
-    pairs: Sequence[tuple[str, str]]
+#: Training ids; (target, noise) ids of the test mixtures, in their order.
+Released = tuple[list[str], list[tuple[str, str]]]
 
 
 def read_released(source: MetadataSource) -> Released:
-    """Read both lists: one id a line, no header; and a table of two columns.
+    """The authors' lists: one id a line, no header; and a table of two columns.
 
     The header of the table is ``target_wav, noise_wav``, with a space.
 
@@ -53,7 +46,7 @@ def read_released(source: MetadataSource) -> Released:
     training = read_text(source.path(RELEASED_TRAINING)).splitlines()
     rows = read_table(source.path(RELEASED_EVALUATION), ("target_wav", "noise_wav"))
     pairs = [(row["target_wav"], row["noise_wav"]) for row in rows]
-    return Released([line.strip() for line in training], pairs)
+    return [line.strip() for line in training], pairs
 
 
 def split_released(
@@ -70,8 +63,9 @@ def split_released(
         If a released clip is no candidate, is in both lists or twice in the first, or is
         mixed with itself, or a noise is no target.
     """
-    targets = dict.fromkeys(target for target, _ in released.pairs)
-    times = Counter([*released.training, *targets])
+    training, pairs = released
+    targets = dict.fromkeys(target for target, _ in pairs)
+    times = Counter([*training, *targets])
     faults = [
         Fault("listed twice", youtube_id, "is in training and test, or twice in training")
         for youtube_id, count in times.items()
@@ -79,7 +73,7 @@ def split_released(
     ]
     faults += [
         Fault("noise is no test clip", noise, "is no other target of the test list")
-        for target, noise in dict.fromkeys(released.pairs)
+        for target, noise in dict.fromkeys(pairs)
         if noise == target or noise not in targets
     ]
     for youtube_id in times.keys() - selection.candidates.keys():
@@ -92,7 +86,7 @@ def split_released(
             sorted(set(faults)),
             fix="restore the lists, or split and mix by rules of your own",
         )
-    rows = [selection.candidates[youtube_id] for youtube_id in released.training]
+    rows = [selection.candidates[youtube_id] for youtube_id in training]
     rule = definition.split
     ordered = in_hash_order(rows, definition.concepts, rule.seed)
     validation = [row for own in ordered.values() for row in own[: rule.validation_per_concept]]
@@ -109,7 +103,7 @@ def released_mixtures(definition: Definition, released: Released) -> list[Mixtur
     name, snr_db = definition.suite_name("test"), definition.mixtures.snr_db[0]
     return [
         Mixture(f"{name}-{number:04d}", clip_id_of(target), clip_id_of(noise), snr_db)
-        for number, (target, noise) in enumerate(released.pairs, start=1)
+        for number, (target, noise) in enumerate(released[1], start=1)
     ]
 
 
@@ -130,7 +124,7 @@ def prove_inferred(definition: Definition, selection: Selection, data: Metadata)
             kept = tuple(name for name in concept.inferred_tags if name != tag)
             less = concept.model_copy(update={"inferred_tags": kept})
             others = [less if c is concept else c for c in definition.concepts]
-            without = select(data.captioned, data.segments, data.ontology, others).candidates
+            without = select(others, data).candidates
             mid = data.ontology.mid(tag)
             carriers = sum(mid in segment.mids for segment in data.segments.values())
             if without != selection.candidates:

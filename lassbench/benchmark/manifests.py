@@ -27,7 +27,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from lassbench import csv_files, files, output_folders
@@ -100,10 +100,6 @@ class Benchmark:
     def name(self) -> str:
         """The benchmark's name."""
         return self.definition.name
-
-    def root(self, concept: str) -> str:
-        """The display name of the root category of ``concept``."""
-        return self.definition.concept(concept).root
 
     @property
     def suites(self) -> dict[str, SuiteKind]:
@@ -407,7 +403,8 @@ def build(definition: Definition, data: Metadata) -> Built:
     LassbenchError
         If the definition cannot be met; see :mod:`lassbench.benchmark.selection`.
     """
-    definition, selected = selection.choose(definition, data)
+    definition = selection.resolve_roots(definition, data.ontology)
+    selected = selection.select(definition.concepts, data)
     inferred = lass2022.prove_inferred(definition, selected, data)
     contents, used = {DEFINITION: selection.write_definition(definition)}, dict(data.files)
     if definition.split.rule == "released":
@@ -420,7 +417,10 @@ def build(definition: Definition, data: Metadata) -> Built:
     else:
         splits = selection.split_by_hash(selected, definition.concepts, definition.split)
     rows = {row.clip_id: row for row in sorted(splits["test"], key=lambda row: row.youtube_id)}
-    clips = {clip_id: _captioned(row, data) for clip_id, row in rows.items()}
+    clips = {
+        clip_id: row.clip("test", data.captioned[row.youtube_id].texts)
+        for clip_id, row in rows.items()
+    }
     if definition.split.rule == "hash":
         mixtures = plan(
             list(clips.values()),
@@ -437,11 +437,6 @@ def build(definition: Definition, data: Metadata) -> Built:
     }
     contents[SUMS] = sums_text(contents)
     return Built(definition, selected, splits, inferred, contents)
-
-
-def _captioned(row: ClipRow, data: Metadata) -> Clip:
-    captions = tuple(text for _, text in data.captioned[row.youtube_id].captions)
-    return replace(row.clip("test"), captions=captions)
 
 
 def write(built: Built, out: Path) -> None:
@@ -644,13 +639,13 @@ def _differences(file: Path, found: bytes, text: str) -> list[Fault]:
 
 def counts_table(built: Built) -> str:
     """The counts of each concept, as text in columns."""
-    train, validation, test = (built.splits[split] for split in SPLITS)
     lists: dict[str, Iterable[ClipRow]] = {"candidates": built.selection.candidates.values()}
     if built.definition.split.rule == "released":
+        train, validation, test = (built.splits[split] for split in SPLITS)
         lists |= {"released": (*train, *validation, *test), "train": (*train, *validation)}
         lists |= {"of it validation": validation, "test": test}
     else:
-        lists |= built.splits
+        lists |= {split: built.splits[split] for split in SPLITS}
     counts = [Counter(row.concept for row in rows) for rows in lists.values()]
     concepts = built.definition.concepts
     rows = [

@@ -26,6 +26,7 @@ only those of AudioCaps's clips are kept, in one streaming pass.
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 import zlib
@@ -33,7 +34,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from lassbench import files
 from lassbench.benchmark.ontology import Ontology, read_ontology
@@ -228,7 +229,8 @@ class MetadataSource:
                 where=found,
                 expected=f"SHA-256 {file.sha256}",
                 got=f"SHA-256 {got}",
-                fix=f"get it again from {file.url}, or give --unverified-metadata to use it as it is",
+                fix=f"get it again from {file.url}, or give --unverified-metadata to use it as it "
+                "is",
             )
         return found
 
@@ -315,7 +317,7 @@ def plain(data: bytes) -> bytes:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Iterator[gzip.GzipFile | io.BufferedReader]:
     """A file to be read, decompressed if its name ends in ``.gz``."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
@@ -367,6 +369,11 @@ class CaptionedClip:
     def audiocap_ids(self) -> tuple[int, ...]:
         """The ids of its captions, ascending."""
         return tuple(number for number, _ in self.captions)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Its captions in the order of their ids."""
+        return tuple(text for _, text in self.captions)
 
 
 @dataclass(frozen=True, slots=True)

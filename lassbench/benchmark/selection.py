@@ -11,10 +11,11 @@ sound only.  Every clip that is not a candidate has a reason.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -37,7 +38,7 @@ from lassbench.checked import (
     validate,
 )
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, UsageFaultsError
-from lassbench.records import CLIP_SECONDS, SAMPLE_RATE_HZ, TAG_SEPARATOR, Clip, Split
+from lassbench.records import CLIP_SECONDS, SAMPLE_RATE_HZ, Clip, Split
 from lassbench.yaml_files import read_yaml, to_yaml
 
 # ---------------------------------------------------------------------------
@@ -154,10 +155,8 @@ class Definition(Strict):
                 reason = f"concept {concept.name!r} stands twice"
                 raise Impossible(reason, "concepts", number, "name")
             for tag, count in Counter(concept.all_tags).items():
-                reason = f"concept {concept.name!r} has tag {tag!r} twice" if count > 1 else ""
-                if TAG_SEPARATOR in tag:
-                    reason = f"a tag cannot hold {TAG_SEPARATOR!r}, as {tag!r} does"
-                if reason:
+                if count > 1:
+                    reason = f"concept {concept.name!r} has tag {tag!r} twice"
                     raise Impossible(reason, "concepts", number, "tags")
         if (self.split.rule == "released") != (self.mixtures.rule == "released"):
             raise ValueError("split and mixtures must both follow the released lists, or neither")
@@ -186,12 +185,8 @@ def read_definition(path: Path) -> Definition:
         If the file is not YAML, or a key is unknown or missing or a value cannot be,
         with file, line and the nearest key.
     """
-    return read_yaml(
-        path,
-        Definition,
-        what="the concept file is wrong",
-        fix="see `lassbench select --help`",
-    )
+    what, fix = "the concept file is wrong", "see `lassbench select --help`"
+    return read_yaml(path, Definition, what=what, fix=fix)
 
 
 def write_definition(definition: Definition) -> str:
@@ -289,13 +284,13 @@ class ClipRow:
         """``Y<youtube_id>``."""
         return clip_id_of(self.youtube_id)
 
-    def clip(self, split: Split) -> Clip:
-        """The clip, without captions: those are AudioCaps's."""
+    def clip(self, split: Split, captions: tuple[str, ...] = ()) -> Clip:
+        """The clip, with what AudioCaps says of it."""
         return Clip(
             clip_id=self.clip_id,
             concept=self.concept,
             split=split,
-            captions=(),
+            captions=captions,
             tags=self.tags,
             youtube_id=self.youtube_id,
             start_s=self.start_s,
@@ -353,42 +348,11 @@ def resolve_roots(definition: Definition, ontology: Ontology) -> Definition:
     return definition.model_copy(update={"concepts": tuple(concepts)})
 
 
-def choose(definition: Definition, data: Metadata) -> tuple[Definition, Selection]:
-    """Resolve the roots and select the candidates.
-
-    Raises
-    ------
-    FaultsError
-        If a concept does not fit the ontology, or a clip of AudioCaps 1 has no row of
-        AudioSet at its start time: all 51,308 have one, so that is a damaged file.
-    """
-    resolved = resolve_roots(definition, data.ontology)
-    selection = select(data.captioned, data.segments, data.ontology, resolved.concepts)
-    faults = [
-        Fault(rejection.kind, data.captioned[youtube_id].where, f"{youtube_id}: {rejection.reason}")
-        for youtube_id, rejection in selection.rejections.items()
-        if rejection.kind in UNLABELLED
-    ]
-    if data.version == 1 and faults:
-        raise FaultsError(
-            "AudioCaps and AudioSet do not agree", faults, fix="restore the metadata files"
-        )
-    return resolved, selection
-
-
-#: Kinds of rejection for want of labels to judge by.
-UNLABELLED = ("no AudioSet row", "other start")
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """Why a clip is no candidate: ``kind`` counts, ``reason`` explains.
-
-    Kinds: ``no AudioSet row``, ``other start``, ``other sound``, ``several concepts``.
-    """
-
-    kind: str
-    reason: str
+#: Kinds of rejection for want of labels to judge by, and what a benchmark's maker should know.
+UNLABELLED = {
+    "no AudioSet row": "have no row in the segment list and were left out; is it whole?",
+    "other start": "start elsewhere than AudioSet's and were left out",
+}
 
 
 @dataclass(frozen=True)
@@ -400,84 +364,86 @@ class Selection:
     candidates
         youtube_id -> row, in the order of the ids.
     rejections
-        youtube_id -> why not.
+        youtube_id -> why not, and where AudioCaps has it.  Kinds: those of
+        :data:`UNLABELLED`, ``other sound``, ``several concepts``.
     """
 
     candidates: Mapping[str, ClipRow]
-    rejections: Mapping[str, Rejection]
+    rejections: Mapping[str, Fault]
 
 
-def select(
-    captioned: Mapping[str, CaptionedClip],
-    segments: Mapping[str, Segment],
-    ontology: Ontology,
-    concepts: Sequence[Concept],
-) -> Selection:
+def select(concepts: Sequence[Concept], data: Metadata) -> Selection:
     """Decide for every clip whether it is a candidate, by its labels alone.
 
-    Parameters
-    ----------
-    captioned
-        AudioCaps's clips by YouTube id.
-    segments
-        AudioSet's rows by YouTube id.
-    concepts
-        Their ``tags`` and ``inferred_tags`` decide.
+    The ``tags`` and ``inferred_tags`` of the concepts decide.
 
     Raises
     ------
     LassbenchError
         If AudioSet has no category of a tag's name.
+    FaultsError
+        If a clip of AudioCaps 1 has no row of AudioSet at its start time: all 51,308
+        have one, so that is a damaged file.
     """
-    sets = {c.name: frozenset(ontology.mid(tag) for tag in c.all_tags) for c in concepts}
+    sets = {c.name: frozenset(map(data.ontology.mid, c.all_tags)) for c in concepts}
     # Few sets of labels are distinct: each is judged once.
-    judged: dict[tuple[str, ...], str | Rejection] = {}
+    judge = functools.cache(functools.partial(_judge, sets=sets, ontology=data.ontology))
     candidates: dict[str, ClipRow] = {}
-    rejections: dict[str, Rejection] = {}
-    for youtube_id in sorted(captioned):
-        clip, segment = captioned[youtube_id], segments.get(youtube_id)
-        if segment is None:
-            reason = "AudioSet's segment list has no row for this video"
-            rejections[youtube_id] = Rejection("no AudioSet row", reason)
+    rejections: dict[str, Fault] = {}
+    for youtube_id, clip in sorted(data.captioned.items()):
+        segment = data.segments.get(youtube_id)
+        kind, told = _unlabelled(clip, segment)
+        if segment is not None and not kind:
+            kind, told = judge(segment.mids)
+        if segment is None or kind:
+            rejections[youtube_id] = Fault(kind, clip.where, told)
             continue
-        if segment.start_s != clip.start_s:
-            reason = f"AudioCaps's clip starts at {clip.start_s:g} s, AudioSet's labels are of "
-            rejections[youtube_id] = Rejection("other start", f"{reason}{segment.start_s:g} s")
-            continue
-        verdict = judged.get(segment.mids)
-        if verdict is None:
-            verdict = judged[segment.mids] = _judge(segment.mids, sets, ontology)
-        if isinstance(verdict, Rejection):
-            rejections[youtube_id] = verdict
-        else:
-            candidates[youtube_id] = ClipRow(
-                youtube_id=youtube_id,
-                start_s=segment.start_s,
-                end_s=segment.end_s,
-                audiocap_ids=clip.audiocap_ids,
-                audiocaps_split=clip.audiocaps_split,
-                concept=verdict,
-                tags=tuple(map(ontology.name, segment.mids)),
-            )
+        candidates[youtube_id] = ClipRow(
+            youtube_id=youtube_id,
+            start_s=segment.start_s,
+            end_s=segment.end_s,
+            audiocap_ids=clip.audiocap_ids,
+            audiocaps_split=clip.audiocaps_split,
+            concept=told,
+            tags=tuple(map(data.ontology.name, segment.mids)),
+        )
+    faults = [
+        replace(fault, reason=f"{youtube_id}: {fault.reason}")
+        for youtube_id, fault in rejections.items()
+        if fault.kind in UNLABELLED
+    ]
+    if data.version == 1 and faults:
+        raise FaultsError(
+            "AudioCaps and AudioSet do not agree", faults, fix="restore the metadata files"
+        )
     return Selection(candidates, rejections)
 
 
+def _unlabelled(clip: CaptionedClip, segment: Segment | None) -> tuple[str, str]:
+    """Kind and reason of a rejection for want of labels, if there is one."""
+    if segment is None:
+        return "no AudioSet row", "AudioSet's segment list has no row for this video"
+    if segment.start_s == clip.start_s:
+        return "", ""
+    reason = f"AudioCaps's clip starts at {clip.start_s:g} s, AudioSet's labels are of "
+    return "other start", f"{reason}{segment.start_s:g} s"
+
+
 def _judge(
-    mids: Sequence[str], sets: Mapping[str, frozenset[str]], ontology: Ontology
-) -> str | Rejection:
-    """The one concept whose tags include all of ``mids``, or why there is none."""
+    mids: tuple[str, ...], sets: Mapping[str, frozenset[str]], ontology: Ontology
+) -> tuple[str, str]:
+    """``""`` and the one concept whose tags include all of ``mids``; or a rejection."""
     fits = [name for name, tags in sets.items() if tags.issuperset(mids)]
-    if len(fits) == 1:
-        return fits[0]
     if fits:
-        return Rejection("several concepts", f"its labels fit each of {', '.join(fits)}")
+        reason = f"its labels fit each of {', '.join(fits)}"
+        return ("several concepts", reason) if len(fits) > 1 else ("", fits[0])
     # The nearest concept is the one with most of its labels; the first, on a tie.
     nearest = max(sets, key=lambda name: len(sets[name].intersection(mids)))
     outside = [ontology.name(mid) for mid in mids if mid not in sets[nearest]]
-    named = ", ".join(repr(name) for name in outside)
+    named = ", ".join(map(repr, outside))
     if len(outside) == len(mids):
-        return Rejection("other sound", f"no concept has any of its labels: {named}")
-    return Rejection("other sound", f"{named} outside the nearest concept, {nearest}")
+        return "other sound", f"no concept has any of its labels: {named}"
+    return "other sound", f"{named} outside the nearest concept, {nearest}"
 
 
 def hash_order(youtube_id: str, seed: int | None = None) -> str:
@@ -540,14 +506,13 @@ def explain(
     UsageError
         If AudioCaps has no such clip.
     """
-    if youtube_id not in data.captioned and youtube_id.startswith("Y"):
-        youtube_id = youtube_id[1:]
-    clip, segment = data.captioned.get(youtube_id), data.segments.get(youtube_id)
+    clip = data.captioned.get(youtube_id) or data.captioned.get(youtube_id.removeprefix("Y"))
     if clip is None:
         raise UsageError(
             f"AudioCaps {data.version} has no clip of video {youtube_id!r}",
             expected="a YouTube id of 11 characters, with or without a leading Y",
         )
+    youtube_id, segment = clip.youtube_id, data.segments.get(clip.youtube_id)
     lines = [f"{youtube_id}: AudioCaps {clip.audiocaps_split}, from {clip.start_s:g} s"]
     if segment is not None:
         lines[0] += f" to {segment.end_s:g} s"
@@ -573,8 +538,4 @@ def rejections_text(selection: Selection) -> str:
 def label_warnings(selection: Selection) -> list[str]:
     """What a maker of a benchmark should know: clips that have no labels to judge by."""
     kinds = Counter(rejection.kind for rejection in selection.rejections.values())
-    notes = {
-        "no AudioSet row": "have no row in the segment list and were left out; is it whole?",
-        "other start": "start elsewhere than AudioSet's and were left out",
-    }
-    return [f"{kinds[kind]} clips {note}" for kind, note in notes.items() if kinds[kind]]
+    return [f"{kinds[kind]} clips {note}" for kind, note in UNLABELLED.items() if kinds[kind]]

@@ -172,9 +172,8 @@ class AudioCapsCorpus:
     def _clip(self, split: Split, row: ClipRow, captions: Sequence[str]) -> Clip:
         page = f"https://www.youtube.com/watch?v={row.youtube_id}"
         return replace(
-            row.clip(split),
-            captions=tuple(captions),
-            root=self.benchmark.root(row.concept),
+            row.clip(split, tuple(captions)),
+            root=self.benchmark.definition.concept(row.concept).root,
             attribution="" if self.is_synthetic else page,
         )
 
