@@ -68,9 +68,8 @@ class MetadataFile:
         How the project came by the hash.
     aliases
         Other names it is found under in a metadata folder.
-    also
-        SHA-256 of what serves as well: the same text with LF line ends and no
-        byte-order mark, and parts of it.
+    excerpt
+        SHA-256 of a part of it that serves as well.
     """
 
     name: str
@@ -79,24 +78,8 @@ class MetadataFile:
     licence: str
     evidence: str = _COPY
     aliases: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()
+    excerpt: str = ""
 
-
-#: Of AudioCaps 1's files: as published, and as plain text.
-_AUDIOCAPS_1_SHA256 = {
-    "train": (
-        "c0c5223db682b3bf724ce7e7ce58d5b36929f74572e8526a7211f92d2eef7c8e",
-        "99cfaf4ec047fb882fdec11f2bd9a0592acecd4bbbd3290d8ca7fd8397cadc56",
-    ),
-    "val": (
-        "dab1c96641d5f3053ddb99dca3949450da9a75737bda53e11cc0aa8b102be0c3",
-        "8642e1ea9c6013bf835b6de2059cb0379ca7538fd59872f8bb41da9530431eaa",
-    ),
-    "test": (
-        "b91c4b7ded2f4f6e7db5b9c4983dc1e1dca3d556f505b61e3fd65cac7e1c638a",
-        "b4d27ba75c4f98af502ce17f9680f68de4d1344dbdaf31e76731983994ca9eb8",
-    ),
-}
 
 ONTOLOGY = MetadataFile(
     name="audioset/ontology.json",
@@ -127,54 +110,46 @@ SEGMENTS = MetadataFile(
     ),
     # The three comment lines and the rows of AudioCaps 1's 51,308 clips, in
     # their order: what remains of the file above without all other rows.
-    also=("6a58bc9a08c0d0425296ce5565d5ad7075fa28da0c904a4da409b7b7037dd8e9",),
+    excerpt="6a58bc9a08c0d0425296ce5565d5ad7075fa28da0c904a4da409b7b7037dd8e9",
 )
 RELEASED_TRAINING = MetadataFile(
     name="lass2022/training_indexes.csv",
     url=f"{_LASS}/training_indexes.csv",
     sha256="e127c670a7c87ae079d3ccde6db71242c1324b8efc290bee74e5c75f8ae8e864",
     licence="none stated by the authors",
-    also=("ce3dd5e98746bb1908073f11f8c817dc320f2d53537512fbd90d939646ed4b46",),
 )
 RELEASED_EVALUATION = MetadataFile(
     name="lass2022/evaluation_indexes.csv",
     url=f"{_LASS}/evaluation_indexes.csv",
     sha256="38c6e714c00d214897f9ee9dbc7526878ed184808ec9f4dd9250a864983a7902",
     licence="none stated by the authors",
-    also=("72d4104f4eb7bcb019d1724e2872122039f0736a49855464c76081530e739ab2",),
 )
-CAPTIONS: dict[tuple[int, str], MetadataFile] = {
-    **{
-        (1, split): MetadataFile(
-            name=f"audiocaps/{split}.csv",
-            url=f"{_AUDIOCAPS}/dataset/{split}.csv",
-            sha256=raw,
-            licence=_ACADEMIC,
-            also=(text,),
-        )
-        for split, (raw, text) in _AUDIOCAPS_1_SHA256.items()
-    },
-    **{
-        (2, split): MetadataFile(
-            name=f"audiocaps2/{split}.csv",
-            url=f"{_AUDIOCAPS}/dataset2.0/{split}.csv",
-            sha256="",
-            licence=_ACADEMIC,
-            evidence=_UNKNOWN,
-            aliases=(f"dataset2.0/{split}.csv", f"audiocaps-2.0/{split}.csv"),
-        )
-        for split in AUDIOCAPS_SPLITS
-    },
+_AUDIOCAPS_1_SHA256 = {
+    "train": "c0c5223db682b3bf724ce7e7ce58d5b36929f74572e8526a7211f92d2eef7c8e",
+    "val": "dab1c96641d5f3053ddb99dca3949450da9a75737bda53e11cc0aa8b102be0c3",
+    "test": "b91c4b7ded2f4f6e7db5b9c4983dc1e1dca3d556f505b61e3fd65cac7e1c638a",
+}
+#: Version of AudioCaps and its split -> the file.
+CAPTIONS = {
+    (version, split): MetadataFile(
+        name=f"{folders[0]}/{split}.csv",
+        url=f"{_AUDIOCAPS}/{published}/{split}.csv",
+        sha256=_AUDIOCAPS_1_SHA256[split] if version == 1 else "",
+        licence=_ACADEMIC,
+        evidence=_COPY if version == 1 else _UNKNOWN,
+        aliases=tuple(f"{folder}/{split}.csv" for folder in folders[1:]),
+    )
+    for version, published, folders in (
+        (1, "dataset", ("audiocaps",)),
+        (2, "dataset2.0", ("audiocaps2", "dataset2.0", "audiocaps-2.0")),
+    )
+    for split in AUDIOCAPS_SPLITS
 }
 
 #: Every file this project reads, in one place.
-FILES: tuple[MetadataFile, ...] = (
-    *CAPTIONS.values(),
-    SEGMENTS,
-    ONTOLOGY,
-    LABELS,
-    RELEASED_TRAINING,
-    RELEASED_EVALUATION,
+FILES = (
+    *(*CAPTIONS.values(), SEGMENTS, ONTOLOGY, LABELS),
+    *(RELEASED_TRAINING, RELEASED_EVALUATION),
 )
 
 
@@ -248,9 +223,8 @@ class MetadataSource:
         # train.csv alone could be of either version of AudioCaps.
         if not file.name.startswith("audiocaps"):
             places += [folder / Path(name).name for name in names]
-        for path in places:
-            if path.is_file():
-                return path
+        if found := next(filter(Path.is_file, places), None):
+            return found
         raise UsageError(
             f"the metadata folder has no {file.name}",
             where=folder,
@@ -306,9 +280,11 @@ def used_sha256(path: Path, file: MetadataFile) -> str:
     """
     with _opened(path) as stream:
         data = stream.read()
-    got = files.sha256_bytes(data)
-    known = {file.sha256, *file.also}.intersection((got, files.sha256_bytes(plain(data))))
-    return file.sha256 if known else got
+    text = plain(data)
+    for form in (data, text, text.replace(b"\n", b"\r\n")):
+        if files.sha256_bytes(form) in {file.sha256, file.excerpt}:
+            return file.sha256
+    return files.sha256_bytes(data)
 
 
 def plain(data: bytes) -> bytes:
