@@ -22,26 +22,22 @@ captions in ascending order of their ids, so it is ``captions[0]`` there.
 from __future__ import annotations
 
 import difflib
-import math
 import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from lassbench import csv_files, files, output_folders
 from lassbench.benchmark import lass2022, selection
 from lassbench.benchmark.metadata import (
-    RELEASED_EVALUATION,
-    RELEASED_TRAINING,
-    YOUTUBE_ID,
     Metadata,
     MetadataSource,
     load_metadata,
     plain,
     sources_text,
-    used_sha256,
 )
 from lassbench.benchmark.mixtures import plan, plan_absent
 from lassbench.benchmark.ontology import Ontology
@@ -50,6 +46,7 @@ from lassbench.benchmark.words import names
 from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
 from lassbench.files import name_fault
+from lassbench.plain_text import text_table
 from lassbench.records import SPLITS, Clip, Mixture, Query, QueryType, Split, decibels
 
 #: Of the lists of mixtures, by kind of suite.
@@ -66,8 +63,6 @@ SUITE_COLUMNS: dict[SuiteKind, tuple[str, ...]] = {
     ),
 }
 TAG_COLUMNS = ("mid", "name", "concept", "root", "evidence", "clips", "note")
-#: A row of such a list, by column; a list has those of its columns.
-Cells = dict[str, object]
 #: What the column ``audit`` may say of a row.
 NAMES_OTHER, REPEATED = "names the other sound", "repeated pair"
 
@@ -172,41 +167,13 @@ def _read_clips(
     clips: dict[str, tuple[Split, ClipRow]] = {}
     for split in SPLITS:
         for cells in read_table(path / f"{split}.csv", CLIP_COLUMNS):
-            row, reason = _clip_row(cells, tags_of), ""
-            if row is None:
-                reason = "is no clip of this benchmark, as `lassbench select` writes it"
-                faults.append(Fault("bad row", cells.where, reason))
-            elif row.clip_id in clips:
-                reason = f"{row.youtube_id} is in {clips[row.clip_id][0]}.csv too"
+            row = ClipRow.read(cells, tags_of)
+            if row is None or row.clip_id in clips:
+                reason = "is no clip as `lassbench select` writes it, or one that stands before"
                 faults.append(Fault("bad row", cells.where, reason))
             else:
                 clips[row.clip_id] = (split, row)
     return clips
-
-
-def _clip_row(cells: Row, tags_of: Mapping[str, set[str]]) -> ClipRow | None:
-    """The clip in a row of a clip list, unless the row is none that we would write."""
-    try:
-        row = ClipRow(
-            youtube_id=cells["youtube_id"],
-            start_s=float(cells["start_s"]),
-            end_s=float(cells["end_s"]),
-            audiocap_ids=tuple(map(int, csv_files.split(cells["audiocap_ids"]))),
-            audiocaps_split=cells["audiocaps_split"],
-            concept=cells["concept"],
-            tags=csv_files.split(cells["tags"]),
-        )
-    except ValueError:
-        return None
-    right = (
-        YOUTUBE_ID.fullmatch(row.youtube_id)
-        and 0.0 <= row.start_s < row.end_s < math.inf
-        and row.audiocap_ids
-        and list(row.audiocap_ids) == sorted(set(row.audiocap_ids))
-        and set(row.tags) <= tags_of.get(row.concept, set())
-        and row.cells() == tuple(cells[column] for column in CLIP_COLUMNS)
-    )
-    return row if right and row.tags else None
 
 
 def check_sums(path: Path) -> list[Fault]:
@@ -406,31 +373,31 @@ def build(definition: Definition, data: Metadata) -> Built:
     definition = selection.resolve_roots(definition, data.ontology)
     selected = selection.select(definition.concepts, data)
     inferred = lass2022.prove_inferred(definition, selected, data)
-    contents, used = {DEFINITION: selection.write_definition(definition)}, dict(data.files)
-    if definition.split.rule == "released":
-        released = lass2022.read_released(data.source)
-        splits, left = lass2022.split_released(selected, definition, released)
-        mixtures = lass2022.released_mixtures(definition, released)
+    contents = {DEFINITION: selection.write_definition(definition)}
+    rule, released = definition.mixtures, definition.split.rule == "released"
+    if released:
+        lists = lass2022.read_released(data.source)
+        splits, left = lass2022.split_released(selected, definition, lists)
         contents[NOT_RELEASED] = clips_text(left)
-        for file in (RELEASED_TRAINING, RELEASED_EVALUATION):
-            used[file.name] = used_sha256(data.source.path(file), file)
     else:
         splits = selection.split_by_hash(selected, definition.concepts, definition.split)
     rows = {row.clip_id: row for row in sorted(splits["test"], key=lambda row: row.youtube_id)}
     clips = {
-        clip_id: row.clip("test", data.captioned[row.youtube_id].texts)
+        clip_id: row.clip("test", tuple(data.captioned[row.youtube_id].captions.values()))
         for clip_id, row in rows.items()
     }
-    if definition.split.rule == "hash":
+    if released:
+        mixtures = lass2022.released_mixtures(definition, lists)
+    else:
         mixtures = plan(
             list(clips.values()),
             name=definition.suite_name("test"),
-            noises=definition.mixtures.noises_per_target,
-            seed=definition.mixtures.seed,
-            snr_range_db=definition.mixtures.snr_db,
+            noises=rule.noises_per_target,
+            seed=rule.seed,
+            snr_range_db=rule.snr_db,
         )
     contents |= {
-        SOURCES: sources_text(used),
+        SOURCES: sources_text(data.source, data.version, released=released),
         TAGS: _tags_text(definition, splits, inferred, data.ontology),
         **{f"{split}.csv": clips_text(splits[split]) for split in SPLITS},
         **_suite_texts(definition, rows, clips, mixtures),
@@ -489,16 +456,31 @@ def _suite_texts(
     mixtures: Sequence[Mixture],
 ) -> dict[str, str]:
     """File name -> text of the list of each suite; ``clips`` are the rows' with captions."""
-    tests = _test_cells(definition, rows, clips, mixtures)
-    lists: dict[SuiteKind, list[Cells]] = {"test": tests}
+    repeat_of, words, suite_name = repeats(mixtures), definition.words, definition.suite_name
+    tests: list[dict[str, object]] = []
+    for mixture in mixtures:
+        target, noise = rows[mixture.target_id], rows[mixture.noise_id]
+        repeated = repeat_of.get(mixture.mixture_id, "")
+        told = names(clips[mixture.target_id].captions[0], words[noise.concept])
+        tests.append(
+            {
+                **asdict(mixture),
+                "snr_db": f"{mixture.snr_db:g}",
+                "target_concept": target.concept,
+                "noise_concept": noise.concept,
+                "query_audiocap_id": target.audiocap_ids[0],
+                "repeat_of": repeated,
+                "audit": csv_files.join([NAMES_OTHER] * told + [REPEATED] * bool(repeated)),
+            }
+        )
+    lists = {"test": tests}
     # A sound in neither of two concepts needs a third.
     if len(definition.concepts) >= 3:
-        seed = definition.mixtures.seed
-        asked = plan_absent(mixtures, clips, words=definition.words, seed=seed)
+        asked = plan_absent(mixtures, clips, words=words, seed=definition.mixtures.seed)
         lists["absent"] = [
             {
                 **cells,
-                "query_id": f"{definition.suite_name('absent')}-{number:04d}",
+                "query_id": f"{suite_name('absent')}-{number:04d}",
                 "query_clip_id": clip_id,
                 "query_audiocap_id": rows[clip_id].audiocap_ids[0],
                 "query_concept": rows[clip_id].concept,
@@ -506,61 +488,27 @@ def _suite_texts(
             for number, (cells, clip_id) in enumerate(zip(tests, asked.values(), strict=True), 1)
         ]
     if definition.sub_test is not None:
-        lists["sub_test"] = _sub_test_cells(definition, rows, tests)
-    texts: dict[str, str] = {}
-    for kind, found in lists.items():
-        columns = SUITE_COLUMNS[kind]
-        table = ([cells.get(column, "") for column in columns] for cells in found)
-        texts[f"{definition.suite_name(kind)}.csv"] = csv_files.write_table(columns, table)
-    return texts
-
-
-def _test_cells(
-    definition: Definition,
-    rows: Mapping[str, ClipRow],
-    clips: Mapping[str, Clip],
-    mixtures: Sequence[Mixture],
-) -> list[Cells]:
-    repeat_of, words, found = repeats(mixtures), definition.words, []
-    for mixture in mixtures:
-        target, noise = rows[mixture.target_id], rows[mixture.noise_id]
-        repeated = repeat_of.get(mixture.mixture_id, "")
-        told = names(clips[mixture.target_id].captions[0], words[noise.concept])
-        cells: Cells = {
-            "mixture_id": mixture.mixture_id,
-            "target_id": mixture.target_id,
-            "noise_id": mixture.noise_id,
-            "snr_db": f"{mixture.snr_db:g}",
-            "target_concept": target.concept,
-            "noise_concept": noise.concept,
-            "query_audiocap_id": target.audiocap_ids[0],
-            "repeat_of": repeated,
-            "audit": csv_files.join([NAMES_OTHER] * told + [REPEATED] * bool(repeated)),
-        }
-        found.append(cells)
-    return found
-
-
-def _sub_test_cells(
-    definition: Definition, rows: Mapping[str, ClipRow], tests: Sequence[Cells]
-) -> list[Cells]:
-    assert definition.sub_test is not None
-    name, rule = definition.suite_name("sub_test"), definition.sub_test
-    of_concepts = selection.in_hash_order(
-        rows.values(), definition.concepts, definition.split.seed
-    ).values()
-    described = {row.clip_id for own in of_concepts for row in own[: rule.clips_per_concept]}
-    asked = [cells for cells in tests if cells["target_id"] in described]
-    return [
-        {
-            **cells,
-            "query_id": f"{name}-{number:04d}-a{annotator}",
-            "annotator": f"a{annotator}",
-            "audit": REPEATED if cells["repeat_of"] else "",
-        }
-        for number, cells in enumerate(asked, start=1)
-        for annotator in range(1, rule.annotators + 1)
-    ]
+        seed, rule = definition.split.seed, definition.sub_test
+        ordered = selection.in_hash_order(rows.values(), definition.concepts, seed).values()
+        described = {row.clip_id for own in ordered for row in own[: rule.clips_per_concept]}
+        listed = [cells for cells in tests if cells["target_id"] in described]
+        lists["sub_test"] = [
+            {
+                **cells,
+                "query_id": f"{suite_name('sub_test')}-{number:04d}-a{annotator}",
+                "annotator": f"a{annotator}",
+                "audit": REPEATED if cells["repeat_of"] else "",
+            }
+            for number, cells in enumerate(listed, start=1)
+            for annotator in range(1, rule.annotators + 1)
+        ]
+    return {
+        f"{suite_name(kind)}.csv": csv_files.write_table(
+            columns, ([cells.get(column, "") for column in columns] for cells in lists[kind])
+        )
+        for kind, columns in SUITE_COLUMNS.items()
+        if kind in lists
+    }
 
 
 def _tags_text(
@@ -620,15 +568,14 @@ def _differences(file: Path, found: bytes, text: str) -> list[Fault]:
     faults: list[Fault] = []
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
-        for offset in range(max(b - a, d - c) if kind != "equal" else 0):
-            there, line = a + offset < b, min(a + offset, b) + 1
-            if there and c + offset < d:
-                reason = f"is {old[a + offset]!r}, rebuilt as {new[c + offset]!r}"
-            elif there:
-                reason = f"has {old[a + offset]!r}, which the rebuilt list has not"
-            else:
-                reason = f"lacks the line {new[c + offset]!r}"
-            faults.append(Fault("differs", f"{file}:{line}", reason))
+        both = zip_longest(old[a:b], new[c:d]) if kind != "equal" else ()
+        for offset, (there, rebuilt) in enumerate(both):
+            reason = f"is {there!r}, rebuilt as {rebuilt!r}"
+            if rebuilt is None:
+                reason = f"has {there!r}, which the rebuilt list has not"
+            elif there is None:
+                reason = f"lacks the line {rebuilt!r}"
+            faults.append(Fault("differs", f"{file}:{min(a + offset, b) + 1}", reason))
     return faults
 
 
@@ -653,10 +600,4 @@ def counts_table(built: Built) -> str:
         *((c.name, c.root, *(str(count[c.name]) for count in counts)) for c in concepts),
         ("all", str(len({c.root for c in concepts})), *(str(n.total()) for n in counts)),
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
-        + [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
-        for row in rows
-    )
-    return "\n".join("  ".join(line) for line in lines)
+    return "\n".join(text_table(rows, left=2))

@@ -330,7 +330,7 @@ class CaptionedClip:
     audiocaps_split
         ``train``, ``val`` or ``test``: AudioCaps's own.
     captions
-        (audiocap_id, caption), the smallest id first.
+        audiocap_id -> caption, the smallest id first.
     where
         ``file:line`` of its first row.
     """
@@ -338,18 +338,8 @@ class CaptionedClip:
     youtube_id: str
     start_s: float
     audiocaps_split: str
-    captions: tuple[tuple[int, str], ...]
+    captions: dict[int, str]
     where: str
-
-    @property
-    def audiocap_ids(self) -> tuple[int, ...]:
-        """The ids of its captions, ascending."""
-        return tuple(number for number, _ in self.captions)
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """Its captions in the order of their ids."""
-        return tuple(text for _, text in self.captions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,14 +379,18 @@ def read_captions(paths: Mapping[str, Path]) -> dict[str, CaptionedClip]:
             if fault := _caption_fault(row, split, clip, by_number):
                 faults.append(fault)
                 continue
-            start_s, number = float(row["start_time"]), int(row["audiocap_id"])
-            clip = clip or CaptionedClip(row["youtube_id"], start_s, split, (), row.where)
-            captions = tuple(sorted((*clip.captions, (number, row["caption"]))))
-            clips[clip.youtube_id] = replace(clip, captions=captions)
-            by_number[number] = row.where
+            if clip is None:
+                start_s = float(row["start_time"])
+                clip = CaptionedClip(row["youtube_id"], start_s, split, {}, row.where)
+                clips[clip.youtube_id] = clip
+            clip.captions[int(row["audiocap_id"])] = row["caption"]
+            by_number[int(row["audiocap_id"])] = row.where
     if faults:
         raise FaultsError("AudioCaps's files have bad rows", faults, fix="restore the files")
-    return clips
+    return {
+        youtube_id: replace(clip, captions=dict(sorted(clip.captions.items())))
+        for youtube_id, clip in clips.items()
+    }
 
 
 def _caption_fault(
@@ -514,8 +508,6 @@ class Metadata:
         Of AudioCaps: 1 or 2.
     captioned, segments
         AudioCaps's clips and AudioSet's rows of them, by YouTube id.
-    files
-        Name -> SHA-256 of the files that were read (:func:`used_sha256`).
     """
 
     source: MetadataSource
@@ -523,7 +515,6 @@ class Metadata:
     captioned: Mapping[str, CaptionedClip]
     segments: Mapping[str, Segment]
     ontology: Ontology
-    files: Mapping[str, str]
 
 
 def load_metadata(source: MetadataSource, version: int = 1) -> Metadata:
@@ -544,17 +535,28 @@ def load_metadata(source: MetadataSource, version: int = 1) -> Metadata:
         captioned=captioned,
         segments=read_segments(paths[SEGMENTS], captioned.keys(), ontology),
         ontology=ontology,
-        files={file.name: used_sha256(path, file) for file, path in paths.items()},
     )
 
 
-def sources_text(used: Mapping[str, str]) -> str:
-    """``sources.csv``: the files that a benchmark was made from (name -> SHA-256), their terms."""
-    rows = (
-        (file.name, file.url, sha256, "yes" if sha256 == file.sha256 else "no", file.licence)
-        for file in FILES
-        if (sha256 := used.get(file.name))
-    )
+def sources_text(source: MetadataSource, version: int, *, released: bool) -> str:
+    """``sources.csv``: the files that a benchmark is made from, their hashes and their terms.
+
+    Parameters
+    ----------
+    version
+        Of AudioCaps.
+    released
+        Whether the authors' lists are among the files.
+    """
+    others = {file for (other, _), file in CAPTIONS.items() if other != version}
+    if not released:
+        others |= {RELEASED_TRAINING, RELEASED_EVALUATION}
+    rows = []
+    for file in FILES:
+        if file not in others:
+            sha256 = used_sha256(source.path(file), file)
+            verified = "yes" if sha256 == file.sha256 else "no"
+            rows.append((file.name, file.url, sha256, verified, file.licence))
     return write_table(("file", "url", "sha256", "verified", "licence"), rows)
 
 

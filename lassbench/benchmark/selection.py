@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from lassbench import csv_files
-from lassbench.benchmark.metadata import CaptionedClip, Metadata, Segment
+from lassbench.benchmark.metadata import YOUTUBE_ID, CaptionedClip, Metadata, Segment
 from lassbench.benchmark.ontology import Ontology
 from lassbench.benchmark.words import word_fault, words_of
 from lassbench.checked import (
@@ -310,6 +311,36 @@ class ClipRow:
             self.clip_id,
         )
 
+    @classmethod
+    def read(cls, cells: csv_files.Row, tags_of: Mapping[str, set[str]]) -> ClipRow | None:
+        """The row of these cells, unless it is none that we would write.
+
+        ``tags_of`` are the tags of each concept.
+        """
+        ids = csv_files.split(cells["audiocap_ids"])
+        try:
+            start_s, end_s = float(cells["start_s"]), float(cells["end_s"])
+            row = cls(
+                youtube_id=cells["youtube_id"],
+                start_s=start_s,
+                end_s=end_s,
+                audiocap_ids=tuple(sorted(set(map(int, ids)))),
+                audiocaps_split=cells["audiocaps_split"],
+                concept=cells["concept"],
+                tags=csv_files.split(cells["tags"]),
+            )
+        except ValueError:
+            return None
+        right = (
+            YOUTUBE_ID.fullmatch(row.youtube_id)
+            and 0.0 <= start_s < end_s < math.inf
+            and row.audiocap_ids
+            and row.tags
+            and set(row.tags) <= tags_of.get(row.concept, set())
+            and row.cells() == tuple(cells[column] for column in CLIP_COLUMNS)
+        )
+        return row if right else None
+
 
 def resolve_roots(definition: Definition, ontology: Ontology) -> Definition:
     """``definition`` with the root category of every concept written out.
@@ -402,7 +433,7 @@ def select(concepts: Sequence[Concept], data: Metadata) -> Selection:
             youtube_id=youtube_id,
             start_s=segment.start_s,
             end_s=segment.end_s,
-            audiocap_ids=clip.audiocap_ids,
+            audiocap_ids=tuple(clip.captions),
             audiocaps_split=clip.audiocaps_split,
             concept=told,
             tags=tuple(map(data.ontology.name, segment.mids)),
@@ -518,7 +549,7 @@ def explain(
         lines[0] += f" to {segment.end_s:g} s"
         labels = ", ".join(f"{data.ontology.name(mid)} ({mid})" for mid in segment.mids)
         lines.append(f"  labels    {labels}")
-    lines.append(f"  captions  audiocap_id {', '.join(map(str, clip.audiocap_ids))}")
+    lines.append(f"  captions  audiocap_id {', '.join(map(str, clip.captions))}")
     rejection = selection.rejections.get(youtube_id)
     if rejection is not None:
         return "\n".join([*lines, f"  rejected  {rejection.kind}: {rejection.reason}"])
