@@ -1,17 +1,6 @@
 """Frozen benchmarks: folders of lists that can be read, checked, rebuilt and cited.
 
-A manifest folder (``manifests/lass-2022``; others come from ``lassbench select``)::
-
-    concepts.yaml        the definition: concepts, how it is split and mixed
-    sources.csv          which published files it was made from, and on what terms they are
-    tags.csv             every tag: mid, name, concept, root, evidence
-    {train,validation,test}.csv   the clips (ClipRow)
-    not-released.csv     candidates that are in none of them (LASS-2022 only)
-    <test suite>.csv     the test mixtures, in their order, and whose caption asks
-    <absent suite>.csv   the same mixtures, asked for a sound that is not there
-    <sub-test suite>.csv the queries that annotators write
-    SHA256SUMS           of all of them, for ``sha256sum -c``
-    card.yaml, README.md written by hand, if at all
+``manifests/README.md`` says what is in which file of a manifest folder.
 
 The lists hold ids and counts.  Captions are AudioCaps's: they are joined by
 ``audiocap_id`` when a dataset is built, and never stand here.  **The query of a
@@ -41,7 +30,7 @@ from lassbench.benchmark.metadata import (
 )
 from lassbench.benchmark.mixtures import plan, plan_absent
 from lassbench.benchmark.ontology import Ontology
-from lassbench.benchmark.selection import CLIP_COLUMNS, SUITE_KINDS, ClipRow, Definition, SuiteKind
+from lassbench.benchmark.selection import CLIP_COLUMNS, ClipRow, Definition, SuiteKind
 from lassbench.benchmark.words import names
 from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
@@ -99,12 +88,8 @@ class Benchmark:
     @property
     def suites(self) -> dict[str, SuiteKind]:
         """Suite name -> kind (``test``, ``absent``, ``sub_test``) of the suites it lists."""
-        named = {self.definition.suite_name(kind): kind for kind in SUITE_KINDS}
-        return {name: kind for name, kind in named.items() if self.list_path(name).is_file()}
-
-    def list_path(self, suite: str) -> Path:
-        """The file of a suite's list."""
-        return self.path / f"{suite}.csv"
+        named = {self.definition.suite_name(kind): kind for kind in SUITE_COLUMNS}
+        return {name: kind for name, kind in named.items() if (self.path / f"{name}.csv").is_file()}
 
 
 # ---------------------------------------------------------------------------
@@ -284,17 +269,16 @@ def suite_rows(benchmark: Benchmark, suite: str) -> list[tuple[Row, Mixture]]:
             f"benchmark {benchmark.name} has no suite {suite!r}{did_you_mean(suite, known)}",
             expected=", ".join(known),
         )
-    rows = read_table(benchmark.list_path(suite), SUITE_COLUMNS[known[suite]])
+    rows = read_table(benchmark.path / f"{suite}.csv", SUITE_COLUMNS[known[suite]])
     faults: list[Fault] = []
     found = [(row, mixture) for row in rows if (mixture := _mixture(row, faults))]
     asked: set[str] = set()
     mixtures: dict[str, Mixture] = {}
     for row, mixture in found:
         query_id = row["query_id"] or mixture.mixture_id
-        if query_id in asked:
-            faults.append(Fault("duplicated id", row.where, f"{query_id} stands twice"))
-        if mixtures.setdefault(mixture.mixture_id, mixture) != mixture:
-            reason = f"{mixture.mixture_id} stands before with another pair"
+        first = mixtures.setdefault(mixture.mixture_id, mixture)
+        if query_id in asked or first != mixture:
+            reason = f"{query_id} stands twice, or {mixture.mixture_id} before with another pair"
             faults.append(Fault("duplicated id", row.where, reason))
         asked.add(query_id)
     if faults:
@@ -320,8 +304,8 @@ def _mixture(row: Row, faults: list[Fault]) -> Mixture | None:
 
 def _query(row: Row, kind: str, clips: Mapping[str, Clip], query_type: QueryType) -> Query:
     """The query in a row: a clip's caption, or an annotator's words."""
+    asked = clips[row["query_clip_id"] or row["target_id"]]
     by_annotator = kind == "sub_test"
-    asked = clips[row["query_clip_id" if kind == "absent" else "target_id"]]
     return Query(
         query_id=row["query_id"] or row["mixture_id"],
         mixture_id=row["mixture_id"],

@@ -286,74 +286,66 @@ def plan_absent(
     told = _told(clips, words or {})
     used: Counter[str] = Counter()
     asked: dict[str, str] = {}
-    third = {mixture.mixture_id: _of_a_third(mixture, clips) for mixture in mixtures}
+    among = {mixture.mixture_id: _candidates(mixture, clips, told) for mixture in mixtures}
 
-    def ask(mixture: Mixture, among: Sequence[str]) -> None:
+    def ask(mixture: Mixture, of: Sequence[str]) -> None:
         order = partial(_draw, seed, "absent", mixture.mixture_id)
-        asked[mixture.mixture_id] = best = min(among, key=lambda c: (used[c], order(c)))
+        asked[mixture.mixture_id] = best = min(of, key=lambda c: (used[c], order(c)))
         used[best] += 1
 
-    def unheard(mixture: Mixture, among: Sequence[str]) -> list[str]:
-        """Those whose concept no caption of target or noise names."""
-        heard = set[str]().union(*told[mixture.target_id], *told[mixture.noise_id])
-        return [clip_id for clip_id in among if clips[clip_id].concept not in heard]
-
-    def excluded(mixture: Mixture, among: Sequence[str]) -> list[str]:
-        """Those whose sound, as the captions say, is not in ``mixture``."""
-        mixed = {clips[mixture.target_id].concept, clips[mixture.noise_id].concept}
-        return [c for c in unheard(mixture, among) if mixed.isdisjoint(*told[c][:1])]
-
     for mixture in mixtures:
-        if third[mixture.mixture_id]:
-            ask(mixture, third[mixture.mixture_id])
-    refused = [
-        m for m in mixtures if m.mixture_id not in asked or not excluded(m, [asked[m.mixture_id]])
-    ]
+        if by_labels := among[mixture.mixture_id][0]:
+            ask(mixture, by_labels)
+    refused = [m for m in mixtures if asked.get(m.mixture_id) not in among[m.mixture_id][-1]]
     used.subtract(asked[m.mixture_id] for m in refused if m.mixture_id in asked)
     faults: list[Fault] = []
+    remedies: dict[str, None] = {}
     for mixture in refused:
-        among = third[mixture.mixture_id]
-        if left := excluded(mixture, among):
-            ask(mixture, left)
-            continue
-        kind = "no query" if unheard(mixture, among) else "no unheard concept"
-        kind = kind if among else "no third concept"
-        faults.append(Fault(kind, mixture.mixture_id, _NOT_ABSENT[kind][0]))
+        left = among[mixture.mixture_id]
+        if left[-1]:
+            ask(mixture, left[-1])
+        else:
+            reason, remedy = _NOT_ABSENT[left.index([])]
+            faults.append(Fault("no absent sound", mixture.mixture_id, reason))
+            remedies[remedy] = None
     if faults:
-        remedies = dict.fromkeys(_NOT_ABSENT[fault.kind][1] for fault in faults)
         raise FaultsError("cannot plan queries for absent sounds", faults, fix="; ".join(remedies))
     return asked
 
 
-#: Why a mixture can be asked for nothing, and what helps.
-_NOT_ABSENT = {
-    "no third concept": (
-        "no test clip is of a third concept",
-        "add test clips of other concepts",
-    ),
-    "no unheard concept": (
+#: Why a mixture can be asked for nothing, and what helps: one for each step of :func:`_candidates`.
+_NOT_ABSENT = (
+    ("no test clip is of a third concept", "add test clips of other concepts"),
+    (
         "captions of its two clips tell of every other concept",
-        "add a concept, or take other test clips (another --seed), or correct the words of the "
-        "concepts where they name what is not meant",
+        "add a concept, take other test clips (another --seed), or correct the concepts' words",
     ),
-    "no query": (
-        "the query of every clip that it could ask for tells of one of its sounds",
-        "take more test clips (a larger --test-per-concept), or correct the words of the "
-        "concepts where they name what is not meant",
+    (
+        "the query of every clip that it could ask for tells of its sounds",
+        "take more test clips (a larger --test-per-concept), or correct the concepts' words",
     ),
-}
+)
 
 
-def _of_a_third(mixture: Mixture, clips: Mapping[str, Clip]) -> list[str]:
-    """The clips of a concept that is not the target's or noise's, sharing no tag with them."""
-    present = (clips[mixture.target_id], clips[mixture.noise_id])
-    concepts = {clip.concept for clip in present}
-    tags = {tag for clip in present for tag in clip.tags}
-    return [
+def _candidates(
+    mixture: Mixture, clips: Mapping[str, Clip], told: Mapping[str, Sequence[set[str]]]
+) -> tuple[list[str], list[str], list[str]]:
+    """The clips that ``mixture`` may ask for, three times, each list a part of the one before.
+
+    Those of a third concept that share no tag with target or noise; whose concept no
+    caption of target or noise names; whose query names neither's concept.
+    """
+    both = (clips[mixture.target_id], clips[mixture.noise_id])
+    concepts = {clip.concept for clip in both}
+    tags = {tag for clip in both for tag in clip.tags}
+    heard = set[str]().union(*told[mixture.target_id], *told[mixture.noise_id])
+    third = [
         clip_id
         for clip_id, clip in clips.items()
         if clip.concept not in concepts and tags.isdisjoint(clip.tags)
     ]
+    unheard = [clip_id for clip_id in third if clips[clip_id].concept not in heard]
+    return third, unheard, [c for c in unheard if concepts.isdisjoint(*told[c][:1])]
 
 
 def _told(

@@ -15,10 +15,10 @@ import functools
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -47,7 +47,6 @@ from lassbench.yaml_files import read_yaml, to_yaml
 # ---------------------------------------------------------------------------
 
 SuiteKind = Literal["test", "absent", "sub_test"]
-SUITE_KINDS: tuple[SuiteKind, ...] = ("test", "absent", "sub_test")
 #: Names of benchmarks, concepts and suites become file names and id prefixes.
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Tag = Annotated[str, Field(min_length=1, max_length=200)]
@@ -243,11 +242,23 @@ def vary(definition: Definition, changes: Mapping[str, object], *, name: str = "
 # The rule
 # ---------------------------------------------------------------------------
 
+
+def _ids(cell: str) -> tuple[int, ...]:
+    return tuple(sorted(set(map(int, csv_files.split(cell)))))
+
+
+#: How cells of a clip list are read and written; the clip's id follows from the others.
+_CELLS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
+    "youtube_id": (str, str),
+    "start_s": (float, "{:.3f}".format),
+    "end_s": (float, "{:.3f}".format),
+    "audiocap_ids": (_ids, csv_files.join),
+    "audiocaps_split": (str, str),
+    "concept": (str, str),
+    "tags": (csv_files.split, csv_files.join),
+}
 #: Of ``train.csv``, ``validation.csv``, ``test.csv`` and ``not-released.csv``.
-CLIP_COLUMNS = (
-    *("youtube_id", "start_s", "end_s", "audiocap_ids", "audiocaps_split"),
-    *("concept", "tags", "clip_id"),
-)
+CLIP_COLUMNS = (*_CELLS, "clip_id")
 
 
 def clip_id_of(youtube_id: str) -> str:
@@ -300,16 +311,8 @@ class ClipRow:
 
     def cells(self) -> tuple[str, ...]:
         """The row as CSV cells, in the order of :data:`CLIP_COLUMNS`."""
-        return (
-            self.youtube_id,
-            f"{self.start_s:.3f}",
-            f"{self.end_s:.3f}",
-            csv_files.join(self.audiocap_ids),
-            self.audiocaps_split,
-            self.concept,
-            csv_files.join(self.tags),
-            self.clip_id,
-        )
+        written = (write(getattr(self, column)) for column, (_, write) in _CELLS.items())
+        return (*written, self.clip_id)
 
     @classmethod
     def read(cls, cells: csv_files.Row, tags_of: Mapping[str, set[str]]) -> ClipRow | None:
@@ -317,23 +320,13 @@ class ClipRow:
 
         ``tags_of`` are the tags of each concept.
         """
-        ids = csv_files.split(cells["audiocap_ids"])
         try:
-            start_s, end_s = float(cells["start_s"]), float(cells["end_s"])
-            row = cls(
-                youtube_id=cells["youtube_id"],
-                start_s=start_s,
-                end_s=end_s,
-                audiocap_ids=tuple(sorted(set(map(int, ids)))),
-                audiocaps_split=cells["audiocaps_split"],
-                concept=cells["concept"],
-                tags=csv_files.split(cells["tags"]),
-            )
+            row = cls(**{column: read(cells[column]) for column, (read, _) in _CELLS.items()})
         except ValueError:
             return None
         right = (
             YOUTUBE_ID.fullmatch(row.youtube_id)
-            and 0.0 <= start_s < end_s < math.inf
+            and 0.0 <= row.start_s < row.end_s < math.inf
             and row.audiocap_ids
             and row.tags
             and set(row.tags) <= tags_of.get(row.concept, set())
