@@ -318,11 +318,13 @@ _NOT_ABSENT = (
     ("no test clip is of a third concept", "add test clips of other concepts"),
     (
         "captions of its two clips tell of every other concept",
-        "add a concept, take other test clips (another --seed), or correct the concepts' words",
+        "add a concept, correct the words of those there are, or take other or fewer test clips "
+        "(--seed and --test-per-concept of `lassbench select`)",
     ),
     (
         "the query of every clip that it could ask for tells of its sounds",
-        "take more test clips (a larger --test-per-concept), or correct the concepts' words",
+        "take more test clips (--test-per-concept of `lassbench select`), or correct the words "
+        "of the concepts",
     ),
 )
 

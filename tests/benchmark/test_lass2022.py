@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from lassbench.benchmark import manifests
-from lassbench.benchmark.lass2022 import Released, read_evaluation, read_training, split_released
+from lassbench.benchmark.lass2022 import read_released, split_released
 from lassbench.benchmark.manifests import Built
 from lassbench.benchmark.metadata import Metadata, MetadataSource
 from lassbench.benchmark.selection import Definition, vary
@@ -493,39 +493,29 @@ def _without_captions(benchmark: manifests.Benchmark) -> dict[str, Clip]:
 
 
 def test_released_lists_are_read_as_they_are(tmp_path: Path) -> None:
-    training, test = tmp_path / "training.csv", tmp_path / "evaluation.csv"
-    training.write_bytes(b"aaaaaaaaaaa\r\n-bbbbbbbbbb\r\n")
-    test.write_bytes(
+    (tmp_path / "training_indexes.csv").write_bytes(b"aaaaaaaaaaa\r\n-bbbbbbbbbb\r\n")
+    (tmp_path / "evaluation_indexes.csv").write_bytes(
         b"target_wav, noise_wav\r\naaaaaaaaaaa,-bbbbbbbbbb\r\naaaaaaaaaaa,ccccccccccc\r\n"
     )
-    assert read_training(training) == ["aaaaaaaaaaa", "-bbbbbbbbbb"]
-    assert read_evaluation(test) == [
-        ("aaaaaaaaaaa", "-bbbbbbbbbb"),
-        ("aaaaaaaaaaa", "ccccccccccc"),
-    ]
-
-
-def test_bad_released_lists_are_refused_with_the_line(tmp_path: Path) -> None:
-    path = tmp_path / "list.csv"
-    path.write_text("aaaaaaaaaaa\nbad\naaaaaaaaaaa\n")
-    with pytest.raises(FaultsError) as caught:
-        read_training(path)
-    assert [fault.where for fault in caught.value.faults] == [f"{path}:{n}" for n in (1, 2, 3)]
-    path.write_text("target_wav, noise_wav\naaaaaaaaaaa,aaaaaaaaaaa\n")
-    with pytest.raises(FaultsError, match=r":2: aaaaaaaaaaa and aaaaaaaaaaa are not two"):
-        read_evaluation(path)
+    assert read_released(MetadataSource(str(tmp_path), verified=False)) == (
+        ["aaaaaaaaaaa", "-bbbbbbbbbb"],
+        [("aaaaaaaaaaa", "-bbbbbbbbbb"), ("aaaaaaaaaaa", "ccccccccccc")],
+    )
 
 
 def test_released_lists_that_do_not_follow_are_refused(
     built: Built, definition: Definition
 ) -> None:
-    dog, unknown = video("dog", 0), "zzzzzzzzzzz"
-    lists = Released([video("other", 0), unknown, dog], [(dog, video("rain", 0))], {})
+    dog, rain, siren, unknown = video("dog", 0), video("rain", 0), video("siren", 0), "zzzzzzzzzzz"
+    training = [video("other", 0), unknown, dog, rain, rain]
+    pairs = [(dog, video("rain", 1)), (siren, siren)]
     with pytest.raises(FaultsError) as caught:
-        split_released(built.selection, definition, lists)
+        split_released(built.selection, definition, (training, pairs))
     assert {(f.kind, f.where) for f in caught.value.faults} == {
-        ("in both lists", dog),
-        ("noise is no test clip", video("rain", 0)),
+        ("listed twice", dog),
+        ("listed twice", rain),
+        ("noise is no test clip", video("rain", 1)),
+        ("noise is no test clip", siren),
         ("no candidate", video("other", 0)),
         ("no candidate", unknown),
     }
@@ -550,8 +540,8 @@ def test_an_inferred_tag_is_proved_to_change_nothing(
     definition: Definition, data: Metadata, built: Built
 ) -> None:
     inferred = manifests.build(with_inferred(definition, "siren", "Chime"), data)
-    (proof,) = inferred.inferred
-    assert (proof.name, proof.clips, proof.candidates) == ("Chime", 0, 18)
+    proof = "carried by 0 clips of AudioCaps; 18 candidates with it, 18 without it"
+    assert inferred.inferred == {"Chime": proof}
     assert inferred.contents["train.csv"] == built.contents["train.csv"]
     (line,) = [line for line in inferred.contents["tags.csv"].splitlines() if "Chime" in line]
     assert line.startswith('/m/chime,Chime,siren,Sounds of things,inferred,0,"carried by 0 clips')
