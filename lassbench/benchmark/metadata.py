@@ -280,9 +280,8 @@ def used_sha256(path: Path, file: MetadataFile) -> str:
     """
     with _opened(path) as stream:
         data = stream.read()
-    text = plain(data)
-    for form in (data, text, text.replace(b"\n", b"\r\n")):
-        if files.sha256_bytes(form) in {file.sha256, file.excerpt}:
+    for form in (bytes, plain, lambda text: plain(text).replace(b"\n", b"\r\n")):
+        if files.sha256_bytes(form(data)) in {file.sha256, file.excerpt}:
             return file.sha256
     return files.sha256_bytes(data)
 
@@ -554,7 +553,8 @@ def sources_text(source: MetadataSource, version: int, *, released: bool) -> str
     rows = []
     for file in FILES:
         if file not in others:
-            sha256 = used_sha256(source.path(file), file)
+            # What was read from a verified source is the published file.
+            sha256 = file.sha256 if source.verified else used_sha256(source.path(file), file)
             verified = "yes" if sha256 == file.sha256 else "no"
             rows.append((file.name, file.url, sha256, verified, file.licence))
     return write_table(("file", "url", "sha256", "verified", "licence"), rows)
