@@ -10,20 +10,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from lassbench.benchmark.metadata import (
-    RELEASED_EVALUATION,
-    RELEASED_TRAINING,
-    Metadata,
-    MetadataSource,
-)
-from lassbench.benchmark.selection import (
-    ClipRow,
-    Definition,
-    Selection,
-    clip_id_of,
-    in_hash_order,
-    select,
-)
+from lassbench.benchmark import metadata, selection
+from lassbench.benchmark.metadata import Metadata, MetadataSource
+from lassbench.benchmark.selection import ClipRow, Definition, Selection
 from lassbench.csv_files import read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError
 from lassbench.files import read_text
@@ -43,14 +32,14 @@ def read_released(source: MetadataSource) -> Released:
     LassbenchError
         If one is missing, is another one than published, or is no such list.
     """
-    training = read_text(source.path(RELEASED_TRAINING)).splitlines()
-    rows = read_table(source.path(RELEASED_EVALUATION), ("target_wav", "noise_wav"))
+    training = read_text(source.path(metadata.RELEASED_TRAINING)).splitlines()
+    rows = read_table(source.path(metadata.RELEASED_EVALUATION), ("target_wav", "noise_wav"))
     pairs = [(row["target_wav"], row["noise_wav"]) for row in rows]
     return [line.strip() for line in training], pairs
 
 
 def split_released(
-    selection: Selection, definition: Definition, released: Released
+    selected: Selection, definition: Definition, released: Released
 ) -> tuple[dict[Split, list[ClipRow]], list[ClipRow]]:
     """Train, validation and test by the authors' lists; and the candidates in neither.
 
@@ -76,8 +65,8 @@ def split_released(
         for target, noise in dict.fromkeys(pairs)
         if noise == target or noise not in targets
     ]
-    for youtube_id in times.keys() - selection.candidates.keys():
-        rejection = selection.rejections.get(youtube_id)
+    for youtube_id in times.keys() - selected.candidates.keys():
+        rejection = selected.rejections.get(youtube_id)
         reason = rejection.reason if rejection else "AudioCaps has no such clip"
         faults.append(Fault("no candidate", youtube_id, reason))
     if faults:
@@ -86,28 +75,32 @@ def split_released(
             sorted(set(faults)),
             fix="restore the lists, or split and mix by rules of your own",
         )
-    rows = [selection.candidates[youtube_id] for youtube_id in training]
-    rule = definition.split
-    ordered = in_hash_order(rows, definition.concepts, rule.seed)
+    rows, rule = [selected.candidates[youtube_id] for youtube_id in training], definition.split
+    ordered = selection.in_hash_order(rows, definition.concepts, rule.seed)
     validation = [row for own in ordered.values() for row in own[: rule.validation_per_concept]]
     splits: dict[Split, list[ClipRow]] = {
         "train": [row for row in rows if row not in validation],
         "validation": validation,
-        "test": [selection.candidates[youtube_id] for youtube_id in targets],
+        "test": [selected.candidates[youtube_id] for youtube_id in targets],
     }
-    return splits, [row for row in selection.candidates.values() if row.youtube_id not in times]
+    return splits, [row for row in selected.candidates.values() if row.youtube_id not in times]
 
 
 def released_mixtures(definition: Definition, released: Released) -> list[Mixture]:
     """The test mixtures in the authors' order."""
     name, snr_db = definition.suite_name("test"), definition.mixtures.snr_db[0]
     return [
-        Mixture(f"{name}-{number:04d}", clip_id_of(target), clip_id_of(noise), snr_db)
+        Mixture(
+            f"{name}-{number:04d}",
+            selection.clip_id_of(target),
+            selection.clip_id_of(noise),
+            snr_db,
+        )
         for number, (target, noise) in enumerate(released[1], start=1)
     ]
 
 
-def prove_inferred(definition: Definition, selection: Selection, data: Metadata) -> dict[str, str]:
+def prove_inferred(definition: Definition, selected: Selection, data: Metadata) -> dict[str, str]:
     """Inferred tag -> the proof that it changes nothing.
 
     How many clips of AudioCaps carry it, and how many candidates there are with and
@@ -121,18 +114,19 @@ def prove_inferred(definition: Definition, selection: Selection, data: Metadata)
     proofs: dict[str, str] = {}
     for concept in definition.concepts:
         for tag in concept.inferred_tags:
-            kept = tuple(name for name in concept.inferred_tags if name != tag)
-            less = concept.model_copy(update={"inferred_tags": kept})
-            others = [less if c is concept else c for c in definition.concepts]
-            without = select(others, data).candidates
-            mid = data.ontology.mid(tag)
+            mid, without = data.ontology.mid(tag), selected.candidates
             carriers = sum(mid in segment.mids for segment in data.segments.values())
-            if without != selection.candidates:
+            if carriers:
+                kept = tuple(name for name in concept.inferred_tags if name != tag)
+                less = concept.model_copy(update={"inferred_tags": kept})
+                others = [less if c is concept else c for c in definition.concepts]
+                without = selection.select(others, data).candidates
+            if without != selected.candidates:
                 raise LassbenchError(
                     f"the inferred tag {tag!r} changes the selection",
                     where=f"concept {concept.name}",
                     expected=f"{len(without)} candidates, as without it",
-                    got=f"{len(selection.candidates)} candidates; {carriers} clips carry it",
+                    got=f"{len(selected.candidates)} candidates; {carriers} clips carry it",
                     fix="list it under tags",
                 )
             proofs[tag] = (

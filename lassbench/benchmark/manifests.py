@@ -20,14 +20,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from lassbench import csv_files, files, output_folders
-from lassbench.benchmark import lass2022, selection
-from lassbench.benchmark.metadata import (
-    Metadata,
-    MetadataSource,
-    load_metadata,
-    plain,
-    sources_text,
-)
+from lassbench.benchmark import lass2022, metadata, selection
+from lassbench.benchmark.metadata import Metadata, MetadataSource
 from lassbench.benchmark.mixtures import plan, plan_absent
 from lassbench.benchmark.ontology import Ontology
 from lassbench.benchmark.selection import CLIP_COLUMNS, ClipRow, Definition, SuiteKind
@@ -181,7 +175,7 @@ def check_sums(path: Path) -> list[Fault]:
             faults.append(Fault("missing", str(file), reason))
         elif (got := files.sha256_bytes(data := file.read_bytes())) != expected:
             what = "was changed"
-            if files.sha256_bytes(plain(data)) == expected:
+            if files.sha256_bytes(metadata.plain(data)) == expected:
                 what = "only its line ends or byte-order mark were changed"
             reason = f"{what}: expected SHA-256 {expected}, got {got}"
             faults.append(Fault("changed", str(file), reason))
@@ -305,13 +299,12 @@ def _mixture(row: Row, faults: list[Fault]) -> Mixture | None:
 def _query(row: Row, kind: str, clips: Mapping[str, Clip], query_type: QueryType) -> Query:
     """The query in a row: a clip's caption, or an annotator's words."""
     asked = clips[row["query_clip_id"] or row["target_id"]]
-    by_annotator = kind == "sub_test"
     return Query(
         query_id=row["query_id"] or row["mixture_id"],
         mixture_id=row["mixture_id"],
-        text=row["description"] if by_annotator else asked.captions[0],
+        text=row["description"] or asked.captions[0],
         tags=asked.tags,
-        query_type="annotator" if by_annotator else query_type,
+        query_type="annotator" if kind == "sub_test" else query_type,
         annotator=row["annotator"],
         expects="silence" if kind == "absent" else "target",
         concept=row["query_concept"],
@@ -325,14 +318,10 @@ def _query(row: Row, kind: str, clips: Mapping[str, Clip], query_type: QueryType
 
 @dataclass(frozen=True)
 class Built:
-    """A benchmark built from metadata.
+    """A benchmark built from metadata, every root in its definition written out.
 
     Attributes
     ----------
-    definition
-        With every root written out.
-    splits
-        The clips of each split.
     inferred
         Tag that no clip carries -> the proof of it.
     contents
@@ -381,7 +370,7 @@ def build(definition: Definition, data: Metadata) -> Built:
             snr_range_db=rule.snr_db,
         )
     contents |= {
-        SOURCES: sources_text(data.source, data.version, released=released),
+        SOURCES: metadata.sources_text(data.source, data.version, released=released),
         TAGS: _tags_text(definition, splits, inferred, data.ontology),
         **{f"{split}.csv": clips_text(splits[split]) for split in SPLITS},
         **_suite_texts(definition, rows, clips, mixtures),
@@ -529,7 +518,7 @@ def verify(path: Path, source: MetadataSource) -> tuple[Built, list[Fault]]:
         If the metadata or the definition cannot be used.
     """
     definition = selection.read_definition(path / DEFINITION)
-    built = build(definition, load_metadata(source, definition.audiocaps_version))
+    built = build(definition, metadata.load_metadata(source, definition.audiocaps_version))
     faults: list[Fault] = []
     for name, text in built.contents.items():
         file = path / name
@@ -543,12 +532,15 @@ def verify(path: Path, source: MetadataSource) -> tuple[Built, list[Fault]]:
 
 
 def _differences(file: Path, found: bytes, text: str) -> list[Fault]:
-    if plain(found) == text.encode():
+    if metadata.plain(found) == text.encode():
         pairs = zip(found.split(b"\n"), text.encode().split(b"\n"), strict=True)
         line = next(number for number, (is_, was) in enumerate(pairs, start=1) if is_ != was)
         reason = "only the byte-order mark or the line ends differ"
         return [Fault("differs", f"{file}:{line}", reason)]
-    old, new = plain(found).decode("utf-8", "backslashreplace").split("\n"), text.split("\n")
+    old, new = (
+        metadata.plain(found).decode("utf-8", "backslashreplace").split("\n"),
+        text.split("\n"),
+    )
     faults: list[Fault] = []
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():

@@ -41,6 +41,8 @@ from lassbench.benchmark.ontology import Ontology, read_ontology
 from lassbench.csv_files import Row, read_table, write_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, one_line
 
+#: How often a failed transfer is tried again.
+RETRIES = 2
 #: AudioCaps's own names of its splits.
 AUDIOCAPS_SPLITS = ("train", "val", "test")
 
@@ -164,13 +166,10 @@ class MetadataSource:
         publishers' own addresses.
     verified
         Refuse files whose hash is unknown or another one.
-    retries
-        How often a failed transfer is tried again.
     """
 
     place: str = ""
     verified: bool = True
-    retries: int = 2
 
     @property
     def is_folder(self) -> bool:
@@ -249,7 +248,7 @@ class MetadataSource:
             base_url="",
             registry={file.name: f"sha256:{file.sha256}" if self.verified else None},
             urls={file.name: url},
-            retry_if_failed=self.retries,
+            retry_if_failed=RETRIES,
         )
         try:
             return Path(store.fetch(file.name, downloader=download))

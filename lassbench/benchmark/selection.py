@@ -11,7 +11,6 @@ sound only.  Every clip that is not a candidate has a reason.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import math
 from collections import Counter
@@ -410,15 +409,11 @@ def select(concepts: Sequence[Concept], data: Metadata) -> Selection:
         have one, so that is a damaged file.
     """
     sets = {c.name: frozenset(map(data.ontology.mid, c.all_tags)) for c in concepts}
-    # Few sets of labels are distinct: each is judged once.
-    judge = functools.cache(functools.partial(_judge, sets=sets, ontology=data.ontology))
     candidates: dict[str, ClipRow] = {}
     rejections: dict[str, Fault] = {}
     for youtube_id, clip in sorted(data.captioned.items()):
         segment = data.segments.get(youtube_id)
-        kind, told = _unlabelled(clip, segment)
-        if segment is not None and not kind:
-            kind, told = judge(segment.mids)
+        kind, told = _judge(clip, segment, sets, data.ontology)
         if segment is None or kind:
             rejections[youtube_id] = Fault(kind, clip.where, told)
             continue
@@ -443,20 +438,19 @@ def select(concepts: Sequence[Concept], data: Metadata) -> Selection:
     return Selection(candidates, rejections)
 
 
-def _unlabelled(clip: CaptionedClip, segment: Segment | None) -> tuple[str, str]:
-    """Kind and reason of a rejection for want of labels, if there is one."""
+def _judge(
+    clip: CaptionedClip,
+    segment: Segment | None,
+    sets: Mapping[str, frozenset[str]],
+    ontology: Ontology,
+) -> tuple[str, str]:
+    """``""`` and the one concept whose tags include all labels; or kind and reason why not."""
     if segment is None:
         return "no AudioSet row", "AudioSet's segment list has no row for this video"
-    if segment.start_s == clip.start_s:
-        return "", ""
-    reason = f"AudioCaps's clip starts at {clip.start_s:g} s, AudioSet's labels are of "
-    return "other start", f"{reason}{segment.start_s:g} s"
-
-
-def _judge(
-    mids: tuple[str, ...], sets: Mapping[str, frozenset[str]], ontology: Ontology
-) -> tuple[str, str]:
-    """``""`` and the one concept whose tags include all of ``mids``; or a rejection."""
+    if segment.start_s != clip.start_s:
+        reason = f"AudioCaps's clip starts at {clip.start_s:g} s, AudioSet's labels are of "
+        return "other start", f"{reason}{segment.start_s:g} s"
+    mids = segment.mids
     fits = [name for name, tags in sets.items() if tags.issuperset(mids)]
     if fits:
         reason = f"its labels fit each of {', '.join(fits)}"
