@@ -14,13 +14,13 @@ import pytest
 from lassbench.benchmark import metadata
 from lassbench.benchmark.metadata import (
     FILES,
+    Metadata,
     MetadataFile,
     MetadataSource,
     read_captions,
     read_segments,
     used_sha256,
 )
-from lassbench.benchmark.ontology import Ontology, read_ontology
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from tests.small_metadata import SmallMetadata, video
 
@@ -237,12 +237,6 @@ def captions(folder: Path, text: str, name: str = "train.csv") -> Path:
     return path
 
 
-def ontology(folder: Path) -> Ontology:
-    SmallMetadata().write(folder)
-    audioset = folder / "audioset"
-    return read_ontology(audioset / "ontology.json", audioset / "class_labels_indices.csv")
-
-
 def test_captions_stand_in_ascending_order_of_their_ids(tmp_path: Path) -> None:
     text = HEADER + '10,aaaaaaaaaaa,30,"ten, ""quoted"""\n9,aaaaaaaaaaa,30,nine\n'
     clips = read_captions({"train": captions(tmp_path, text)})
@@ -282,27 +276,28 @@ def test_a_clip_in_two_splits_is_refused(tmp_path: Path) -> None:
 # --- segments ---------------------------------------------------------------
 
 
-def segments_path(folder: Path) -> Path:
-    return folder / "audioset" / "unbalanced_train_segments.csv"
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The small world's list of segments."""
+    path = tmp_path / "list.csv"
+    path.write_text(SmallMetadata().segments_csv())
+    return path
 
 
-def test_only_wanted_rows_are_read_and_checked(tmp_path: Path) -> None:
-    known = ontology(tmp_path)
+def test_only_wanted_rows_are_read_and_checked(path: Path, data: Metadata) -> None:
     wanted = {video("dog", 1), video("rain", 0)}
     # The foreign row has labels that nobody knows: it is not wanted.
-    segments = read_segments(segments_path(tmp_path), wanted, known)
+    segments = read_segments(path, wanted, data.ontology)
     assert set(segments) == wanted
     dog = segments[video("dog", 1)]
     assert (dog.start_s, dog.end_s, dog.mids) == (30.0, 40.0, ("/m/bark", "/m/dog"))
 
 
 @pytest.mark.parametrize("ending", ["plain", "gz", "windows", "mark", "no comments"])
-def test_every_form_of_the_list_reads_the_same(tmp_path: Path, ending: str) -> None:
-    known, world = ontology(tmp_path), SmallMetadata()
-    wanted = {clip.youtube_id for clip in world.clips}
-    expected = read_segments(segments_path(tmp_path), wanted, known)
-    text = world.segments_csv().encode()
-    path = tmp_path / ("list.csv.gz" if ending == "gz" else "list.csv")
+def test_every_form_of_the_list_reads_the_same(path: Path, data: Metadata, ending: str) -> None:
+    expected = read_segments(path, data.captioned, data.ontology)
+    text = path.read_bytes()
+    path = path.with_suffix(".csv.gz") if ending == "gz" else path
     path.write_bytes(
         {
             "plain": text,
@@ -312,8 +307,7 @@ def test_every_form_of_the_list_reads_the_same(tmp_path: Path, ending: str) -> N
             "no comments": b"\xef\xbb\xbf" + b"\n".join(text.split(b"\n")[3:]),
         }[ending]
     )
-    assert read_segments(path, wanted, known) == expected
-    assert len(expected) == len(wanted)
+    assert read_segments(path, data.captioned, data.ontology) == expected == data.segments
 
 
 @pytest.mark.parametrize(
@@ -325,14 +319,13 @@ def test_every_form_of_the_list_reads_the_same(tmp_path: Path, ending: str) -> N
     ],
 )
 def test_bad_rows_are_refused_with_file_and_line(
-    tmp_path: Path, old: str, new: str, kind: str, line: int
+    path: Path, data: Metadata, old: str, new: str, kind: str, line: int
 ) -> None:
-    known, path = ontology(tmp_path), segments_path(tmp_path)
     text = path.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
     with pytest.raises(FaultsError) as caught:
-        read_segments(path, {clip.youtube_id for clip in SmallMetadata().clips}, known)
+        read_segments(path, data.captioned, data.ontology)
     (fault,) = caught.value.faults
     assert kind in fault.kind and fault.where == f"{path}:{line}"
 
@@ -341,18 +334,16 @@ def test_bad_rows_are_refused_with_file_and_line(
     "row",
     ["rubbish", 'rain0000000, 0.000, 10.000, "/m/rain', "rain0000000,0,10", '"', "a,b,c,d"],
 )
-def test_a_line_that_is_no_row_is_named(tmp_path: Path, row: str) -> None:
-    known, path = ontology(tmp_path), segments_path(tmp_path)
+def test_a_line_that_is_no_row_is_named(path: Path, data: Metadata, row: str) -> None:
     path.write_text(path.read_text() + row + "\n")
     lines = len(path.read_text().splitlines())
     with pytest.raises(LassbenchError) as caught:
-        read_segments(path, {"rain0000000"}, known)
+        read_segments(path, {"rain0000000"}, data.ontology)
     assert caught.value.where == f"{path}:{lines}"
 
 
-def test_a_truncated_gzip_file_is_told(tmp_path: Path) -> None:
-    known = ontology(tmp_path)
+def test_a_truncated_gzip_file_is_told(tmp_path: Path, data: Metadata) -> None:
     path = tmp_path / "list.csv.gz"
     path.write_bytes(gzip.compress(SmallMetadata().segments_csv().encode())[:-20])
     with pytest.raises(LassbenchError, match=r"list\.csv\.gz: is not a whole gzip file"):
-        read_segments(path, {"rain0000000"}, known)
+        read_segments(path, {"rain0000000"}, data.ontology)
