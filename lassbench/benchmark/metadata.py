@@ -4,13 +4,7 @@ Each entry of :data:`FILES` has the address, SHA-256 and licence of one file.
 Nothing of them is in this repository.  They are read from a folder
 (``--metadata-dir DIR``), from a mirror (``--metadata-dir https://...``), or
 fetched from their publishers with ``pooch`` into a cache, ``$LASSBENCH_CACHE`` or
-the system's::
-
-    DIR/audiocaps/{train,val,test}.csv
-    DIR/audiocaps2/{train,val,test}.csv                     AudioCaps 2.0
-    DIR/audioset/unbalanced_train_segments.csv              or .csv.gz, or its AudioCaps rows only
-    DIR/audioset/{ontology.json,class_labels_indices.csv}
-    DIR/lass2022/{training,evaluation}_indexes.csv
+the system's.  They lie there under their names, such as DIR/audiocaps/train.csv.
 
 A file may also lie in DIR itself if its name is unambiguous.  A file whose
 SHA-256 is another one is refused, unless it differs in line ends or a
@@ -523,17 +517,10 @@ def load_metadata(source: MetadataSource, version: int = 1) -> Metadata:
     LassbenchError
         If a file is missing, is another one than published, or has bad rows.
     """
-    captions = {split: CAPTIONS[version, split] for split in AUDIOCAPS_SPLITS}
-    paths = {file: source.path(file) for file in (*captions.values(), SEGMENTS, ONTOLOGY, LABELS)}
-    ontology = read_ontology(paths[ONTOLOGY], paths[LABELS])
-    captioned = read_captions({split: paths[file] for split, file in captions.items()})
-    return Metadata(
-        source=source,
-        version=version,
-        captioned=captioned,
-        segments=read_segments(paths[SEGMENTS], captioned.keys(), ontology),
-        ontology=ontology,
-    )
+    captioned = read_captions({s: source.path(CAPTIONS[version, s]) for s in AUDIOCAPS_SPLITS})
+    segments, ontology = source.path(SEGMENTS), read_ontology(*map(source.path, (ONTOLOGY, LABELS)))
+    rows = read_segments(segments, captioned.keys(), ontology)
+    return Metadata(source, version, captioned, rows, ontology)
 
 
 def sources_text(source: MetadataSource, version: int, *, released: bool) -> str:
@@ -561,13 +548,11 @@ def sources_text(source: MetadataSource, version: int, *, released: bool) -> str
 
 def sources_table() -> str:
     """Every file with its address, hash, licence and evidence, for people to read."""
-    lines: list[str] = []
-    for file in FILES:
-        lines += [
-            file.name,
-            f"  from      {file.url}",
-            f"  SHA-256   {file.sha256 or 'not known'}",
-            f"  licence   {file.licence}",
-            f"  evidence  {file.evidence}",
-        ]
-    return "\n".join(lines)
+    return "\n".join(
+        f"{file.name}\n"
+        f"  from      {file.url}\n"
+        f"  SHA-256   {file.sha256 or 'not known'}\n"
+        f"  licence   {file.licence}\n"
+        f"  evidence  {file.evidence}"
+        for file in FILES
+    )

@@ -148,9 +148,9 @@ class Definition(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Definition:
-        first: dict[str, int] = {}
+        names = [concept.name for concept in self.concepts]
         for number, concept in enumerate(self.concepts):
-            if first.setdefault(concept.name, number) != number:
+            if names.index(concept.name) != number:
                 reason = f"concept {concept.name!r} stands twice"
                 raise Impossible(reason, "concepts", number, "name")
             for tag, count in Counter(concept.all_tags).items():

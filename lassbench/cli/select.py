@@ -58,7 +58,8 @@ def command(
       name: my-benchmark
       concepts:
         - {name: rain, tags: [Rain, Raindrop]}
-        - {name: dog, root: Animal, tags: [Dog, Bow-wow], words: [dog, dogs, bark*]}
+        - {name: dog, root: Animal, tags: [Animal, "Domestic animals, pets", Dog, Bow-wow]}
+        - {name: keys, tags: [Typing, Computer keyboard], words: [typing, types, keyboard*]}
       split: {test_per_concept: 20, validation_per_concept: 2, seed: 1}
       mixtures: {noises_per_target: 5, snr_db: [-5, 5], seed: 1}
     """

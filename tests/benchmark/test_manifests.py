@@ -349,6 +349,8 @@ def test_rows_that_we_would_not_write_are_told_by_line(folder: Path) -> None:
         ],
         *[("small-test", "snr_db", cell, "is no number of dB") for cell in ("", "nan", "1e308")],
         *[("small-sub-test", "snr_db", cell, "is no number of dB") for cell in ("x", "-inf")],
+        ("small-test", "mixture_id", "small-test-0001", "small-test-0001 stands twice"),
+        ("small-sub-test", "snr_db", "3", "small-test-0001 before with another pair"),
     ],
 )
 def test_names_and_numbers_in_the_list_of_a_suite_are_told_by_line(

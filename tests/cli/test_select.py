@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,13 @@ def test_clips_without_labels_are_noted_for_version_2(
     assert "1 clips have no row in the segment list" in captured.err
     assert "audiocaps_version: 2" in (tmp_path / "second" / "concepts.yaml").read_text()
     assert not output_folders.remove_leavings(tmp_path)
+
+
+def test_the_example_in_the_help_can_be_made(shared: Path, tmp_path: Path, capsys: Capsys) -> None:
+    assert run(["select", "--help"]) == 0
+    example = capsys.readouterr().out.partition("name: my-benchmark")
+    text = textwrap.dedent("    " + "".join(example[1:])).split("\n\n")[0]
+    (tmp_path / "mine.yaml").write_text(text)
+    options = ["--concepts", str(tmp_path / "mine.yaml"), "--metadata-dir", str(shared / "data")]
+    assert run(["select", str(tmp_path / "mine"), *options]) == 0
+    assert (tmp_path / "mine" / "my-benchmark-absent.csv").is_file()
