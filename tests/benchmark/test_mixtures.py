@@ -125,9 +125,10 @@ def test_snr_range() -> None:
 
 
 def test_absent_sounds_are_of_a_third_concept_and_asked_for_evenly() -> None:
-    test_clips = {c.clip_id: c for c in clips(5, 4)}
+    test_clips = {c.clip_id: replace(c, tags=(c.clip_id,)) for c in clips(5, 4)}
     mixtures = plan(list(test_clips.values()), name="s", noises=4)
-    asked = plan_absent(mixtures, test_clips)
+    # By labels alone: no word names anything.
+    asked = plan_absent(mixtures, test_clips, words={c.concept: () for c in test_clips.values()})
     assert list(asked) == [m.mixture_id for m in mixtures]
     for mixture in mixtures:
         present = {test_clips[mixture.target_id].concept, test_clips[mixture.noise_id].concept}
