@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from lassbench.errors import one_line
@@ -98,6 +99,17 @@ def url_fault(url: str) -> str:
     if parts.username or parts.password:
         return "carries a user name or password"
     return ""
+
+
+def text_table(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
+    """``rows`` as lines of columns: the first ``left`` flush left, the others flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[:left] = [cell.ljust(width) for cell, width in zip(row, widths[:left], strict=False)]
+        lines.append("  ".join(cells))
+    return lines
 
 
 def markdown(text: str) -> str:

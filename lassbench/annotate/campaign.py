@@ -227,9 +227,9 @@ def _frozen(dataset: Dataset) -> tuple[str, list[Mixture], list[str]] | None:
     name = benchmark.definition.suite_name("sub_test")
     if name not in benchmark.suites:
         return None
-    slots = manifests.sub_test_slots(benchmark)
-    mixtures = list(dict.fromkeys(slot.mixture for slot in slots))
-    return name, mixtures, list(dict.fromkeys(slot.annotator for slot in slots))
+    rows = manifests.suite_rows(benchmark, name)
+    mixtures = list(dict.fromkeys(mixture for _, mixture in rows))
+    return name, mixtures, list(dict.fromkeys(row["annotator"] for row, _ in rows))
 
 
 def _planned(dataset: Dataset, per_concept: int, noises: int, seed: int) -> Sequence[Mixture]:

@@ -12,6 +12,7 @@ from lassbench import csv_files, files, output_folders
 from lassbench.annotate import agreement, checks
 from lassbench.annotate.language import Detector
 from lassbench.annotate.store import Answer, Store
+from lassbench.plain_text import text_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -104,17 +105,7 @@ class Report:
         heads = ("who", "done", "cannot", "words", "vocab.", "TTR", f"MATTR{WINDOW}", "self-BLEU",
                  "distance", "cap.BLEU", "as cap.", "s/clip", "outliers")  # fmt: skip
         rows = [heads, *(_cells(line) for line in self.lines)]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(heads))]
-        text = [f"{self.name}: {self.clips} clips"]
-        text += [
-            "  ".join(
-                [
-                    row[0].ljust(widths[0]),
-                    *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)),
-                ]
-            )
-            for row in rows
-        ]
+        text = [f"{self.name}: {self.clips} clips", *text_table(rows, left=1)]
         text += [
             f"outlier ({one.kind}): {one.annotator}, {one.clip_id}: {one.what}"
             for one in self.outliers

@@ -229,4 +229,4 @@ def list_text(store: Store, dataset: Dataset) -> str:
                 manifests.REPEATED if mixture_id in repeated else "",
             )
         )
-    return csv_files.write_table(manifests.SUB_TEST_COLUMNS, rows)
+    return csv_files.write_table(manifests.SUITE_COLUMNS["sub_test"], rows)

@@ -9,94 +9,37 @@ follows them.  The paper counts 33 tags of which 30 occur; the other three are
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-from lassbench.benchmark import metadata
-from lassbench.benchmark.metadata import YOUTUBE_ID, Metadata, MetadataSource, UsedFile
-from lassbench.benchmark.selection import (
-    ClipRow,
-    Concept,
-    Definition,
-    Selection,
-    clip_id_of,
-    first_of_each,
-    select,
-)
+from lassbench.benchmark import metadata, selection
+from lassbench.benchmark.metadata import Metadata, MetadataSource
+from lassbench.benchmark.selection import ClipRow, Definition, Selection
 from lassbench.csv_files import read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError
 from lassbench.files import read_text
 from lassbench.records import Mixture, Split
 
-
-@dataclass(frozen=True)
-class Released:
-    """The authors' lists: training ids; (target, noise) ids of the test mixtures, in order."""
-
-    training: Sequence[str]
-    pairs: Sequence[tuple[str, str]]
-    files: Mapping[str, UsedFile]
+#: Training ids; (target, noise) ids of the test mixtures, in their order.
+Released = tuple[list[str], list[tuple[str, str]]]
 
 
 def read_released(source: MetadataSource) -> Released:
-    """Read both lists.
+    """The authors' lists: one id a line, no header; and a table of two columns.
+
+    The header of the table is ``target_wav, noise_wav``, with a space.
 
     Raises
     ------
     LassbenchError
-        If one is missing, is another one than published, or has bad rows.
+        If one is missing, is another one than published, or is no such list.
     """
-    files = (metadata.RELEASED_TRAINING, metadata.RELEASED_EVALUATION)
-    paths = [source.path(file) for file in files]
-    used = {file.name: metadata.used(path, file) for file, path in zip(files, paths, strict=True)}
-    return Released(read_training(paths[0]), read_evaluation(paths[1]), used)
-
-
-def read_training(path: Path) -> list[str]:
-    """The training list: one YouTube id a line, no header.
-
-    Raises
-    ------
-    FaultsError
-        If a line is no id, or an id stands twice.
-    """
-    ids = [line.strip() for line in read_text(path).splitlines()]
-    times = Counter(ids)
-    faults = [
-        Fault("bad row", f"{path}:{number}", f"{youtube_id!r} is no YouTube id, or stands twice")
-        for number, youtube_id in enumerate(ids, start=1)
-        if not YOUTUBE_ID.fullmatch(youtube_id) or times[youtube_id] > 1
-    ]
-    if faults:
-        raise FaultsError("this is not the released training list", faults)
-    return ids
-
-
-def read_evaluation(path: Path) -> list[tuple[str, str]]:
-    """The test list: (target, noise) YouTube ids, in its order.
-
-    Its header is ``target_wav, noise_wav``, with a space.
-
-    Raises
-    ------
-    FaultsError
-        If a cell is no id, or a clip is mixed with itself.
-    """
-    rows = read_table(path, ("target_wav", "noise_wav"))
+    training = read_text(source.path(metadata.RELEASED_TRAINING)).splitlines()
+    rows = read_table(source.path(metadata.RELEASED_EVALUATION), ("target_wav", "noise_wav"))
     pairs = [(row["target_wav"], row["noise_wav"]) for row in rows]
-    faults = [
-        Fault("bad row", row.where, f"{pair[0]} and {pair[1]} are not two YouTube ids")
-        for row, pair in zip(rows, pairs, strict=True)
-        if pair[0] == pair[1] or not all(map(YOUTUBE_ID.fullmatch, pair))
-    ]
-    if faults:
-        raise FaultsError("this is not the released evaluation list", faults)
-    return pairs
+    return [line.strip() for line in training], pairs
 
 
 def split_released(
-    selection: Selection, definition: Definition, released: Released
+    selected: Selection, definition: Definition, released: Released
 ) -> tuple[dict[Split, list[ClipRow]], list[ClipRow]]:
     """Train, validation and test by the authors' lists; and the candidates in neither.
 
@@ -106,96 +49,88 @@ def split_released(
     Raises
     ------
     FaultsError
-        If a released clip is no candidate, or is in both lists, or a noise is no target.
+        If a released clip is no candidate, is in both lists or twice in the first, or is
+        mixed with itself, or a noise is no target.
     """
-    targets = dict.fromkeys(target for target, _ in released.pairs)
-    in_lists = dict.fromkeys([*released.training, *targets])
+    training, pairs = released
+    targets = dict.fromkeys(target for target, _ in pairs)
+    times = Counter([*training, *targets])
     faults = [
-        Fault("in both lists", youtube_id, "is in training and test")
-        for youtube_id in targets.keys() & set(released.training)
+        Fault("listed twice", youtube_id, "is in training and test, or twice in training")
+        for youtube_id, count in times.items()
+        if count > 1
     ]
     faults += [
-        Fault("noise is no test clip", noise, "is no target of the test list")
-        for noise in {noise for _, noise in released.pairs} - targets.keys()
+        Fault("noise is no test clip", noise, "is no other target of the test list")
+        for target, noise in dict.fromkeys(pairs)
+        if noise == target or noise not in targets
     ]
-    for youtube_id in in_lists:
-        if youtube_id not in selection.candidates:
-            rejection = selection.rejections.get(youtube_id)
-            reason = rejection.reason if rejection else "AudioCaps has no such clip"
-            faults.append(Fault("no candidate", youtube_id, reason))
+    for youtube_id in times.keys() - selected.candidates.keys():
+        rejection = selected.rejections.get(youtube_id)
+        reason = rejection.reason if rejection else "AudioCaps has no such clip"
+        faults.append(Fault("no candidate", youtube_id, reason))
     if faults:
-        raise FaultsError("the released lists do not follow from the concepts", sorted(faults))
-    rows = [selection.candidates[youtube_id] for youtube_id in released.training]
-    rule = definition.split
-    validation = first_of_each(rows, definition.concepts, rule.validation_per_concept, rule.seed)
-    held_out = {row.youtube_id for row in validation}
+        raise FaultsError(
+            "the released lists do not follow from the concepts",
+            sorted(set(faults)),
+            fix="restore the lists, or split and mix by rules of your own",
+        )
+    rows, rule = [selected.candidates[youtube_id] for youtube_id in training], definition.split
+    ordered = selection.in_hash_order(rows, definition.concepts, rule.seed)
+    validation = [row for own in ordered.values() for row in own[: rule.validation_per_concept]]
     splits: dict[Split, list[ClipRow]] = {
-        "train": [row for row in rows if row.youtube_id not in held_out],
+        "train": [row for row in rows if row not in validation],
         "validation": validation,
-        "test": [selection.candidates[youtube_id] for youtube_id in targets],
+        "test": [selected.candidates[youtube_id] for youtube_id in targets],
     }
-    left = [row for row in selection.candidates.values() if row.youtube_id not in in_lists]
-    return splits, left
+    return splits, [row for row in selected.candidates.values() if row.youtube_id not in times]
 
 
 def released_mixtures(definition: Definition, released: Released) -> list[Mixture]:
     """The test mixtures in the authors' order."""
     name, snr_db = definition.suite_name("test"), definition.mixtures.snr_db[0]
     return [
-        Mixture(f"{name}-{number:04d}", clip_id_of(target), clip_id_of(noise), snr_db)
-        for number, (target, noise) in enumerate(released.pairs, start=1)
+        Mixture(
+            f"{name}-{number:04d}",
+            selection.clip_id_of(target),
+            selection.clip_id_of(noise),
+            snr_db,
+        )
+        for number, (target, noise) in enumerate(released[1], start=1)
     ]
 
 
-@dataclass(frozen=True)
-class InferredTag:
-    """The proof that an inferred tag changes nothing.
+def prove_inferred(definition: Definition, selected: Selection, data: Metadata) -> dict[str, str]:
+    """Inferred tag -> the proof that it changes nothing.
 
-    ``clips`` of AudioCaps carry it, and with and without it in its concept there are
-    the same ``candidates``.
-    """
-
-    name: str
-    concept: str
-    clips: int
-    candidates: int
-
-    def __str__(self) -> str:
-        return (
-            f"carried by {self.clips} clips of AudioCaps; "
-            f"{self.candidates} candidates with it, {self.candidates} without it"
-        )
-
-
-def prove_inferred(
-    definition: Definition, selection: Selection, data: Metadata
-) -> list[InferredTag]:
-    """Show for each inferred tag that the candidates are the same with and without it.
+    How many clips of AudioCaps carry it, and how many candidates there are with and
+    without it in its concept: they are the same.
 
     Raises
     ------
     LassbenchError
         If they are not: then the tag is observed, not inferred.
     """
-    proofs: list[InferredTag] = []
+    proofs: dict[str, str] = {}
     for concept in definition.concepts:
         for tag in concept.inferred_tags:
-            others = [_without(c, tag) if c is concept else c for c in definition.concepts]
-            without = select(data.captioned, data.segments, data.ontology, others).candidates
-            mid = data.ontology.mid(tag)
+            mid, without = data.ontology.mid(tag), selected.candidates
             carriers = sum(mid in segment.mids for segment in data.segments.values())
-            if without != selection.candidates:
+            if carriers:
+                kept = tuple(name for name in concept.inferred_tags if name != tag)
+                less = concept.model_copy(update={"inferred_tags": kept})
+                others = [less if c is concept else c for c in definition.concepts]
+                without = selection.select(others, data).candidates
+            if without != selected.candidates:
                 raise LassbenchError(
                     f"the inferred tag {tag!r} changes the selection",
                     where=f"concept {concept.name}",
                     expected=f"{len(without)} candidates, as without it",
-                    got=f"{len(selection.candidates)} candidates; {carriers} clips carry it",
+                    got=f"{len(selected.candidates)} candidates; {carriers} clips carry it",
                     fix="list it under tags",
                 )
-            proofs.append(InferredTag(tag, concept.name, carriers, len(without)))
+            proofs[tag] = (
+                f"carried by {carriers} clips of AudioCaps; "
+                f"{len(without)} candidates with it, {len(without)} without it"
+            )
     return proofs
-
-
-def _without(concept: Concept, tag: str) -> Concept:
-    kept = tuple(name for name in concept.inferred_tags if name != tag)
-    return concept.model_copy(update={"inferred_tags": kept})

@@ -1,17 +1,6 @@
 """Frozen benchmarks: folders of lists that can be read, checked, rebuilt and cited.
 
-A manifest folder (``manifests/lass-2022``; others come from ``lassbench select``)::
-
-    concepts.yaml        the definition: concepts, how it is split and mixed
-    sources.csv          which published files it was made from, and on what terms they are
-    tags.csv             every tag: mid, name, concept, root, evidence
-    {train,validation,test}.csv   the clips (ClipRow)
-    not-released.csv     candidates that are in none of them (LASS-2022 only)
-    <test suite>.csv     the test mixtures, in their order, and whose caption asks
-    <absent suite>.csv   the same mixtures, asked for a sound that is not there
-    <sub-test suite>.csv the queries that annotators write
-    SHA256SUMS           of all of them, for ``sha256sum -c``
-    card.yaml, README.md written by hand, if at all
+``manifests/README.md`` says what is in which file of a manifest folder.
 
 The lists hold ids and counts.  Captions are AudioCaps's: they are joined by
 ``audiocap_id`` when a dataset is built, and never stand here.  **The query of a
@@ -22,42 +11,40 @@ captions in ascending order of their ids, so it is ``captions[0]`` there.
 from __future__ import annotations
 
 import difflib
-import math
 import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from lassbench import csv_files, files, output_folders
-from lassbench.benchmark import lass2022, selection
-from lassbench.benchmark.metadata import (
-    YOUTUBE_ID,
-    Metadata,
-    MetadataSource,
-    load_metadata,
-    sources_text,
-)
+from lassbench.benchmark import lass2022, metadata, selection
+from lassbench.benchmark.metadata import Metadata, MetadataSource
 from lassbench.benchmark.mixtures import plan, plan_absent
 from lassbench.benchmark.ontology import Ontology
-from lassbench.benchmark.selection import CLIP_COLUMNS, SUITE_KINDS, ClipRow, Concept, Definition
+from lassbench.benchmark.selection import CLIP_COLUMNS, ClipRow, Definition, SuiteKind
 from lassbench.benchmark.words import names
 from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
 from lassbench.files import name_fault
+from lassbench.plain_text import text_table
 from lassbench.records import SPLITS, Clip, Mixture, Query, QueryType, Split, decibels
 
+#: Of the lists of mixtures, by kind of suite.
 _MIXTURE = ("mixture_id", "target_id", "noise_id", "snr_db")
-TEST_COLUMNS = (
-    *(*_MIXTURE, "target_concept", "noise_concept"),
-    *("query_audiocap_id", "repeat_of", "audit"),
-)
-ABSENT_COLUMNS = ("query_id", *_MIXTURE, "query_clip_id", "query_audiocap_id", "query_concept")
-SUB_TEST_COLUMNS = (
-    *("query_id", *_MIXTURE, "target_concept"),
-    *("annotator", "description", "description_source", "audit"),
-)
+SUITE_COLUMNS: dict[SuiteKind, tuple[str, ...]] = {
+    "test": (
+        *(*_MIXTURE, "target_concept", "noise_concept"),
+        *("query_audiocap_id", "repeat_of", "audit"),
+    ),
+    "absent": ("query_id", *_MIXTURE, "query_clip_id", "query_audiocap_id", "query_concept"),
+    "sub_test": (
+        *("query_id", *_MIXTURE, "target_concept"),
+        *("annotator", "description", "description_source", "audit"),
+    ),
+}
 TAG_COLUMNS = ("mid", "name", "concept", "root", "evidence", "clips", "note")
 #: What the column ``audit`` may say of a row.
 NAMES_OTHER, REPEATED = "names the other sound", "repeated pair"
@@ -92,19 +79,11 @@ class Benchmark:
         """The benchmark's name."""
         return self.definition.name
 
-    def root(self, concept: str) -> str:
-        """The display name of the root category of ``concept``."""
-        return self.definition.concept(concept).root
-
     @property
-    def suites(self) -> dict[str, str]:
+    def suites(self) -> dict[str, SuiteKind]:
         """Suite name -> kind (``test``, ``absent``, ``sub_test``) of the suites it lists."""
-        named = {self.definition.suite_name(kind): kind for kind in SUITE_KINDS}
-        return {name: kind for name, kind in named.items() if self.list_path(name).is_file()}
-
-    def list_path(self, suite: str) -> Path:
-        """The file of a suite's list."""
-        return self.path / f"{suite}.csv"
+        named = {self.definition.suite_name(kind): kind for kind in SUITE_COLUMNS}
+        return {name: kind for name, kind in named.items() if (self.path / f"{name}.csv").is_file()}
 
 
 # ---------------------------------------------------------------------------
@@ -147,58 +126,33 @@ def open_benchmark(name: str | Path = LASS_2022) -> Benchmark:
         If a file was changed since it was frozen, or a row is bad.
     """
     path = find_benchmark(name)
-    if faults := check_sums(path):
-        raise _damaged(path, faults)
+    faults = check_sums(path)
     definition = selection.read_definition(path / DEFINITION)
+    clips = {} if faults else _read_clips(path, definition, faults)
+    if faults:
+        raise FaultsError(
+            f"the lists of benchmark {path.name} are not what was frozen",
+            faults,
+            fix="restore the files, or make them again with `lassbench select`; with the "
+            "metadata, `lassbench verify-manifests` names each line that differs",
+        )
+    return Benchmark(path, definition, clips)
+
+
+def _read_clips(
+    path: Path, definition: Definition, faults: list[Fault]
+) -> dict[str, tuple[Split, ClipRow]]:
     tags_of = {concept.name: set(concept.all_tags) for concept in definition.concepts}
     clips: dict[str, tuple[Split, ClipRow]] = {}
     for split in SPLITS:
         for cells in read_table(path / f"{split}.csv", CLIP_COLUMNS):
-            row = _clip_row(cells, tags_of)
+            row = ClipRow.read(cells, tags_of)
             if row is None or row.clip_id in clips:
-                reason = "is no clip of this benchmark, as `lassbench select` writes it"
-                if row is not None:
-                    reason = f"{row.youtube_id} is in {clips[row.clip_id][0]}.csv too"
+                reason = "is no clip as `lassbench select` writes it, or one that stands before"
                 faults.append(Fault("bad row", cells.where, reason))
             else:
                 clips[row.clip_id] = (split, row)
-    if faults:
-        raise _damaged(path, faults)
-    return Benchmark(path, definition, clips)
-
-
-def _damaged(path: Path, faults: Sequence[Fault]) -> FaultsError:
-    return FaultsError(
-        f"the lists of benchmark {path.name} are not what was frozen",
-        faults,
-        fix="restore the files, or make them again with `lassbench select`; with the metadata, "
-        "`lassbench verify-manifests` names each line that differs",
-    )
-
-
-def _clip_row(cells: Row, tags_of: Mapping[str, set[str]]) -> ClipRow | None:
-    """The clip in a row of a clip list, unless the row is none that we would write."""
-    try:
-        row = ClipRow(
-            youtube_id=cells["youtube_id"],
-            start_s=float(cells["start_s"]),
-            end_s=float(cells["end_s"]),
-            audiocap_ids=tuple(map(int, csv_files.split(cells["audiocap_ids"]))),
-            audiocaps_split=cells["audiocaps_split"],
-            concept=cells["concept"],
-            tags=csv_files.split(cells["tags"]),
-        )
-    except ValueError:
-        return None
-    right = (
-        YOUTUBE_ID.fullmatch(row.youtube_id)
-        and 0.0 <= row.start_s < row.end_s < math.inf
-        and row.audiocap_ids
-        and list(row.audiocap_ids) == sorted(set(row.audiocap_ids))
-        and set(row.tags) <= tags_of.get(row.concept, set())
-        and row.cells() == tuple(cells[column] for column in CLIP_COLUMNS)
-    )
-    return row if right and row.tags else None
+    return clips
 
 
 def check_sums(path: Path) -> list[Fault]:
@@ -215,23 +169,20 @@ def check_sums(path: Path) -> list[Fault]:
             continue
         expected, name = matched.groups()
         listed.add(name)
-        faults += _check_sum(path / name, expected, f"{sums}:{number}")
+        file = path / name
+        if not file.is_file():
+            reason = f"is listed at {sums}:{number} and not there"
+            faults.append(Fault("missing", str(file), reason))
+        elif (got := files.sha256_bytes(data := file.read_bytes())) != expected:
+            what = "was changed"
+            if files.sha256_bytes(metadata.plain(data)) == expected:
+                what = "only its line ends or byte-order mark were changed"
+            reason = f"{what}: expected SHA-256 {expected}, got {got}"
+            faults.append(Fault("changed", str(file), reason))
     for file in files.listed(path):
         if file.name not in {SUMS, *BY_HAND, *listed} and not file.name.startswith("."):
             faults.append(Fault("not listed", str(file), f"is not in {SUMS}"))
     return faults
-
-
-def _check_sum(file: Path, expected: str, where: str) -> list[Fault]:
-    if not file.is_file():
-        return [Fault("missing", str(file), f"is listed at {where} and not there")]
-    data = file.read_bytes()
-    got = files.sha256_bytes(data)
-    if got == expected:
-        return []
-    only_bytes = files.sha256_bytes(_plain(data)) == expected
-    what = "only its line ends or byte-order mark were changed" if only_bytes else "was changed"
-    return [Fault("changed", str(file), f"{what}: expected SHA-256 {expected}, got {got}")]
 
 
 # ---------------------------------------------------------------------------
@@ -265,14 +216,8 @@ def suite_lists(
     FaultsError
         If a row is bad or names a clip that is not in ``clips``, with file and line.
     """
-    known = benchmark.suites
-    if suite not in known:
-        raise UsageError(
-            f"benchmark {benchmark.name} has no suite {suite!r}{did_you_mean(suite, known)}",
-            expected=", ".join(known),
-        )
-    kind = known[suite]
-    rows = _rows(benchmark, suite, kind)
+    rows = suite_rows(benchmark, suite)
+    kind = benchmark.suites[suite]
     unknown = [
         Fault("unknown clip", row.where, f"{column} {row[column]} is not a clip of the dataset")
         for row, _ in rows
@@ -298,20 +243,36 @@ def suite_lists(
     return list(mixtures), [_query(row, kind, clips, query_type) for row, _ in rows]
 
 
-def _rows(benchmark: Benchmark, suite: str, kind: str) -> list[tuple[Row, Mixture]]:
-    """The rows of a suite's list, each with its mixture, ids and numbers checked."""
-    columns = {"test": TEST_COLUMNS, "absent": ABSENT_COLUMNS, "sub_test": SUB_TEST_COLUMNS}
-    rows = read_table(benchmark.list_path(suite), columns[kind])
+def suite_rows(benchmark: Benchmark, suite: str) -> list[tuple[Row, Mixture]]:
+    """The rows of a suite's list in their order, each with its mixture.
+
+    In the sub-test each row is what one annotator is to write, or has written.  A
+    description is of a clip: an annotator's answer for one target fills the rows of all
+    mixtures of that target.
+
+    Raises
+    ------
+    UsageError
+        If the benchmark has no such suite.
+    FaultsError
+        If a name or number in a row is bad, or an id stands twice, with file and line.
+    """
+    known = benchmark.suites
+    if suite not in known:
+        raise UsageError(
+            f"benchmark {benchmark.name} has no suite {suite!r}{did_you_mean(suite, known)}",
+            expected=", ".join(known),
+        )
+    rows = read_table(benchmark.path / f"{suite}.csv", SUITE_COLUMNS[known[suite]])
     faults: list[Fault] = []
     found = [(row, mixture) for row in rows if (mixture := _mixture(row, faults))]
     asked: set[str] = set()
     mixtures: dict[str, Mixture] = {}
     for row, mixture in found:
         query_id = row["query_id"] or mixture.mixture_id
-        if query_id in asked:
-            faults.append(Fault("duplicated id", row.where, f"{query_id} stands twice"))
-        if mixtures.setdefault(mixture.mixture_id, mixture) != mixture:
-            reason = f"{mixture.mixture_id} stands before with another pair"
+        first = mixtures.setdefault(mixture.mixture_id, mixture)
+        if query_id in asked or first != mixture:
+            reason = f"{query_id} stands twice, or {mixture.mixture_id} before with another pair"
             faults.append(Fault("duplicated id", row.where, reason))
         asked.add(query_id)
     if faults:
@@ -337,49 +298,17 @@ def _mixture(row: Row, faults: list[Fault]) -> Mixture | None:
 
 def _query(row: Row, kind: str, clips: Mapping[str, Clip], query_type: QueryType) -> Query:
     """The query in a row: a clip's caption, or an annotator's words."""
-    by_annotator = kind == "sub_test"
-    asked = clips[row["query_clip_id" if kind == "absent" else "target_id"]]
+    asked = clips[row["query_clip_id"] or row["target_id"]]
     return Query(
         query_id=row["query_id"] or row["mixture_id"],
         mixture_id=row["mixture_id"],
-        text=row["description"] if by_annotator else asked.captions[0],
+        text=row["description"] or asked.captions[0],
         tags=asked.tags,
-        query_type="annotator" if by_annotator else query_type,
+        query_type="annotator" if kind == "sub_test" else query_type,
         annotator=row["annotator"],
         expects="silence" if kind == "absent" else "target",
         concept=row["query_concept"],
     )
-
-
-@dataclass(frozen=True, slots=True)
-class SubTestSlot:
-    """One query that one annotator is to write (or has written)."""
-
-    query_id: str
-    mixture: Mixture
-    annotator: str
-
-
-def sub_test_slots(benchmark: Benchmark) -> list[SubTestSlot]:
-    """The sub-test's queries in their order: mixtures, and annotators within a mixture.
-
-    A description is of a clip: an annotator's answer for one target fills the
-    slots of all mixtures of that target.
-
-    Raises
-    ------
-    UsageError
-        If the benchmark has no sub-test.
-    FaultsError
-        If a row is bad, with file and line.
-    """
-    name = benchmark.definition.suite_name("sub_test")
-    if name not in benchmark.suites:
-        raise UsageError(f"benchmark {benchmark.name} has no sub-test", where=benchmark.path)
-    return [
-        SubTestSlot(row["query_id"], mixture, row["annotator"])
-        for row, mixture in _rows(benchmark, name, "sub_test")
-    ]
 
 
 # ---------------------------------------------------------------------------
@@ -389,16 +318,12 @@ def sub_test_slots(benchmark: Benchmark) -> list[SubTestSlot]:
 
 @dataclass(frozen=True)
 class Built:
-    """A benchmark built from metadata.
+    """A benchmark built from metadata, every root in its definition written out.
 
     Attributes
     ----------
-    definition
-        With every root written out.
-    splits
-        The clips of each split.
     inferred
-        The proofs for the tags that no clip carries.
+        Tag that no clip carries -> the proof of it.
     contents
         File name -> text, of every file of the manifest folder.
     """
@@ -406,7 +331,7 @@ class Built:
     definition: Definition
     selection: selection.Selection
     splits: Mapping[Split, Sequence[ClipRow]]
-    inferred: Sequence[lass2022.InferredTag]
+    inferred: Mapping[str, str]
     contents: Mapping[str, str]
 
 
@@ -418,22 +343,25 @@ def build(definition: Definition, data: Metadata) -> Built:
     LassbenchError
         If the definition cannot be met; see :mod:`lassbench.benchmark.selection`.
     """
-    definition, selected = selection.choose(definition, data)
+    definition = selection.resolve_roots(definition, data.ontology)
+    selected = selection.select(definition.concepts, data)
     inferred = lass2022.prove_inferred(definition, selected, data)
-    contents, used = {DEFINITION: selection.write_definition(definition)}, data.files
-    released = lass2022.read_released(data.source) if definition.split.rule == "released" else None
-    if released is not None:
-        splits, left = lass2022.split_released(selected, definition, released)
+    contents = {DEFINITION: selection.write_definition(definition)}
+    rule, released = definition.mixtures, definition.split.rule == "released"
+    if released:
+        lists = lass2022.read_released(data.source)
+        splits, left = lass2022.split_released(selected, definition, lists)
         contents[NOT_RELEASED] = clips_text(left)
-        used = {**used, **released.files}
     else:
         splits = selection.split_by_hash(selected, definition.concepts, definition.split)
     rows = {row.clip_id: row for row in sorted(splits["test"], key=lambda row: row.youtube_id)}
-    clips = {clip_id: _captioned(row, data) for clip_id, row in rows.items()}
-    if released is not None:
-        mixtures = lass2022.released_mixtures(definition, released)
+    clips = {
+        clip_id: row.clip("test", tuple(data.captioned[row.youtube_id].captions.values()))
+        for clip_id, row in rows.items()
+    }
+    if released:
+        mixtures = lass2022.released_mixtures(definition, lists)
     else:
-        rule = definition.mixtures
         mixtures = plan(
             list(clips.values()),
             name=definition.suite_name("test"),
@@ -442,18 +370,13 @@ def build(definition: Definition, data: Metadata) -> Built:
             snr_range_db=rule.snr_db,
         )
     contents |= {
-        SOURCES: sources_text(used),
+        SOURCES: metadata.sources_text(data.source, data.version, released=released),
         TAGS: _tags_text(definition, splits, inferred, data.ontology),
         **{f"{split}.csv": clips_text(splits[split]) for split in SPLITS},
         **_suite_texts(definition, rows, clips, mixtures),
     }
     contents[SUMS] = sums_text(contents)
     return Built(definition, selected, splits, inferred, contents)
-
-
-def _captioned(row: ClipRow, data: Metadata) -> Clip:
-    captions = tuple(text for _, text in data.captioned[row.youtube_id].captions)
-    return replace(row.clip("test"), captions=captions)
 
 
 def write(built: Built, out: Path) -> None:
@@ -506,96 +429,75 @@ def _suite_texts(
     mixtures: Sequence[Mixture],
 ) -> dict[str, str]:
     """File name -> text of the list of each suite; ``clips`` are the rows' with captions."""
-    texts = {definition.suite_name("test"): _test_text(definition, rows, clips, mixtures)}
-    # A sound in neither of two concepts needs a third.
-    if len(definition.concepts) >= 3:
-        texts[definition.suite_name("absent")] = _absent_text(definition, rows, clips, mixtures)
-    if definition.sub_test is not None:
-        texts[definition.suite_name("sub_test")] = _sub_test_text(definition, rows, mixtures)
-    return {f"{name}.csv": text for name, text in texts.items()}
-
-
-def _mixture_cells(mixture: Mixture) -> tuple[str, str, str, str]:
-    return mixture.mixture_id, mixture.target_id, mixture.noise_id, f"{mixture.snr_db:g}"
-
-
-def _test_text(
-    definition: Definition,
-    rows: Mapping[str, ClipRow],
-    clips: Mapping[str, Clip],
-    mixtures: Sequence[Mixture],
-) -> str:
-    repeat_of, words = repeats(mixtures), definition.words
-    cells = []
+    repeat_of, words, suite_name = repeats(mixtures), definition.words, definition.suite_name
+    tests: list[dict[str, object]] = []
     for mixture in mixtures:
         target, noise = rows[mixture.target_id], rows[mixture.noise_id]
         repeated = repeat_of.get(mixture.mixture_id, "")
         told = names(clips[mixture.target_id].captions[0], words[noise.concept])
-        audit = csv_files.join([NAMES_OTHER] * told + [REPEATED] * bool(repeated))
-        cells.append(
-            (
-                *(*_mixture_cells(mixture), target.concept, noise.concept),
-                *(target.audiocap_ids[0], repeated, audit),
-            )
+        tests.append(
+            {
+                **asdict(mixture),
+                "snr_db": f"{mixture.snr_db:g}",
+                "target_concept": target.concept,
+                "noise_concept": noise.concept,
+                "query_audiocap_id": target.audiocap_ids[0],
+                "repeat_of": repeated,
+                "audit": csv_files.join([NAMES_OTHER] * told + [REPEATED] * bool(repeated)),
+            }
         )
-    return csv_files.write_table(TEST_COLUMNS, cells)
-
-
-def _absent_text(
-    definition: Definition,
-    rows: Mapping[str, ClipRow],
-    clips: Mapping[str, Clip],
-    mixtures: Sequence[Mixture],
-) -> str:
-    name, seed = definition.suite_name("absent"), definition.mixtures.seed
-    asked = plan_absent(mixtures, clips, words=definition.words, seed=seed)
-    cells = []
-    for number, mixture in enumerate(mixtures, start=1):
-        absent = rows[asked[mixture.mixture_id]]
-        query = (absent.clip_id, absent.audiocap_ids[0], absent.concept)
-        cells.append((f"{name}-{number:04d}", *_mixture_cells(mixture), *query))
-    return csv_files.write_table(ABSENT_COLUMNS, cells)
-
-
-def _sub_test_text(
-    definition: Definition, rows: Mapping[str, ClipRow], mixtures: Sequence[Mixture]
-) -> str:
-    assert definition.sub_test is not None
-    name, repeat_of = definition.suite_name("sub_test"), repeats(mixtures)
-    count, seed = definition.sub_test.clips_per_concept, definition.split.seed
-    chosen = selection.first_of_each(rows.values(), definition.concepts, count, seed)
-    described = {row.clip_id: row.concept for row in chosen}
-    asked = [mixture for mixture in mixtures if mixture.target_id in described]
-    cells = [
-        (
-            *(f"{name}-{number:04d}-a{annotator}", *_mixture_cells(mixture)),
-            *(described[mixture.target_id], f"a{annotator}", "", ""),
-            REPEATED if mixture.mixture_id in repeat_of else "",
+    lists = {"test": tests}
+    # A sound in neither of two concepts needs a third.
+    if len(definition.concepts) >= 3:
+        asked = plan_absent(mixtures, clips, words=words, seed=definition.mixtures.seed)
+        lists["absent"] = [
+            {
+                **cells,
+                "query_id": f"{suite_name('absent')}-{number:04d}",
+                "query_clip_id": clip_id,
+                "query_audiocap_id": rows[clip_id].audiocap_ids[0],
+                "query_concept": rows[clip_id].concept,
+            }
+            for number, (cells, clip_id) in enumerate(zip(tests, asked.values(), strict=True), 1)
+        ]
+    if definition.sub_test is not None:
+        seed, rule = definition.split.seed, definition.sub_test
+        ordered = selection.in_hash_order(rows.values(), definition.concepts, seed).values()
+        described = {row.clip_id for own in ordered for row in own[: rule.clips_per_concept]}
+        listed = [cells for cells in tests if cells["target_id"] in described]
+        lists["sub_test"] = [
+            {
+                **cells,
+                "query_id": f"{suite_name('sub_test')}-{number:04d}-a{annotator}",
+                "annotator": f"a{annotator}",
+                "audit": REPEATED if cells["repeat_of"] else "",
+            }
+            for number, cells in enumerate(listed, start=1)
+            for annotator in range(1, rule.annotators + 1)
+        ]
+    return {
+        f"{suite_name(kind)}.csv": csv_files.write_table(
+            columns, ([cells.get(column, "") for column in columns] for cells in lists[kind])
         )
-        for number, mixture in enumerate(asked, start=1)
-        for annotator in range(1, definition.sub_test.annotators + 1)
-    ]
-    return csv_files.write_table(SUB_TEST_COLUMNS, cells)
+        for kind, columns in SUITE_COLUMNS.items()
+        if kind in lists
+    }
 
 
 def _tags_text(
     definition: Definition,
     splits: Mapping[Split, Sequence[ClipRow]],
-    inferred: Sequence[lass2022.InferredTag],
+    inferred: Mapping[str, str],
     ontology: Ontology,
 ) -> str:
     """Every tag of the definition with what is known of it, as CSV text."""
     clips = Counter(tag for rows in splits.values() for row in rows for tag in row.tags)
-    proofs = {proof.name: str(proof) for proof in inferred}
-    concepts_of: dict[str, list[Concept]] = {}
-    for concept in definition.concepts:
-        for tag in concept.all_tags:
-            concepts_of.setdefault(tag, []).append(concept)
     rows = []
-    for tag, concepts in concepts_of.items():
+    for tag in dict.fromkeys(tag for concept in definition.concepts for tag in concept.all_tags):
+        concepts = [concept for concept in definition.concepts if tag in concept.all_tags]
         evidence, note = ("observed", "") if clips[tag] else ("listed", "no clip carries it")
-        if tag in proofs:
-            evidence, note = "inferred", proofs[tag]
+        if tag in inferred:
+            evidence, note = "inferred", inferred[tag]
         named = csv_files.join(concept.name for concept in concepts)
         roots = csv_files.join(dict.fromkeys(concept.root for concept in concepts))
         rows.append((ontology.mid(tag), tag, named, roots, evidence, clips[tag], note))
@@ -616,7 +518,7 @@ def verify(path: Path, source: MetadataSource) -> tuple[Built, list[Fault]]:
         If the metadata or the definition cannot be used.
     """
     definition = selection.read_definition(path / DEFINITION)
-    built = build(definition, load_metadata(source, definition.audiocaps_version))
+    built = build(definition, metadata.load_metadata(source, definition.audiocaps_version))
     faults: list[Fault] = []
     for name, text in built.contents.items():
         file = path / name
@@ -629,30 +531,27 @@ def verify(path: Path, source: MetadataSource) -> tuple[Built, list[Fault]]:
     return built, faults
 
 
-def _plain(data: bytes) -> bytes:
-    """A text without what spreadsheets and git change: byte-order mark and line ends."""
-    return data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-
-
 def _differences(file: Path, found: bytes, text: str) -> list[Fault]:
-    if _plain(found) == text.encode():
-        marked = found.startswith(b"\xef\xbb\xbf")
-        line = 1 if marked else found[: found.index(b"\r\n")].count(b"\n") + 1
+    if metadata.plain(found) == text.encode():
+        pairs = zip(found.split(b"\n"), text.encode().split(b"\n"), strict=True)
+        line = next(number for number, (is_, was) in enumerate(pairs, start=1) if is_ != was)
         reason = "only the byte-order mark or the line ends differ"
         return [Fault("differs", f"{file}:{line}", reason)]
-    old, new = _plain(found).decode("utf-8", "backslashreplace").split("\n"), text.split("\n")
+    old, new = (
+        metadata.plain(found).decode("utf-8", "backslashreplace").split("\n"),
+        text.split("\n"),
+    )
     faults: list[Fault] = []
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
-        for offset in range(max(b - a, d - c) if kind != "equal" else 0):
-            there, line = a + offset < b, min(a + offset, b) + 1
-            if there and c + offset < d:
-                reason = f"is {old[a + offset]!r}, rebuilt as {new[c + offset]!r}"
-            elif there:
-                reason = f"has {old[a + offset]!r}, which the rebuilt list has not"
-            else:
-                reason = f"lacks the line {new[c + offset]!r}"
-            faults.append(Fault("differs", f"{file}:{line}", reason))
+        both = zip_longest(old[a:b], new[c:d]) if kind != "equal" else ()
+        for offset, (there, rebuilt) in enumerate(both):
+            reason = f"is {there!r}, rebuilt as {rebuilt!r}"
+            if rebuilt is None:
+                reason = f"has {there!r}, which the rebuilt list has not"
+            elif there is None:
+                reason = f"lacks the line {rebuilt!r}"
+            faults.append(Fault("differs", f"{file}:{min(a + offset, b) + 1}", reason))
     return faults
 
 
@@ -663,28 +562,18 @@ def _differences(file: Path, found: bytes, text: str) -> list[Fault]:
 
 def counts_table(built: Built) -> str:
     """The counts of each concept, as text in columns."""
-    released = built.definition.split.rule == "released"
-    of_released = ("released", "train", "of it validation", "test")
-    header = ["concept", "root category", "candidates", *(of_released if released else SPLITS)]
+    lists: dict[str, Iterable[ClipRow]] = {"candidates": built.selection.candidates.values()}
+    if built.definition.split.rule == "released":
+        train, validation, test = (built.splits[split] for split in SPLITS)
+        lists |= {"released": (*train, *validation, *test), "train": (*train, *validation)}
+        lists |= {"of it validation": validation, "test": test}
+    else:
+        lists |= {split: built.splits[split] for split in SPLITS}
+    counts = [Counter(row.concept for row in rows) for rows in lists.values()]
     concepts = built.definition.concepts
-    candidates = Counter(row.concept for row in built.selection.candidates.values())
-    splits = {s: Counter(row.concept for row in rows) for s, rows in built.splits.items()}
-    counts: list[tuple[int, ...]] = []
-    for concept in concepts:
-        train, validation, test = (splits[split][concept.name] for split in SPLITS)
-        both = train + validation
-        split = (both + test, both, validation, test) if released else (train, validation, test)
-        counts.append((candidates[concept.name], *split))
-    rows: list[list[object]] = [
-        header,
-        *([c.name, c.root, *own] for c, own in zip(concepts, counts, strict=True)),
-        ["all", len({concept.root for concept in concepts}), *map(sum, zip(*counts, strict=True))],
+    rows = [
+        ("concept", "root category", *lists),
+        *((c.name, c.root, *(str(count[c.name]) for count in counts)) for c in concepts),
+        ("all", str(len({c.root for c in concepts})), *(str(n.total()) for n in counts)),
     ]
-    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            str(cell).ljust(width) if column < 2 else str(cell).rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    return "\n".join(text_table(rows, left=2))

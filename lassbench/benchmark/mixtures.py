@@ -28,6 +28,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,11 +163,6 @@ def _draw(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
-def _uniform(low: float, high: float, *parts: object) -> float:
-    """A number in [low, high], rounded to 0.01, drawn from the SHA-256 of ``parts``."""
-    return round(low + (high - low) * _draw(*parts) / 2.0**64, 2)
-
-
 def plan(
     clips: Sequence[Clip],
     *,
@@ -207,7 +203,7 @@ def plan(
             expected=f"noises >= 1 and an SNR range low <= high within {MOST_SNR_DB:g} dB",
             got=f"{noises}, {low}..{high}",
         )
-    used: dict[str, int] = defaultdict(int)
+    used: Counter[str] = Counter()
     pairs: list[tuple[str, str]] = []
     faults: list[Fault] = []
     for target in clips:
@@ -229,32 +225,27 @@ def plan(
             f"{name}-{number:0{width}d}",
             target_id,
             noise_id,
-            _uniform(low, high, seed, "snr", target_id, noise_id),
+            round(low + (high - low) * _draw(seed, "snr", target_id, noise_id) / 2.0**64, 2),
         )
         for number, (target_id, noise_id) in enumerate(pairs, start=1)
     ]
 
 
 def _choose_noises(
-    target: Clip, clips: Sequence[Clip], noises: int, seed: int, used: dict[str, int]
+    target: Clip, clips: Sequence[Clip], noises: int, seed: int, used: Counter[str]
 ) -> list[str]:
+    draw = partial(_draw, seed, "noise", target.clip_id)
     by_concept: dict[str, list[str]] = defaultdict(list)
     for clip in clips:
         if clip.concept != target.concept and not set(clip.tags) & set(target.tags):
             by_concept[clip.concept].append(clip.clip_id)
-    chosen: list[str] = []
-    while len(chosen) < noises and by_concept:
-        # One round takes at most one clip of each concept.
-        for concept in sorted(by_concept, key=lambda c: _draw(seed, "concept", target.clip_id, c)):
-            if len(chosen) == noises:
-                break
-            candidates = by_concept[concept]
-            best = min(candidates, key=lambda c: (used[c], _draw(seed, "noise", target.clip_id, c)))
-            candidates.remove(best)
-            if not candidates:
-                del by_concept[concept]
-            used[best] += 1
-            chosen.append(best)
+    for candidates in by_concept.values():
+        candidates.sort(key=lambda c: (used[c], draw(c)))
+    concepts = sorted(by_concept, key=partial(_draw, seed, "concept", target.clip_id))
+    # A round takes the next clip of each concept that has one left.
+    rounds = zip_longest(*(by_concept[concept] for concept in concepts))
+    chosen = [clip_id for one in rounds for clip_id in one if clip_id][:noises]
+    used.update(chosen)
     return chosen
 
 
@@ -290,60 +281,73 @@ def plan_absent(
     Raises
     ------
     FaultsError
-        Naming each mixture that no clip can be asked of.
+        Naming each mixture that no clip can be asked of, and what would help.
     """
     told = _told(clips, words or {})
     used: Counter[str] = Counter()
     asked: dict[str, str] = {}
+    among = {mixture.mixture_id: _candidates(mixture, clips, told) for mixture in mixtures}
 
-    def ask(mixture: Mixture, among: Sequence[str]) -> None:
+    def ask(mixture: Mixture, of: Sequence[str]) -> None:
         order = partial(_draw, seed, "absent", mixture.mixture_id)
-        asked[mixture.mixture_id] = best = min(among, key=lambda c: (used[c], order(c)))
+        asked[mixture.mixture_id] = best = min(of, key=lambda c: (used[c], order(c)))
         used[best] += 1
 
-    def excluded(clip_id: str, mixture: Mixture) -> bool:
-        """Whether the captions say that the sound of ``clip_id`` is not in ``mixture``."""
-        mixed = (mixture.target_id, mixture.noise_id)
-        by_query = {clips[other].concept for other in mixed}.isdisjoint(*told[clip_id][:1])
-        sound = clips[clip_id].concept
-        return by_query and not any(sound in named for other in mixed for named in told[other])
-
-    refused: list[tuple[Mixture, list[str]]] = []
     for mixture in mixtures:
-        third = _of_a_third(mixture, clips)
-        if third:
-            ask(mixture, third)
-        if not third or not excluded(asked[mixture.mixture_id], mixture):
-            refused.append((mixture, [c for c in third if excluded(c, mixture)]))
-    used.subtract(asked[m.mixture_id] for m, _ in refused if m.mixture_id in asked)
+        if by_labels := among[mixture.mixture_id][0]:
+            ask(mixture, by_labels)
+    refused = [m for m in mixtures if asked.get(m.mixture_id) not in among[m.mixture_id][-1]]
+    used.subtract(asked[m.mixture_id] for m in refused if m.mixture_id in asked)
     faults: list[Fault] = []
-    for mixture, left in refused:
-        if left:
-            ask(mixture, left)
-            continue
-        reason = "no test clip is of a third concept"
-        if mixture.mixture_id in asked:
-            reason = "captions tell of the sound of every clip that it could ask for"
-        faults.append(Fault("no absent sound", mixture.mixture_id, reason))
+    remedies: dict[str, None] = {}
+    for mixture in refused:
+        left = among[mixture.mixture_id]
+        if left[-1]:
+            ask(mixture, left[-1])
+        else:
+            reason, remedy = _NOT_ABSENT[left.index([])]
+            faults.append(Fault("no absent sound", mixture.mixture_id, reason))
+            remedies[remedy] = None
     if faults:
-        raise FaultsError(
-            "cannot plan queries for absent sounds",
-            faults,
-            fix="add test clips of other concepts, or correct the words of the concepts",
-        )
+        raise FaultsError("cannot plan queries for absent sounds", faults, fix="; ".join(remedies))
     return asked
 
 
-def _of_a_third(mixture: Mixture, clips: Mapping[str, Clip]) -> list[str]:
-    """The clips of a concept that is not the target's or noise's, sharing no tag with them."""
-    present = (clips[mixture.target_id], clips[mixture.noise_id])
-    concepts = {clip.concept for clip in present}
-    tags = {tag for clip in present for tag in clip.tags}
-    return [
+#: Why a mixture can be asked for nothing, and what helps: one for each step of :func:`_candidates`.
+_NOT_ABSENT = (
+    ("no test clip is of a third concept", "add test clips of other concepts"),
+    (
+        "captions of its two clips tell of every other concept",
+        "add a concept, correct the words of those there are, or take other or fewer test clips "
+        "(--seed and --test-per-concept of `lassbench select`)",
+    ),
+    (
+        "the query of every clip that it could ask for tells of its sounds",
+        "take more test clips (--test-per-concept of `lassbench select`), or correct the words "
+        "of the concepts",
+    ),
+)
+
+
+def _candidates(
+    mixture: Mixture, clips: Mapping[str, Clip], told: Mapping[str, Sequence[set[str]]]
+) -> tuple[list[str], list[str], list[str]]:
+    """The clips that ``mixture`` may ask for, three times, each list a part of the one before.
+
+    Those of a third concept that share no tag with target or noise; whose concept no
+    caption of target or noise names; whose query names neither's concept.
+    """
+    both = (clips[mixture.target_id], clips[mixture.noise_id])
+    concepts = {clip.concept for clip in both}
+    tags = {tag for clip in both for tag in clip.tags}
+    heard = set[str]().union(*told[mixture.target_id], *told[mixture.noise_id])
+    third = [
         clip_id
         for clip_id, clip in clips.items()
         if clip.concept not in concepts and tags.isdisjoint(clip.tags)
     ]
+    unheard = [clip_id for clip_id in third if clips[clip_id].concept not in heard]
+    return third, unheard, [c for c in unheard if concepts.isdisjoint(*told[c][:1])]
 
 
 def _told(

@@ -93,44 +93,37 @@ def read_ontology(ontology: Path, labels: Path) -> Ontology:
     FaultsError
         If a label stands twice, or is not a category of that name, with file and line.
     """
-    categories = _read_categories(ontology)
+    entries = read_record(
+        ontology,
+        list[Category],
+        what="is not AudioSet's ontology: a list of categories",
+        fix=_RESTORE,
+        limit=20_000_000,
+    )
+    categories = {category.mid: category for category in entries}
+    times = Counter(value for category in entries for value in (category.mid, category.name))
+    wrong = [f"{value} stands twice" for value, count in times.items() if count > 1]
+    wrong += [
+        f"{category.name} has a child {child} that is no category"
+        for category in entries
+        for child in category.children
+        if child not in categories
+    ]
+    if wrong:
+        raise LassbenchError(
+            "is not AudioSet's ontology", where=ontology, got=", ".join(wrong[:5]), fix=_RESTORE
+        )
     return Ontology(categories, _find_roots(categories, ontology), _read_labels(labels, categories))
 
 
 _RESTORE = "restore the file (see `lassbench select --sources` for where it comes from)"
 
 
-def _read_categories(path: Path) -> dict[str, Category]:
-    what = "is not AudioSet's ontology: a list of categories"
-    entries = read_record(path, list[Category], what=what, fix=_RESTORE, limit=20_000_000)
-    categories = {category.mid: category for category in entries}
-    twice = [
-        value
-        for values in ([c.mid for c in entries], [c.name for c in entries])
-        for value, count in Counter(values).items()
-        if count > 1
-    ]
-    unknown = [
-        f"{category.name} has a child {child} that is no category"
-        for category in entries
-        for child in category.children
-        if child not in categories
-    ]
-    if twice or unknown:
-        raise LassbenchError(
-            "is not AudioSet's ontology",
-            where=path,
-            got=", ".join([*(f"{value} stands twice" for value in twice), *unknown][:5]),
-            fix=_RESTORE,
-        )
-    return categories
-
-
 def _find_roots(categories: Mapping[str, Category], path: Path) -> dict[str, frozenset[str]]:
-    parents: dict[str, list[str]] = {mid: [] for mid in categories}
-    for mid, category in categories.items():
-        for child in category.children:
-            parents[child].append(mid)
+    parents = {
+        mid: [above.mid for above in categories.values() if mid in above.children]
+        for mid in categories
+    }
     roots: dict[str, frozenset[str]] = {}
     try:
         for mid in TopologicalSorter(parents).static_order():
@@ -152,11 +145,12 @@ def _read_labels(path: Path, categories: Mapping[str, Category]) -> frozenset[st
     faults: list[Fault] = []
     for row in read_table(path, ("index", "mid", "display_name")):
         mid, name = row["mid"], row["display_name"]
+        known = categories.get(mid)
         reason = f"{mid} stands twice" if mid in seen else ""
-        if mid not in categories:
+        if known is None:
             reason = f"{mid} is no category of the ontology"
-        elif categories[mid].name != name:
-            reason = f"{mid} is called {name!r} here and {categories[mid].name!r} in the ontology"
+        elif known.name != name:
+            reason = f"{mid} is called {name!r} here and {known.name!r} in the ontology"
         if reason:
             faults.append(Fault("bad row", row.where, reason))
         seen.add(mid)

@@ -1,16 +1,7 @@
 """Selection: the concept file, and the rule by which it chooses clips and splits them.
 
-The concept file is YAML (``concepts.yaml`` in a manifest folder)::
-
-    schema_version: 1
-    name: my-benchmark
-    title: My benchmark
-    audiocaps_version: 1
-    concepts:
-      - {name: rain, tags: [Rain, Raindrop]}
-      - {name: dog, root: Animal, tags: [Dog, Bow-wow], words: [dog, dogs, bark*]}
-    split: {test_per_concept: 20, validation_per_concept: 2, seed: 1}
-    mixtures: {noises_per_target: 5, snr_db: [-5, 5], seed: 1}
+The concept file is YAML (``concepts.yaml`` in a manifest folder); `lassbench select --help`
+has an example.
 
 The rule is the one behind the authors' released lists (FACTS, section 1): **a clip
 is a candidate for a concept when all of its AudioSet labels are tags of that
@@ -21,16 +12,17 @@ sound only.  Every clip that is not a candidate has a reason.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from lassbench import csv_files
-from lassbench.benchmark.metadata import CaptionedClip, Metadata, Segment
+from lassbench.benchmark.metadata import YOUTUBE_ID, CaptionedClip, Metadata, Segment
 from lassbench.benchmark.ontology import Ontology
 from lassbench.benchmark.words import word_fault, words_of
 from lassbench.checked import (
@@ -46,7 +38,7 @@ from lassbench.checked import (
     validate,
 )
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, UsageFaultsError
-from lassbench.records import CLIP_SECONDS, SAMPLE_RATE_HZ, TAG_SEPARATOR, Clip, Split
+from lassbench.records import CLIP_SECONDS, SAMPLE_RATE_HZ, Clip, Split
 from lassbench.yaml_files import read_yaml, to_yaml
 
 # ---------------------------------------------------------------------------
@@ -54,7 +46,6 @@ from lassbench.yaml_files import read_yaml, to_yaml
 # ---------------------------------------------------------------------------
 
 SuiteKind = Literal["test", "absent", "sub_test"]
-SUITE_KINDS: tuple[SuiteKind, ...] = ("test", "absent", "sub_test")
 #: Names of benchmarks, concepts and suites become file names and id prefixes.
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Tag = Annotated[str, Field(min_length=1, max_length=200)]
@@ -157,16 +148,14 @@ class Definition(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Definition:
-        first: dict[str, int] = {}
+        names = [concept.name for concept in self.concepts]
         for number, concept in enumerate(self.concepts):
-            if first.setdefault(concept.name, number) != number:
+            if names.index(concept.name) != number:
                 reason = f"concept {concept.name!r} stands twice"
                 raise Impossible(reason, "concepts", number, "name")
             for tag, count in Counter(concept.all_tags).items():
-                reason = f"concept {concept.name!r} has tag {tag!r} twice" if count > 1 else ""
-                if TAG_SEPARATOR in tag:
-                    reason = f"a tag cannot hold {TAG_SEPARATOR!r}, as {tag!r} does"
-                if reason:
+                if count > 1:
+                    reason = f"concept {concept.name!r} has tag {tag!r} twice"
                     raise Impossible(reason, "concepts", number, "tags")
         if (self.split.rule == "released") != (self.mixtures.rule == "released"):
             raise ValueError("split and mixtures must both follow the released lists, or neither")
@@ -195,12 +184,8 @@ def read_definition(path: Path) -> Definition:
         If the file is not YAML, or a key is unknown or missing or a value cannot be,
         with file, line and the nearest key.
     """
-    return read_yaml(
-        path,
-        Definition,
-        what="the concept file is wrong",
-        fix="see `lassbench select --help`",
-    )
+    what, fix = "the concept file is wrong", "see `lassbench select --help`"
+    return read_yaml(path, Definition, what=what, fix=fix)
 
 
 def write_definition(definition: Definition) -> str:
@@ -256,11 +241,23 @@ def vary(definition: Definition, changes: Mapping[str, object], *, name: str = "
 # The rule
 # ---------------------------------------------------------------------------
 
+
+def _ids(cell: str) -> tuple[int, ...]:
+    return tuple(sorted(set(map(int, csv_files.split(cell)))))
+
+
+#: How cells of a clip list are read and written; the clip's id follows from the others.
+_CELLS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
+    "youtube_id": (str, str),
+    "start_s": (float, "{:.3f}".format),
+    "end_s": (float, "{:.3f}".format),
+    "audiocap_ids": (_ids, csv_files.join),
+    "audiocaps_split": (str, str),
+    "concept": (str, str),
+    "tags": (csv_files.split, csv_files.join),
+}
 #: Of ``train.csv``, ``validation.csv``, ``test.csv`` and ``not-released.csv``.
-CLIP_COLUMNS = (
-    *("youtube_id", "start_s", "end_s", "audiocap_ids", "audiocaps_split"),
-    *("concept", "tags", "clip_id"),
-)
+CLIP_COLUMNS = (*_CELLS, "clip_id")
 
 
 def clip_id_of(youtube_id: str) -> str:
@@ -298,13 +295,13 @@ class ClipRow:
         """``Y<youtube_id>``."""
         return clip_id_of(self.youtube_id)
 
-    def clip(self, split: Split) -> Clip:
-        """The clip, without captions: those are AudioCaps's."""
+    def clip(self, split: Split, captions: tuple[str, ...] = ()) -> Clip:
+        """The clip, with what AudioCaps says of it."""
         return Clip(
             clip_id=self.clip_id,
             concept=self.concept,
             split=split,
-            captions=(),
+            captions=captions,
             tags=self.tags,
             youtube_id=self.youtube_id,
             start_s=self.start_s,
@@ -313,16 +310,28 @@ class ClipRow:
 
     def cells(self) -> tuple[str, ...]:
         """The row as CSV cells, in the order of :data:`CLIP_COLUMNS`."""
-        return (
-            self.youtube_id,
-            f"{self.start_s:.3f}",
-            f"{self.end_s:.3f}",
-            csv_files.join(self.audiocap_ids),
-            self.audiocaps_split,
-            self.concept,
-            csv_files.join(self.tags),
-            self.clip_id,
+        written = (write(getattr(self, column)) for column, (_, write) in _CELLS.items())
+        return (*written, self.clip_id)
+
+    @classmethod
+    def read(cls, cells: csv_files.Row, tags_of: Mapping[str, set[str]]) -> ClipRow | None:
+        """The row of these cells, unless it is none that we would write.
+
+        ``tags_of`` are the tags of each concept.
+        """
+        try:
+            row = cls(**{column: read(cells[column]) for column, (read, _) in _CELLS.items()})
+        except ValueError:
+            return None
+        right = (
+            YOUTUBE_ID.fullmatch(row.youtube_id)
+            and 0.0 <= row.start_s < row.end_s < math.inf
+            and row.audiocap_ids
+            and row.tags
+            and set(row.tags) <= tags_of.get(row.concept, set())
+            and row.cells() == tuple(cells[column] for column in CLIP_COLUMNS)
         )
+        return row if right else None
 
 
 def resolve_roots(definition: Definition, ontology: Ontology) -> Definition:
@@ -331,8 +340,8 @@ def resolve_roots(definition: Definition, ontology: Ontology) -> Definition:
     Raises
     ------
     FaultsError
-        If a tag is unknown, a named root is not above all of a concept's tags,
-        or none is named and there are several or none.
+        If a tag is unknown or no label of clips, a named root is not above all of a
+        concept's tags, or none is named and there are several or none.
     """
     faults: list[Fault] = []
     concepts: list[Concept] = []
@@ -343,6 +352,10 @@ def resolve_roots(definition: Definition, ontology: Ontology) -> Definition:
         except LassbenchError as error:
             faults.append(Fault("unknown tag", where, error.what))
             continue
+        for mid in set(mids) - ontology.labels:
+            reason = f"no AudioSet clip can carry {ontology.name(mid)!r}: it is a category, not "
+            reason += "a label; name one of its children that is in class_labels_indices.csv"
+            faults.append(Fault("no label", where, reason))
         common = [ontology.name(root) for root in ontology.common_roots(mids)]
         shared = ", ".join(common) or "none"
         if concept.root and concept.root not in common:
@@ -358,42 +371,11 @@ def resolve_roots(definition: Definition, ontology: Ontology) -> Definition:
     return definition.model_copy(update={"concepts": tuple(concepts)})
 
 
-def choose(definition: Definition, data: Metadata) -> tuple[Definition, Selection]:
-    """Resolve the roots and select the candidates.
-
-    Raises
-    ------
-    FaultsError
-        If a concept does not fit the ontology, or a clip of AudioCaps 1 has no row of
-        AudioSet at its start time: all 51,308 have one, so that is a damaged file.
-    """
-    resolved = resolve_roots(definition, data.ontology)
-    selection = select(data.captioned, data.segments, data.ontology, resolved.concepts)
-    faults = [
-        Fault(rejection.kind, data.captioned[youtube_id].where, f"{youtube_id}: {rejection.reason}")
-        for youtube_id, rejection in selection.rejections.items()
-        if rejection.kind in UNLABELLED
-    ]
-    if data.version == 1 and faults:
-        raise FaultsError(
-            "AudioCaps and AudioSet do not agree", faults, fix="restore the metadata files"
-        )
-    return resolved, selection
-
-
-#: Kinds of rejection for want of labels to judge by.
-UNLABELLED = ("no AudioSet row", "other start")
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """Why a clip is no candidate: ``kind`` counts, ``reason`` explains.
-
-    Kinds: ``no AudioSet row``, ``other start``, ``other sound``, ``several concepts``.
-    """
-
-    kind: str
-    reason: str
+#: Kinds of rejection for want of labels to judge by, and what a benchmark's maker should know.
+UNLABELLED = {
+    "no AudioSet row": "have no row in the segment list and were left out; is it whole?",
+    "other start": "start elsewhere than AudioSet's and were left out",
+}
 
 
 @dataclass(frozen=True)
@@ -405,110 +387,81 @@ class Selection:
     candidates
         youtube_id -> row, in the order of the ids.
     rejections
-        youtube_id -> why not.
+        youtube_id -> why not, and where AudioCaps has it.  Kinds: those of
+        :data:`UNLABELLED`, ``other sound``, ``several concepts``.
     """
 
     candidates: Mapping[str, ClipRow]
-    rejections: Mapping[str, Rejection]
-
-    def of_concept(self, concept: str) -> list[ClipRow]:
-        """The candidates of ``concept``, by YouTube id."""
-        return [row for row in self.candidates.values() if row.concept == concept]
+    rejections: Mapping[str, Fault]
 
 
-def select(
-    captioned: Mapping[str, CaptionedClip],
-    segments: Mapping[str, Segment],
-    ontology: Ontology,
-    concepts: Sequence[Concept],
-) -> Selection:
+def select(concepts: Sequence[Concept], data: Metadata) -> Selection:
     """Decide for every clip whether it is a candidate, by its labels alone.
 
-    Parameters
-    ----------
-    captioned
-        AudioCaps's clips by YouTube id.
-    segments
-        AudioSet's rows by YouTube id.
-    concepts
-        Their ``tags`` and ``inferred_tags`` decide.
+    The ``tags`` and ``inferred_tags`` of the concepts decide.
 
     Raises
     ------
     LassbenchError
-        If a tag is not an AudioSet label.
+        If AudioSet has no category of a tag's name.
+    FaultsError
+        If a clip of AudioCaps 1 has no row of AudioSet at its start time: all 51,308
+        have one, so that is a damaged file.
     """
-    sets = {c.name: frozenset(ontology.mid(tag) for tag in c.all_tags) for c in concepts}
-    for concept in concepts:
-        _refuse_unlabelled(concept, sets[concept.name], ontology)
-    # Few sets of labels are distinct: each is judged once.
-    judged: dict[tuple[str, ...], str | Rejection] = {}
+    sets = {c.name: frozenset(map(data.ontology.mid, c.all_tags)) for c in concepts}
     candidates: dict[str, ClipRow] = {}
-    rejections: dict[str, Rejection] = {}
-    for youtube_id in sorted(captioned):
-        clip, segment = captioned[youtube_id], segments.get(youtube_id)
-        if segment is None or segment.start_s != clip.start_s:
-            rejections[youtube_id] = _time_rejection(clip, segment)
+    rejections: dict[str, Fault] = {}
+    for youtube_id, clip in sorted(data.captioned.items()):
+        segment = data.segments.get(youtube_id)
+        kind, told = _judge(clip, segment, sets, data.ontology)
+        if segment is None or kind:
+            rejections[youtube_id] = Fault(kind, clip.where, told)
             continue
-        verdict = judged.get(segment.mids)
-        if verdict is None:
-            verdict = judged[segment.mids] = _judge(segment.mids, sets, ontology)
-        if isinstance(verdict, Rejection):
-            rejections[youtube_id] = verdict
-        else:
-            candidates[youtube_id] = _row(clip, segment, verdict, ontology)
+        candidates[youtube_id] = ClipRow(
+            youtube_id=youtube_id,
+            start_s=segment.start_s,
+            end_s=segment.end_s,
+            audiocap_ids=tuple(clip.captions),
+            audiocaps_split=clip.audiocaps_split,
+            concept=told,
+            tags=tuple(map(data.ontology.name, segment.mids)),
+        )
+    faults = [
+        replace(fault, reason=f"{youtube_id}: {fault.reason}")
+        for youtube_id, fault in rejections.items()
+        if fault.kind in UNLABELLED
+    ]
+    if data.version == 1 and faults:
+        raise FaultsError(
+            "AudioCaps and AudioSet do not agree", faults, fix="restore the metadata files"
+        )
     return Selection(candidates, rejections)
 
 
-def _refuse_unlabelled(concept: Concept, mids: frozenset[str], ontology: Ontology) -> None:
-    strange = sorted(ontology.name(mid) for mid in mids - ontology.labels)
-    if strange:
-        raise LassbenchError(
-            f"no AudioSet clip can carry {strange[0]!r}: it is a category, not a label",
-            where=f"concept {concept.name}",
-            fix="name one of its children that is in class_labels_indices.csv",
-        )
-
-
-def _row(clip: CaptionedClip, segment: Segment, concept: str, ontology: Ontology) -> ClipRow:
-    return ClipRow(
-        youtube_id=clip.youtube_id,
-        start_s=segment.start_s,
-        end_s=segment.end_s,
-        audiocap_ids=clip.audiocap_ids,
-        audiocaps_split=clip.audiocaps_split,
-        concept=concept,
-        tags=tuple(ontology.name(mid) for mid in segment.mids),
-    )
-
-
-def _time_rejection(clip: CaptionedClip, segment: Segment | None) -> Rejection:
-    if segment is None:
-        reason = "AudioSet's segment list has no row for this video"
-        return Rejection("no AudioSet row", reason)
-    reason = (
-        f"AudioCaps's clip starts at {clip.start_s:g} s, "
-        f"AudioSet's labels are of {segment.start_s:g} s"
-    )
-    return Rejection("other start", reason)
-
-
 def _judge(
-    mids: Sequence[str], sets: Mapping[str, frozenset[str]], ontology: Ontology
-) -> str | Rejection:
-    """The one concept whose tags include all of ``mids``, or why there is none."""
+    clip: CaptionedClip,
+    segment: Segment | None,
+    sets: Mapping[str, frozenset[str]],
+    ontology: Ontology,
+) -> tuple[str, str]:
+    """``""`` and the one concept whose tags include all labels; or kind and reason why not."""
+    if segment is None:
+        return "no AudioSet row", "AudioSet's segment list has no row for this video"
+    if segment.start_s != clip.start_s:
+        reason = f"AudioCaps's clip starts at {clip.start_s:g} s, AudioSet's labels are of "
+        return "other start", f"{reason}{segment.start_s:g} s"
+    mids = segment.mids
     fits = [name for name, tags in sets.items() if tags.issuperset(mids)]
-    if len(fits) == 1:
-        return fits[0]
     if fits:
-        return Rejection("several concepts", f"its labels fit each of {', '.join(fits)}")
+        reason = f"its labels fit each of {', '.join(fits)}"
+        return ("several concepts", reason) if len(fits) > 1 else ("", fits[0])
     # The nearest concept is the one with most of its labels; the first, on a tie.
     nearest = max(sets, key=lambda name: len(sets[name].intersection(mids)))
     outside = [ontology.name(mid) for mid in mids if mid not in sets[nearest]]
-    named = ", ".join(repr(name) for name in outside)
+    named = ", ".join(map(repr, outside))
     if len(outside) == len(mids):
-        return Rejection("other sound", f"no concept has any of its labels: {named}")
-    return Rejection("other sound", f"{named} outside the nearest concept, {nearest}")
+        return "other sound", f"no concept has any of its labels: {named}"
+    return "other sound", f"{named} outside the nearest concept, {nearest}"
 
 
 def hash_order(youtube_id: str, seed: int | None = None) -> str:
@@ -517,19 +470,12 @@ def hash_order(youtube_id: str, seed: int | None = None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def first_by_hash(rows: Iterable[ClipRow], count: int, seed: int | None = None) -> list[ClipRow]:
-    """The ``count`` rows with the smallest :func:`hash_order`."""
-    return sorted(rows, key=lambda row: hash_order(row.youtube_id, seed))[:count]
-
-
-def first_of_each(
-    rows: Iterable[ClipRow], concepts: Iterable[Concept], count: int, seed: int | None
-) -> list[ClipRow]:
-    """The first ``count`` rows of each concept in hash order."""
-    by_concept: dict[str, list[ClipRow]] = {concept.name: [] for concept in concepts}
-    for row in rows:
-        by_concept[row.concept].append(row)
-    return [row for own in by_concept.values() for row in first_by_hash(own, count, seed)]
+def in_hash_order(
+    rows: Iterable[ClipRow], concepts: Iterable[Concept], seed: int | None
+) -> dict[str, list[ClipRow]]:
+    """Concept -> its rows, those with the smallest :func:`hash_order` first."""
+    ordered = sorted(rows, key=lambda row: hash_order(row.youtube_id, seed))
+    return {c.name: [row for row in ordered if row.concept == c.name] for c in concepts}
 
 
 def split_by_hash(
@@ -545,19 +491,17 @@ def split_by_hash(
     splits: dict[Split, list[ClipRow]] = {"train": [], "validation": [], "test": []}
     faults: list[Fault] = []
     test, validation = rule.test_per_concept, rule.validation_per_concept
-    for concept in concepts:
-        rows = selection.of_concept(concept.name)
+    of_concepts = in_hash_order(selection.candidates.values(), concepts, rule.seed)
+    for name, rows in of_concepts.items():
         if len(rows) <= test + validation:
             reason = (
                 f"{len(rows)} candidates; {test} for test, {validation} for validation "
                 "and 1 for training are needed"
             )
-            faults.append(Fault("too few candidates", f"concept {concept.name}", reason))
-        ordered = first_by_hash(rows, len(rows), rule.seed)
-        splits["test"] += ordered[:test]
-        splits["validation"] += ordered[test : test + validation]
-        rest = ordered[test + validation :]
-        splits["train"] += rest[: rule.train_per_concept]
+            faults.append(Fault("too few candidates", f"concept {name}", reason))
+        splits["test"] += rows[:test]
+        splits["validation"] += rows[test : test + validation]
+        splits["train"] += rows[test + validation :][: rule.train_per_concept]
     if faults:
         raise FaultsError(
             "some concepts have too few clips",
@@ -580,20 +524,19 @@ def explain(
     UsageError
         If AudioCaps has no such clip.
     """
-    if youtube_id not in data.captioned and youtube_id.startswith("Y"):
-        youtube_id = youtube_id[1:]
-    clip, segment = data.captioned.get(youtube_id), data.segments.get(youtube_id)
+    clip = data.captioned.get(youtube_id) or data.captioned.get(youtube_id.removeprefix("Y"))
     if clip is None:
         raise UsageError(
             f"AudioCaps {data.version} has no clip of video {youtube_id!r}",
             expected="a YouTube id of 11 characters, with or without a leading Y",
         )
+    youtube_id, segment = clip.youtube_id, data.segments.get(clip.youtube_id)
     lines = [f"{youtube_id}: AudioCaps {clip.audiocaps_split}, from {clip.start_s:g} s"]
     if segment is not None:
         lines[0] += f" to {segment.end_s:g} s"
         labels = ", ".join(f"{data.ontology.name(mid)} ({mid})" for mid in segment.mids)
         lines.append(f"  labels    {labels}")
-    lines.append(f"  captions  audiocap_id {', '.join(map(str, clip.audiocap_ids))}")
+    lines.append(f"  captions  audiocap_id {', '.join(map(str, clip.captions))}")
     rejection = selection.rejections.get(youtube_id)
     if rejection is not None:
         return "\n".join([*lines, f"  rejected  {rejection.kind}: {rejection.reason}"])
@@ -613,8 +556,4 @@ def rejections_text(selection: Selection) -> str:
 def label_warnings(selection: Selection) -> list[str]:
     """What a maker of a benchmark should know: clips that have no labels to judge by."""
     kinds = Counter(rejection.kind for rejection in selection.rejections.values())
-    notes = {
-        "no AudioSet row": "have no row in the segment list and were left out; is it whole?",
-        "other start": "start elsewhere than AudioSet's and were left out",
-    }
-    return [f"{kinds[kind]} clips {note}" for kind, note in notes.items() if kinds[kind]]
+    return [f"{kinds[kind]} clips {note}" for kind, note in UNLABELLED.items() if kinds[kind]]

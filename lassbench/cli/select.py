@@ -58,7 +58,8 @@ def command(
       name: my-benchmark
       concepts:
         - {name: rain, tags: [Rain, Raindrop]}
-        - {name: dog, root: Animal, tags: [Dog, Bow-wow], words: [dog, dogs, bark*]}
+        - {name: dog, root: Animal, tags: [Animal, "Domestic animals, pets", Dog, Bow-wow]}
+        - {name: keys, tags: [Typing, Computer keyboard], words: [typing, types, keyboard*]}
       split: {test_per_concept: 20, validation_per_concept: 2, seed: 1}
       mixtures: {noises_per_target: 5, snr_db: [-5, 5], seed: 1}
     """
@@ -68,7 +69,10 @@ def command(
     if sources:
         click.echo(metadata.sources_table())
         return
-    definition = _definition(concepts, name, changes)
+    shipped = manifests.find_benchmark(manifests.LASS_2022) / manifests.DEFINITION
+    given = {key: value for key, value in changes.items() if value is not None}
+    definition = selection.read_definition(concepts or shipped)
+    definition = selection.vary(definition, given, name=name)
     if out is not None and not counts:
         output_folders.check_replaceable(out, what="the benchmark", mark=manifests.SUMS)
     source = metadata_source(metadata_dir, unverified_metadata)
@@ -86,12 +90,3 @@ def command(
     if out is not None and not counts:
         manifests.write(built, out)
         click.echo(f"{out}: benchmark {built.definition.name}, {len(built.contents)} files")
-
-
-def _definition(concepts: Path | None, name: str, changes: dict[str, Any]) -> Any:
-    from lassbench.benchmark import manifests
-    from lassbench.benchmark.selection import read_definition, vary
-
-    shipped = manifests.find_benchmark(manifests.LASS_2022) / manifests.DEFINITION
-    given = {key: value for key, value in changes.items() if value is not None}
-    return vary(read_definition(concepts or shipped), given, name=name)

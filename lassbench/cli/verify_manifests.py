@@ -46,8 +46,9 @@ def command(
         )
         faults += differences
         click.echo(manifests.counts_table(built))
-        for proof in built.inferred:
-            click.echo(f"inferred tag {proof.name} ({proof.concept}): {proof}")
+        for concept in built.definition.concepts:
+            for tag in concept.inferred_tags:
+                click.echo(f"inferred tag {tag} ({concept.name}): {built.inferred[tag]}")
         if not differences:
             click.echo(f"{len(built.contents)} files are what the metadata gives, byte for byte")
     if faults:

@@ -172,9 +172,8 @@ class AudioCapsCorpus:
     def _clip(self, split: Split, row: ClipRow, captions: Sequence[str]) -> Clip:
         page = f"https://www.youtube.com/watch?v={row.youtube_id}"
         return replace(
-            row.clip(split),
-            captions=tuple(captions),
-            root=self.benchmark.root(row.concept),
+            row.clip(split, tuple(captions)),
+            root=self.benchmark.definition.concept(row.concept).root,
             attribution="" if self.is_synthetic else page,
         )
 
@@ -226,14 +225,13 @@ def _join(
     if clip.start_s != row.start_s:
         reason = f"starts at {clip.start_s:g} s here and at {row.start_s:g} s in the benchmark"
         faults.append(Fault("wrong start time", clip.where, f"{row.youtube_id} {reason}"))
-    texts = dict(clip.captions)
-    lacking = [number for number in row.audiocap_ids if number not in texts]
+    lacking = [number for number in row.audiocap_ids if number not in clip.captions]
     if lacking:
         reason = f"{row.youtube_id} lacks the caption with audiocap_id {lacking[0]}"
         faults.append(Fault("no captions", clip.where, reason))
-    own = [number for number in row.audiocap_ids if number in texts]
-    others = [number for number in clip.audiocap_ids if number not in row.audiocap_ids]
-    return tuple(texts[number] for number in (*own, *others))
+    own = [number for number in row.audiocap_ids if number in clip.captions]
+    others = [number for number in clip.captions if number not in row.audiocap_ids]
+    return tuple(clip.captions[number] for number in (*own, *others))
 
 
 def from_options(options: Mapping[str, Any]) -> AudioCapsCorpus:

@@ -11,8 +11,10 @@ import pytest
 
 from lassbench.annotate.campaign import Campaign, plan_campaign
 from lassbench.benchmark import manifests
+from lassbench.csv_files import Row
 from lassbench.dataset import Dataset
 from lassbench.errors import UsageError
+from lassbench.records import Mixture
 
 
 def fake(clip_ids: set[str]) -> Any:
@@ -28,22 +30,22 @@ def fake(clip_ids: set[str]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def slots() -> list[manifests.SubTestSlot]:
-    return manifests.sub_test_slots(manifests.open_benchmark("lass-2022"))
+def slots() -> list[tuple[Row, Mixture]]:
+    return manifests.suite_rows(manifests.open_benchmark("lass-2022"), "lass-sub-test")
 
 
-def test_lass_2022_keeps_its_frozen_list(slots: list[manifests.SubTestSlot]) -> None:
-    targets = {slot.mixture.target_id for slot in slots}
+def test_lass_2022_keeps_its_frozen_list(slots: list[tuple[Row, Mixture]]) -> None:
+    targets = {mixture.target_id for _, mixture in slots}
     planned = plan_campaign(fake(targets), clips_per_concept=1, annotators=2)
     assert (len(planned.clips), len(planned.mixtures)) == (50, 250)
-    frozen = {(slot.mixture.mixture_id, slot.annotator): slot.query_id for slot in slots}
+    frozen = {(row["mixture_id"], row["annotator"]): row["query_id"] for row, _ in slots}
     assert planned.query_ids() == frozen
     assert len(frozen) == 1250
     assert next(iter(planned.query_ids().values())) == "lass-sub-test-0001-a1"
 
 
-def test_clips_that_are_not_here_keep_their_numbers(slots: list[manifests.SubTestSlot]) -> None:
-    targets = list(dict.fromkeys(slot.mixture.target_id for slot in slots))
+def test_clips_that_are_not_here_keep_their_numbers(slots: list[tuple[Row, Mixture]]) -> None:
+    targets = list(dict.fromkeys(mixture.target_id for _, mixture in slots))
     planned = plan_campaign(fake(set(targets[1:])))
     assert planned.absent == (targets[0],)
     assert list(planned.clips) == targets[1:]

@@ -454,7 +454,7 @@ def test_an_empty_collection_is_not_frozen(store: Store, tiny_dataset: Dataset) 
 def test_the_list_has_the_manifests_columns(filled: Store, tiny_dataset: Dataset) -> None:
     break_missing(filled)
     rows = list(csv.DictReader(io.StringIO(sub_test.list_text(filled, tiny_dataset))))
-    assert tuple(rows[0]) == manifests.SUB_TEST_COLUMNS
+    assert tuple(rows[0]) == manifests.SUITE_COLUMNS["sub_test"]
     assert len(rows) == 500
     empty = [row for row in rows if not row["description"]]
     assert len(empty) == 15

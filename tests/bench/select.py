@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from lassbench.benchmark import manifests, metadata
-from lassbench.benchmark.metadata import MetadataSource, read_captions, read_segments
+from lassbench.benchmark.metadata import Metadata, MetadataSource, read_captions, read_segments
 from lassbench.benchmark.ontology import read_ontology
 from lassbench.benchmark.selection import read_definition, select
 from tests.bench._table import compare, machine, print_table
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
         ways[options.only]()
         print(own_peak_mib())
         return
-    print(machine("pyarrow", "pandas"))
+    print(machine("pandas"))
     if options.no_loop:
         ways.pop("csv module, row by row")
     counts = {name: way() for name, way in ways.items()}
@@ -97,7 +97,7 @@ def prepare(path: Path, metadata_dir: Path) -> dict[str, Callable[[], int]]:
 
     def read_and_select() -> int:
         segments = read_segments(path, captioned.keys(), ontology)
-        return len(select(captioned, segments, ontology, concepts).candidates)
+        return len(select(concepts, Metadata(source, 1, captioned, segments, ontology)).candidates)
 
     wanted = set(captioned)
     return {

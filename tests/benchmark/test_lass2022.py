@@ -15,19 +15,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import yaml
 
 from lassbench.benchmark import manifests
-from lassbench.benchmark.lass2022 import Released, read_evaluation, read_training, split_released
+from lassbench.benchmark.lass2022 import read_released, split_released
 from lassbench.benchmark.manifests import Built
 from lassbench.benchmark.metadata import Metadata, MetadataSource
-from lassbench.benchmark.selection import Definition, vary
+from lassbench.benchmark.selection import Definition, read_definition, vary
 from lassbench.cli import run
 from lassbench.errors import FaultsError, LassbenchError
-from lassbench.records import Clip
-from tests.small_metadata import video
+from tests.small_metadata import CONCEPTS, video
 
 LISTS = Path(__file__).resolve().parents[2] / "manifests" / "lass-2022"
 
@@ -207,6 +205,8 @@ def test_lass_test_is_the_released_list_in_its_order(world: World) -> None:
         numbers = [int(c["audiocap_id"]) for c in world.captions[row["target_id"][1:]]]
         assert int(row["query_audiocap_id"]) == min(numbers)
         assert float(row["snr_db"]) == 0.0
+        for part in ("target", "noise"):
+            assert row[f"{part}_concept"] == world.concept[row[f"{part}_id"][1:]]
         assert ("repeated pair" in row["audit"]) == bool(row["repeat_of"])
 
 
@@ -314,12 +314,6 @@ def test_no_caption_is_in_the_lists(world: World) -> None:
     captions = {c["caption"] for y in released for c in world.captions[y]}
     # Shorter ones are single words, such as a tag's name.
     assert not [caption for caption in captions if len(caption) > 20 and caption in text]
-
-
-def test_the_lists_of_mixtures_join_those_of_clips() -> None:
-    clips, mixtures = (pd.read_csv(LISTS / name) for name in ("test.csv", "lass-test.csv"))
-    joined = mixtures.merge(clips, left_on="noise_id", right_on="clip_id", validate="m:1")
-    assert len(joined) == 1000 and (joined["noise_concept"] == joined["concept"]).all()
 
 
 def counted(world: World, by_labels: Absent) -> dict[str, int]:
@@ -473,7 +467,8 @@ def test_another_benchmark_is_made_from_the_same_concepts(shared: Path, tmp_path
     mine = manifests.open_benchmark(out)
     assert {split for split, _ in mine.clips.values()} == {"train", "validation", "test"}
     assert len(mine.clips) == 6338
-    lists = manifests.suite_lists(mine, "mine-test", _without_captions(mine))
+    clips = {clip_id: row.clip(split, ("x",)) for clip_id, (split, row) in mine.clips.items()}
+    lists = manifests.suite_lists(mine, "mine-test", clips)
     assert len(lists[0]) == 150 and any(mixture.snr_db for mixture in lists[0])
     assert not (out / "card.yaml").exists()
     assert run(["verify-manifests", "--manifest", str(out), *arguments[:2]]) == 0
@@ -482,85 +477,59 @@ def test_another_benchmark_is_made_from_the_same_concepts(shared: Path, tmp_path
     assert mine.definition.split.seed == mine.definition.mixtures.seed == 7
 
 
-def _without_captions(benchmark: manifests.Benchmark) -> dict[str, Clip]:
-    return {
-        clip_id: Clip(clip_id, row.concept, split, ("x",), row.tags)
-        for clip_id, (split, row) in benchmark.clips.items()
-    }
-
-
 # --- released lists and inferred tags, on the small world --------------------
 
 
 def test_released_lists_are_read_as_they_are(tmp_path: Path) -> None:
-    training, test = tmp_path / "training.csv", tmp_path / "evaluation.csv"
-    training.write_bytes(b"aaaaaaaaaaa\r\n-bbbbbbbbbb\r\n")
-    test.write_bytes(
+    (tmp_path / "training_indexes.csv").write_bytes(b"aaaaaaaaaaa\r\n-bbbbbbbbbb\r\n")
+    (tmp_path / "evaluation_indexes.csv").write_bytes(
         b"target_wav, noise_wav\r\naaaaaaaaaaa,-bbbbbbbbbb\r\naaaaaaaaaaa,ccccccccccc\r\n"
     )
-    assert read_training(training) == ["aaaaaaaaaaa", "-bbbbbbbbbb"]
-    assert read_evaluation(test) == [
-        ("aaaaaaaaaaa", "-bbbbbbbbbb"),
-        ("aaaaaaaaaaa", "ccccccccccc"),
-    ]
-
-
-def test_bad_released_lists_are_refused_with_the_line(tmp_path: Path) -> None:
-    path = tmp_path / "list.csv"
-    path.write_text("aaaaaaaaaaa\nbad\naaaaaaaaaaa\n")
-    with pytest.raises(FaultsError) as caught:
-        read_training(path)
-    assert [fault.where for fault in caught.value.faults] == [f"{path}:{n}" for n in (1, 2, 3)]
-    path.write_text("target_wav, noise_wav\naaaaaaaaaaa,aaaaaaaaaaa\n")
-    with pytest.raises(FaultsError, match=r":2: aaaaaaaaaaa and aaaaaaaaaaa are not two"):
-        read_evaluation(path)
+    assert read_released(MetadataSource(str(tmp_path), verified=False)) == (
+        ["aaaaaaaaaaa", "-bbbbbbbbbb"],
+        [("aaaaaaaaaaa", "-bbbbbbbbbb"), ("aaaaaaaaaaa", "ccccccccccc")],
+    )
 
 
 def test_released_lists_that_do_not_follow_are_refused(
     built: Built, definition: Definition
 ) -> None:
-    dog, unknown = video("dog", 0), "zzzzzzzzzzz"
-    lists = Released([video("other", 0), unknown, dog], [(dog, video("rain", 0))], {})
+    dog, rain, siren, unknown = video("dog", 0), video("rain", 0), video("siren", 0), "zzzzzzzzzzz"
+    training = [video("other", 0), unknown, dog, rain, rain]
+    pairs = [(dog, video("rain", 1)), (siren, siren)]
     with pytest.raises(FaultsError) as caught:
-        split_released(built.selection, definition, lists)
+        split_released(built.selection, definition, (training, pairs))
     assert {(f.kind, f.where) for f in caught.value.faults} == {
-        ("in both lists", dog),
-        ("noise is no test clip", video("rain", 0)),
+        ("listed twice", dog),
+        ("listed twice", rain),
+        ("noise is no test clip", video("rain", 1)),
+        ("noise is no test clip", siren),
         ("no candidate", video("other", 0)),
         ("no candidate", unknown),
     }
 
 
-def with_inferred(definition: Definition, concept: str, tag: str, drop: str = "") -> Definition:
-    concepts = [
-        c.model_copy(
-            update={
-                "inferred_tags": (tag,),
-                "tags": tuple(name for name in c.tags if name != drop),
-            }
-        )
-        if c.name == concept
-        else c
-        for c in definition.concepts
-    ]
-    return definition.model_copy(update={"concepts": tuple(concepts)})
+def changed(folder: Path, old: str, new: str) -> Definition:
+    assert CONCEPTS.count(old) == 1
+    path = folder / "concepts.yaml"
+    path.write_text(CONCEPTS.replace(old, new))
+    return read_definition(path)
 
 
 def test_an_inferred_tag_is_proved_to_change_nothing(
-    definition: Definition, data: Metadata, built: Built
+    tmp_path: Path, data: Metadata, built: Built
 ) -> None:
-    inferred = manifests.build(with_inferred(definition, "siren", "Chime"), data)
-    (proof,) = inferred.inferred
-    assert (proof.name, proof.clips, proof.candidates) == ("Chime", 0, 18)
+    siren = changed(tmp_path, "[Siren]", "[Siren], inferred_tags: [Chime]")
+    inferred = manifests.build(siren, data)
+    proof = "carried by 0 clips of AudioCaps; 18 candidates with it, 18 without it"
+    assert inferred.inferred == {"Chime": proof}
     assert inferred.contents["train.csv"] == built.contents["train.csv"]
     (line,) = [line for line in inferred.contents["tags.csv"].splitlines() if "Chime" in line]
-    assert line.startswith('/m/chime,Chime,siren,Sounds of things,inferred,0,"carried by 0 clips')
+    assert line == f'/m/chime,Chime,siren,Sounds of things,inferred,0,"{proof}"'
 
 
-def test_an_observed_tag_cannot_pass_for_an_inferred_one(
-    definition: Definition, data: Metadata
-) -> None:
-    wrong = with_inferred(definition, "rain", "Raindrop", drop="Raindrop")
+def test_an_observed_tag_cannot_pass_for_an_inferred_one(tmp_path: Path, data: Metadata) -> None:
+    wrong = changed(tmp_path, "[Rain, Raindrop]", "[Rain], inferred_tags: [Raindrop]")
     with pytest.raises(LassbenchError, match="'Raindrop' changes the selection") as caught:
         manifests.build(wrong, data)
     assert "15 candidates" in caught.value.expected and "3 clips carry it" in caught.value.got
