@@ -79,7 +79,7 @@ def _frozen() -> Iterable[KnownSuite]:
         benchmark = manifests.open_benchmark(name)
         said = benchmark.definition
         for suite, kind in benchmark.suites.items():
-            rows = read_table(benchmark.list_path(suite), ("mixture_id",))
+            rows = read_table(benchmark.path / f"{suite}.csv", ("mixture_id",))
             mixtures = len({row["mixture_id"] for row in rows})
             yield KnownSuite(
                 suite,
