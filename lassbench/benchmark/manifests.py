@@ -326,6 +326,8 @@ class Built:
         Tag that no clip carries -> the proof of it.
     contents
         File name -> text, of every file of the manifest folder.
+    notes
+        What could not be had, for people.
     """
 
     definition: Definition
@@ -333,6 +335,7 @@ class Built:
     splits: Mapping[Split, Sequence[ClipRow]]
     inferred: Mapping[str, str]
     contents: Mapping[str, str]
+    notes: Sequence[str] = ()
 
 
 def build(definition: Definition, data: Metadata) -> Built:
@@ -369,14 +372,15 @@ def build(definition: Definition, data: Metadata) -> Built:
             seed=rule.seed,
             snr_range_db=rule.snr_db,
         )
+    asked, notes = _absent_sounds(definition, clips, mixtures)
     contents |= {
         SOURCES: metadata.sources_text(data.source, data.version, released=released),
         TAGS: _tags_text(definition, splits, inferred, data.ontology),
         **{f"{split}.csv": clips_text(splits[split]) for split in SPLITS},
-        **_suite_texts(definition, rows, clips, mixtures),
+        **_suite_texts(definition, rows, clips, mixtures, asked),
     }
     contents[SUMS] = sums_text(contents)
-    return Built(definition, selected, splits, inferred, contents)
+    return Built(definition, selected, splits, inferred, contents, notes)
 
 
 def write(built: Built, out: Path) -> None:
@@ -422,11 +426,36 @@ def repeats(mixtures: Iterable[Mixture]) -> dict[str, str]:
     return {mixture_id: earlier for mixture_id, earlier in found.items() if earlier != mixture_id}
 
 
+def _absent_sounds(
+    definition: Definition, clips: Mapping[str, Clip], mixtures: Sequence[Mixture]
+) -> tuple[Mapping[str, str], list[str]]:
+    """What each mixture is asked for (:func:`plan_absent`), or nothing and why.
+
+    A list that the definition names has to be made; one that nobody named may be left out.
+    """
+    # A sound in neither of two concepts needs a third.
+    if len(definition.concepts) < 3:
+        return {}, []
+    rule = definition.mixtures
+    try:
+        return plan_absent(mixtures, clips, words=definition.words, seed=rule.seed), []
+    except FaultsError as error:
+        if definition.suites.absent:
+            raise
+        first = error.faults[0]
+        lacking = (
+            f"no list of absent sounds: {len(error.faults)} of {len(mixtures)} mixtures can be "
+            f"asked for none, such as {first.where} ({first.reason}); to have one, {error.fix}"
+        )
+        return {}, [lacking]
+
+
 def _suite_texts(
     definition: Definition,
     rows: Mapping[str, ClipRow],
     clips: Mapping[str, Clip],
     mixtures: Sequence[Mixture],
+    asked: Mapping[str, str],
 ) -> dict[str, str]:
     """File name -> text of the list of each suite; ``clips`` are the rows' with captions."""
     repeat_of, words, suite_name = repeats(mixtures), definition.words, definition.suite_name
@@ -447,9 +476,7 @@ def _suite_texts(
             }
         )
     lists = {"test": tests}
-    # A sound in neither of two concepts needs a third.
-    if len(definition.concepts) >= 3:
-        asked = plan_absent(mixtures, clips, words=words, seed=definition.mixtures.seed)
+    if asked:
         lists["absent"] = [
             {
                 **cells,

@@ -258,13 +258,15 @@ def plan_absent(
 ) -> dict[str, str]:
     """For each mixture, a test clip whose query asks for a sound that is not in it.
 
-    The clip is of a third concept and shares no tag with target or noise; its query
-    (``captions[0]``) names neither's concept, and no caption of theirs names its
-    concept (:func:`lassbench.benchmark.words.names`, whose docstring says what that
-    cannot see).  The least asked-for clip is taken, ties broken by SHA-256 as in
-    :func:`plan`: first as if there were no captions; then each mixture whose clip
-    the captions forbid gets the next one that they allow.  So a row that stands does
-    not depend on the rows that do not.
+    The clip is of a third concept and shares no tag with target or noise; no caption of
+    theirs names its concept; and its query (``captions[0]``) names no concept that is
+    theirs or that a caption of theirs names (:func:`lassbench.benchmark.words.names`,
+    whose docstring says what that cannot see).
+
+    The least asked-for clip is taken, ties broken by SHA-256 as in :func:`plan`: first as
+    if there were no captions; then each mixture whose clip the captions forbid gets the
+    next one that they allow.  So a row that stands does not depend on the rows that do
+    not.
 
     Parameters
     ----------
@@ -335,7 +337,9 @@ def _candidates(
     """The clips that ``mixture`` may ask for, three times, each list a part of the one before.
 
     Those of a third concept that share no tag with target or noise; whose concept no
-    caption of target or noise names; whose query names neither's concept.
+    caption of target or noise names; whose query names nothing that is in the mixture,
+    by labels or by captions: "a man speaks and types" is no question for a mixture of
+    a siren and rain where a caption has "a man talks" too.
     """
     both = (clips[mixture.target_id], clips[mixture.noise_id])
     concepts = {clip.concept for clip in both}
@@ -347,7 +351,8 @@ def _candidates(
         if clip.concept not in concepts and tags.isdisjoint(clip.tags)
     ]
     unheard = [clip_id for clip_id in third if clips[clip_id].concept not in heard]
-    return third, unheard, [c for c in unheard if concepts.isdisjoint(*told[c][:1])]
+    present = concepts | heard
+    return third, unheard, [c for c in unheard if present.isdisjoint(*told[c][:1])]
 
 
 def _told(

@@ -85,7 +85,7 @@ def command(
     if rejected is not None:
         files.write_text(rejected, selection.rejections_text(built.selection))
         click.echo(f"{rejected}: {len(built.selection.rejections)} rejected clips")
-    for note in selection.label_warnings(built.selection):
+    for note in (*selection.label_warnings(built.selection), *built.notes):
         click.echo(f"note: {note}", err=True)
     if out is not None and not counts:
         manifests.write(built, out)

@@ -109,6 +109,28 @@ def test_rows_whose_query_names_the_other_sound_are_marked(
         assert row["audit"] == ("names the other sound" if told else "")
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_list_of_absent_sounds_that_captions_forbid(
+    definition: Definition, data: Metadata, named: bool
+) -> None:
+    """One that the definition names has to be; the usual one is left out, and that is told."""
+    captioned = {
+        one: replace(clip, captions=dict.fromkeys(clip.captions, "dogs and a siren in the rain"))
+        for one, clip in data.captioned.items()
+    }
+    told = replace(data, captioned=captioned)
+    if named:
+        suites = definition.suites.model_copy(update={"absent": "small-silence"})
+        with pytest.raises(FaultsError, match="cannot plan queries for absent sounds"):
+            manifests.build(definition.model_copy(update={"suites": suites}), told)
+        return
+    built = manifests.build(definition, told)
+    assert "small-test.csv" in built.contents and "small-absent.csv" not in built.contents
+    (note,) = built.notes
+    assert note.startswith("no list of absent sounds: 12 of 12 mixtures can be asked for none")
+    assert note.count("small-test-0001") == 1 and "correct the words" in note
+
+
 def test_a_mixture_that_repeats_names_the_first() -> None:
     pairs = [("a", "b", 0.0), ("b", "a", 0.0), ("a", "b", 6.0), ("a", "b", 0.0), ("a", "b", 0.0)]
     mixtures = [Mixture(f"m{number}", *pair) for number, pair in enumerate(pairs)]

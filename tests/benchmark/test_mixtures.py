@@ -161,6 +161,8 @@ ONE = [Mixture("m", "dog1", "rain1", 0.0)]
         {"bell1": "bells in the Rain"},  # the query names the noise
         {"dog1": ("a dog", "a dog near a bell")},  # the target's second caption names the asked-for
         {"rain1": ("rain", "rain", "Bells!")},  # the noise's third does
+        # Query and caption name what neither clip is labelled.
+        {"bell1": "a bell and a cat", "dog1": "a dog, then cats", "cat1": "a cat"},
     ],
 )
 def test_a_clip_that_captions_forbid_is_not_asked_for(changes: dict[str, str]) -> None:
@@ -233,4 +235,10 @@ def allowed(mixture: Mixture, asked: Clip, world: dict[str, Clip]) -> bool:
         asked.concept not in {clip.concept for clip in mixed}
         and not any(clip.concept in asked.captions[0] for clip in mixed)
         and not any(asked.concept in text for clip in mixed for text in clip.captions)
+        and not any(
+            clip.concept in asked.captions[0] and clip.concept in text
+            for clip in world.values()
+            for other in mixed
+            for text in other.captions
+        )
     )
