@@ -52,8 +52,8 @@ from lassbench.suites.freezing import (
     refuse_taken_name,
     write_suite,
 )
-from lassbench.suites.lists_of_others import ListRow, format_of, read_list
-from lassbench.suites.lists_of_others.forms import ListFormat, stem
+from lassbench.suites.lists_of_others import format_of, read_list
+from lassbench.suites.lists_of_others.forms import ListFormat, ListRow, stem
 from lassbench.suites.suite import (
     PARTS,
     Suite,
@@ -394,11 +394,11 @@ class _Import:
 
     def lists(self) -> dict[str, str]:
         """The texts of the suite's two lists."""
-        classes = {row.mixture.target_id: row.entry.concept for row in self.rows}
+        classes = {row.mixture.target_id: row.query.concept for row in self.rows}
         return list_texts(
             self.mixtures.values(),
             (
-                (row.query, "", row.entry.noise_concept or classes.get(row.mixture.noise_id, ""))
+                (row.query, "", row.noise_concept or classes.get(row.mixture.noise_id, ""))
                 for row in self.rows
             ),
         )
@@ -409,8 +409,8 @@ class _Import:
             return {}
         labels: defaultdict[str, set[str]] = defaultdict(set)
         for row in self.rows:
-            labels[row.mixture.target_id].update(row.entry.labels)
-            labels[row.mixture.noise_id].update(row.entry.noise_labels)
+            labels[row.mixture.target_id].update(row.query.tags)
+            labels[row.mixture.noise_id].update(row.noise_labels)
         known = {clip_id: sorted(names) for clip_id, names in labels.items() if names}
         return audit(
             self.mixtures.values(),
@@ -473,7 +473,7 @@ def _find(
         mixture_id, mixture = row.mixture.mixture_id, row.mixture
         if mixture_id in paths or mixture_id in faults:
             continue
-        names = row.entry.raw if recipe == "by power" else row.entry.given
+        names = row.raw if recipe == "by power" else row.given
         youtube = form.youtube if recipe == "by power" else ""
         try:
             if recipe == "by power":
@@ -496,9 +496,9 @@ def _recipe(rows: Sequence[ListRow], index: AudioIndex, form: ListFormat) -> Rec
     """By power where the list says so, or has only its raw recordings here."""
     if form.recipe == "by power":
         return "by power"
-    if any(index.has(name) for row in rows for name in row.entry.given):
+    if any(index.has(name) for row in rows for name in row.given):
         return "as given"
-    raw = any(index.has(name, form.youtube) for row in rows for name in row.entry.raw)
+    raw = any(index.has(name, form.youtube) for row in rows for name in row.raw)
     return "by power" if raw else "as given"
 
 

@@ -13,8 +13,8 @@ from lassbench.benchmark.words import words_of
 from lassbench.cli.import_suite import command
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.suites.audit import audit
-from lassbench.suites.lists_of_others import FORMATS, ListRow, read_list
-from lassbench.suites.lists_of_others.forms import BadRow, audioset_labels, audioset_names
+from lassbench.suites.lists_of_others import FORMATS, read_list
+from lassbench.suites.lists_of_others.forms import BadRow, ListRow, audioset_labels, audioset_names
 
 #: A few rows of each format, as its authors write them.
 LISTS = {
@@ -90,6 +90,9 @@ PUBLISHED = {
     "dcase2024-task9-real": (200, 100),
 }
 
+QUERY_TYPES = {f"audiosep-{name}": "tag" for name in ("esc50", "music", "audioset", "vggsound")}
+QUERY_TYPES |= {f"clapsep-{name}": "templated" for name in ("audioset", "esc", "fsd", "music")}
+
 
 def put(folder: Path, text: str) -> Path:
     path = folder / "list.csv"
@@ -121,6 +124,7 @@ def test_the_published_lists_are_read_whole(shared: Path, kind: str) -> None:
     assert (len(rows), len(targets)) == PUBLISHED[kind]
     assert form.rows == len(rows) == len({row.mixture.mixture_id for row in rows})
     assert len({row.query.query_id for row in rows}) == len(rows)
+    assert {row.query.query_type for row in rows} == {QUERY_TYPES.get(kind, "caption")}
     column = {"audiosep-vggsound": "s0_text", "dcase2024-task9-real": "query"}.get(kind, "caption")
     column = "positive_caption" if kind.startswith("clapsep") else column
     assert [row.query.text for row in rows] == [
@@ -195,9 +199,8 @@ def test_audiosets_names_hold_what_joins_them() -> None:
 def test_texts_tags_and_files(tmp_path: Path) -> None:
     def first(kind: str) -> tuple[object, ...]:
         row = read(tmp_path, kind)[0]
-        said, entry = row.query, row.entry
-        assert said.query_type == FORMATS[kind].query_type
-        return said.text, said.negative, said.tags, said.concept, entry.given, entry.raw
+        said = row.query
+        return said.text, said.negative, said.tags, said.concept, row.given, row.raw
 
     handed_out = ("mixture-0.wav", "segment-0.wav")
     assert first("audiosep-audiocaps") == (
@@ -221,13 +224,6 @@ def test_texts_tags_and_files(tmp_path: Path) -> None:
         *(("acoustic guitar",), "acoustic guitar"),
     )
     assert first("dcase2024-task9")[4:] == ((), ("12", "345"))
-    kinds = {kind: form.query_type for kind, form in FORMATS.items()}
-    assert {kind for kind, how in kinds.items() if how == "tag"} == {
-        f"audiosep-{name}" for name in ("esc50", "music", "audioset", "vggsound")
-    }
-    assert {kind for kind, how in kinds.items() if how == "templated"} == {
-        f"clapsep-{name}" for name in ("audioset", "esc", "fsd", "music")
-    }
 
 
 def test_ids_of_sounds(tmp_path: Path) -> None:
