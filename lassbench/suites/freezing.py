@@ -8,8 +8,8 @@ its first caption, by several phrasings, or for a sound that is not there.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -293,34 +293,23 @@ def freeze(
             made = track(map_ordered(executor, one, todo), f"freezing {plan.name}", len(todo))
             pcm = {m.mixture_id: hashes for m, hashes in zip(todo, made, strict=True)}
         rendered = {mixture_id: hashes for mixture_id, hashes in pcm.items() if hashes}
-        described = describe(
+        write_suite(
+            folder,
+            plan,
             lists,
-            rendered,
-            name=plan.name,
-            kind=plan.kind,
+            pcm=rendered,
+            audit=_audit(plan, dataset, silent=pcm.keys() - rendered.keys()),
             sample_rate_hz=dataset.sample_rate_hz,
             samples=dataset.clip_samples,
-            title=plan.title,
-            notes=plan.notes,
             synthetic=dataset.synthetic,
             audio_may_be_published=dataset.audio_may_be_published,
             references_exported=export_references,
-            audit=_audit(plan, dataset, silent=pcm.keys() - rendered.keys()),
-            counts={
-                "mixtures": len(plan.mixtures),
-                "queries": len(plan.queries),
-                "renderable_mixtures": len(rendered),
-            },
             dataset={
                 "name": dataset.name,
                 "fingerprint": dataset.fingerprint,
                 "path": os.path.relpath(dataset.path.resolve(), out.resolve()),
             },
         )
-        for name, paper in plan.papers.items():
-            of_suite = {**paper, "suite_fingerprint": described["fingerprint"]}
-            files.write_json(folder / name, of_suite)
-        write_suite(folder, lists, described)
 
     output_folders.replace_folder(
         out, build, what="the suite", mark="suite.json", needs=[dataset.path]
@@ -395,60 +384,83 @@ def export(
     return {part: audio.pcm_sha256(getattr(rendered, part)) for part in PARTS}
 
 
-def describe(
-    lists: Mapping[str, str], pcm: Mapping[str, Mapping[str, str]], **others: Any
+def write_suite(
+    folder: Path,
+    plan: SuitePlan,
+    lists: Mapping[str, str],
+    *,
+    pcm: Mapping[str, Mapping[str, str]],
+    **others: Any,
 ) -> dict[str, Any]:
-    """What ``suite.json`` says of a suite with these lists (:func:`list_texts`) and hashes."""
+    """Write a suite's lists, its papers and its ``suite.json``, which is returned.
+
+    Parameters
+    ----------
+    lists
+        The texts of the plan's lists (:func:`list_texts`).
+    pcm
+        mixture_id -> hashes of its parts, for the mixtures that could be made.
+    others
+        What ``suite.json`` says beside this (:mod:`lassbench.suites.suite`).
+    """
     described = {
+        **{key: getattr(plan, key) for key in ("name", "title", "kind", "notes")},
         "schema_version": SCHEMA_VERSION,
         "mixtures_sha256": files.sha256_bytes(lists["mixtures.csv"].encode()),
         "queries_sha256": files.sha256_bytes(lists["queries.csv"].encode()),
+        "counts": {
+            "mixtures": len(plan.mixtures),
+            "queries": len(plan.queries),
+            "renderable_mixtures": len(pcm),
+        },
         "pcm": pcm,
         **others,
     }
-    return described | fingerprints(described)
-
-
-def write_suite(folder: Path, lists: Mapping[str, str], described: Mapping[str, Any]) -> None:
-    """Write a suite's lists and its ``suite.json``."""
+    described |= fingerprints(described)
     for name, text in lists.items():
         (folder / name).write_bytes(text.encode())
+    for name, paper in plan.papers.items():
+        of_suite = {**paper, "suite_fingerprint": described["fingerprint"]}
+        files.write_json(folder / name, of_suite)
     files.write_json(folder / "suite.json", described)
+    return described
 
 
 def list_texts(
-    mixtures: Iterable[Mixture], queries: Iterable[tuple[Query, str, str]]
+    plan: SuitePlan, concepts: Mapping[str, str], roots: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """The texts of a suite's two lists; ``queries`` with their root and the noise's concept."""
-    rows = ((m.mixture_id, m.target_id, m.noise_id, f"{m.snr_db:g}") for m in mixtures)
-    asked = list(queries)
-    negative = ["negative"] * any(query.negative for query, _, _ in asked)
-    return {
-        "mixtures.csv": write_table(MIXTURE_COLUMNS, rows),
-        "queries.csv": write_table(
-            (*QUERY_COLUMNS, *negative),
+    """The texts of a plan's two lists, with what breakdowns need.
+
+    Parameters
+    ----------
+    concepts, roots
+        Clip id -> concept, and concept -> root, where they are known.
+    """
+    mixtures = {one.mixture_id: one for one in plan.mixtures}
+    negative = ["negative"] * any(query.negative for query in plan.queries)
+    rows: list[tuple[object, ...]] = []
+    for query in plan.queries:
+        mixture = mixtures[query.mixture_id]
+        concept = query.concept or concepts.get(mixture.target_id, "")
+        rows.append(
             (
-                (
-                    *(query.query_id, query.mixture_id, query.text, join(query.tags)),
-                    *(query.query_type, query.annotator, query.expects, query.concept),
-                    *(root, noise_concept, *(query.negative for _ in negative)),
-                )
-                for query, root, noise_concept in asked
-            ),
+                *(query.query_id, query.mixture_id, query.text, join(query.tags)),
+                *(query.query_type, query.annotator, query.expects, concept),
+                *((roots or {}).get(concept, ""), concepts.get(mixture.noise_id, "")),
+                *(query.negative for _ in negative),
+            )
+        )
+    return {
+        "mixtures.csv": write_table(
+            MIXTURE_COLUMNS,
+            ((m.mixture_id, m.target_id, m.noise_id, f"{m.snr_db:g}") for m in plan.mixtures),
         ),
+        "queries.csv": write_table((*QUERY_COLUMNS, *negative), rows),
     }
 
 
 def plan_lists(plan: SuitePlan, dataset: Dataset) -> dict[str, str]:
-    """The texts of a plan's lists, with the concepts that breakdowns need."""
-    clips = {**dataset.corpus_clips, **dataset.clips}
-    mixtures = {mixture.mixture_id: mixture for mixture in plan.mixtures}
-    roots = {clip.concept: clip.root for clip in clips.values()}
-
-    def described(query: Query) -> tuple[Query, str, str]:
-        mixture = mixtures[query.mixture_id]
-        concept = query.concept or clips[mixture.target_id].concept
-        noise = clips[mixture.noise_id].concept
-        return replace(query, concept=concept), roots.get(concept, ""), noise
-
-    return list_texts(plan.mixtures, map(described, plan.queries))
+    """The texts of a plan's lists, with the concepts of the dataset's clips."""
+    clips = {**dataset.corpus_clips, **dataset.clips}.values()
+    concepts = {clip.clip_id: clip.concept for clip in clips}
+    return list_texts(plan, concepts, {clip.concept: clip.root for clip in clips})

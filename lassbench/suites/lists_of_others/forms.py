@@ -83,7 +83,7 @@ class ListFormat:
         At which its authors evaluate; ``None`` for that of its files.
     youtube
         ``clip`` where files are named for AudioSet's clips, whose starts the list does not
-        say; ``part`` where a number follows the video's id, which may have a ``Y`` or not.
+        say; ``part`` where a number follows the video's id; either may have a ``Y`` or not.
     grouped
         Whether rows of the same files are queries on one mixture.
     any_gain
