@@ -101,15 +101,14 @@ def found_suites(folders: Sequence[Path]) -> list[FoundSuite]:
     UsageError
         If a folder is not there.
     """
-    found: dict[Path, FoundSuite] = {}
+    found: dict[Path, Path] = {}
     for folder in folders:
         if not folder.is_dir():
             raise UsageError("no such folder", where=folder, fix="name folders with suites in them")
         for below in ("", "[!.]*/", "suites/[!.]*/", "[!.]*/suites/[!.]*/"):
             for path in files.listed(folder, f"{below}suite.json"):
-                if (real := path.parent.resolve()) not in found:
-                    found[real] = _found(path.parent)
-    return list(found.values())
+                found.setdefault(path.parent.resolve(), path.parent)
+    return [_found(path) for path in found.values()]
 
 
 def _found(path: Path) -> FoundSuite:
@@ -124,20 +123,21 @@ def _found(path: Path) -> FoundSuite:
 
 def describe(folders: Sequence[Path]) -> list[str]:
     """The table for a terminal, with what of it is in ``folders``, and what else is there."""
-    others = found_suites(folders)
+    found = found_suites(folders)
+    named: set[FoundSuite] = set()
     rows = [("suite", "mixtures", "queries", "kind", "kHz", "s", "recipe", "audio from", "here")]
     for one in known_suites():
-        mine = [found for found in others if one.name in (found.name, found.format)]
-        others = [found for found in others if found not in mine]
-        here = ", ".join(f"{found.path} ({found.words})" for found in mine) or "-"
+        mine = [suite for suite in found if one.name in (suite.name, suite.format)]
+        named.update(mine)
+        here = ", ".join(f"{suite.path} ({suite.words})" for suite in mine) or "-"
         rows.append((*one[:6], one.recipe, one.audio_from, here))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    further = [f"  {found.path}: {found.name}, {found.words}" for found in others]
-    return [*lines, *(["", "other suites here:", *further] if further else [])]
+    others = [f"  {one.path}: {one.name}, {one.words}" for one in found if one not in named]
+    return [*lines, *(["", "other suites here:", *others] if others else [])]
 
 
 def markdown_table() -> list[str]:

@@ -37,18 +37,15 @@ from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
 from lassbench.benchmark.mixtures import Rendered, SilentSource, mix_by_power
-from lassbench.benchmark.words import words_of
 from lassbench.corpora.audio_folders import LONGER_BY_S, audio_files, video_ids
 from lassbench.errors import Fault, FaultsError, UsageError, one_line
 from lassbench.parallel import map_ordered, open_executor
 from lassbench.progress import track
-from lassbench.records import Mixture
+from lassbench.records import Clip, Mixture
 from lassbench.resampling import resample
-from lassbench.suites.audit import audit
 from lassbench.suites.freezing import (
     SuitePlan,
     export,
-    list_texts,
     refuse_taken_name,
     write_suite,
 )
@@ -388,15 +385,6 @@ def _write(
     rows: Sequence[ListRow], how: _How, made: Mapping[str, _Made], bad: Mapping[str, Fault]
 ) -> list[str]:
     """Write lists and card of what was made; the notes on the card."""
-    notes = _notes(how, made.values())
-    plan = SuitePlan(
-        how.name,
-        how.form.title if how.form.rows else how.name,
-        how.form.kind,
-        list({row.mixture.mixture_id: row.mixture for row in rows}.values()),
-        [row.query for row in rows],
-        "; ".join(notes),
-    )
     labels: defaultdict[str, set[str]] = defaultdict(set)
     concepts: dict[str, str] = {}
     for row in rows:
@@ -404,23 +392,24 @@ def _write(
         labels[row.mixture.noise_id].update(row.noise_labels)
         concepts[row.mixture.target_id] = row.query.concept
         concepts.setdefault(row.mixture.noise_id, row.noise_concept)
-    known = {clip_id: sorted(names) for clip_id, names in labels.items() if names}
-    found = audit(
-        plan.mixtures,
-        plan.queries,
-        labels=known,
-        words={clip_id: words_of("", names) for clip_id, names in known.items()},
-        identical={mixture_id for mixture_id, one in made.items() if one.identical},
-        silent={mixture_id for mixture_id, one in made.items() if one.silent}
-        | {mixture_id for mixture_id, fault in bad.items() if fault.kind == "silent"},
+    notes = _notes(how, made.values())
+    plan = SuitePlan(
+        how.name,
+        how.form.title if how.form.rows else how.name,
+        how.form.kind,
+        list({row.mixture.mixture_id: row.mixture for row in rows}.values()),
+        [row.query for row in rows],
+        {one: Clip(one, concepts[one], "test", (), tuple(sorted(labels[one]))) for one in labels},
+        "; ".join(notes),
     )
     pcm = {mixture_id: one.pcm for mixture_id, one in made.items()}
     write_suite(
         how.folder,
         plan,
-        list_texts(plan, concepts),
         pcm=pcm,
-        audit={} if plan.kind == "unreferenced" else found,  # real recordings have no sources
+        identical={mixture_id for mixture_id, one in made.items() if one.identical},
+        silent={mixture_id for mixture_id, one in made.items() if one.silent}
+        | {mixture_id for mixture_id, fault in bad.items() if fault.kind == "silent"},
         sample_rate_hz=how.rate_hz,
         samples=_one_length({mixture_id: one.samples for mixture_id, one in made.items()}),
         synthetic=False,

@@ -97,11 +97,9 @@ def test_the_cards_know_the_frozen_lists(shared: Path, suite: str, tmp_path: Pat
     described = freezing.write_suite(
         tmp_path,
         plan,
-        freezing.plan_lists(plan, dataset),  # type: ignore[arg-type]
         pcm={},
         sample_rate_hz=dataset.sample_rate_hz,
         samples=dataset.clip_samples,
-        audit={},
     )
     shown = read_leaderboard(SHIPPED).suites[suite]
     assert shown.list_fingerprint == described["list_fingerprint"]

@@ -659,9 +659,7 @@ def test_a_planned_suite_takes_no_other_lists_name(tiny_dataset: object) -> None
     assert isinstance(tiny_dataset, Dataset)
     plans: list[Callable[[], object]] = [
         lambda: freezing.plan_separation(tiny_dataset, name="clapsep-music"),
-        lambda: freezing.plan_silence(
-            freezing.plan_separation(tiny_dataset), tiny_dataset, name="triples"
-        ),
+        lambda: freezing.plan_silence(freezing.plan_separation(tiny_dataset), name="triples"),
     ]
     for plan in plans:
         with pytest.raises(UsageError, match="is a list of others"):

@@ -329,7 +329,7 @@ def test_several_phrasings_and_too_many(tiny_dataset: Dataset) -> None:
 
 def test_absent_sounds(tiny_dataset: Dataset, tmp_path: Path) -> None:
     base = freezing.plan_separation(tiny_dataset, noises=2)
-    plan = freezing.plan_silence(base, tiny_dataset)
+    plan = freezing.plan_silence(base)
     absent = freezing.freeze(plan, tiny_dataset, tmp_path / "absent", export_audio=False)
     assert absent.kind == "absent"
     for query in absent.queries.values():
@@ -387,7 +387,7 @@ def test_a_planned_suite_takes_no_frozen_lists_name(tiny_dataset: Dataset, name:
         freezing.plan_separation(tiny_dataset, name=name, noises=1)
     with pytest.raises(UsageError, match="frozen list"):
         base = freezing.plan_separation(tiny_dataset, noises=2)
-        freezing.plan_silence(base, tiny_dataset, name=name)
+        freezing.plan_silence(base, name=name)
 
 
 def test_a_negative_query_is_a_column_of_the_lists_that_have_it(

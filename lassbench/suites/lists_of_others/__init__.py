@@ -12,10 +12,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from lassbench import files
-from lassbench.csv_files import join, read_table
+from lassbench.csv_files import read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
-from lassbench.plain_text import caption_fault
+from lassbench.suites.audit import query_faults
 from lassbench.suites.lists_of_others import audiosep, clapsep, dcase, triples
 from lassbench.suites.lists_of_others.forms import BadRow, ListFormat, ListRow
 
@@ -71,7 +70,8 @@ def read_list(path: Path, kind: str, *, name: str = "") -> list[ListRow]:
         except BadRow as error:
             faults.append(Fault(error.kind, cells.where, one_line(error.reason)))
     rows = _with_ids(read, form, name or kind)
-    faults += [fault for row in rows for fault in _row_faults(row)]
+    for row in rows:
+        faults += query_faults(row.query, row.where, noise=row.noise_labels)
     faults += _repeats(rows, form)
     if not rows and not faults:
         raise LassbenchError("the list has no rows", where=path, fix="restore the list")
@@ -131,19 +131,4 @@ def _repeats(rows: Sequence[ListRow], form: ListFormat) -> list[Fault]:
             reason = f"{query.query_id} or what it asks stands further up too: {before}"
             faults.append(Fault("stands twice", row.where, reason.rstrip(": ")))
         first |= dict.fromkeys(keys, row.where)
-    return faults
-
-
-def _row_faults(row: ListRow) -> list[Fault]:
-    """What of a row no leaderboard would take, or could not be a file's name."""
-    query, faults = row.query, []
-    texts = {"query": query.text, "negative query": query.negative, "label": join(query.tags)}
-    texts |= {"noise": join(row.noise_labels), "concept": query.concept}
-    for what, text in texts.items():
-        if reason := caption_fault(text):
-            faults.append(Fault("text", row.where, f"the {what} {text[:100]!r} {reason}"))
-    for what, text in {"mixture": query.mixture_id, "query": query.query_id}.items():
-        if reason := files.name_fault(text):
-            said = one_line(text, 100)
-            faults.append(Fault("name", row.where, f"the {what}'s name {said!r} {reason}"))
     return faults
