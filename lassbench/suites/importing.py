@@ -127,7 +127,9 @@ class AudioIndex:
             ``missing``; or ``two files for one name``, if two are as good.
         """
         wanted = _parts(name)
-        if not (found := self._candidates(wanted, youtube)):
+        last = stem(wanted[-1]) if wanted else ""
+        known, key = (self._by_id, last.removeprefix("Y")) if youtube else (self._by_stem, last)
+        if not (found := known.get(key)):
             raise audio.AudioFault("missing", f"no {one_line(name)} in the audio folder")
         good = {path: _likeness(_parts(path), wanted) for path in found}
         best = [path for path in found if good[path] == max(good.values())]
@@ -137,16 +139,6 @@ class AudioIndex:
         if reason := files.file_fault(Path(best[0])):
             raise audio.AudioFault("missing", f"{one_line(name)}: {reason}")
         return Path(best[0])
-
-    def has(self, name: str, *, youtube: bool = False) -> bool:
-        """Whether any file has this name."""
-        return bool(self._candidates(_parts(name), youtube))
-
-    def _candidates(self, wanted: Sequence[str], youtube: bool) -> list[str]:
-        last = stem(wanted[-1]) if wanted else ""
-        return (
-            self._by_id.get(last.removeprefix("Y"), []) if youtube else self._by_stem.get(last, [])
-        )
 
 
 def _likeness(path: Sequence[str], wanted: Sequence[str]) -> tuple[int, bool]:
@@ -310,12 +302,17 @@ def _mix(mixture_id: str, mixture: Mixture, how: _How) -> _Made:
 # ---------------------------------------------------------------------------
 
 
-def _recipe(rows: Sequence[ListRow], index: AudioIndex, form: ListFormat) -> Recipe:
-    """By power where the list says so, or has only its raw recordings here."""
-    videos = bool(form.youtube)
-    given = any(index.has(name) for row in rows for name in row.given)
-    raw = any(index.has(name, youtube=videos) for row in rows for name in row.raw)
-    return "by power" if form.recipe == "by power" or (raw and not given) else "as given"
+def _find(
+    rows: Mapping[str, ListRow], index: AudioIndex, form: ListFormat, label: str
+) -> tuple[Recipe, dict[str, list[Path]], dict[str, Fault]]:
+    """The files of each mixture: by power where the list says so, or has only recordings here."""
+    find = partial(_files_of, index=index, youtube=bool(form.youtube))
+    found, lost = _each(None, label, partial(find, mixed=form.recipe == "by power"), rows)
+    if not found and form.presumed and form.recipe == "as given":
+        raw = _each(None, label, partial(find, mixed=True), rows)
+        if raw[0]:
+            return "by power", *raw
+    return form.recipe, found, lost
 
 
 def _files_of(_: str, row: ListRow, *, index: AudioIndex, mixed: bool, youtube: bool) -> list[Path]:
@@ -486,17 +483,14 @@ def import_suite(
     refuse_taken_name(name, but=kind, fix="give another --name")
     _check_options(seconds, rate)
     rows = read_list(list_path, kind, name=name)
-    index = AudioIndex(audio_dir)
-    recipe = _recipe(rows, index, form)
+    of_mixture = {row.mixture.mixture_id: row for row in rows}
+    recipe, paths, lost = _find(of_mixture, AudioIndex(audio_dir), form, f"finding {name}")
     if recipe == "as given" and not export_mixtures:
         raise UsageError(
             f"{kind} is taken as it was handed out: without its audio there is no suite",
             fix="leave --no-audio away",
         )
-    of_mixture = {row.mixture.mixture_id: row for row in rows}
     mixed = recipe == "by power"
-    find = partial(_files_of, index=index, mixed=mixed, youtube=bool(form.youtube))
-    paths, lost = _each(None, f"finding {name}", find, of_mixture)
     faults, notes = list(lost.values()), list[str]()
     length_s = seconds or form.seconds or (PRESUMED_SECONDS if mixed and form.presumed else None)
     rate_hz = rate or form.rate_hz or _first_rate(paths.values())
