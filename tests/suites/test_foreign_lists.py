@@ -253,25 +253,12 @@ def test_rows_of_the_same_files_ask_of_one_mixture(tmp_path: Path) -> None:
     assert real.query.query_id == real.mixture.mixture_id == "test-real-case-2"
 
 
-def test_marks_line_ends_and_gzip(tmp_path: Path) -> None:
-    plain = read(tmp_path, "audiosep-clotho")
-    data = b"\xef\xbb\xbf" + LISTS["audiosep-clotho"].replace("\n", "\r\n").encode()
-    (tmp_path / "list.csv").write_bytes(data)
-    assert read_list(tmp_path / "list.csv", "audiosep-clotho") == plain
-    packed = tmp_path / "list.csv.gz"
-    packed.write_bytes(gzip.compress(data))
-    assert read_list(packed, "audiosep-clotho") == plain
-    packed.write_bytes(gzip.compress(data)[:-9])
-    with pytest.raises(LassbenchError, match="not a whole gzip file"):
-        read_list(packed, "audiosep-clotho")
-    packed.write_bytes(data)
-    with pytest.raises(LassbenchError, match="not a whole gzip file"):
-        read_list(packed, "audiosep-clotho")
-    with gzip.open(packed, "wb", compresslevel=1) as stream:
+def test_a_list_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "list.csv.gz", "wb", compresslevel=1) as stream:
         for _ in range(101):
             stream.write(b"\n" * 1_000_000)
     with pytest.raises(LassbenchError, match="too large"):
-        read_list(packed, "audiosep-clotho")
+        read_list(tmp_path / "list.csv.gz", "audiosep-clotho")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import csv
 import gzip
 import json
 import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -144,20 +143,6 @@ def test_silence_is_kept_and_named(tmp_path: Path) -> None:
     assert done.suite.audit["identical sources"] == (ids[3],)
     assert done.suite.findings[ids[1]] == ("silent source",)
     assert not done.suite.render(ids[2]).interference.any()
-
-
-def test_the_real_clotho_list_comes_in(shared: Path, tmp_path: Path) -> None:
-    for index in (0, 5224):
-        put(tmp_path / f"segment-{index}.wav", noise(index, 3200))
-        put(tmp_path / f"mixture-{index}.wav", noise(index, 3200) + noise(1, 3200))
-    suite, audio = str(tmp_path / "suite"), str(tmp_path)
-    listed = str(shared / "data/lists/audiosep.clotho_eval.csv.gz")
-    line = ["import-suite", suite, "--format", "audiosep-clotho", "--workers", "1"]
-    assert run([*line, "--list", listed, "--audio-dir", audio]) == 0
-    made = load_suite(suite)
-    assert len(made.mixtures) - len(made.missing) == 2
-    first = next(iter(made.mixtures.values()))
-    assert first.noise_id.endswith("next to the river + radiater-machine air and hum")
 
 
 # --- mixed here ---------------------------------------------------------------
@@ -651,17 +636,3 @@ def test_options_that_cannot_be(
     told = capsys.readouterr()
     assert words in told.err and "Traceback" not in told.err and told.out == ""
     assert all_bytes(tmp_path) == before
-
-
-def test_a_planned_suite_takes_no_other_lists_name(tiny_dataset: object) -> None:
-    from lassbench.dataset import Dataset
-    from lassbench.suites import freezing
-
-    assert isinstance(tiny_dataset, Dataset)
-    plans: list[Callable[[], object]] = [
-        lambda: freezing.plan_separation(tiny_dataset, name="clapsep-music"),
-        lambda: freezing.plan_silence(freezing.plan_separation(tiny_dataset), name="triples"),
-    ]
-    for plan in plans:
-        with pytest.raises(UsageError, match="is a list of others"):
-            plan()
