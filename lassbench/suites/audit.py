@@ -68,15 +68,11 @@ def audit(
     dict
         Finding -> query ids, in the order of :data:`FINDINGS`.
     """
-    by_id: dict[str, Mixture] = {}
-    repeats: set[str] = set()
-    pairs: set[tuple[str, str, float]] = set()
-    for one in mixtures:
-        by_id[one.mixture_id] = one
-        pair = (one.target_id, one.noise_id, one.snr_db)
-        if pair in pairs:
-            repeats.add(one.mixture_id)
-        pairs.add(pair)
+    by_id = {one.mixture_id: one for one in mixtures}
+    first: dict[tuple[str, str, float], str] = {}
+    for one in by_id.values():
+        first.setdefault((one.target_id, one.noise_id, one.snr_db), one.mixture_id)
+    originals = set(first.values())
 
     def shares(one: Mixture) -> bool:
         return not set(labels.get(one.target_id, ())).isdisjoint(labels.get(one.noise_id, ()))
@@ -88,7 +84,7 @@ def audit(
 
     tests: dict[Finding, Callable[[Mixture, Query], bool]] = {
         "self-mixture": lambda one, _: one.target_id == one.noise_id,
-        "repeated pair": lambda one, _: one.mixture_id in repeats,
+        "repeated pair": lambda one, _: one.mixture_id not in originals,
         "identical sources": lambda one, _: one.mixture_id in identical,
         "silent source": lambda one, _: one.mixture_id in silent,
         "shared label": lambda one, _: shares(one),

@@ -251,11 +251,11 @@ def gain_in(mixture: Samples, sound: Samples) -> float:
     return 1.0 if unrelated or abs(gain - 1.0) <= NEAR_ONE else gain
 
 
-def _take(mixture_id: str, paths: Sequence[Path], how: _How) -> _Made:
+def _take(mixture_id: str, paths: Mapping[str, Path], how: _How) -> _Made:
     """Write what was handed out for one mixture: mixture, target, interference, as it has."""
-    sounds = [_decoded(path, how) for path in paths]
+    sounds = [_decoded(path, how) for path in paths.values()]
     if len({sound.size for sound in sounds}) > 1:
-        told = ", ".join(f"{p.name} {s.size}" for p, s in zip(paths, sounds, strict=True))
+        told = ", ".join(f"{p.name} {s.size}" for p, s in zip(paths.values(), sounds, strict=True))
         raise audio.AudioFault("other length", f"different numbers of samples: {told}")
     mixture, *others = sounds
     if not others:
@@ -304,7 +304,7 @@ def _mix(mixture_id: str, mixture: Mixture, how: _How) -> _Made:
 
 def _find(
     rows: Mapping[str, ListRow], index: AudioIndex, form: ListFormat, label: str
-) -> tuple[Recipe, dict[str, list[Path]], dict[str, Fault]]:
+) -> tuple[Recipe, dict[str, dict[str, Path]], dict[str, Fault]]:
     """The files of each mixture: by power where the list says so, or has only recordings here."""
     find = partial(_files_of, index=index, youtube=bool(form.youtube))
     found, lost = _each(None, label, partial(find, mixed=form.recipe == "by power"), rows)
@@ -315,9 +315,12 @@ def _find(
     return form.recipe, found, lost
 
 
-def _files_of(_: str, row: ListRow, *, index: AudioIndex, mixed: bool, youtube: bool) -> list[Path]:
-    """The files of a row's mixture, or of the two sounds that it is mixed from."""
-    for clip_id in (row.mixture.target_id, row.mixture.noise_id) if mixed else ():
+def _files_of(
+    _: str, row: ListRow, *, index: AudioIndex, mixed: bool, youtube: bool
+) -> dict[str, Path]:
+    """The files of a mixture by part, or by id those of the two sounds that it is mixed from."""
+    keys: Sequence[str] = (row.mixture.target_id, row.mixture.noise_id) if mixed else PARTS
+    for clip_id in keys if mixed else ():
         if reason := files.name_fault(clip_id):
             said = f"{one_line(clip_id, 100)!r} {reason}"
             raise audio.AudioFault("name", f"the name of a source, {said}")
@@ -326,29 +329,26 @@ def _files_of(_: str, row: ListRow, *, index: AudioIndex, mixed: bool, youtube: 
     if len(set(found)) < len(set(names)):
         reason = f"only {found[0]} for {' and '.join(map(one_line, names))}"
         raise audio.AudioFault("missing", reason)
-    return found
+    return dict(zip(keys, found, strict=False))
 
 
 def _mix_all(
-    paths: Mapping[str, Sequence[Path]],
+    paths: Mapping[str, Mapping[str, Path]],
     mixtures: Mapping[str, Mixture],
     how: _How,
     each: Callable[..., Any],
 ) -> tuple[dict[str, _Made], dict[str, Fault]]:
     """Store every sound once, then mix those of which both are here."""
-    pairs = {one: (m.target_id, m.noise_id) for one, m in mixtures.items()}
-    sources = {
-        clip: path for one in paths for clip, path in zip(pairs[one], paths[one], strict=True)
-    }
+    sources = {clip_id: path for pair in paths.values() for clip_id, path in pair.items()}
     stored, bad = each(partial(_store, how=how), sources)
     _one_length(stored)
-    todo = {one: m for one, m in mixtures.items() if bad.keys().isdisjoint(pairs[one])}
+    todo = {one: mixtures[one] for one, pair in paths.items() if bad.keys().isdisjoint(pair)}
     made, faults = each(partial(_mix, how=how), todo)
-    for unused in stored.keys() - {clip for one in made for clip in pairs[one]}:
+    for unused in stored.keys() - {clip_id for one in made for clip_id in paths[one]}:
         (how.folder / source_name(unused)).unlink()
-    for one, pair in pairs.items():
-        for clip in bad.keys() & pair:
-            faults[one] = replace(bad[clip], where=one)
+    for one, pair in paths.items():
+        if one not in todo:
+            faults[one] = replace(next(bad[c] for c in pair if c in bad), where=one)
     return made, faults
 
 
@@ -418,9 +418,9 @@ def _write(
     return notes
 
 
-def _first_rate(paths: Iterable[Sequence[Path]]) -> int:
+def _first_rate(paths: Iterable[Mapping[str, Path]]) -> int:
     """The rate of the first mixture that can be opened."""
-    for first, *_ in paths:
+    for first, *_ in (found.values() for found in paths):
         try:
             with audio.open_sound(first) as sound:
                 return sound.rate
