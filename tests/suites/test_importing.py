@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 import unicodedata
 from pathlib import Path
 
@@ -85,20 +86,6 @@ def test_a_suite_holds_the_files_samples(tmp_path: Path) -> None:
     assert "mean over mixtures" in notes_of(tmp_path / "suite")
 
 
-def test_the_mixture_of_an_imported_suite_is_scored(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    listed = numbered(tmp_path)
-    suite, predictions, scores = (str(tmp_path / name) for name in ("suite", "out", "scores"))
-    options = ["--list", str(listed), "--audio-dir", str(tmp_path), "--workers", "1"]
-    assert run(["import-suite", suite, "--format", "audiosep-esc50", *options]) == 0
-    told = capsys.readouterr().out
-    assert "3 of 3 mixtures, 3 queries" in told and "mixtures as handed out" in told
-    assert run(["separate", "mixture", "--suite", suite, "-o", predictions]) == 0
-    assert run(["score", predictions, "--suite", suite, "-o", scores, "--workers", "1"]) == 0
-    assert "3 of 3 queries" in capsys.readouterr().out
-
-
 def test_missing_audio_leaves_the_list_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,7 +95,8 @@ def test_missing_audio_leaves_the_list_whole(
     line = ["import-suite", str(tmp_path / "suite"), "--format", "audiosep-esc50", "--workers", "1"]
     assert run([*line, "--list", str(listed), "--audio-dir", str(tmp_path)]) == 0
     told = capsys.readouterr().out
-    assert "2 of 4 mixtures" in told and "2 mixtures could not be made:\n  missing: 1" in told
+    assert "2 of 4 mixtures, 4 queries" in told and "mixtures as handed out" in told
+    assert "2 mixtures could not be made:\n  missing: 1" in told
     suite = load_suite(tmp_path / "suite")
     assert set(suite.missing) == {"audiosep-esc50-0001", "audiosep-esc50-0002"}
     counts = json.loads((suite.path / "suite.json").read_text())["counts"]
@@ -329,25 +317,25 @@ def test_audiocaps_clips_are_found_under_every_name(tmp_path: Path, names: tuple
     assert [query.negative for query in done.suite.queries.values()] == ["rain", "x"]
 
 
-def test_a_whole_video_is_no_clip(tmp_path: Path) -> None:
-    put(tmp_path / "Yabcdefghij0.wav", noise(1, 83000), 8000)
-    put(tmp_path / "Y-bcdefghij1.wav", noise(2, 83000), 8000)
-    put(tmp_path / "Y_cdefghijk2.wav", noise(3, 85000), 8000)
+@pytest.mark.parametrize(
+    ("names", "seconds", "kind", "words"),
+    [
+        (("",), 10.6, "whole video", r"cdefghijk2\.wav: is 10\.6 s long"),
+        (("_30", "_90"), 10.4, "two files for one name", r"cdefghijk2_30\.wav or .*_90\.wav"),
+    ],
+)
+def test_what_may_not_be_the_clip_is_named(
+    tmp_path: Path, names: tuple[str, ...], seconds: float, kind: str, words: str
+) -> None:
+    for name in ("Yabcdefghij0", "Y-bcdefghij1"):
+        put(tmp_path / f"{name}.wav", noise(1, 83000), 8000)
+    for name in names:
+        put(tmp_path / f"_cdefghijk2{name}.wav", noise(3, round(8000 * seconds)), 8000)
     listed = clapsep_audiocaps(tmp_path)
     done = import_suite(listed, tmp_path, tmp_path / "suite", kind="clapsep-audiocaps")
     (fault,) = done.faults
-    assert (fault.kind, fault.where) == ("whole video", "clapsep-audiocaps-0002")
-    assert "Y_cdefghijk2.wav: is 10.6 s long" in fault.reason
-
-
-def test_two_files_for_one_clip_are_named(tmp_path: Path) -> None:
-    for name in ("abcdefghij0_30.wav", "abcdefghij0_90.wav", "Y-bcdefghij1.wav", "_cdefghijk2.wav"):
-        put(tmp_path / name, noise(1, 800), 8000)
-    listed = clapsep_audiocaps(tmp_path)
-    done = import_suite(listed, tmp_path, tmp_path / "suite", kind="clapsep-audiocaps")
-    (fault,) = done.faults
-    assert fault.kind == "two files for one name"
-    assert "abcdefghij0_30.wav or " in fault.reason and "abcdefghij0_90.wav" in fault.reason
+    assert (fault.kind, fault.where) == (kind, "clapsep-audiocaps-0002")
+    assert re.search(words, fault.reason)
 
 
 # --- recordings without references ------------------------------------------------
@@ -586,14 +574,6 @@ def test_a_link_that_leads_nowhere_is_told(tmp_path: Path) -> None:
     assert "mixture-1.wav is a link that leads nowhere: to annex/1.wav" in fault.reason
 
 
-def test_a_list_cannot_reach_out_of_its_folder(tmp_path: Path) -> None:
-    (tmp_path / "audio").mkdir()
-    secret = put(tmp_path / "secret.wav", noise(1, 3200))
-    listed = triples(tmp_path, f"../secret.wav,{secret},x")
-    with pytest.raises(FaultsError, match="not one mixture"):
-        import_suite(listed, tmp_path / "audio", tmp_path / "suite", kind="triples")
-
-
 # --- the folder, the name, the command -------------------------------------------------
 
 
@@ -603,8 +583,6 @@ def test_nothing_is_written_over_and_nothing_half_written(tmp_path: Path) -> Non
     (tmp_path / "mine" / "notes.txt").write_text("dear")
     with pytest.raises(UsageError, match="something else than the suite"):
         import_suite(listed, tmp_path, tmp_path / "mine", kind="audiosep-esc50")
-    with pytest.raises(UsageError, match="no such audio folder"):
-        import_suite(listed, tmp_path / "no", tmp_path / "suite", kind="audiosep-esc50")
     for path in tmp_path.glob("mixture-*.wav"):
         path.unlink()
     with pytest.raises(FaultsError, match="not one mixture"):
