@@ -26,6 +26,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
@@ -420,12 +421,9 @@ def _write(
 
 def _first_rate(paths: Iterable[Mapping[str, Path]]) -> int:
     """The rate of the first mixture that can be opened."""
-    for first, *_ in (found.values() for found in paths):
-        try:
-            with audio.open_sound(first) as sound:
-                return sound.rate
-        except audio.AudioFault:
-            continue
+    for found in paths:
+        with suppress(audio.AudioFault), audio.open_sound(next(iter(found.values()))) as sound:
+            return sound.rate
     return 1  # nothing can be opened, and reading it says why
 
 

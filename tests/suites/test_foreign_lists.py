@@ -163,12 +163,6 @@ NUMBERED = ("mixture-0.wav", "segment-0.wav")
             (NUMBERED, ("Y7fmOlUlwoNg.wav", "Y-aYumc8KoXg.wav"), ()),
         ),
         (
-            "audiosep-esc50",
-            ("1-100032-A-0", "5-207836-D-29", 0.0),
-            ("", ("dog",), "dog"),
-            (NUMBERED, ("1-100032-A-0.wav", "5-207836-D-29.wav"), ()),
-        ),
-        (
             "audiosep-clotho",
             (
                 "Santa Motor",
@@ -202,18 +196,6 @@ NUMBERED = ("mixture-0.wav", "segment-0.wav")
             ("Y-8AgRz5Jdrw_10", "YIGouH5bKhj8_11", 0.0),
             ("the sound of violin", ("acoustic guitar",), "acoustic guitar"),
             ((), ("-8AgRz5Jdrw_10.wav", "IGouH5bKhj8_11.wav"), ("violin",)),
-        ),
-        (
-            "dcase2024-task9",
-            ("692211_12333864-hq", "701692_6014995-hq", 10.0),
-            ("", (), ""),
-            ((), ("692211_12333864-hq", "701692_6014995-hq"), ()),
-        ),
-        (
-            "dcase2024-task9-real",
-            ("test-real-case-0", "", 0.0),
-            ("", (), ""),
-            (("test-real-case-0.wav",), (), ()),
         ),
     ],
 )

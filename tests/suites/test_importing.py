@@ -562,6 +562,8 @@ def test_one_file_is_not_taken_for_both(tmp_path: Path) -> None:
     put(tmp_path / "mix_wav" / "a+++b.wav", noise(1, 800) + noise(2, 800))
     done = import_suite(tmp_path / "list.csv", tmp_path, tmp_path / "o", kind="audiosep-vggsound")
     np.testing.assert_array_equal(done.suite.render("audiosep-vggsound-0001").target, noise(1, 800))
+    (meta,) = done.suite.meta.values()
+    assert (meta.concept, meta.noise_concept) == ("owl", "rain")
 
 
 def test_a_link_that_leads_nowhere_is_told(tmp_path: Path) -> None:
