@@ -177,7 +177,7 @@ def test_marks_of_synthetic_and_partial_results(
 
 def test_an_absent_suite_has_its_own_page(tiny_dataset: Dataset, tmp_path: Path) -> None:
     plan = freezing.plan_separation(tiny_dataset, name="base", noises=1)
-    absent = freezing.plan_silence(plan, tiny_dataset, name="gone")
+    absent = freezing.plan_silence(plan, name="gone")
     frozen = freezing.freeze(absent, tiny_dataset, tmp_path / "gone", export_audio=False)
     run(as_separator(halved), frozen, tmp_path / "out")
     found = score_folders(

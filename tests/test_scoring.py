@@ -55,7 +55,7 @@ def frozen(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("frozen")
     plan = freezing.plan_separation(tiny_dataset, name="sep", noises=2)
     freezing.freeze(plan, tiny_dataset, folder / "sep", export_audio=False)
-    absent = freezing.plan_silence(plan, tiny_dataset, name="absent")
+    absent = freezing.plan_silence(plan, name="absent")
     freezing.freeze(absent, tiny_dataset, folder / "absent", export_audio=False)
     asked = freezing.plan_separation(tiny_dataset, name="asked", noises=1, phrasings=3)
     freezing.freeze(asked, tiny_dataset, folder / "asked", export_audio=False)

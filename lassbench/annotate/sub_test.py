@@ -123,7 +123,7 @@ def _without_consent(store: Store, done: Mapping[tuple[str, str], Answer]) -> li
 def _suite(
     campaign: Campaign, dataset: Dataset, done: Mapping[tuple[str, str], Answer]
 ) -> SuitePlan:
-    clips = {**dataset.corpus_clips, **dataset.clips}
+    clips = dataset.corpus_clips
     ids = campaign.query_ids()
     queries: list[Query] = []
     mixtures: list[Mixture] = []
@@ -150,6 +150,8 @@ def _suite(
         "separation",
         mixtures,
         queries,
+        clips,
+        benchmark=dataset.card.benchmark,
         notes=(
             f"{len(done)} descriptions ({made}), language {campaign.language}, guidelines "
             f"{campaign.guidelines_version}, consent text {campaign.consent_version}; see {CARD}"
@@ -213,7 +215,7 @@ def list_text(store: Store, dataset: Dataset) -> str:
     For LASS-2022 these are the rows of ``manifests/lass-2022/lass-sub-test.csv``.
     """
     campaign, answers = store.campaign, store.answers()
-    clips = {**dataset.corpus_clips, **dataset.clips}
+    clips = dataset.corpus_clips
     mixtures = {mixture.mixture_id: mixture for mixture in campaign.mixtures}
     repeated = manifests.repeats(campaign.mixtures)
     rows = []

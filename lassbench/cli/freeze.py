@@ -82,7 +82,7 @@ def command(
     if plan is None:
         plan = freezing.plan_separation(opened, name="" if absent else name, **pairs)
         if absent:
-            plan = freezing.plan_silence(plan, opened, name=name, seed=pairs["seed"])
+            plan = freezing.plan_silence(plan, name=name, seed=pairs["seed"])
     suite = freezing.freeze(
         plan,
         opened,

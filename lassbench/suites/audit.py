@@ -24,6 +24,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Literal, get_args
 
 from lassbench.benchmark.words import names
+from lassbench.csv_files import join
+from lassbench.errors import Fault, one_line
+from lassbench.files import name_fault
+from lassbench.plain_text import caption_fault
 from lassbench.records import Mixture, Query
 
 Finding = Literal[
@@ -64,15 +68,11 @@ def audit(
     dict
         Finding -> query ids, in the order of :data:`FINDINGS`.
     """
-    by_id: dict[str, Mixture] = {}
-    repeats: set[str] = set()
-    pairs: set[tuple[str, str, float]] = set()
-    for one in mixtures:
-        by_id[one.mixture_id] = one
-        pair = (one.target_id, one.noise_id, one.snr_db)
-        if pair in pairs:
-            repeats.add(one.mixture_id)
-        pairs.add(pair)
+    by_id = {one.mixture_id: one for one in mixtures}
+    first: dict[tuple[str, str, float], str] = {}
+    for one in by_id.values():
+        first.setdefault((one.target_id, one.noise_id, one.snr_db), one.mixture_id)
+    originals = set(first.values())
 
     def shares(one: Mixture) -> bool:
         return not set(labels.get(one.target_id, ())).isdisjoint(labels.get(one.noise_id, ()))
@@ -84,7 +84,7 @@ def audit(
 
     tests: dict[Finding, Callable[[Mixture, Query], bool]] = {
         "self-mixture": lambda one, _: one.target_id == one.noise_id,
-        "repeated pair": lambda one, _: one.mixture_id in repeats,
+        "repeated pair": lambda one, _: one.mixture_id not in originals,
         "identical sources": lambda one, _: one.mixture_id in identical,
         "silent source": lambda one, _: one.mixture_id in silent,
         "shared label": lambda one, _: shares(one),
@@ -99,6 +99,30 @@ def audit(
         finding: tuple(query.query_id for one, query in asked if is_so(one, query))
         for finding, is_so in tests.items()
     }
+
+
+def query_faults(query: Query, where: str, *, noise: Collection[str] = ()) -> list[Fault]:
+    """What of a query no leaderboard would take, or could not be a file's name.
+
+    Parameters
+    ----------
+    where
+        Its ``file:line`` or id.
+    noise
+        What the other sound is called.
+    """
+    texts = {"query": query.text, "negative query": query.negative, "label": join(query.tags)}
+    texts |= {"noise": join(noise), "concept": query.concept}
+    ids = {"mixture": query.mixture_id, "query": query.query_id}
+    return [
+        Fault("text", where, f"the {what} {text[:100]!r} {reason}")
+        for what, text in texts.items()
+        if (reason := caption_fault(text))
+    ] + [
+        Fault("name", where, f"the {what}'s name {one_line(text, 100)!r} {reason}")
+        for what, text in ids.items()
+        if (reason := name_fault(text))
+    ]
 
 
 def describe(audit: Audit, queries: int) -> list[str]:

@@ -8,7 +8,7 @@ its first caption, by several phrasings, or for a sound that is not there.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,11 @@ from lassbench.benchmark.mixtures import Rendered, SilentSource, plan, plan_abse
 from lassbench.benchmark.words import words_of
 from lassbench.csv_files import join, write_table
 from lassbench.dataset import Dataset
-from lassbench.errors import Fault, FaultsError, UsageError
+from lassbench.errors import FaultsError, UsageError
 from lassbench.parallel import map_ordered, open_executor
-from lassbench.plain_text import caption_fault
 from lassbench.progress import track
 from lassbench.records import Clip, Mixture, Query, QueryType, Split
-from lassbench.suites.audit import Audit, audit
+from lassbench.suites.audit import Audit, audit, query_faults
 from lassbench.suites.lists_of_others import FORMATS
 from lassbench.suites.suite import (
     MIXTURE_COLUMNS,
@@ -47,9 +46,15 @@ from lassbench.suites.suite import (
 class SuitePlan:
     """The lists of a suite before it is frozen.
 
-    ``papers`` are JSON files that lie in the suite's folder (file name -> content);
-    each is given the suite's fingerprint, for it is of this suite and no other.
-    ``benchmark`` is the one that the lists are of, if they are of any.
+    Attributes
+    ----------
+    clips
+        The sounds of the mixtures by id: their concepts, roots and tags.
+    benchmark
+        The one whose word lists name the concepts; ``""`` where clips and tags do.
+    papers
+        JSON files that lie in the suite's folder (file name -> content); each is given the
+        suite's fingerprint, for it is of this suite and no other.
     """
 
     name: str
@@ -57,16 +62,14 @@ class SuitePlan:
     kind: SuiteKind
     mixtures: Sequence[Mixture]
     queries: Sequence[Query]
+    clips: Mapping[str, Clip]
     notes: str = ""
     benchmark: str = ""
     papers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        names = [("the suite", self.name)]
-        names += [("a mixture", mixture.mixture_id) for mixture in self.mixtures]
-        names += [("a query", query.query_id) for query in self.queries]
-        for what, name in names:
-            files.checked_name(name, what=what, fix="give the suite another name", error=UsageError)
+        fix = "give the suite another name"
+        files.checked_name(self.name, what="the suite", fix=fix, error=UsageError)
 
 
 def frozen_plan(dataset: Dataset, suite: str = "", *, benchmark: str = "") -> SuitePlan | None:
@@ -105,7 +108,7 @@ def frozen_plan(dataset: Dataset, suite: str = "", *, benchmark: str = "") -> Su
     rendered = ", rendered sounds in place of the recordings" if dataset.synthetic else ""
     notes = f"frozen list of benchmark {opened.name}"
     title = f"{name} of {opened.name}{rendered}"
-    return SuitePlan(name, title, kind, mixtures, queries, notes, named)
+    return SuitePlan(name, title, kind, mixtures, queries, dataset.corpus_clips, notes, named)
 
 
 def plan_separation(
@@ -161,34 +164,30 @@ def plan_separation(
     low, high = snr_range_db
     notes = f"{len(clips)} targets, {noises} noises each, SNR {low:g} to {high:g} dB, seed {seed}"
     title = f"{dataset.title}: {split}" + (f", {phrasings} phrasings" if phrasings > 1 else "")
-    return SuitePlan(name, title, "separation", mixtures, queries, notes)
+    of = (mixtures, queries, dataset.corpus_clips, notes, dataset.card.benchmark)
+    return SuitePlan(name, title, "separation", *of)
 
 
-def plan_silence(base: SuitePlan, dataset: Dataset, *, name: str = "", seed: int = 0) -> SuitePlan:
+def plan_silence(base: SuitePlan, *, name: str = "", seed: int = 0) -> SuitePlan:
     """The mixtures of ``base``, queried for a sound that is not in them: silence is right."""
     name = name or f"{base.name}-absent"
     refuse_taken_name(name)
-    test_clips = {m.target_id: dataset.clips[m.target_id] for m in base.mixtures}
-    words = _words(dataset.card.benchmark)
-    asked = plan_absent(base.mixtures, test_clips, words=words, seed=seed)
-    how = base.queries[0].query_type
-    queries = []
-    for number, (mixture_id, clip_id) in enumerate(asked.items(), start=1):
-        clip = test_clips[clip_id]
-        queries.append(
-            Query(
-                query_id=f"{name}-{number:04d}",
-                mixture_id=mixture_id,
-                text=clip.captions[0],
-                tags=clip.tags,
-                query_type=how,
-                expects="silence",
-                concept=clip.concept,
-            )
+    test_clips = {m.target_id: base.clips[m.target_id] for m in base.mixtures}
+    asked = plan_absent(base.mixtures, test_clips, words=_words(base.benchmark), seed=seed)
+    queries = [
+        Query(
+            query_id=f"{name}-{number:04d}",
+            mixture_id=mixture_id,
+            text=test_clips[clip_id].captions[0],
+            tags=test_clips[clip_id].tags,
+            query_type=base.queries[0].query_type,
+            expects="silence",
+            concept=test_clips[clip_id].concept,
         )
-    return SuitePlan(
-        name, f"{base.title}, absent sounds", "absent", base.mixtures, queries, base.notes
-    )
+        for number, (mixture_id, clip_id) in enumerate(asked.items(), start=1)
+    ]
+    title = f"{base.title}, absent sounds"
+    return replace(base, name=name, title=title, kind="absent", queries=queries)
 
 
 def _words(benchmark: str) -> Mapping[str, Sequence[str]]:
@@ -280,86 +279,46 @@ def freeze(
     LassbenchError
         If it cannot be written, or another process makes it.
     """
-    _check_texts(plan)
-    lists = plan_lists(plan, dataset)
+    faults = [fault for query in plan.queries for fault in query_faults(query, query.query_id)]
+    if faults:
+        what = "queries that no leaderboard would take"
+        raise FaultsError(what, faults, fix="correct the captions")
     missing = missing_mixtures(plan.mixtures, dataset)
     todo = [mixture for mixture in plan.mixtures if mixture.mixture_id not in missing]
+    clip_hashes = dataset.pcm_sha256
 
     def build(folder: Path) -> None:
-        _check_same_lists(out, lists)
+        _check_same_lists(out, list_texts(plan))
         parts = PARTS[:1] * export_audio + PARTS[1:] * export_references
         one = partial(_freeze_one, dataset=dataset, folder=folder, parts=parts)
         with open_executor(workers) as executor:
             made = track(map_ordered(executor, one, todo), f"freezing {plan.name}", len(todo))
             pcm = {m.mixture_id: hashes for m, hashes in zip(todo, made, strict=True)}
         rendered = {mixture_id: hashes for mixture_id, hashes in pcm.items() if hashes}
-        described = describe(
-            lists,
-            rendered,
-            name=plan.name,
-            kind=plan.kind,
+        write_suite(
+            folder,
+            plan,
+            pcm=rendered,
+            identical={
+                m.mixture_id for m in todo if clip_hashes[m.target_id] == clip_hashes[m.noise_id]
+            },
+            silent=pcm.keys() - rendered.keys(),
             sample_rate_hz=dataset.sample_rate_hz,
             samples=dataset.clip_samples,
-            title=plan.title,
-            notes=plan.notes,
             synthetic=dataset.synthetic,
             audio_may_be_published=dataset.audio_may_be_published,
             references_exported=export_references,
-            audit=_audit(plan, dataset, silent=pcm.keys() - rendered.keys()),
-            counts={
-                "mixtures": len(plan.mixtures),
-                "queries": len(plan.queries),
-                "renderable_mixtures": len(rendered),
-            },
             dataset={
                 "name": dataset.name,
                 "fingerprint": dataset.fingerprint,
                 "path": os.path.relpath(dataset.path.resolve(), out.resolve()),
             },
         )
-        for name, paper in plan.papers.items():
-            of_suite = {**paper, "suite_fingerprint": described["fingerprint"]}
-            files.write_json(folder / name, of_suite)
-        write_suite(folder, lists, described)
 
     output_folders.replace_folder(
         out, build, what="the suite", mark="suite.json", needs=[dataset.path]
     )
     return load_suite(out)
-
-
-def _audit(plan: SuitePlan, dataset: Dataset, *, silent: Collection[str]) -> Audit:
-    clips = {**dataset.corpus_clips, **dataset.clips}
-    used = {one for m in plan.mixtures for one in (m.target_id, m.noise_id)}
-    hashes = dataset.pcm_sha256
-    words = _words(plan.benchmark or dataset.card.benchmark)
-    return audit(
-        plan.mixtures,
-        plan.queries,
-        labels={one: clips[one].tags for one in used},
-        words={
-            one: words.get(clips[one].concept) or words_of(clips[one].concept, clips[one].tags)
-            for one in used
-        },
-        identical={
-            m.mixture_id
-            for m in plan.mixtures
-            if m.target_id in hashes and hashes[m.target_id] == hashes.get(m.noise_id)
-        },
-        silent=silent,
-    )
-
-
-def _check_texts(plan: SuitePlan) -> None:
-    faults = [
-        Fault("text", query.query_id, f"its query {query.text[:100]!r} {reason}")
-        for query in plan.queries
-        if (reason := caption_fault(query.text) or caption_fault(join(query.tags)))
-    ]
-    if faults:
-        raise FaultsError(
-            "queries that no leaderboard would take", faults, fix="correct the captions"
-        )
 
 
 def _check_same_lists(out: Path, lists: Mapping[str, str]) -> None:
@@ -395,60 +354,90 @@ def export(
     return {part: audio.pcm_sha256(getattr(rendered, part)) for part in PARTS}
 
 
-def describe(
-    lists: Mapping[str, str], pcm: Mapping[str, Mapping[str, str]], **others: Any
+def write_suite(
+    folder: Path,
+    plan: SuitePlan,
+    *,
+    pcm: Mapping[str, Mapping[str, str]],
+    identical: Collection[str] = (),
+    silent: Collection[str] = (),
+    **others: Any,
 ) -> dict[str, Any]:
-    """What ``suite.json`` says of a suite with these lists (:func:`list_texts`) and hashes."""
+    """Write a suite's lists, its papers and its ``suite.json``, which is returned.
+
+    Parameters
+    ----------
+    pcm
+        mixture_id -> hashes of its parts, for the mixtures that could be made.
+    identical, silent
+        As :func:`lassbench.suites.audit.audit` takes them.
+    others
+        What else ``suite.json`` says (:mod:`lassbench.suites.suite`).
+    """
     described = {
         "schema_version": SCHEMA_VERSION,
-        "mixtures_sha256": files.sha256_bytes(lists["mixtures.csv"].encode()),
-        "queries_sha256": files.sha256_bytes(lists["queries.csv"].encode()),
+        "name": plan.name,
+        "title": plan.title,
+        "kind": plan.kind,
+        "notes": plan.notes,
+        "counts": {
+            "mixtures": len(plan.mixtures),
+            "queries": len(plan.queries),
+            "renderable_mixtures": len(pcm),
+        },
         "pcm": pcm,
+        "audit": _audit(plan, identical, silent),
         **others,
     }
-    return described | fingerprints(described)
-
-
-def write_suite(folder: Path, lists: Mapping[str, str], described: Mapping[str, Any]) -> None:
-    """Write a suite's lists and its ``suite.json``."""
-    for name, text in lists.items():
+    for name, text in list_texts(plan).items():
         (folder / name).write_bytes(text.encode())
+        described[name.replace(".csv", "_sha256")] = files.sha256_bytes(text.encode())
+    described |= fingerprints(described)
+    for name, paper in plan.papers.items():
+        of_suite = {**paper, "suite_fingerprint": described["fingerprint"]}
+        files.write_json(folder / name, of_suite)
     files.write_json(folder / "suite.json", described)
+    return described
 
 
-def list_texts(
-    mixtures: Iterable[Mixture], queries: Iterable[tuple[Query, str, str]]
-) -> dict[str, str]:
-    """The texts of a suite's two lists; ``queries`` with their root and the noise's concept."""
-    rows = ((m.mixture_id, m.target_id, m.noise_id, f"{m.snr_db:g}") for m in mixtures)
-    asked = list(queries)
-    negative = ["negative"] * any(query.negative for query, _, _ in asked)
-    return {
-        "mixtures.csv": write_table(MIXTURE_COLUMNS, rows),
-        "queries.csv": write_table(
-            (*QUERY_COLUMNS, *negative),
-            (
-                (
-                    *(query.query_id, query.mixture_id, query.text, join(query.tags)),
-                    *(query.query_type, query.annotator, query.expects, query.concept),
-                    *(root, noise_concept, *(query.negative for _ in negative)),
-                )
-                for query, root, noise_concept in asked
-            ),
-        ),
+def _audit(plan: SuitePlan, identical: Collection[str], silent: Collection[str]) -> Audit:
+    if plan.kind == "unreferenced":
+        return {}
+    used = {plan.clips[one] for m in plan.mixtures for one in (m.target_id, m.noise_id)}
+    of_concept = _words(plan.benchmark)
+    words = {
+        clip.clip_id: of_concept.get(clip.concept) or words_of(clip.concept, clip.tags)
+        for clip in used
     }
+    return audit(
+        plan.mixtures,
+        plan.queries,
+        labels={clip.clip_id: clip.tags for clip in used if clip.tags},
+        words={clip_id: found for clip_id, found in words.items() if found},
+        identical=identical,
+        silent=silent,
+    )
 
 
-def plan_lists(plan: SuitePlan, dataset: Dataset) -> dict[str, str]:
-    """The texts of a plan's lists, with the concepts that breakdowns need."""
-    clips = {**dataset.corpus_clips, **dataset.clips}
-    mixtures = {mixture.mixture_id: mixture for mixture in plan.mixtures}
-    roots = {clip.concept: clip.root for clip in clips.values()}
-
-    def described(query: Query) -> tuple[Query, str, str]:
+def list_texts(plan: SuitePlan) -> dict[str, str]:
+    """The texts of a plan's two lists, with the concepts and roots that breakdowns need."""
+    mixtures = {one.mixture_id: one for one in plan.mixtures}
+    roots = {clip.concept: clip.root for clip in plan.clips.values()}
+    negative = ["negative"] * any(query.negative for query in plan.queries)
+    rows: list[tuple[object, ...]] = []
+    for query in plan.queries:
         mixture = mixtures[query.mixture_id]
-        concept = query.concept or clips[mixture.target_id].concept
-        noise = clips[mixture.noise_id].concept
-        return replace(query, concept=concept), roots.get(concept, ""), noise
-
-    return list_texts(plan.mixtures, map(described, plan.queries))
+        concept = query.concept or plan.clips[mixture.target_id].concept
+        rows.append(
+            (
+                *(query.query_id, query.mixture_id, query.text, join(query.tags)),
+                *(query.query_type, query.annotator, query.expects, concept),
+                *(roots.get(concept, ""), plan.clips[mixture.noise_id].concept),
+                *(query.negative for _ in negative),
+            )
+        )
+    pairs = ((m.mixture_id, m.target_id, m.noise_id, f"{m.snr_db:g}") for m in plan.mixtures)
+    return {
+        "mixtures.csv": write_table(MIXTURE_COLUMNS, pairs),
+        "queries.csv": write_table((*QUERY_COLUMNS, *negative), rows),
+    }

@@ -22,13 +22,14 @@ it: BSS Eval and SI-SDR do not.
 from __future__ import annotations
 
 import os
-import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar
 
@@ -37,23 +38,20 @@ from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
 from lassbench.benchmark.mixtures import Rendered, SilentSource, mix_by_power
-from lassbench.benchmark.words import words_of
 from lassbench.corpora.audio_folders import LONGER_BY_S, audio_files, video_ids
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, one_line
+from lassbench.errors import Fault, FaultsError, UsageError, one_line
 from lassbench.parallel import map_ordered, open_executor
 from lassbench.progress import track
-from lassbench.records import Mixture
+from lassbench.records import Clip, Mixture
 from lassbench.resampling import resample
-from lassbench.suites.audit import Audit, audit
 from lassbench.suites.freezing import (
-    describe,
+    SuitePlan,
     export,
-    list_texts,
     refuse_taken_name,
     write_suite,
 )
-from lassbench.suites.lists_of_others import ListRow, format_of, read_list
-from lassbench.suites.lists_of_others.forms import ListFormat, stem
+from lassbench.suites.lists_of_others import format_of, read_list
+from lassbench.suites.lists_of_others.forms import ListFormat, ListRow, stem
 from lassbench.suites.suite import (
     PARTS,
     Suite,
@@ -81,8 +79,6 @@ NOT_IN_IT = 0.05
 # Where the files are
 # ---------------------------------------------------------------------------
 
-_CLIP = re.compile(r"Y([A-Za-z0-9_-]{11})")
-
 
 def _parts(name: str) -> tuple[str, ...]:
     """The folders and the name of a path, in one Unicode form, whoever's system wrote it."""
@@ -104,20 +100,17 @@ class AudioIndex:
 
     def __init__(self, folder: Path) -> None:
         self._by_stem: defaultdict[str, list[str]] = defaultdict(list)
-        self._by_video: defaultdict[str, list[str]] = defaultdict(list)
-        in_suites: dict[Path, bool] = {}
+        self._by_id: defaultdict[str, list[str]] = defaultdict(list)
         for path in sorted(audio_files([str(folder)])):
-            place = Path(path).parent
-            if place not in in_suites:
-                suite = place.parent
-                in_suites[place] = suite != folder and (suite / "suite.json").is_file()
-            if in_suites[place]:
+            above = Path(path).parent.parent
+            if above != folder and (above / "suite.json").is_file():
                 continue
-            self._by_stem[stem(_parts(path)[-1])].append(path)
-            for video in video_ids(path):
-                self._by_video[video].append(path)
+            name = stem(_parts(path)[-1])
+            self._by_stem[name].append(path)
+            for key in {name.removeprefix("Y"), *video_ids(path)}:
+                self._by_id[key].append(path)
 
-    def find(self, name: str, youtube: str = "") -> Path:
+    def find(self, name: str, *, youtube: bool = False) -> Path:
         """The file that a list calls ``name``.
 
         Its ending may be another one.  Of several, the one whose path shares the longest
@@ -126,7 +119,8 @@ class AudioIndex:
         Parameters
         ----------
         youtube
-            As :class:`ListFormat` has it.
+            Whether it is named for a video, by any of the names of
+            :mod:`lassbench.corpora.audio_folders`.
 
         Raises
         ------
@@ -134,7 +128,9 @@ class AudioIndex:
             ``missing``; or ``two files for one name``, if two are as good.
         """
         wanted = _parts(name)
-        if not (found := self._candidates(wanted, youtube)):
+        last = stem(wanted[-1]) if wanted else ""
+        known, key = (self._by_id, last.removeprefix("Y")) if youtube else (self._by_stem, last)
+        if not (found := known.get(key)):
             raise audio.AudioFault("missing", f"no {one_line(name)} in the audio folder")
         good = {path: _likeness(_parts(path), wanted) for path in found}
         best = [path for path in found if good[path] == max(good.values())]
@@ -145,26 +141,11 @@ class AudioIndex:
             raise audio.AudioFault("missing", f"{one_line(name)}: {reason}")
         return Path(best[0])
 
-    def has(self, name: str, youtube: str = "") -> bool:
-        """Whether any file has this name."""
-        return bool(self._candidates(_parts(name), youtube))
-
-    def _candidates(self, wanted: Sequence[str], youtube: str) -> list[str]:
-        last = stem(wanted[-1]) if wanted else ""
-        if youtube == "clip" and (matched := _CLIP.fullmatch(last)):
-            return self._by_video.get(matched[1], [])
-        names = [last, f"Y{last}", last.removeprefix("Y")] if youtube == "part" else [last]
-        return next((self._by_stem[one] for one in names if one in self._by_stem), [])
-
 
 def _likeness(path: Sequence[str], wanted: Sequence[str]) -> tuple[int, bool]:
     """How many folders before the name are the same, and whether the whole name is."""
-    shared = 0
-    for mine, yours in zip(reversed(path[:-1]), reversed(wanted[:-1]), strict=False):
-        if mine != yours:
-            break
-        shared += 1
-    return shared, path[-1] == wanted[-1]
+    same = (mine == yours for mine, yours in zip(path[-2::-1], wanted[-2::-1], strict=False))
+    return sum(takewhile(bool, same)), path[-1] == wanted[-1]
 
 
 # ---------------------------------------------------------------------------
@@ -174,19 +155,21 @@ def _likeness(path: Sequence[str], wanted: Sequence[str]) -> tuple[int, bool]:
 
 @dataclass(frozen=True)
 class _How:
-    """How the sound of one suite is read and written; ``samples`` is ``None`` for the files'."""
+    """How one suite is made; ``samples`` is ``None`` for the length of the files."""
 
     folder: Path
+    kind: str
+    name: str
+    form: ListFormat
+    recipe: Recipe
     rate_hz: int
     samples: int | None
-    longest_s: float | None
     export_mixtures: bool
-    any_gain: bool
 
 
 @dataclass(frozen=True)
 class _Made:
-    """What became of one mixture, or of one source (``pcm`` has one hash then)."""
+    """What became of one mixture; ``pcm`` has the hashes of its parts."""
 
     pcm: Mapping[str, str]
     samples: int
@@ -194,15 +177,43 @@ class _Made:
     identical: bool = False
     gain: float = 1.0
     adds_up: bool = True
-    resampled: bool = False
 
 
-def _decoded(path: Path, how: _How) -> tuple[Samples, bool]:
-    """A file's sound at the suite's rate and length, and whether its rate was another."""
-    if how.longest_s is not None:
+def _attempt(item: tuple[str, Item], function: Callable[[str, Item], Result]) -> Result | Fault:
+    """What ``function`` makes of one item, or what is wrong with its sound; no other error."""
+    try:
+        return function(*item)
+    except SilentSource as error:
+        return Fault("silent", item[0], error.what)
+    except audio.AudioFault as error:
+        where = f"{error.where}: " if error.where else ""
+        return Fault(error.kind, item[0], f"{where}{error.what}")
+
+
+def _each(
+    executor: Executor | None,
+    label: str,
+    function: Callable[[str, Item], Result],
+    items: Mapping[str, Item],
+) -> tuple[dict[str, Result], dict[str, Fault]]:
+    """``function`` of each item by its id: what was made, and what is at fault."""
+    attempts = map_ordered(executor, partial(_attempt, function=function), items.items())
+    made: dict[str, Result] = {}
+    faults: dict[str, Fault] = {}
+    for key, result in zip(items, track(attempts, label, len(items)), strict=True):
+        if isinstance(result, Fault):
+            faults[key] = result
+        else:
+            made[key] = result
+    return made, faults
+
+
+def _decoded(path: Path, how: _How) -> Samples:
+    """A file's sound at the suite's rate and length."""
+    if how.recipe == "by power" and how.form.youtube == "clip":
         with audio.open_sound(path) as sound:
             length_s = sound.length() / sound.rate
-        if length_s > how.longest_s:
+        if length_s > PRESUMED_SECONDS + LONGER_BY_S:
             raise audio.AudioFault(
                 "whole video",
                 f"is {length_s:.1f} s long: a whole video, of which the list does not say "
@@ -212,15 +223,7 @@ def _decoded(path: Path, how: _How) -> tuple[Samples, bool]:
     end_s = None if how.samples is None else how.samples / how.rate_hz + audio.MARGIN_S
     heard = audio.decode(path, end_s=end_s)
     samples = resample(heard.samples, heard.rate, how.rate_hz)
-    if how.samples is not None:
-        samples = audio.fit(samples, how.samples)
-    return samples, heard.rate != how.rate_hz
-
-
-def _fault(error: LassbenchError, mixture_id: str = "") -> Fault:
-    kind = error.kind if isinstance(error, audio.AudioFault) else "unusable"
-    where = f"{error.where}: " if error.where else ""
-    return Fault(kind, mixture_id, f"{where}{error.what}")
+    return samples if how.samples is None else audio.fit(samples, how.samples)
 
 
 def gain_in(mixture: Samples, sound: Samples) -> float:
@@ -249,66 +252,50 @@ def gain_in(mixture: Samples, sound: Samples) -> float:
     return 1.0 if unrelated or abs(gain - 1.0) <= NEAR_ONE else gain
 
 
-def _take(item: tuple[str, Sequence[Path]], how: _How) -> _Made | Fault:
+def _take(mixture_id: str, paths: Mapping[str, Path], how: _How) -> _Made:
     """Write what was handed out for one mixture: mixture, target, interference, as it has."""
-    mixture_id, paths = item
-    try:
-        read = [_decoded(path, how) for path in paths]
-        sounds, resampled = [sound for sound, _ in read], any(other for _, other in read)
-        if len({sound.size for sound in sounds}) > 1:
-            told = ", ".join(f"{p.name} {s.size}" for p, s in zip(paths, sounds, strict=True))
-            raise audio.AudioFault("other length", f"different numbers of samples: {told}")
-        mixture, *others = sounds
-        if not others:
-            path = how.folder / exported_name(mixture_id, "mixture")
-            audio.write_wav_float(path, mixture, how.rate_hz)
-            hashes = {"mixture": audio.pcm_sha256(mixture)}
-            return _Made(hashes, mixture.size, resampled=resampled)
-        gains = [gain_in(mixture, one) if how.any_gain else 1.0 for one in others]
-    except LassbenchError as error:
-        return _fault(error, mixture_id)
+    sounds = [_decoded(path, how) for path in paths.values()]
+    if len({sound.size for sound in sounds}) > 1:
+        told = ", ".join(f"{p.name} {s.size}" for p, s in zip(paths.values(), sounds, strict=True))
+        raise audio.AudioFault("other length", f"different numbers of samples: {told}")
+    mixture, *others = sounds
+    if not others:
+        audio.write_wav_float(
+            how.folder / exported_name(mixture_id, "mixture"), mixture, how.rate_hz
+        )
+        return _Made({"mixture": audio.pcm_sha256(mixture)}, mixture.size)
+    gains = [gain_in(mixture, one) if how.form.any_gain else 1.0 for one in others]
     target, *rest = [one * np.float32(gain) for one, gain in zip(others, gains, strict=True)]
     left = mixture.astype(np.float64) - target
     interference = rest[0] if rest else left.astype(np.float32)
-    pcm = export(
-        Rendered(mixture, target, interference), how.folder, mixture_id, PARTS, how.rate_hz
-    )
+    rendered = Rendered(mixture, target, interference)
     return _Made(
-        pcm,
+        export(rendered, how.folder, mixture_id, PARTS, how.rate_hz),
         mixture.size,
         silent=not (target.any() and interference.any()),
-        identical=pcm["target"] == pcm["interference"],
+        identical=np.array_equal(target, interference),
         gain=gains[0],
         adds_up=float(np.sum((left - interference) ** 2)) <= 1e-4 * float(np.sum(left**2)),
-        resampled=resampled,
     )
 
 
-def _store(item: tuple[str, Path], how: _How) -> _Made | Fault:
-    """Write one sound that is mixed by power, once."""
-    clip_id, path = item
-    try:
-        samples, _ = _decoded(path, how)
-    except LassbenchError as error:
-        return _fault(error)
+def _store(clip_id: str, path: Path, how: _How) -> int:
+    """Write one sound that is mixed by power, once; its number of samples."""
+    samples = _decoded(path, how)
     audio.write_wav_float(how.folder / source_name(clip_id), samples, how.rate_hz)
-    hashes = {"source": audio.pcm_sha256(samples)}
-    return _Made(hashes, samples.size, silent=not samples.any())
+    return samples.size
 
 
-def _mix(mixture: Mixture, how: _How) -> _Made | Fault:
+def _mix(mixture_id: str, mixture: Mixture, how: _How) -> _Made:
     """Mix two stored sounds."""
-    sounds = [
+    source, noise = (
         audio.decode(how.folder / source_name(one)).samples
         for one in (mixture.target_id, mixture.noise_id)
-    ]
-    try:
-        rendered = mix_by_power(*sounds, snr_db=mixture.snr_db)
-    except SilentSource as error:
-        return Fault("silent", mixture.mixture_id, error.what)
+    )
+    rendered = mix_by_power(source, noise, snr_db=mixture.snr_db)
     parts = PARTS[:1] if how.export_mixtures else ()
-    pcm = export(rendered, how.folder, mixture.mixture_id, parts, how.rate_hz)
-    return _Made(pcm, rendered.mixture.size)
+    pcm = export(rendered, how.folder, mixture_id, parts, how.rate_hz)
+    return _Made(pcm, source.size, identical=np.array_equal(source, noise))
 
 
 # ---------------------------------------------------------------------------
@@ -316,200 +303,127 @@ def _mix(mixture: Mixture, how: _How) -> _Made | Fault:
 # ---------------------------------------------------------------------------
 
 
-@dataclass
-class _Import:
-    """One import: what is known before any sound is read, and what became of it."""
-
-    kind: str
-    name: str
-    form: ListFormat
-    rows: Sequence[ListRow]
-    recipe: Recipe
-    paths: Mapping[str, tuple[Path, ...]]
-    faults: list[Fault]
-    made: dict[str, _Made] = field(default_factory=dict)
-    silent: set[str] = field(default_factory=set)
-
-    @property
-    def mixtures(self) -> dict[str, Mixture]:
-        """Every mixture of the list once, in its order."""
-        return {row.mixture.mixture_id: row.mixture for row in self.rows}
-
-    def take(self, how: _How, executor: Executor | None) -> None:
-        """Take every mixture as it was handed out."""
-        items = list(self.paths.items())
-        for (mixture_id, _), result in self._map(executor, partial(_take, how=how), items):
-            self._keep(mixture_id, result)
-
-    def mix(self, how: _How, executor: Executor | None) -> None:
-        """Store every sound once, then mix."""
-        mixtures = self.mixtures
-        where: dict[str, Path] = {}
-        for mixture_id, (source, noise) in self.paths.items():
-            one = mixtures[mixture_id]
-            where |= {one.target_id: source, one.noise_id: noise}
-        stored: dict[str, _Made] = {}
-        bad: dict[str, Fault] = {}
-        items = list(where.items())
-        for (clip_id, _), sound in self._map(executor, partial(_store, how=how), items):
-            if isinstance(sound, Fault):
-                bad[clip_id] = sound
-            else:
-                stored[clip_id] = sound
-        _one_length({clip_id: sound.samples for clip_id, sound in stored.items()})
-        todo: list[Mixture] = []
-        for mixture_id in self.paths:
-            one = mixtures[mixture_id]
-            both = one.target_id, one.noise_id
-            if fault := next((bad[clip_id] for clip_id in both if clip_id in bad), None):
-                self._keep(mixture_id, Fault(fault.kind, mixture_id, fault.reason))
-            else:
-                todo.append(one)
-                self.silent |= {mixture_id} if any(stored[c].silent for c in both) else set()
-        used: set[str] = set()
-        for one, result in self._map(executor, partial(_mix, how=how), todo):
-            if isinstance(result, _Made):
-                a, b = stored[one.target_id], stored[one.noise_id]
-                used |= {one.target_id, one.noise_id}
-                result = replace(result, identical=a.pcm == b.pcm)
-            self._keep(one.mixture_id, result)
-        for clip_id in stored.keys() - used:
-            (how.folder / source_name(clip_id)).unlink()
-
-    def _map(
-        self,
-        executor: Executor | None,
-        function: Callable[[Item], Result],
-        items: Sequence[Item],
-    ) -> Iterable[tuple[Item, Result]]:
-        made = track(map_ordered(executor, function, items), f"importing {self.name}", len(items))
-        return zip(items, made, strict=True)
-
-    def _keep(self, mixture_id: str, result: _Made | Fault) -> None:
-        if isinstance(result, Fault):
-            self.faults.append(result)
-        else:
-            self.made[mixture_id] = result
-            self.silent |= {mixture_id} if result.silent else set()
-
-    def lists(self) -> dict[str, str]:
-        """The texts of the suite's two lists."""
-        classes = {row.mixture.target_id: row.entry.concept for row in self.rows}
-        return list_texts(
-            self.mixtures.values(),
-            (
-                (row.query, "", row.entry.noise_concept or classes.get(row.mixture.noise_id, ""))
-                for row in self.rows
-            ),
-        )
-
-    def audit(self) -> Audit:
-        """What is questionable, as far as list and sound tell; of real recordings, nothing."""
-        if self.form.kind == "unreferenced":
-            return {}
-        labels: defaultdict[str, set[str]] = defaultdict(set)
-        for row in self.rows:
-            labels[row.mixture.target_id].update(row.entry.labels)
-            labels[row.mixture.noise_id].update(row.entry.noise_labels)
-        known = {clip_id: sorted(names) for clip_id, names in labels.items() if names}
-        return audit(
-            self.mixtures.values(),
-            [row.query for row in self.rows],
-            labels=known,
-            words={clip_id: words_of("", names) for clip_id, names in known.items()},
-            identical={mixture_id for mixture_id, one in self.made.items() if one.identical},
-            silent=self.silent,
-        )
-
-    def notes(self) -> list[str]:
-        """What the card says of how the mixtures came about, a sentence each."""
-        form, made = self.form, self.made.values()
-        notes = [f"list format {self.kind}, from {form.published}"]
-        if form.average:
-            told = f"its authors take the {form.average}"
-            notes.append(f"{told}, and their SDR is {form.their_sdr!r} here")
-        if self.recipe == "by power":
-            notes.append("mixed here from recordings, at the SNR of snr_db by power")
-            if form.presumed:
-                notes.append("recipe presumed: its authors' own mixer is not published")
-        elif form.kind == "separation":
-            notes.append("mixtures as handed out; snr_db is 0, since the list gives none")
-        scaled = [one.gain for one in made if one.gain != 1.0]
-        if scaled:
-            notes.append(
-                f"{len(scaled)} of {len(made)} targets stood at another gain and were scaled by "
-                f"least squares, by {min(scaled):.3g} to {max(scaled):.3g}"
-            )
-        if apart := sum(not one.adds_up for one in made):
-            notes.append(f"in {apart}, target and interference do not add up to the mixture")
-        resampled = sum(one.resampled for one in made)
-        if resampled and self.recipe == "as given":
-            notes.append(f"{resampled} mixtures have files at another rate, resampled")
-        if form.kind == "unreferenced":
-            notes.append(self._twins())
-        return notes
-
-    def _twins(self) -> str:
-        """How many recordings that the list has under several names are the same samples."""
-        hashes: defaultdict[str, list[str]] = defaultdict(list)
-        for mixture_id, mixture in self.mixtures.items():
-            if mixture_id in self.made:
-                hashes[mixture.target_id].append(self.made[mixture_id].pcm["mixture"])
-        several = [of_one for of_one in hashes.values() if len(of_one) > 1]
-        same = sum(len(set(of_one)) == 1 for of_one in several)
-        return (
-            f"nobody has the sources; {len(hashes)} recordings, and of {len(several)} under "
-            f"two names {same} have the same samples under both"
-        )
-
-
 def _find(
-    rows: Iterable[ListRow], index: AudioIndex, form: ListFormat, recipe: Recipe
-) -> tuple[dict[str, tuple[Path, ...]], list[Fault]]:
-    """The files of each mixture, and why the others have none."""
-    paths: dict[str, tuple[Path, ...]] = {}
-    faults: dict[str, Fault] = {}
+    rows: Mapping[str, ListRow], index: AudioIndex, form: ListFormat, label: str
+) -> tuple[Recipe, dict[str, dict[str, Path]], dict[str, Fault]]:
+    """The files of each mixture: by power where the list says so, or has only recordings here."""
+    find = partial(_files_of, index=index, youtube=bool(form.youtube))
+    found, lost = _each(None, label, partial(find, mixed=form.recipe == "by power"), rows)
+    if not found and form.presumed and form.recipe == "as given":
+        raw = _each(None, label, partial(find, mixed=True), rows)
+        if raw[0]:
+            return "by power", *raw
+    return form.recipe, found, lost
+
+
+def _files_of(
+    _: str, row: ListRow, *, index: AudioIndex, mixed: bool, youtube: bool
+) -> dict[str, Path]:
+    """The files of a mixture by part, or by id those of the two sounds that it is mixed from."""
+    keys: Sequence[str] = (row.mixture.target_id, row.mixture.noise_id) if mixed else PARTS
+    for clip_id in keys if mixed else ():
+        if reason := files.name_fault(clip_id):
+            said = f"{one_line(clip_id, 100)!r} {reason}"
+            raise audio.AudioFault("name", f"the name of a source, {said}")
+    names = row.raw if mixed else row.given
+    found = [index.find(name, youtube=youtube and mixed) for name in names]
+    if len(set(found)) < len(set(names)):
+        reason = f"only {found[0]} for {' and '.join(map(one_line, names))}"
+        raise audio.AudioFault("missing", reason)
+    return dict(zip(keys, found, strict=False))
+
+
+def _mix_all(
+    paths: Mapping[str, Mapping[str, Path]],
+    mixtures: Mapping[str, Mixture],
+    how: _How,
+    each: Callable[..., Any],
+) -> tuple[dict[str, _Made], dict[str, Fault]]:
+    """Store every sound once, then mix those of which both are here."""
+    sources = {clip_id: path for pair in paths.values() for clip_id, path in pair.items()}
+    stored, bad = each(partial(_store, how=how), sources)
+    _one_length(stored)
+    todo = {one: mixtures[one] for one, pair in paths.items() if bad.keys().isdisjoint(pair)}
+    made, faults = each(partial(_mix, how=how), todo)
+    for unused in stored.keys() - {clip_id for one in made for clip_id in paths[one]}:
+        (how.folder / source_name(unused)).unlink()
+    for one, pair in paths.items():
+        if one not in todo:
+            faults[one] = replace(next(bad[c] for c in pair if c in bad), where=one)
+    return made, faults
+
+
+def _notes(how: _How, made: Collection[_Made]) -> list[str]:
+    """What the card says of how the mixtures came about, a sentence each."""
+    form = how.form
+    notes = [f"list format {how.kind}, from {form.published}"]
+    if form.average:
+        told = f"its authors take the {form.average}"
+        notes.append(f"{told}, and their SDR is {form.their_sdr!r} here")
+    if form.kind == "unreferenced":
+        notes.append("real recordings: nobody has the sources")
+    elif how.recipe == "as given":
+        notes.append("mixtures as handed out; snr_db is 0, since the list gives none")
+    else:
+        notes.append("mixed here from recordings, at the SNR of snr_db by power")
+        if form.presumed:
+            notes.append("recipe presumed: its authors' own mixer is not published")
+    scaled = [one.gain for one in made if one.gain != 1.0]
+    if scaled:
+        notes.append(
+            f"{len(scaled)} of {len(made)} targets stood at another gain and were scaled by "
+            f"least squares, by {min(scaled):.3g} to {max(scaled):.3g}"
+        )
+    if apart := sum(not one.adds_up for one in made):
+        notes.append(f"in {apart}, target and interference do not add up to the mixture")
+    return notes
+
+
+def _write(
+    rows: Sequence[ListRow], how: _How, made: Mapping[str, _Made], bad: Mapping[str, Fault]
+) -> list[str]:
+    """Write lists and card of what was made; the notes on the card."""
+    labels: defaultdict[str, set[str]] = defaultdict(set)
+    concepts: dict[str, str] = {}
     for row in rows:
-        mixture_id, mixture = row.mixture.mixture_id, row.mixture
-        if mixture_id in paths or mixture_id in faults:
-            continue
-        names = row.entry.raw if recipe == "by power" else row.entry.given
-        youtube = form.youtube if recipe == "by power" else ""
-        try:
-            if recipe == "by power":
-                for clip_id in (mixture.target_id, mixture.noise_id):
-                    if reason := files.name_fault(clip_id):
-                        said = f"{one_line(clip_id, 100)!r} {reason}"
-                        raise audio.AudioFault("name", f"the name of a source, {said}")
-            found = tuple(index.find(name, youtube) for name in names)
-            if len(set(found)) < len(set(names)):
-                reason = f"only {found[0]} for {' and '.join(map(one_line, names))}"
-                raise audio.AudioFault("missing", reason)
-        except audio.AudioFault as error:
-            faults[mixture_id] = _fault(error, mixture_id)
-        else:
-            paths[mixture_id] = found
-    return paths, list(faults.values())
+        labels[row.mixture.target_id].update(row.query.tags)
+        labels[row.mixture.noise_id].update(row.noise_labels)
+        concepts[row.mixture.target_id] = row.query.concept
+        concepts.setdefault(row.mixture.noise_id, row.noise_concept)
+    notes = _notes(how, made.values())
+    plan = SuitePlan(
+        how.name,
+        how.form.title if how.form.rows else how.name,
+        how.form.kind,
+        list({row.mixture.mixture_id: row.mixture for row in rows}.values()),
+        [row.query for row in rows],
+        {one: Clip(one, concepts[one], "test", (), tuple(sorted(labels[one]))) for one in labels},
+        "; ".join(notes),
+    )
+    pcm = {mixture_id: one.pcm for mixture_id, one in made.items()}
+    write_suite(
+        how.folder,
+        plan,
+        pcm=pcm,
+        identical={mixture_id for mixture_id, one in made.items() if one.identical},
+        silent={mixture_id for mixture_id, one in made.items() if one.silent}
+        | {mixture_id for mixture_id, fault in bad.items() if fault.kind == "silent"},
+        sample_rate_hz=how.rate_hz,
+        samples=_one_length({mixture_id: one.samples for mixture_id, one in made.items()}),
+        synthetic=False,
+        audio_may_be_published=False,
+        references_exported=True,
+        recipe=how.recipe,
+        dataset={"path": ".", "name": how.kind, "fingerprint": fingerprint(pcm)},
+    )
+    return notes
 
 
-def _recipe(rows: Sequence[ListRow], index: AudioIndex, form: ListFormat) -> Recipe:
-    """By power where the list says so, or has only its raw recordings here."""
-    if form.recipe == "by power":
-        return "by power"
-    if any(index.has(name) for row in rows for name in row.entry.given):
-        return "as given"
-    raw = any(index.has(name, form.youtube) for row in rows for name in row.entry.raw)
-    return "by power" if raw else "as given"
-
-
-def _first_rate(paths: Iterable[Sequence[Path]]) -> int:
+def _first_rate(paths: Iterable[Mapping[str, Path]]) -> int:
     """The rate of the first mixture that can be opened."""
-    for first, *_ in paths:
-        try:
-            with audio.open_sound(first) as sound:
-                return sound.rate
-        except audio.AudioFault:
-            continue
+    for found in paths:
+        with suppress(audio.AudioFault), audio.open_sound(next(iter(found.values()))) as sound:
+            return sound.rate
     return 1  # nothing can be opened, and reading it says why
 
 
@@ -567,39 +481,38 @@ def import_suite(
     refuse_taken_name(name, but=kind, fix="give another --name")
     _check_options(seconds, rate)
     rows = read_list(list_path, kind, name=name)
-    index = AudioIndex(audio_dir)
-    recipe = _recipe(rows, index, form)
+    of_mixture = {row.mixture.mixture_id: row for row in rows}
+    recipe, paths, lost = _find(of_mixture, AudioIndex(audio_dir), form, f"finding {name}")
     if recipe == "as given" and not export_mixtures:
         raise UsageError(
             f"{kind} is taken as it was handed out: without its audio there is no suite",
             fix="leave --no-audio away",
         )
-    paths, faults = _find(rows, index, form, recipe)
-    doing = _Import(kind, name, form, rows, recipe, paths, faults)
     mixed = recipe == "by power"
+    faults, notes = list(lost.values()), list[str]()
     length_s = seconds or form.seconds or (PRESUMED_SECONDS if mixed and form.presumed else None)
     rate_hz = rate or form.rate_hz or _first_rate(paths.values())
+    samples = None if length_s is None else round(length_s * rate_hz)
 
     def build(folder: Path) -> None:
-        how = _How(
-            folder,
-            rate_hz,
-            samples=None if length_s is None else round(length_s * rate_hz),
-            longest_s=PRESUMED_SECONDS + LONGER_BY_S if mixed and form.youtube == "clip" else None,
-            export_mixtures=export_mixtures,
-            any_gain=form.any_gain,
-        )
+        how = _How(folder, kind, name, form, recipe, rate_hz, samples, export_mixtures)
         with open_executor(workers) as executor:
-            (doing.mix if mixed else doing.take)(how, executor)
-        if not doing.made:
+            each = partial(_each, executor, f"importing {name}")
+            if mixed:
+                mixtures = {one: of_mixture[one].mixture for one in paths}
+                made, bad = _mix_all(paths, mixtures, how, each)
+            else:
+                made, bad = each(partial(_take, how=how), paths)
+        faults.extend(bad.values())
+        if not made:
             what = "not one mixture of the list can be made"
-            raise FaultsError(what, doing.faults, where=audio_dir, fix="check --audio-dir")
-        write_suite(folder, lists := doing.lists(), _described(doing, lists, rate_hz))
+            raise FaultsError(what, faults, where=audio_dir, fix="check --audio-dir")
+        notes.extend(_write(rows, how, made, bad))
 
     output_folders.replace_folder(
         out, build, what="the suite", mark="suite.json", needs=[list_path, audio_dir]
     )
-    return Imported(load_suite(out), tuple(doing.notes()), tuple(doing.faults))
+    return Imported(load_suite(out), tuple(notes), tuple(faults))
 
 
 def _check_options(seconds: float | None, rate: int | None) -> None:
@@ -611,31 +524,6 @@ def _check_options(seconds: float | None, rate: int | None) -> None:
             raise UsageError(
                 f"{option} cannot be {value}", expected=f"{least} to {most}", fix="correct it"
             )
-
-
-def _described(doing: _Import, lists: Mapping[str, str], rate_hz: int) -> dict[str, Any]:
-    pcm = {mixture_id: one.pcm for mixture_id, one in doing.made.items()}
-    return describe(
-        lists,
-        pcm,
-        name=doing.name,
-        kind=doing.form.kind,
-        sample_rate_hz=rate_hz,
-        samples=_one_length({one: made.samples for one, made in doing.made.items()}),
-        title=doing.form.title if doing.form.rows else doing.name,
-        notes="; ".join(doing.notes()),
-        synthetic=False,
-        audio_may_be_published=False,
-        references_exported=True,
-        recipe=doing.recipe,
-        audit=doing.audit(),
-        dataset={"path": ".", "name": doing.kind, "fingerprint": fingerprint(pcm)},
-        counts={
-            "mixtures": len(doing.mixtures),
-            "queries": len(doing.rows),
-            "renderable_mixtures": len(pcm),
-        },
-    )
 
 
 def _one_length(sizes: Mapping[str, int]) -> int:

@@ -293,9 +293,10 @@ def load_suite(path: str | Path) -> Suite:
     queries, meta = _read_queries(folder / "queries.csv", mixtures)
     _check_fingerprints(said, folder)
     audio_from = _find_dataset(folder, said)
-    missing = missing_mixtures(mixtures.values(), audio_from) if audio_from else {}
-    for mixture_id in mixtures.keys() - said.pcm.keys() - missing.keys():
-        missing[mixture_id] = "it could not be made when the suite was"
+    missing = dict.fromkeys(
+        mixtures.keys() - said.pcm.keys(), "it could not be made when the suite was"
+    )
+    missing |= missing_mixtures(mixtures.values(), audio_from) if audio_from else {}
     return Suite(
         **said.model_dump(include={field.name for field in fields(Suite)} - {"dataset"}),
         path=folder,
@@ -304,9 +305,7 @@ def load_suite(path: str | Path) -> Suite:
         mixtures=mixtures,
         queries=queries,
         meta=meta,
-        missing={
-            mixture_id: missing[mixture_id] for mixture_id in mixtures if mixture_id in missing
-        },
+        missing={one: missing[one] for one in mixtures if one in missing},
         pcm_sha256=said.pcm,
         dataset=audio_from,
     )
@@ -318,12 +317,6 @@ class _FrozenFrom(Strict):
     name: PathName
     fingerprint: Sha256
     path: Text
-
-
-class _ListCounts(Strict):
-    mixtures: Count
-    queries: Count
-    renderable_mixtures: Count
 
 
 class _Frozen(Strict):
@@ -345,7 +338,7 @@ class _Frozen(Strict):
     audio_may_be_published: bool
     references_exported: bool
     dataset: _FrozenFrom
-    counts: _ListCounts
+    counts: dict[Literal["mixtures", "queries", "renderable_mixtures"], Count]
     recipe: Recipe = "equal peaks"
     audit: Audit = Field(default_factory=dict)
     pcm: dict[PathName, dict[Part, Sha256]]

@@ -73,7 +73,7 @@ def test_reported_figures_are_those_of_their_sources() -> None:
 
 
 @pytest.mark.parametrize("suite", ["lass-test", "lass-absent"])
-def test_the_cards_know_the_frozen_lists(shared: Path, suite: str) -> None:
+def test_the_cards_know_the_frozen_lists(shared: Path, suite: str, tmp_path: Path) -> None:
     """The list fingerprint does not depend on whose audio is there: captions are enough."""
     from lassbench.benchmark.metadata import MetadataSource
     from lassbench.corpora.audiocaps import AudioCapsCorpus
@@ -94,14 +94,12 @@ def test_the_cards_know_the_frozen_lists(shared: Path, suite: str) -> None:
     )
     plan = freezing.frozen_plan(dataset, suite)  # type: ignore[arg-type]
     assert plan is not None
-    described = freezing.describe(
-        freezing.plan_lists(plan, dataset),  # type: ignore[arg-type]
-        {},
-        name=plan.name,
-        kind=plan.kind,
+    described = freezing.write_suite(
+        tmp_path,
+        plan,
+        pcm={},
         sample_rate_hz=dataset.sample_rate_hz,
         samples=dataset.clip_samples,
-        audit={},
     )
     shown = read_leaderboard(SHIPPED).suites[suite]
     assert shown.list_fingerprint == described["list_fingerprint"]

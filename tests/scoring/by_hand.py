@@ -11,8 +11,8 @@ import numpy as np
 
 from lassbench import audio
 from lassbench.metrics.clap import ClapScore
-from lassbench.records import Mixture, Query
-from lassbench.suites.freezing import describe, list_texts, write_suite
+from lassbench.records import Clip, Mixture, Query
+from lassbench.suites.freezing import SuitePlan, write_suite
 from lassbench.suites.suite import PARTS, Suite, exported_name, load_suite
 
 RATE, SAMPLES = 8000, 4000
@@ -51,15 +51,15 @@ def write_by_hand(
         query = replace(query, concept=concepts[number] if concepts else "")
         assert set(changes) <= {one.name for one in fields(Query)}
         queries.append(replace(query, **{name: of[number] for name, of in changes.items()}))
-    lists = list_texts(mixtures, ((query, "", "") for query in queries))
-    described = describe(
-        lists, pcm, name="by-hand", kind=kind, title="Made by hand", notes="", recipe="as given",
+    sounds = [one for m in mixtures for one in (m.target_id, m.noise_id)]
+    clips = {one: Clip(one, "", "test", ()) for one in sounds}
+    plan = SuitePlan("by-hand", "Made by hand", kind, mixtures, queries, clips)  # type: ignore[arg-type]
+    write_suite(
+        folder, plan, pcm=pcm, recipe="as given",
         sample_rate_hz=RATE, samples=SAMPLES, synthetic=True, audio_may_be_published=True,
         references_exported=True, audit={name: list(ids) for name, ids in (audit or {}).items()},
-        counts={one: len(pairs) for one in ("mixtures", "queries", "renderable_mixtures")},
         dataset={"name": "none", "fingerprint": "0" * 64, "path": "nowhere"},
     )  # fmt: skip
-    write_suite(folder, lists, described)
     return load_suite(folder)
 
 

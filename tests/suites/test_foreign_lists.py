@@ -13,65 +13,15 @@ from lassbench.benchmark.words import words_of
 from lassbench.cli.import_suite import command
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.suites.audit import audit
-from lassbench.suites.lists_of_others import FORMATS, ListRow, read_list
+from lassbench.suites.lists_of_others import FORMATS, read_list
 from lassbench.suites.lists_of_others.forms import BadRow, audioset_labels, audioset_names
 
-#: A few rows of each format, as its authors write them.
-LISTS = {
-    "audiosep-audiocaps": (
-        "idx,caption,labels,src_wav,noise_wav\n"
-        '0,A machine,"Speech Sewing machine Inside, public space",'
-        "Yaaaaaaaaaaa.wav,Ybbbbbbbbbbb.wav\n"
-        "1,A dog barks,Dog,Yccccccccccc.wav,Ybbbbbbbbbbb.wav\n"
-    ),
-    "audiosep-esc50": (
-        "idx,caption,src_wav,noise_wav\n"
-        "0,crow,1-119125-A-45.wav,1-103995-A-30.wav\n"
-        "1,rain,1-103995-A-30.wav,1-119125-A-45.wav\n"
-    ),
-    "audiosep-clotho": (
-        "idx,caption,src_wav,noise_wav1,noise_wav1\n"
-        '0,"Birds, far away.",birds_long.wav,"Cruise - outside, night.wav",rain.wav\n'
-        "1,Popcorn.,Popcorn Popping.wav,one.wav,two.wav\n"
-    ),
-    "audiosep-audioset": (
-        "idx,caption,src_wav,noise_wav\n"
-        '0,Speech,"e/class_id=0/class_id=0,index=000,source.wav",'
-        '"e/class_id=0/class_id=0,index=000,mixture.wav"\n'
-        '0,Speech,"e/class_id=0/class_id=0,index=001,source.wav",'
-        '"e/class_id=0/class_id=0,index=001,mixture.wav"\n'
-    ),
-    "audiosep-vggsound": (
-        "file_id,mix_wav,s0_wav,s0_text,s1_wav,s1_text\n"
-        "a+++b,data/mix_wav/a+++b.wav,data/s0_wav/a+++b.wav,yodelling,"
-        'data/s1_wav/a+++b.wav,"cattle, bovinae cowbell"\n'
-        "a+++d,data/mix_wav/a+++d.wav,data/s0_wav/a+++d.wav,yodelling,"
-        "data/s1_wav/a+++d.wav,rapping\n"
-    ),
-    "clapsep-audioset": (
-        "source_file,positive_caption,noise_file,negative_caption\n"
-        'Yaaaaaaaaaaa.wav,"The sounds of Shout, Bellow and Thump, thud",Ybbbbbbbbbbb.wav,'
-        "The sound of Speech\n"
-        "Ybbbbbbbbbbb.wav,The sound of Speech,Yaaaaaaaaaaa.wav,The sound of Bellow\n"
-    ),
-    "clapsep-music": (
-        "source_file,positive_caption,noise_file,negative_caption\n"
-        "-8AgRz5Jdrw_10.wav,the sound of acoustic guitar,x_1.wav,the sound of violin\n"
-        "x_1.wav,the sound of violin,x_2.wav,the sound of drum\n"
-    ),
-    "dcase2024-task9": (
-        'source, noise, snr, caption\n12,345,-3,"A man speaks, and then stops"\n7,8,10,Rain falls\n'
-    ),
-    "dcase2024-task9-real": (
-        "file_name,query\ntest-real-case-2.wav,chimes\ntest-real-case-3.wav,the wind\n"
-    ),
-    "triples": (
-        "mixture,target,query\n"
-        "mix/1.wav,targets/1.flac,a dog barks\n"
-        "mix/1.wav,targets/1.flac,barking\n"
-        "mix/1.wav,targets/1b.flac,rain\n"
-    ),
-}
+TRIPLES = (
+    "mixture,target,query\n"
+    "mix/1.wav,targets/1.flac,a dog barks\n"
+    "mix/1.wav,targets/1.flac,barking\n"
+    "mix/1.wav,targets/1b.flac,rain\n"
+)
 
 #: How many rows, targets and mixtures that ask for it the published lists have.
 PUBLISHED = {
@@ -90,6 +40,9 @@ PUBLISHED = {
     "dcase2024-task9-real": (200, 100),
 }
 
+QUERY_TYPES = {f"audiosep-{name}": "tag" for name in ("esc50", "music", "audioset", "vggsound")}
+QUERY_TYPES |= {f"clapsep-{name}": "templated" for name in ("audioset", "esc", "fsd", "music")}
+
 
 def put(folder: Path, text: str) -> Path:
     path = folder / "list.csv"
@@ -97,15 +50,19 @@ def put(folder: Path, text: str) -> Path:
     return path
 
 
-def read(folder: Path, kind: str) -> list[ListRow]:
-    return read_list(put(folder, LISTS[kind]), kind)
-
-
 def published(shared: Path, kind: str) -> Path:
     names = {"dcase2024-task9": "dcase2024.lass_synthetic_validation"}
     names["dcase2024-task9-real"] = "dcase2024.lass_real_evaluation"
     name = names.get(kind) or f"{kind.replace('-', '.', 1)}_eval"
     return shared / "data/lists" / f"{name}.csv.gz"
+
+
+def head(shared: Path, kind: str) -> str:
+    """The first rows of a format: two of the published list, three of one's own."""
+    if kind == "triples":
+        return TRIPLES
+    with gzip.open(published(shared, kind), "rt", encoding="utf-8") as stream:
+        return "".join(stream.readline() for _ in range(3))
 
 
 def plain_rows(path: Path) -> list[dict[str, str]]:
@@ -121,6 +78,7 @@ def test_the_published_lists_are_read_whole(shared: Path, kind: str) -> None:
     assert (len(rows), len(targets)) == PUBLISHED[kind]
     assert form.rows == len(rows) == len({row.mixture.mixture_id for row in rows})
     assert len({row.query.query_id for row in rows}) == len(rows)
+    assert {row.query.query_type for row in rows} == {QUERY_TYPES.get(kind, "caption")}
     column = {"audiosep-vggsound": "s0_text", "dcase2024-task9-real": "query"}.get(kind, "caption")
     column = "positive_caption" if kind.startswith("clapsep") else column
     assert [row.query.text for row in rows] == [
@@ -192,120 +150,116 @@ def test_audiosets_names_hold_what_joins_them() -> None:
             audioset_names(text, " ")
 
 
-def test_texts_tags_and_files(tmp_path: Path) -> None:
-    def first(kind: str) -> tuple[object, ...]:
-        row = read(tmp_path, kind)[0]
-        said, entry = row.query, row.entry
-        assert said.query_type == FORMATS[kind].query_type
-        return said.text, said.negative, said.tags, said.concept, entry.given, entry.raw
-
-    handed_out = ("mixture-0.wav", "segment-0.wav")
-    assert first("audiosep-audiocaps") == (
-        *("A machine", "", ("Speech", "Sewing machine", "Inside, public space"), ""),
-        *(handed_out, ("Yaaaaaaaaaaa.wav", "Ybbbbbbbbbbb.wav")),
-    )
-    assert first("audiosep-esc50") == (
-        *("crow", "", ("crow",), "crow", handed_out),
-        ("1-119125-A-45.wav", "1-103995-A-30.wav"),
-    )
-    assert first("audiosep-clotho")[4:] == (handed_out, ())
-    assert first("audiosep-vggsound")[3:5] == (
-        *("yodelling", ("data/mix_wav/a+++b.wav", "data/s0_wav/a+++b.wav")),
-    )
-    assert first("clapsep-audioset")[1:] == (
-        *("The sound of Speech", ("Shout", "Bellow", "Thump, thud"), "", ()),
-        ("Yaaaaaaaaaaa.wav", "Ybbbbbbbbbbb.wav"),
-    )
-    assert first("clapsep-music")[:4] == (
-        *("the sound of acoustic guitar", "the sound of violin"),
-        *(("acoustic guitar",), "acoustic guitar"),
-    )
-    assert first("dcase2024-task9")[4:] == ((), ("12", "345"))
-    kinds = {kind: form.query_type for kind, form in FORMATS.items()}
-    assert {kind for kind, how in kinds.items() if how == "tag"} == {
-        f"audiosep-{name}" for name in ("esc50", "music", "audioset", "vggsound")
-    }
-    assert {kind for kind, how in kinds.items() if how == "templated"} == {
-        f"clapsep-{name}" for name in ("audioset", "esc", "fsd", "music")
-    }
+NUMBERED = ("mixture-0.wav", "segment-0.wav")
 
 
-def test_ids_of_sounds(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "sounds", "asked", "files"),
+    [
+        (
+            "audiosep-audiocaps",
+            ("Y7fmOlUlwoNg", "Y-aYumc8KoXg", 0.0),
+            ("", ("Speech", "Sewing machine", "Inside, public space"), ""),
+            (NUMBERED, ("Y7fmOlUlwoNg.wav", "Y-aYumc8KoXg.wav"), ()),
+        ),
+        (
+            "audiosep-clotho",
+            (
+                "Santa Motor",
+                "09-07-14_2338_Foz, fisherman next to the river + radiater-machine air and hum",
+                0.0,
+            ),
+            ("", (), ""),
+            (NUMBERED, (), ()),
+        ),
+        (
+            "audiosep-vggsound",
+            ("-JUBdOr8Hes_000030", "37Vxf0Wz-3o_000001", 0.0),
+            ("", ("playing accordion",), "playing accordion"),
+            (
+                tuple(
+                    f"data/{part}_wav/-JUBdOr8Hes_000030+++37Vxf0Wz-3o_000001.wav"
+                    for part in ("mix", "s0")
+                ),
+                (),
+                ("sea lion barking",),
+            ),
+        ),
+        (
+            "clapsep-audioset",
+            ("YlCxQH8lmStU", "YjjobvHzPstY", 0.0),
+            ("The sound of Typewriter", ("Sheep", "Bleat", "Speech"), ""),
+            ((), ("YlCxQH8lmStU.wav", "YjjobvHzPstY.wav"), ("Typewriter",)),
+        ),
+        (
+            "clapsep-music",
+            ("Y-8AgRz5Jdrw_10", "YIGouH5bKhj8_11", 0.0),
+            ("the sound of violin", ("acoustic guitar",), "acoustic guitar"),
+            ((), ("-8AgRz5Jdrw_10.wav", "IGouH5bKhj8_11.wav"), ("violin",)),
+        ),
+    ],
+)
+def test_the_first_row_of_a_published_list(
+    shared: Path, kind: str, sounds: object, asked: object, files: object
+) -> None:
     """One recording keeps one id, without its ending: intervals resample targets."""
-
-    def sounds(kind: str) -> list[tuple[str, str]]:
-        return [(r.mixture.target_id, r.mixture.noise_id) for r in read(tmp_path, kind)]
-
-    assert sounds("audiosep-clotho")[0] == ("birds_long", "Cruise - outside, night + rain")
-    assert sounds("audiosep-vggsound") == [("a", "b"), ("a", "d")]
-    assert sounds("audiosep-esc50")[0] == sounds("audiosep-esc50")[1][::-1]
-    assert sounds("clapsep-music") == [("Y-8AgRz5Jdrw_10", "Yx_1"), ("Yx_1", "Yx_2")]
-    assert sounds("dcase2024-task9-real") == [("test-real-case-2", "")] * 2
-    assert sounds("triples")[1:] == [("targets/1", "mix/1"), ("targets/1b", "mix/1")]
+    row = read_list(published(shared, kind), kind)[0]
+    assert (row.mixture.target_id, row.mixture.noise_id, row.mixture.snr_db) == sounds
+    assert (row.query.negative, row.query.tags, row.query.concept) == asked
+    assert (row.given, row.raw, row.noise_labels) == files
 
 
-def test_rows_of_the_same_files_ask_of_one_mixture(tmp_path: Path) -> None:
-    rows = read_list(put(tmp_path, LISTS["triples"]), "triples", name="mine")
+def test_rows_of_the_same_files_ask_of_one_mixture(shared: Path, tmp_path: Path) -> None:
+    rows = read_list(put(tmp_path, TRIPLES), "triples", name="mine")
     assert [(row.mixture.mixture_id, row.query.query_id) for row in rows] == [
         *(("mine-0001", "mine-0001-p1"), ("mine-0001", "mine-0001-p2")),
         ("mine-0002", "mine-0002"),
     ]
+    assert (rows[2].mixture.target_id, rows[2].mixture.noise_id) == ("targets/1b", "mix/1")
     named = "Mixture;Target;Query;query_id;tags;negative\nm.wav;t.wav;bark;q-1;dog; rain\n"
     (row,) = read_list(put(tmp_path, named), "triples")
     assert (row.query.query_id, row.query.tags, row.query.negative) == ("q-1", ("dog",), "rain")
-    (real, _) = read(tmp_path, "dcase2024-task9-real")
-    assert real.query.query_id == real.mixture.mixture_id == "test-real-case-2"
+    real = read_list(published(shared, "dcase2024-task9-real"), "dcase2024-task9-real")[1]
+    assert real.query.query_id == real.mixture.mixture_id == "test-real-case-1"
+    assert real.mixture.target_id == "test-real-case-0"  # one recording under two names
 
 
-def test_marks_line_ends_and_gzip(tmp_path: Path) -> None:
-    plain = read(tmp_path, "audiosep-clotho")
-    data = b"\xef\xbb\xbf" + LISTS["audiosep-clotho"].replace("\n", "\r\n").encode()
-    (tmp_path / "list.csv").write_bytes(data)
-    assert read_list(tmp_path / "list.csv", "audiosep-clotho") == plain
-    packed = tmp_path / "list.csv.gz"
-    packed.write_bytes(gzip.compress(data))
-    assert read_list(packed, "audiosep-clotho") == plain
-    packed.write_bytes(gzip.compress(data)[:-9])
-    with pytest.raises(LassbenchError, match="not a whole gzip file"):
-        read_list(packed, "audiosep-clotho")
-    packed.write_bytes(data)
-    with pytest.raises(LassbenchError, match="not a whole gzip file"):
-        read_list(packed, "audiosep-clotho")
-    with gzip.open(packed, "wb", compresslevel=1) as stream:
+def test_a_list_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "list.csv.gz", "wb", compresslevel=1) as stream:
         for _ in range(101):
             stream.write(b"\n" * 1_000_000)
     with pytest.raises(LassbenchError, match="too large"):
-        read_list(packed, "audiosep-clotho")
+        read_list(tmp_path / "list.csv.gz", "audiosep-clotho")
 
 
 @pytest.mark.parametrize(
     ("kind", "old", "new", "line", "words"),
     [
-        ("dcase2024-task9", ",10,", ",loud,", 3, "snr 'loud' is no number"),
-        ("dcase2024-task9", ",10,", ",nan,", 3, "snr 'nan' is no number"),
-        ("dcase2024-task9", "Rain falls", "", 3, "caption is empty"),
-        ("audiosep-esc50", "1,rain", "0,rain", 3, "list.csv:2"),
-        ("audiosep-esc50", "1,rain", "x,rain", 3, "idx 'x' is no number"),
-        ("audiosep-esc50", ",1-119125-A-45.wav\n", "\n", 3, "has 3 cells, the header 4"),
-        ("audiosep-audiocaps", ",Dog,", ",Dog Wolpertinger,", 3, "not made of AudioSet's names"),
-        ("audiosep-clotho", ",one.wav,two.wav", ",one.wav,", 3, "noise_wav1.2 is empty"),
-        ("clapsep-music", "the sound of drum", "a drum", 3, "'the sound of'"),
-        ("clapsep-audioset", "sound of Bellow", "sound of Bello", 3, "AudioSet's names"),
-        ("dcase2024-task9-real", "test-real-case-3.wav", "../x.wav", 3, "mixture's name '../x'"),
+        ("dcase2024-task9", ",1,", ",loud,", 3, "snr 'loud' is no number"),
+        ("dcase2024-task9", ",1,", ",nan,", 3, "snr 'nan' is no number"),
+        ("dcase2024-task9-real", "the fire is making crackling sounds at home.", "", 3, "is empty"),
+        ("audiosep-esc50", "1,chirping", "0,chirping", 3, "list.csv:2"),
+        ("audiosep-esc50", "1,chirping", "x,chirping", 3, "idx 'x' is no number"),
+        ("audiosep-esc50", ",1-30226-A-0.wav", "", 3, "has 3 cells, the header 4"),
+        ("audiosep-audiocaps", "Burst, pop", "Wolpertinger", 3, "not made of AudioSet's names"),
+        ("audiosep-clotho", "Rolling Wind - looping.wav", "", 3, "noise_wav1.2 is empty"),
+        ("clapsep-music", "the sound of bassoon", "a drum", 3, "'the sound of'"),
+        ("clapsep-audioset", "Music and Pour", "Music and Pou", 3, "AudioSet's names"),
+        ("dcase2024-task9-real", "test-real-case-1.wav", "../x.wav", 3, "mixture's name '../x'"),
         ("triples", "1b.flac,rain", "1.flac,barking", 4, "list.csv:3"),
         ("triples", "targets/1b.flac", "", 4, "target is empty"),
         ("triples", "rain", "a dog <img src=x>", 4, "markup"),
-        ("audiosep-esc50", "1,rain", "1,rain\x07", 3, r"U+0007"),
-        ("audiosep-esc50", "1,rain", f"1,{'a' * 1001}", 3, "1001 characters"),
-        ("audiosep-vggsound", ",rapping", ",<script>", 3, "the noise '<script>' holds markup"),
-        ("clapsep-music", "sound of drum", "sound of \x1b[2J", 3, "the negative query"),
+        ("audiosep-esc50", "chirping birds", "rain\x07", 3, r"U+0007"),
+        ("audiosep-esc50", "chirping birds", "a" * 1001, 3, "1001 characters"),
+        ("audiosep-vggsound", "people eating noodle", "<script>", 3, "the noise '<script>' holds"),
+        ("clapsep-music", "sound of bassoon", "sound of \x1b[2J", 3, "the negative query"),
     ],
 )
 def test_bad_rows_are_named(
-    tmp_path: Path, kind: str, old: str, new: str, line: int, words: str
+    shared: Path, tmp_path: Path, kind: str, old: str, new: str, line: int, words: str
 ) -> None:
-    text = LISTS[kind]
-    assert old in text
+    text = head(shared, kind)
+    assert text.count(old) == 1
     with pytest.raises(FaultsError) as caught:
         read_list(put(tmp_path, text.replace(old, new)), kind)
     assert {fault.where for fault in caught.value.faults} == {f"{tmp_path / 'list.csv'}:{line}"}
@@ -325,9 +279,9 @@ def test_ids_that_stand_twice(tmp_path: Path) -> None:
         read_list(put(tmp_path, "file_name,query\n"), "dcase2024-task9-real")
 
 
-def test_the_wrong_format_is_refused_with_both_headers(tmp_path: Path) -> None:
+def test_the_wrong_format_is_refused_with_both_headers(shared: Path, tmp_path: Path) -> None:
     with pytest.raises(LassbenchError) as caught:
-        read_list(put(tmp_path, LISTS["audiosep-esc50"]), "audiosep-audiocaps")
+        read_list(put(tmp_path, head(shared, "audiosep-esc50")), "audiosep-audiocaps")
     assert caught.value.expected == "idx,caption,labels,src_wav,noise_wav"
     assert caught.value.got == "idx,caption,src_wav,noise_wav"
     with pytest.raises(UsageError, match=r"did you mean 'audiosep-esc50'"):

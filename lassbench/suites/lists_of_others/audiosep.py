@@ -22,74 +22,67 @@ from dataclasses import replace
 from functools import partial
 
 from lassbench.csv_files import Row
+from lassbench.records import Mixture, Query
 from lassbench.suites.lists_of_others.forms import (
     BadRow,
-    Entry,
     ListFormat,
+    ListRow,
     audioset_names,
     needed,
     stem,
 )
 
 
-def _numbered(cells: Row) -> Entry:
+def _numbered(cells: Row) -> ListRow:
     index, text, source = needed(cells, "idx", "caption", "src_wav")
-    columns = [column for column in cells.cells if column.startswith("noise_wav")]
-    noises = needed(cells, *columns)
+    noises = needed(cells, *(column for column in cells.cells if column.startswith("noise_wav")))
     if not (index.isascii() and index.isdigit()):
         raise BadRow(f"idx {index[:100]!r} is no number")
-    return Entry(
-        target=stem(source),
-        noise=" + ".join(map(stem, noises)),
-        text=text,
+    labels = audioset_names(cells["labels"], " ") if "labels" in cells.cells else ()
+    return ListRow(
+        Mixture("", stem(source), " + ".join(map(stem, noises))),
+        Query("", "", text, labels),
         given=(f"mixture-{index}.wav", f"segment-{index}.wav"),
         raw=(source, *noises) if len(noises) == 1 else (),
-        labels=audioset_names(cells["labels"], " ") if "labels" in cells.cells else (),
         label=f"{index:0>4}",
     )
 
 
-def _of_class(cells: Row) -> Entry:
-    entry = _numbered(cells)
-    return replace(entry, labels=(entry.text,), concept=entry.text)
+def _of_class(text: str) -> Query:
+    return Query("", "", text, (text,), "tag", concept=text)
 
 
-def _paired(cells: Row) -> Entry:
+def _numbered_class(cells: Row) -> ListRow:
+    row = _numbered(cells)
+    return replace(row, query=_of_class(row.query.text))
+
+
+def _paired(cells: Row) -> ListRow:
     text, source, mixture = needed(cells, "caption", "src_wav", "noise_wav")
-    return Entry(
-        target=stem(source),
-        noise=stem(mixture),
-        text=text,
-        given=(mixture, source),
-        labels=(text,),
-        concept=text,
+    return ListRow(
+        Mixture("", stem(source), stem(mixture)), _of_class(text), given=(mixture, source)
     )
 
 
-def _vggsound(cells: Row) -> Entry:
+def _vggsound(cells: Row) -> ListRow:
     both, mixture, source, text, noise, noise_text = needed(
         cells, "file_id", "mix_wav", "s0_wav", "s0_text", "s1_wav", "s1_text"
     )
     # `<target>+++<noise>`: the files of all mixtures of one target have names of their own.
     target, _, noise_id = both.partition("+++")
-    return Entry(
-        target=target,
-        noise=noise_id or stem(noise),
-        text=text,
+    return ListRow(
+        Mixture("", target, noise_id or stem(noise)),
+        _of_class(text),
         given=(mixture, source),
-        labels=(text,),
         noise_labels=(noise_text,),
-        concept=text,
-        noise_concept=noise_text,
     )
 
 
 _CLASSES = ("idx", "caption", "src_wav", "noise_wav")
-_UPLOADERS = "list: MIT; sound: its uploaders'"
 _format = partial(
     ListFormat,
     published="github.com/Audio-AGI/AudioSep, evaluation/metadata",
-    licence=_UPLOADERS,
+    licence="list: MIT; sound: its uploaders'",
 )
 _HANDED_OUT = "AudioSep's evaluation data"
 
@@ -106,21 +99,19 @@ FORMATS: dict[str, ListFormat] = {
     "audiosep-esc50": _format(
         "AudioSep: ESC-50",
         _CLASSES,
-        _of_class,
+        _numbered_class,
         audio_from=f"{_HANDED_OUT}, or ESC-50",
         licence="list: MIT; sound: CC BY-NC",
         presumed=True,
         rows=2000,
-        query_type="tag",
     ),
     "audiosep-music": _format(
         "AudioSep: MUSIC",
         _CLASSES,
-        _of_class,
+        _numbered_class,
         audio_from=f"{_HANDED_OUT}, or MUSIC",
         presumed=True,
         rows=5004,
-        query_type="tag",
         youtube="part",
         average="mean of class means",
     ),
@@ -138,7 +129,6 @@ FORMATS: dict[str, ListFormat] = {
         _paired,
         audio_from=_HANDED_OUT,
         rows=5270,
-        query_type="tag",
         average="median per class, then mean",
     ),
     "audiosep-vggsound": _format(
@@ -147,6 +137,5 @@ FORMATS: dict[str, ListFormat] = {
         _vggsound,
         audio_from=_HANDED_OUT,
         rows=1000,
-        query_type="tag",
     ),
 }

@@ -14,15 +14,15 @@ with AudioSet's names), so what is in it is known.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from lassbench.csv_files import Row
+from lassbench.records import Mixture, Query
 from lassbench.suites.lists_of_others.forms import (
     BadRow,
-    Entry,
     ListFormat,
+    ListRow,
     audioset_names,
     needed,
     stem,
@@ -33,105 +33,92 @@ _TEMPLATE = re.compile(r"the sounds? of (.+)", re.IGNORECASE)
 _COLUMNS = ("source_file", "positive_caption", "noise_file", "negative_caption")
 
 
-def _unnamed(_text: str) -> tuple[str, ...]:
-    return ()
-
-
-def _templated(text: str) -> str:
-    if matched := _TEMPLATE.fullmatch(text):
-        return matched[1]
-    raise BadRow(f"{text[:100]!r} does not begin with 'the sound of'", "label")
-
-
-def _class(text: str) -> tuple[str, ...]:
-    return (_templated(text),)
-
-
-def _audioset(text: str) -> tuple[str, ...]:
-    return audioset_names(_templated(text), (", ", " and "))
-
-
-def _row(
-    cells: Row,
-    *,
-    labels_of: Callable[[str], tuple[str, ...]],
-    id_of: Callable[[str], str] = stem,
-) -> Entry:
+def _captions(cells: Row) -> ListRow:
     source, text, noise, negative = needed(cells, *_COLUMNS)
-    labels, noise_labels = labels_of(text), labels_of(negative)
-    of_class = labels_of is _class
-    return Entry(
-        target=id_of(source),
-        noise=id_of(noise),
-        text=text,
-        negative=negative,
+    return ListRow(
+        Mixture("", stem(source), stem(noise)),
+        Query("", "", text, negative=negative),
         raw=(source, noise),
-        labels=labels,
-        noise_labels=noise_labels,
-        concept=labels[0] if of_class else "",
-        noise_concept=noise_labels[0] if of_class else "",
     )
 
 
-def _with_y(name: str) -> str:
+def _templated(row: ListRow) -> list[str]:
+    """What the texts of target and noise name."""
+    named = []
+    for text in (row.query.text, row.query.negative):
+        if not (matched := _TEMPLATE.fullmatch(text)):
+            raise BadRow(f"{text[:100]!r} does not begin with 'the sound of'", "label")
+        named.append(matched[1])
+    return named
+
+
+def _audioset(cells: Row) -> ListRow:
+    row = _captions(cells)
+    tags, labels = (audioset_names(text, (", ", " and ")) for text in _templated(row))
+    query = replace(row.query, tags=tags, query_type="templated")
+    return replace(row, query=query, noise_labels=labels)
+
+
+def _classes(cells: Row) -> ListRow:
+    row = _captions(cells)
+    concept, noise = _templated(row)
+    query = replace(row.query, tags=(concept,), concept=concept, query_type="templated")
+    return replace(row, query=query, noise_labels=(noise,))
+
+
+def _videos(cells: Row) -> ListRow:
     # Ids of videos may begin with `-`: AudioSet's habit, and AudioSep's for the same recordings.
-    return f"Y{stem(name)}"
+    row = _classes(cells)
+    target, noise = (f"Y{stem(name)}" for name in row.raw)
+    return replace(row, mixture=Mixture("", target, noise))
 
 
-def _format(
-    name: str, audio_from: str, rows: int, sound: str = "its uploaders'", **others: Any
-) -> ListFormat:
-    said: dict[str, Any] = {
-        "presumed": True,
-        "query_type": "templated",
-        "audio_from": audio_from,
-        **others,
-    }
-    return ListFormat(
-        f"CLAPSep: {name}",
-        _COLUMNS,
-        published="github.com/Aisaka0v0/CLAPSep, metadata/evaluation",
-        licence=f"list: none stated; sound: {sound}",
-        rows=rows,
-        recipe="by power",
-        seconds=10.0,
-        their_sdr="sdr",
-        **said,
-    )
-
+_format = partial(
+    ListFormat,
+    columns=_COLUMNS,
+    published="github.com/Aisaka0v0/CLAPSep, metadata/evaluation",
+    licence="list: none stated; sound: its uploaders'",
+    recipe="by power",
+    presumed=True,
+    seconds=10.0,
+    their_sdr="sdr",
+)
 
 FORMATS: dict[str, ListFormat] = {
     "clapsep-audiocaps": _format(
-        "AudioCaps",
-        "AudioCaps test",
-        4785,
-        read=partial(_row, labels_of=_unnamed),
+        "CLAPSep: AudioCaps",
+        read=_captions,
+        audio_from="AudioCaps test",
         presumed=False,
-        query_type="caption",
+        rows=4785,
         youtube="clip",
     ),
     "clapsep-audioset": _format(
-        "AudioSet",
-        "AudioSet evaluation",
-        18869,
-        read=partial(_row, labels_of=_audioset),
+        "CLAPSep: AudioSet",
+        read=_audioset,
+        audio_from="AudioSet evaluation",
+        rows=18869,
         youtube="clip",
     ),
     "clapsep-esc": _format(
-        "ESC-50", "ESC-50", 7500, "CC BY-NC", read=partial(_row, labels_of=_class)
+        "CLAPSep: ESC-50",
+        read=_classes,
+        audio_from="ESC-50",
+        licence="list: none stated; sound: CC BY-NC",
+        rows=7500,
     ),
     "clapsep-fsd": _format(
-        "FSDKaggle2018",
-        "FSDKaggle2018 test",
-        8000,
-        "Creative Commons, by clip",
-        read=partial(_row, labels_of=_class),
+        "CLAPSep: FSDKaggle2018",
+        read=_classes,
+        audio_from="FSDKaggle2018 test",
+        licence="list: none stated; sound: Creative Commons, by clip",
+        rows=8000,
     ),
     "clapsep-music": _format(
-        "MUSIC-21",
-        "MUSIC-21, as CLAPSep's repository links it",
-        19805,
-        read=partial(_row, labels_of=_class, id_of=_with_y),
+        "CLAPSep: MUSIC-21",
+        read=_videos,
+        audio_from="MUSIC-21, as CLAPSep's repository links it",
+        rows=19805,
         youtube="part",
     ),
 }

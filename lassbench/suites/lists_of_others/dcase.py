@@ -14,27 +14,26 @@ from __future__ import annotations
 import re
 
 from lassbench.csv_files import Row
-from lassbench.records import decibels
-from lassbench.suites.lists_of_others.forms import BadRow, Entry, ListFormat, needed, stem
+from lassbench.records import Mixture, Query, decibels
+from lassbench.suites.lists_of_others.forms import BadRow, ListFormat, ListRow, needed, stem
 
 _REAL = re.compile(r"(.*?)(\d{1,9})")
 
 
-def _synthetic(cells: Row) -> Entry:
+def _synthetic(cells: Row) -> ListRow:
     source, noise, level, text = needed(cells, "source", "noise", "snr", "caption")
     if (snr_db := decibels(level)) is None:
         raise BadRow(f"snr {level[:100]!r} is no number of dB")
-    return Entry(
-        target=stem(source), noise=stem(noise), text=text, raw=(source, noise), snr_db=snr_db
-    )
+    mixture = Mixture("", stem(source), stem(noise), snr_db)
+    return ListRow(mixture, Query("", "", text), raw=(source, noise))
 
 
-def _real(cells: Row) -> Entry:
+def _real(cells: Row) -> ListRow:
     name, text = needed(cells, "file_name", "query")
     mixture_id = stem(name)
     numbered = _REAL.fullmatch(mixture_id)
     recording = f"{numbered[1]}{int(numbered[2]) // 2 * 2}" if numbered else mixture_id
-    return Entry(target=recording, noise="", text=text, given=(name,), mixture_id=mixture_id)
+    return ListRow(Mixture(mixture_id, recording, ""), Query("", "", text), given=(name,))
 
 
 FORMATS: dict[str, ListFormat] = {

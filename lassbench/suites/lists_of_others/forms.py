@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -12,7 +12,7 @@ from lassbench import files
 from lassbench.containers import SUFFIXES
 from lassbench.csv_files import Row
 from lassbench.plain_text import CAPTION_LIMIT
-from lassbench.records import QueryType
+from lassbench.records import Mixture, Query
 
 
 class BadRow(ValueError):
@@ -24,46 +24,40 @@ class BadRow(ValueError):
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What one row of a list says.
+class ListRow:
+    """One row of a list: its mixture, its query, and the files that hold its sound.
 
     Attributes
     ----------
-    target, noise
-        Ids of the two sounds: their names in the list without the audio ending.  Where a
-        list does not name the noise, the mixture's name stands for it.
-    text, negative
-        What is asked for, and what the other sound is called, if the list says it.
+    mixture, query
+        As suites have them.  The ids of the two sounds are their names in the list without
+        the audio ending; where a list does not name the noise, the mixture's name stands for
+        it.  A format's ``read`` leaves the ids of mixture and query empty where the list has
+        none: :func:`lassbench.suites.lists_of_others.read_list` gives them.
     given
         Names of the files handed out: mixture, target, interference, as many as there are.
     raw
         Names of the recordings of target and noise that it can be mixed from here.
-    snr_db
-        Power of the target over that of the noise in dB, where it is mixed here.
-    labels, noise_labels
-        What the list calls the two sounds, one name each, if it does.
-    concept, noise_concept
-        The classes of the two sounds, in lists of classes.
+    noise_labels
+        What the list calls the noise, one name each, if it does: as the query's tags.
     label
         What follows the suite's name in the mixture's id; ``""`` for its number.
-    mixture_id, query_id
-        The ids themselves, where the list has them.
+    where
+        ``file:line``.
     """
 
-    target: str
-    noise: str
-    text: str
-    negative: str = ""
+    mixture: Mixture
+    query: Query
     given: tuple[str, ...] = ()
     raw: tuple[str, ...] = ()
-    snr_db: float = 0.0
-    labels: tuple[str, ...] = ()
     noise_labels: tuple[str, ...] = ()
-    concept: str = ""
-    noise_concept: str = ""
     label: str = ""
-    mixture_id: str = ""
-    query_id: str = ""
+    where: str = field(default="", compare=False)
+
+    @property
+    def noise_concept(self) -> str:
+        """The class of the noise, in lists of classes."""
+        return self.noise_labels[0] if self.query.concept and self.noise_labels else ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +83,7 @@ class ListFormat:
         At which its authors evaluate; ``None`` for that of its files.
     youtube
         ``clip`` where files are named for AudioSet's clips, whose starts the list does not
-        say; ``part`` where a number follows the video's id, which may have a ``Y`` or not.
+        say; ``part`` where a number follows the video's id; either may have a ``Y`` or not.
     grouped
         Whether rows of the same files are queries on one mixture.
     any_gain
@@ -100,7 +94,7 @@ class ListFormat:
 
     title: str
     columns: tuple[str, ...]
-    read: Callable[[Row], Entry]
+    read: Callable[[Row], ListRow]
     published: str
     audio_from: str
     licence: str
@@ -111,7 +105,6 @@ class ListFormat:
     presumed: bool = False
     rate_hz: int | None = 32000
     seconds: float | None = None
-    query_type: QueryType = "caption"
     youtube: Literal["", "clip", "part"] = ""
     grouped: bool = False
     any_gain: bool = False
@@ -151,24 +144,21 @@ def audioset_names(text: str, separators: Sequence[str]) -> tuple[str, ...]:
     BadRow
         If the text is not made of them.
     """
-    tried: set[int] = set()
 
-    def rest(begin: int) -> tuple[str, ...] | None:
-        if begin in tried:
-            return None
-        tried.add(begin)
-        for end in range(len(text), begin, -1):
-            if text[begin:end] not in audioset_labels():
+    @functools.cache
+    def names(rest: str) -> tuple[str, ...] | None:
+        for end in range(len(rest), 0, -1):
+            if rest[:end] not in audioset_labels():
                 continue
-            if end == len(text):
-                return (text[begin:],)
+            if end == len(rest):
+                return (rest,)
             for separator in separators:
-                following = text.startswith(separator, end) and rest(end + len(separator))
+                following = rest.startswith(separator, end) and names(rest[end + len(separator) :])
                 if following:
-                    return (text[begin:end], *following)
+                    return (rest[:end], *following)
         return None
 
-    found = rest(0) if len(text) <= CAPTION_LIMIT else None
+    found = names(text) if len(text) <= CAPTION_LIMIT else None
     if found is None:
         raise BadRow(f"{text[:100]!r} is not made of AudioSet's names", "label")
     return found

@@ -8,21 +8,21 @@ called).  Rows with the same files are queries on one mixture.
 from __future__ import annotations
 
 from lassbench.csv_files import Row, split
-from lassbench.suites.lists_of_others.forms import Entry, ListFormat, needed, stem
+from lassbench.records import Mixture, Query
+from lassbench.suites.lists_of_others.forms import ListFormat, ListRow, needed, stem
 
 
-def _row(cells: Row) -> Entry:
+def _row(cells: Row) -> ListRow:
     mixture, target, text = needed(cells, "mixture", "target", "query")
     interference = cells["interference"]
-    return Entry(
-        target=stem(target),
-        noise=stem(interference or mixture),
-        text=text,
-        negative=cells["negative"],
+    return ListRow(
+        Mixture("", stem(target), stem(interference or mixture)),
+        Query(
+            *(cells["query_id"], "", text, split(cells["tags"])),
+            concept=cells["concept"],
+            negative=cells["negative"],
+        ),
         given=(mixture, target, *([interference] if interference else [])),
-        labels=split(cells["tags"]),
-        concept=cells["concept"],
-        query_id=cells["query_id"],
     )
 
 
