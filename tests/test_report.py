@@ -31,7 +31,7 @@ from lassbench.scoring.comparison import beside
 from lassbench.scoring.folders import score_folders
 from lassbench.separators import as_separator, run
 from lassbench.spectrogram import level_db
-from lassbench.suites import freezing
+from lassbench.suites import audit, freezing
 from lassbench.suites.suite import Suite
 
 NASTY = 'Net <img src=x onerror="alert(1)">{{ 7*7 }}</script><b>'
@@ -72,7 +72,7 @@ def suite(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Su
     out = tmp_path_factory.mktemp("frozen") / "shown"
     with pytest.MonkeyPatch.context() as patch:
         # The page escapes what a suite of another version may hold.
-        patch.setattr(freezing, "caption_fault", lambda text: "")
+        patch.setattr(audit, "caption_fault", lambda text: "")
         return freezing.freeze(plan, tiny_dataset, out, export_audio=False)
 
 

@@ -18,7 +18,9 @@ which read the same (FACTS sections 3 and 6).  With the mean powers :math:`p_s, 
 .. math::
     x = s + n \, \sqrt{p_s / (10^{r/10} \, p_n)}
 
-and where :math:`\max|x| > 1`, all three are multiplied by :math:`0.9 / \max|x|`.
+and where :math:`\max|x| > 1`, all three are multiplied by :math:`0.9 / \max|x|`.  Where one
+of the two is silent there is no ratio, and they are added as they are: nobody can be scored on
+such a mixture, and scoring says so.
 """
 
 from __future__ import annotations
@@ -132,8 +134,6 @@ def mix_by_power(source: Samples, noise: Samples, *, snr_db: float) -> Rendered:
     ------
     LassbenchError
         If the lengths differ.
-    SilentSource
-        If one of the two is silent.
     """
     if source.shape != noise.shape:
         raise LassbenchError(
@@ -143,10 +143,8 @@ def mix_by_power(source: Samples, noise: Samples, *, snr_db: float) -> Rendered:
         )
     source_64, noise_64 = source.astype(np.float64), noise.astype(np.float64)
     powers = float(np.mean(source_64**2)), float(np.mean(noise_64**2))
-    if not all(powers):
-        which = "source" if not powers[0] else "noise"
-        raise SilentSource(f"the {which} is silent: there is no power to scale by")
-    noise_64 *= np.sqrt(powers[0] / (10.0 ** (snr_db / 10.0) * powers[1]))
+    if all(powers):
+        noise_64 *= np.sqrt(powers[0] / (10.0 ** (snr_db / 10.0) * powers[1]))
     mixture = source_64 + noise_64
     peak = float(np.abs(mixture).max())
     gain = 0.9 / peak if peak > 1.0 else 1.0

@@ -233,5 +233,8 @@ def tell_suite(suite: Suite, notes: Iterable[str] = ()) -> None:
     for note in notes:
         click.echo(f"  {note}")
     click.echo(f"fingerprint {suite.fingerprint}")
-    for line in describe(suite.audit, len(suite.queries)) if suite.audit else ():
+    lines = describe(suite.audit, len(suite.queries)) if suite.audit else []
+    if lines and made < total:
+        lines.append(f"silent and identical sources were looked for in {made} mixtures only")
+    for line in lines:
         click.echo(f"audit: {line}")

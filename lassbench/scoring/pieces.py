@@ -228,7 +228,8 @@ def open_judge(suite: Suite, mixture_id: str) -> Judge:
                 where=f"{suite.name}: {mixture_id}",
                 expected=f"PCM hash {frozen[part][:16]}",
                 got=f"PCM hash {got[:16]}",
-                fix="find the altered clips with `lassbench verify`; restore them, or freeze anew",
+                fix="find altered clips with `lassbench verify`; restore them, or freeze or "
+                "import the suite again",
             )
     return Judge(mixture, sources)
 

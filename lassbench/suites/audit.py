@@ -14,8 +14,8 @@ one answer; so each is named, counted on the suite's card, and told apart in the
                              or, asked for an absent sound, either sound of the mixture
 ===========================  ==============================================================
 
-What labels and names can tell depends on what the list says of its sounds: a finding that
-could not be looked for is not in the result, one that was looked for and not found is empty.
+What ids, labels and names can tell depends on what the list says of its sounds: a finding that
+could be looked for in no mixture is not in the result, one that was not found is empty.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ Finding = Literal[
     "shared label",
     "names the other sound",
 ]
+#: What joins the ids of several noises in one mixture (AudioSep's of Clotho).
+NOISES_JOINED = " + "
 FINDINGS: tuple[Finding, ...] = get_args(Finding)
 #: Finding -> the queries it was made on, in their order.
 Audit = dict[Finding, tuple[str, ...]]
@@ -69,36 +71,47 @@ def audit(
         Finding -> query ids, in the order of :data:`FINDINGS`.
     """
     by_id = {one.mixture_id: one for one in mixtures}
+    asked = [(by_id[query.mixture_id], query) for query in queries]
     first: dict[tuple[str, str, float], str] = {}
+    repeats: set[str] = set()
     for one in by_id.values():
-        first.setdefault((one.target_id, one.noise_id, one.snr_db), one.mixture_id)
-    originals = set(first.values())
+        pair = (one.target_id, one.noise_id, one.snr_db)
+        if one.noise_id and first.setdefault(pair, one.mixture_id) != one.mixture_id:
+            repeats.add(one.mixture_id)
 
     def shares(one: Mixture) -> bool:
         return not set(labels.get(one.target_id, ())).isdisjoint(labels.get(one.noise_id, ()))
 
-    def names_other(one: Mixture, query: Query) -> bool:
+    def others(one: Mixture, query: Query) -> list[str]:
         # Of a sound that is not there, both of the mixture's are the others.
-        others = [one.noise_id, *([one.target_id] if query.expects == "silence" else [])]
-        return any(names(query.text, words.get(other, ())) for other in others)
+        return [one.noise_id, *([one.target_id] if query.expects == "silence" else [])]
+
+    def names_other(one: Mixture, query: Query) -> bool:
+        return any(names(query.text, words.get(other, ())) for other in others(one, query))
 
     tests: dict[Finding, Callable[[Mixture, Query], bool]] = {
-        "self-mixture": lambda one, _: one.target_id == one.noise_id,
-        "repeated pair": lambda one, _: one.mixture_id not in originals,
+        "self-mixture": lambda one, _: one.target_id in (one.noise_id, *_noises(one)),
+        "repeated pair": lambda one, _: one.mixture_id in repeats,
         "identical sources": lambda one, _: one.mixture_id in identical,
         "silent source": lambda one, _: one.mixture_id in silent,
         "shared label": lambda one, _: shares(one),
         "names the other sound": names_other,
     }
-    if not labels:
+    if not any(one.noise_id for one in by_id.values()):
+        del tests["self-mixture"], tests["repeated pair"]
+    if not any(one.target_id in labels and one.noise_id in labels for one in by_id.values()):
         del tests["shared label"]
-    if not words:
+    if not any(other in words for one, query in asked for other in others(one, query)):
         del tests["names the other sound"]
-    asked = [(by_id[query.mixture_id], query) for query in queries]
     return {
         finding: tuple(query.query_id for one, query in asked if is_so(one, query))
         for finding, is_so in tests.items()
     }
+
+
+def _noises(mixture: Mixture) -> list[str]:
+    """The noises of a mixture that has several."""
+    return mixture.noise_id.split(NOISES_JOINED)
 
 
 def query_faults(query: Query, where: str, *, noise: Collection[str] = ()) -> list[Fault]:

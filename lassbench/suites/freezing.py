@@ -41,6 +41,9 @@ from lassbench.suites.suite import (
     render_from_dataset,
 )
 
+#: What is planned from the corpora that come with lassbench and have one name for everyone.
+CORPUS_SUITES = ("esc10-test", "esc50-test", "synthetic-test")
+
 
 @dataclass(frozen=True)
 class SuitePlan:
@@ -144,7 +147,7 @@ def plan_separation(
     name = name or f"{_stem(dataset)}-{split}" + (
         f"-{phrasings}-phrasings" if phrasings > 1 else ""
     )
-    refuse_taken_name(name)
+    refuse_taken_name(name, but="" if _is_folder(dataset) else f"{dataset.name}-{split}")
     clips = dataset.split(split)
     _check_captions(clips, phrasings, dataset, split)
     mixtures = plan(clips, name=name, noises=noises, seed=seed, snr_range_db=snr_range_db)
@@ -195,8 +198,12 @@ def _words(benchmark: str) -> Mapping[str, Sequence[str]]:
     return manifests.open_benchmark(benchmark).definition.words if benchmark else {}
 
 
+def _is_folder(dataset: Dataset) -> bool:
+    return dataset.description.settings.get("kind") == "folder"
+
+
 def _stem(dataset: Dataset) -> str:
-    if dataset.description.settings.get("kind") != "folder":
+    if not _is_folder(dataset):
         return dataset.name
     folder = files.name_of(dataset.path.resolve().name)
     return dataset.name if files.name_fault(folder) else folder
@@ -208,27 +215,28 @@ def refuse_taken_name(name: str, *, but: str = "", fix: str = "give --suite NAME
     Parameters
     ----------
     but
-        The format that the suite is imported from, whose own name is its own.
+        The name that is this suite's own: its format's, or its corpus's.
 
     Raises
     ------
     UsageError
-        If ``name`` is a shipped benchmark's list, or one of others.
+        If ``name``, in small letters or capitals, is a shipped benchmark's list, one of
+        others, or what is planned from a corpus that comes with lassbench.
     """
-    if name in FORMATS and name != but:
-        raise UsageError(
-            f"{name} is a list of others ({FORMATS[name].title})",
-            expected="another name for this suite",
-            fix=f"{fix}, or import that list: lassbench import-suite OUT --format {name}",
-        )
+    if name == but:
+        return
+    taken = {one: f"a list of others ({form.title})" for one, form in FORMATS.items()}
+    taken |= dict.fromkeys(CORPUS_SUITES, "the suite of another corpus")
     for benchmark in manifests.shipped():
-        if name in manifests.open_benchmark(benchmark).suites:
-            raise UsageError(
-                f"{name} is a frozen list of {benchmark}, and this is not made from it",
-                expected="another name for this suite",
-                fix=f"{fix}, or build a dataset from {benchmark}: "
-                "lassbench build-dataset OUT --corpus audiocaps",
-            )
+        taken |= dict.fromkeys(
+            manifests.open_benchmark(benchmark).suites, f"a frozen list of {benchmark}"
+        )
+    if what := taken.get(name.lower()):
+        raise UsageError(
+            f"{name} is {what}, and this is not made from it",
+            expected="another name for this suite",
+            fix=f"{fix}; `lassbench suites` lists the names that are taken",
+        )
 
 
 def _check_captions(clips: Sequence[Clip], phrasings: int, dataset: Dataset, split: Split) -> None:

@@ -235,6 +235,25 @@ def missing_mixtures(mixtures: Iterable[Mixture], dataset: Dataset) -> dict[str,
     return missing
 
 
+def _without_files(folder: Path, said: _Frozen, mixtures: Iterable[Mixture]) -> dict[str, str]:
+    """mixture_id -> which of its files is gone, in a folder that stands on its own."""
+    there = {
+        path.relative_to(folder).as_posix()
+        for below in ("mixtures", "references", "sources")
+        for path in files.listed(folder, f"{below}/*.wav")
+    }
+    missing: dict[str, str] = {}
+    for one in mixtures:
+        needed = (
+            [source_name(one.target_id), source_name(one.noise_id)]
+            if said.recipe == "by power"
+            else [exported_name(one.mixture_id, part) for part in said.pcm.get(one.mixture_id, {})]
+        )
+        if one.mixture_id in said.pcm and (gone := [name for name in needed if name not in there]):
+            missing[one.mixture_id] = f"{gone[0]} is gone from the suite's folder"
+    return missing
+
+
 def find_suite(path: Path) -> Path:
     """The suite folder that ``path`` means: itself, or a dataset's only suite.
 
@@ -296,7 +315,11 @@ def load_suite(path: str | Path) -> Suite:
     missing = dict.fromkeys(
         mixtures.keys() - said.pcm.keys(), "it could not be made when the suite was"
     )
-    missing |= missing_mixtures(mixtures.values(), audio_from) if audio_from else {}
+    missing |= (
+        missing_mixtures(mixtures.values(), audio_from)
+        if audio_from
+        else _without_files(folder, said, mixtures.values())
+    )
     return Suite(
         **said.model_dump(include={field.name for field in fields(Suite)} - {"dataset"}),
         path=folder,

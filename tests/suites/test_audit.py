@@ -62,5 +62,22 @@ def test_what_a_list_does_not_say_is_not_looked_for() -> None:
         "shared label: 1 of 1 queries, such as q1",
         "names the other sound: 1 of 1 queries, such as q1",
     ]
-    clean = audit(MIXTURES[:1], QUERIES[1:2], labels={"dog1": ("x",)}, words=WORDS)
+    labels = {"dog1": ("x",), "rain1": ("y",)}
+    clean = audit(MIXTURES[:1], QUERIES[1:2], labels=labels, words=WORDS)
     assert describe(clean, 1) == ["nothing questionable found"]
+
+
+def test_what_is_known_of_one_sound_tells_nothing_of_the_other() -> None:
+    one_sided = audit(MIXTURES[:1], QUERIES[:2], labels={"dog1": ("x",)}, words={"dog1": ("dog",)})
+    assert set(FINDINGS) - set(one_sided) == {"shared label", "names the other sound"}
+    # A list that names mixtures, not noises, may have a target several times.
+    unnamed = [Mixture("m1", "dog1", ""), Mixture("m2", "dog1", "")]
+    asked = [Query("q1", "m1", "a dog"), Query("q2", "m2", "a dog")]
+    found = audit(unnamed, asked, labels=LABELS, words=WORDS, silent={"m2"})
+    assert found == {"identical sources": (), "silent source": ("q2",)}
+
+
+def test_a_target_that_is_one_of_several_noises() -> None:
+    both = [Mixture("m1", "dog1", "rain1 + dog1"), Mixture("m2", "dog1", "rain1 + dog11")]
+    asked = [Query("q1", "m1", "a dog"), Query("q2", "m2", "a dog")]
+    assert audit(both, asked, labels={}, words={})["self-mixture"] == ("q1",)

@@ -34,7 +34,7 @@ def test_every_format_and_every_frozen_list_is_in_the_table() -> None:
     assert set(FORMATS) < set(known)
     benchmark = manifests.open_benchmark()
     for name in benchmark.suites:
-        with benchmark.list_path(name).open(newline="") as stream:
+        with (benchmark.path / f"{name}.csv").open(newline="") as stream:
             rows = list(csv.DictReader(stream))
         mixtures = {row["mixture_id"] for row in rows}
         assert (known[name].mixtures, known[name].queries) == (str(len(mixtures)), str(len(rows)))

@@ -215,7 +215,7 @@ def test_rows_of_the_same_files_ask_of_one_mixture(shared: Path, tmp_path: Path)
         *(("mine-0001", "mine-0001-p1"), ("mine-0001", "mine-0001-p2")),
         ("mine-0002", "mine-0002"),
     ]
-    assert (rows[2].mixture.target_id, rows[2].mixture.noise_id) == ("targets/1b", "mix/1")
+    assert (rows[2].mixture.target_id, rows[2].mixture.noise_id) == ("targets/1b", "")
     named = "Mixture;Target;Query;query_id;tags;negative\nm.wav;t.wav;bark;q-1;dog; rain\n"
     (row,) = read_list(put(tmp_path, named), "triples")
     assert (row.query.query_id, row.query.tags, row.query.negative) == ("q-1", ("dog",), "rain")

@@ -17,6 +17,7 @@ from lassbench.audio import AudioFault, pcm_sha256
 from lassbench.cli import run
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.resampling import resample
+from lassbench.scoring.streaming import evaluate
 from lassbench.suites.importing import AudioIndex, Imported, gain_in, import_suite
 from lassbench.suites.suite import load_suite
 
@@ -263,13 +264,72 @@ def test_a_source_that_cannot_be_mixed_costs_its_rows(tmp_path: Path) -> None:
     listed.write_text(f"source,noise,snr,caption\n{rows}")
     done = import_suite(listed, tmp_path, tmp_path / "suite", kind="dcase2024-task9")
     ids = [f"dcase2024-task9-000{index}" for index in range(1, 7)]
-    assert set(done.suite.missing) == set(ids[1:5])
+    assert set(done.suite.missing) == set(ids[2:5])
     kinds = {fault.where: fault.kind for fault in done.faults}
-    assert kinds == {ids[1]: "silent", ids[2]: "not-audio", ids[3]: "missing", ids[4]: "name"}
+    assert kinds == {ids[2]: "not-audio", ids[3]: "missing", ids[4]: "name"}
+    # There is no ratio to mix at: scoring says that nobody can be scored on it.
     assert done.suite.audit["silent source"] == (ids[1],)
+    made = done.suite.render(ids[1])
+    np.testing.assert_array_equal(made.mixture, noise(1, 8000))
+    scores = evaluate(lambda x, query, rate: x / 2, done.suite, progress=False)
+    assert scores.file.coverage.unscorable == 1
+    assert any(f"{ids[1]}: the interference reference is silent" in one for one in scores.file.warnings)
     assert done.suite.audit["self-mixture"] == done.suite.audit["identical sources"] == (ids[5],)
     stored = {path.name for path in (tmp_path / "suite" / "sources").iterdir()}
-    assert stored == {"a.wav", "b.wav"}
+    assert stored == {"a.wav", "b.wav", "silent.wav"}
+
+
+def test_a_file_is_not_taken_for_one_of_another_folder(tmp_path: Path) -> None:
+    """Lists tell files apart by folders; what is not here must not be scored on what is."""
+    rows = [f"ex{n}/mixture.wav,ex{n}/target.wav,query {n}" for n in (1, 2, 3)]
+    listed = triples(tmp_path, *rows)
+    sound = noise(1, 8000)
+    put(tmp_path / "audio" / "ex1" / "target.wav", sound)
+    put(tmp_path / "audio" / "ex1" / "mixture.wav", sound + noise(2, 8000))
+    done = import_suite(listed, tmp_path / "audio", tmp_path / "suite", kind="triples")
+    assert set(done.suite.missing) == {"mine-0002", "mine-0003"}
+    assert {fault.kind for fault in done.faults} == {"missing"}
+    assert "no ex2/target.wav in the audio folder" in done.faults[0].reason
+    # Without the folders, none of the three is the one.
+    for name in ("target.wav", "mixture.wav"):
+        (tmp_path / "audio" / "ex1" / name).rename(tmp_path / "audio" / name)
+    with pytest.raises(FaultsError, match="not one mixture"):
+        import_suite(listed, tmp_path / "audio", tmp_path / "other", kind="triples")
+    # One row alone is told apart from nothing.
+    alone = triples(tmp_path, rows[0])
+    assert not import_suite(
+        alone, tmp_path / "audio", tmp_path / "alone", kind="triples"
+    ).suite.missing
+
+
+def test_names_that_differ_in_their_endings_only(tmp_path: Path) -> None:
+    listed = triples(tmp_path, "m.wav,x.wav,a", "n.wav,x.flac,b")
+    with pytest.raises(FaultsError, match="correct these rows") as caught:
+        import_suite(listed, tmp_path, tmp_path / "suite", kind="triples")
+    (fault,) = caught.value.faults
+    assert (fault.kind, fault.where) == ("two names for one sound", f"{listed}:3")
+
+
+def test_files_that_are_gone_are_missing_mixtures(tmp_path: Path) -> None:
+    listed = numbered(tmp_path)
+    given = import_suite(listed, tmp_path, tmp_path / "given", kind="audiosep-esc50").suite
+    (given.path / "references" / "audiosep-esc50-0001.target.wav").unlink()
+    again = load_suite(given.path)
+    assert list(again.missing) == ["audiosep-esc50-0001"]
+    assert "0001.target.wav is gone" in again.missing["audiosep-esc50-0001"]
+    assert again.fingerprint == given.fingerprint
+    for name in ("source0", "source1", "noise0", "noise1", "noise2"):
+        put(tmp_path / "raw" / f"{name}.flac", noise(len(name), 44100), 44100)
+    mixed = import_suite(listed, tmp_path / "raw", tmp_path / "mixed", kind="audiosep-esc50").suite
+    (mixed.path / "mixtures" / "audiosep-esc50-0000.wav").unlink()  # made again when needed
+    assert not load_suite(mixed.path).missing
+    (mixed.path / "sources" / "noise2.wav").unlink()
+    assert list(load_suite(mixed.path).missing) == ["audiosep-esc50-0002"]
+
+
+def test_a_list_that_is_not_the_published_one_says_so(tmp_path: Path) -> None:
+    done = import_suite(numbered(tmp_path), tmp_path, tmp_path / "s", kind="audiosep-esc50")
+    assert "3 rows, where the published list has 2000" in done.notes
 
 
 @pytest.mark.parametrize("recipe", ["as given", "by power"])
@@ -378,6 +438,14 @@ def test_the_gain_of_a_target_is_found(tmp_path: Path) -> None:
             gain_in(mixture, t)
 
 
+@pytest.mark.parametrize("delay", [1, 10, 5000, -3])
+def test_a_target_that_is_delayed_in_its_mixture_is_refused(delay: int) -> None:
+    t, n = noise(1, 40000), noise(2, 40000)
+    ways = "later" if delay > 0 else "earlier"
+    with pytest.raises(AudioFault, match=f"stands {abs(delay)} samples {ways} in the mixture"):
+        gain_in(np.roll(t, delay) + n, t)
+
+
 def test_the_rule_for_gains_on_real_recordings(shared: Path) -> None:
     """Targets at their own gain stay, others are scaled, and what is no part is refused."""
     with (shared / "data/esc10/meta/esc50.csv").open(newline="") as stream:
@@ -389,7 +457,7 @@ def test_the_rule_for_gains_on_real_recordings(shared: Path) -> None:
         )
         for row in rows
     ]
-    own = scaled = refused = pairs = 0
+    own = scaled = refused = late = pairs = 0
     for number, (concept, target) in enumerate(sounds):
         others = [x for other, x in sounds[number + 1 :] + sounds[:number] if other != concept]
         for k in range(5):
@@ -399,13 +467,16 @@ def test_the_rule_for_gains_on_real_recordings(shared: Path) -> None:
             pairs += 1
             own += gain_in(t + n, t) == 1.0
             scaled += abs(gain_in(t + n, t * 2) - 0.5) < 0.05
-            try:
-                gain_in(t + n, third)
-            except AudioFault:
-                refused += 1
+            for mixture, sound in ((t + n, third), (np.roll(t, 500) + n, t)):
+                try:
+                    gain_in(mixture, sound)
+                except AudioFault as error:
+                    late += error.kind == "delayed" and sound is t
+                    refused += sound is third
     assert pairs == 400
     assert (own, scaled) == (400, 400)
     assert refused >= 395
+    assert late == 400
 
 
 def test_targets_and_interferences_of_ones_own(tmp_path: Path) -> None:

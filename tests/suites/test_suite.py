@@ -356,6 +356,15 @@ def test_a_suite_of_a_folder_corpus_is_named_for_its_dataset(tmp_path: Path) -> 
         freezing.plan_separation(open_dataset(tmp_path / "lass"), noises=1)
 
 
+def test_the_suite_of_a_corpus_keeps_its_name(tmp_path: Path, tiny_dataset: Dataset) -> None:
+    assert freezing.plan_separation(tiny_dataset, name="synthetic-test", noises=1)
+    corpus = recordings(tmp_path / "recordings")
+    build(corpus, tmp_path / "esc10")
+    for name in ("", "esc10-test", "ESC10-Test", "synthetic-test", "LASS-Test"):
+        with pytest.raises(UsageError, match=r"the suite of another corpus|a frozen list"):
+            freezing.plan_separation(open_dataset(tmp_path / "esc10"), name=name, noises=1)
+
+
 @pytest.mark.parametrize(
     ("name", "what"),
     [

@@ -16,7 +16,7 @@ from lassbench.csv_files import read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
 from lassbench.suites.audit import query_faults
 from lassbench.suites.lists_of_others import audiosep, clapsep, dcase, triples
-from lassbench.suites.lists_of_others.forms import BadRow, ListFormat, ListRow
+from lassbench.suites.lists_of_others.forms import BadRow, ListFormat, ListRow, stem
 
 #: Name -> format: what ``--format`` offers.
 FORMATS: dict[str, ListFormat] = {
@@ -73,10 +73,11 @@ def read_list(path: Path, kind: str, *, name: str = "") -> list[ListRow]:
     for row in rows:
         faults += query_faults(row.query, row.where, noise=row.noise_labels)
     faults += _repeats(rows, form)
+    fix = "restore the list" if form.rows else "correct these rows"
     if not rows and not faults:
-        raise LassbenchError("the list has no rows", where=path, fix="restore the list")
+        raise LassbenchError("the list has no rows", where=path, fix=fix)
     if faults:
-        raise FaultsError("the list has bad rows", faults, fix="restore the list")
+        raise FaultsError("the list has bad rows", faults, fix=fix)
     return rows
 
 
@@ -93,7 +94,8 @@ def _check_header(header: Sequence[str], where: str, kind: str, form: ListFormat
             where=where,
             expected=",".join(form.columns) + optional,
             got=one_line(",".join(header)),
-            fix=f"name another --format: {', '.join(FORMATS)}",
+            fix=("" if form.rows else "add or rename the columns, or ")
+            + f"name another --format: {', '.join(FORMATS)}",
         )
 
 
@@ -119,8 +121,11 @@ def _with_ids(rows: Sequence[ListRow], form: ListFormat, name: str) -> list[List
 
 
 def _repeats(rows: Sequence[ListRow], form: ListFormat) -> list[Fault]:
-    """The rows whose query's id, or whose files and text, or whose mixture's id is another's."""
+    """The rows whose query's id, or whose files and text, or whose mixture's id is another's;
+    and those that give a sound's id, which has no ending, to a second file.
+    """
     faults: list[Fault] = []
+    name_of: dict[str, str] = {}
     first: dict[tuple[str, ...], str] = {}
     files_of: dict[str, tuple[str, ...]] = {}
     for row in rows:
@@ -131,4 +136,15 @@ def _repeats(rows: Sequence[ListRow], form: ListFormat) -> list[Fault]:
             reason = f"{query.query_id} or what it asks stands further up too: {before}"
             faults.append(Fault("stands twice", row.where, reason.rstrip(": ")))
         first |= dict.fromkeys(keys, row.where)
+        for clip_id, name in _names(row):
+            if (other := name_of.setdefault(clip_id, name)) != name:
+                reason = f"{one_line(name)} and {one_line(other)} differ in their endings only"
+                faults.append(Fault("two names for one sound", row.where, reason))
     return faults
+
+
+def _names(row: ListRow) -> list[tuple[str, str]]:
+    """Of a row's sounds, the id and the file's name that it comes from."""
+    ids = (row.mixture.target_id, row.mixture.noise_id)
+    named = [*zip(ids, row.raw, strict=False), *zip(ids, row.given[1:], strict=False)]
+    return [(clip_id, name) for clip_id, name in named if stem(name) == clip_id]

@@ -23,6 +23,7 @@ from functools import partial
 
 from lassbench.csv_files import Row
 from lassbench.records import Mixture, Query
+from lassbench.suites.audit import NOISES_JOINED
 from lassbench.suites.lists_of_others.forms import (
     BadRow,
     ListFormat,
@@ -40,7 +41,7 @@ def _numbered(cells: Row) -> ListRow:
         raise BadRow(f"idx {index[:100]!r} is no number")
     labels = audioset_names(cells["labels"], " ") if "labels" in cells.cells else ()
     return ListRow(
-        Mixture("", stem(source), " + ".join(map(stem, noises))),
+        Mixture("", stem(source), NOISES_JOINED.join(map(stem, noises))),
         Query("", "", text, labels),
         given=(f"mixture-{index}.wav", f"segment-{index}.wav"),
         raw=(source, *noises) if len(noises) == 1 else (),
@@ -59,9 +60,7 @@ def _numbered_class(cells: Row) -> ListRow:
 
 def _paired(cells: Row) -> ListRow:
     text, source, mixture = needed(cells, "caption", "src_wav", "noise_wav")
-    return ListRow(
-        Mixture("", stem(source), stem(mixture)), _of_class(text), given=(mixture, source)
-    )
+    return ListRow(Mixture("", stem(source), ""), _of_class(text), given=(mixture, source))
 
 
 def _vggsound(cells: Row) -> ListRow:

@@ -31,9 +31,9 @@ class ListRow:
     ----------
     mixture, query
         As suites have them.  The ids of the two sounds are their names in the list without
-        the audio ending; where a list does not name the noise, the mixture's name stands for
-        it.  A format's ``read`` leaves the ids of mixture and query empty where the list has
-        none: :func:`lassbench.suites.lists_of_others.read_list` gives them.
+        the audio ending; ``""`` where a list does not name the noise, and joined by ``" + "``
+        where it has two.  A format's ``read`` leaves the ids of mixture and query empty where
+        the list has none: :func:`lassbench.suites.lists_of_others.read_list` gives them.
     given
         Names of the files handed out: mixture, target, interference, as many as there are.
     raw

@@ -16,7 +16,7 @@ def _row(cells: Row) -> ListRow:
     mixture, target, text = needed(cells, "mixture", "target", "query")
     interference = cells["interference"]
     return ListRow(
-        Mixture("", stem(target), stem(interference or mixture)),
+        Mixture("", stem(target), stem(interference)),
         Query(
             *(cells["query_id"], "", text, split(cells["tags"])),
             concept=cells["concept"],
