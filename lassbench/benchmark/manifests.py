@@ -152,7 +152,8 @@ def check_sums(path: Path) -> list[Fault]:
             faults.append(Fault("missing", str(file), f"is in {SUMS} and not there"))
         elif (got := files.sha256_bytes(data := file.read_bytes())) != expected:
             what = "was changed"
-            if files.sha256_bytes(metadata.plain(data)) == expected:
+            plain = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+            if files.sha256_bytes(plain) == expected:
                 what = "only its line ends or byte-order mark were changed"
             reason = f"{what}: expected SHA-256 {expected}, got {got}"
             faults.append(Fault("changed", str(file), reason))

@@ -14,18 +14,14 @@ AudioCaps (versions 1 and 2.0) is three CSV files with the columns
 ``audiocap_id,youtube_id,start_time,caption``: one caption a clip in train,
 five a clip in val and test.  AudioSet's segment list has comment lines and then
 ``YTID, start, end, "mid,mid"``; the official one has 2,041,789 rows, of which
-only those of AudioCaps's clips are kept, in one streaming pass.
+only those of AudioCaps's clips are kept.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
 import os
 import re
-import zlib
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +30,8 @@ from lassbench.benchmark.ontology import Ontology, read_ontology
 from lassbench.csv_files import Row, read_table, write_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, one_line
 
+#: Bytes of the largest file, unpacked, ten times.
+_LARGEST = 1 << 30
 #: How often a failed transfer is tried again.
 RETRIES = 2
 #: AudioCaps's own names of its splits.
@@ -243,35 +241,16 @@ class MetadataSource:
 
 
 def used_sha256(path: Path, file: MetadataFile) -> str:
-    """The SHA-256 of ``path``; that of the published ``file`` where the same is read from it.
+    """The SHA-256 of the text in ``path``; that of the published ``file`` where it is that text.
 
-    So it is from an excerpt, and from a copy with other line ends.
+    So it is of an excerpt, and of a copy with other line ends.
     """
-    with _opened(path) as stream:
-        data = stream.read()
-    for form in (bytes, plain, lambda text: plain(text).replace(b"\n", b"\r\n")):
-        if files.sha256_bytes(form(data)) in {file.sha256, file.excerpt}:
+    text = files.read_text(path, limit=_LARGEST)
+    unix = text.replace("\r\n", "\n")
+    for form in (text, unix, unix.replace("\n", "\r\n")):
+        if files.sha256_bytes(form.encode()) in {file.sha256, file.excerpt}:
             return file.sha256
-    return files.sha256_bytes(data)
-
-
-def plain(data: bytes) -> bytes:
-    """A text without what spreadsheets and git change: byte-order mark and line ends."""
-    return data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[gzip.GzipFile | io.BufferedReader]:
-    """A file to be read, decompressed if its name ends in ``.gz``."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            yield stream
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise LassbenchError(
-            f"is not a whole gzip file: {error}", where=path, fix="copy or download it again"
-        ) from error
-    except OSError as error:
-        raise files.explain_os_error(error, path) from error
+    return files.sha256_bytes(text.encode())
 
 
 # Captions and segments ----------------------------------------------------------
@@ -280,8 +259,8 @@ YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 
 #: One row of a segment list, whatever the spaces: id, start, end and mids.
 _SEGMENT = re.compile(
-    rb"(?:\xef\xbb\xbf)?([A-Za-z0-9_-]{11})\s*,"
-    rb"\s*([0-9]+(?:\.[0-9]+)?)\s*,\s*([0-9]+(?:\.[0-9]+)?)\s*,\s*\"([^\"]+)\"\s*"
+    r"([A-Za-z0-9_-]{11})\s*,"
+    r"\s*([0-9]+(?:\.[0-9]+)?)\s*,\s*([0-9]+(?:\.[0-9]+)?)\s*,\s*\"([^\"]+)\"\s*"
 )
 
 
@@ -376,33 +355,32 @@ def read_segments(path: Path, wanted: Collection[str], ontology: Ontology) -> di
     """
     segments: dict[str, Segment] = {}
     faults: list[Fault] = []
-    with _opened(path) as stream:
-        for number, line in enumerate(stream, start=1):
-            row = _SEGMENT.fullmatch(line)
-            if row is None:
-                text = line.decode("utf-8", "backslashreplace").removeprefix("\ufeff").strip()
-                if text and not text.startswith("#"):
-                    raise LassbenchError(
-                        "is not a row of a segment list",
-                        where=f"{path}:{number}",
-                        expected='YTID, start_seconds, end_seconds, "mid,mid"',
-                        got=one_line(text, 120),
-                        fix="restore the file",
-                    )
-                continue
-            youtube_id = row[1].decode()
-            if youtube_id not in wanted:
-                continue
-            mids = tuple(row[4].decode("utf-8", "backslashreplace").split(","))
-            segment = Segment(float(row[2]), float(row[3]), mids)
-            reason = f"{youtube_id} stands twice" if youtube_id in segments else ""
-            if segment.end_s <= segment.start_s:
-                reason = f"starts at {segment.start_s:g} s, ends at {segment.end_s:g} s"
-            if unknown := [mid for mid in mids if mid not in ontology.labels]:
-                reason = f"{unknown[0]} is not a label of AudioSet"
-            if reason:
-                faults.append(Fault("bad row", f"{path}:{number}", reason))
-            segments[youtube_id] = segment
+    lines = re.finditer("[^\n]*\n?", files.read_text(path, limit=_LARGEST))
+    for number, line in enumerate(lines, start=1):
+        row = _SEGMENT.fullmatch(line[0])
+        if row is None:
+            if line[0].strip() and not line[0].startswith("#"):
+                raise LassbenchError(
+                    "is not a row of a segment list",
+                    where=f"{path}:{number}",
+                    expected='YTID, start_seconds, end_seconds, "mid,mid"',
+                    got=one_line(line[0].strip(), 120),
+                    fix="restore the file",
+                )
+            continue
+        youtube_id = row[1]
+        if youtube_id not in wanted:
+            continue
+        mids = tuple(row[4].split(","))
+        segment = Segment(float(row[2]), float(row[3]), mids)
+        reason = f"{youtube_id} stands twice" if youtube_id in segments else ""
+        if segment.end_s <= segment.start_s:
+            reason = f"starts at {segment.start_s:g} s, ends at {segment.end_s:g} s"
+        if unknown := [mid for mid in mids if mid not in ontology.labels]:
+            reason = f"{unknown[0]} is not a label of AudioSet"
+        if reason:
+            faults.append(Fault("bad row", f"{path}:{number}", reason))
+        segments[youtube_id] = segment
     if faults:
         raise FaultsError("the segment list has bad rows", faults, fix="restore the file")
     return segments

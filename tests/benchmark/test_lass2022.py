@@ -19,13 +19,13 @@ import pytest
 import yaml
 
 from lassbench.benchmark import manifests
-from lassbench.benchmark.lass2022 import read_released, split_released
+from lassbench.benchmark.lass2022 import split_released
 from lassbench.benchmark.manifests import Built
-from lassbench.benchmark.metadata import Metadata, MetadataSource
-from lassbench.benchmark.selection import Definition, read_definition
+from lassbench.benchmark.metadata import Metadata
+from lassbench.benchmark.selection import Definition
 from lassbench.cli import run
 from lassbench.errors import FaultsError, LassbenchError
-from tests.small_metadata import CONCEPTS, video
+from tests.small_metadata import video
 
 LISTS = Path(__file__).resolve().parents[2] / "manifests" / "lass-2022"
 
@@ -450,17 +450,6 @@ def test_verify_manifests_rebuilds_every_list(
 # --- released lists and inferred tags, on the small world --------------------
 
 
-def test_released_lists_are_read_as_they_are(tmp_path: Path) -> None:
-    (tmp_path / "training_indexes.csv").write_bytes(b"aaaaaaaaaaa\r\n-bbbbbbbbbb\r\n")
-    (tmp_path / "evaluation_indexes.csv").write_bytes(
-        b"target_wav, noise_wav\r\naaaaaaaaaaa,-bbbbbbbbbb\r\naaaaaaaaaaa,ccccccccccc\r\n"
-    )
-    assert read_released(MetadataSource(str(tmp_path), verified=False)) == (
-        ["aaaaaaaaaaa", "-bbbbbbbbbb"],
-        [("aaaaaaaaaaa", "-bbbbbbbbbb"), ("aaaaaaaaaaa", "ccccccccccc")],
-    )
-
-
 def test_released_lists_that_do_not_follow_are_refused(
     built: Built, definition: Definition
 ) -> None:
@@ -479,26 +468,12 @@ def test_released_lists_that_do_not_follow_are_refused(
     }
 
 
-def changed(folder: Path, old: str, new: str) -> Definition:
-    assert CONCEPTS.count(old) == 1
-    path = folder / "concepts.yaml"
-    path.write_text(CONCEPTS.replace(old, new))
-    return read_definition(path)
-
-
-def test_an_inferred_tag_is_proved_to_change_nothing(
-    tmp_path: Path, data: Metadata, built: Built
+def test_an_observed_tag_cannot_pass_for_an_inferred_one(
+    definition: Definition, data: Metadata
 ) -> None:
-    siren = changed(tmp_path, "[Siren]", "[Siren], inferred_tags: [Chime]")
-    inferred = manifests.build(siren, data)
-    proof = "carried by 0 clips of AudioCaps; 18 candidates with it, 18 without it"
-    assert inferred.inferred == {"Chime": proof}
-    assert inferred.contents["train.csv"] == built.contents["train.csv"]
-    (line,) = [line for line in inferred.contents["tags.csv"].splitlines() if "Chime" in line]
-    assert line == f'/m/chime,Chime,siren,Sounds of things,inferred,0,"{proof}"'
-
-
-def test_an_observed_tag_cannot_pass_for_an_inferred_one(tmp_path: Path, data: Metadata) -> None:
-    wrong = changed(tmp_path, "[Rain, Raindrop]", "[Rain], inferred_tags: [Raindrop]")
+    rain = definition.concepts[1].model_copy(
+        update={"tags": ("Rain",), "inferred_tags": ("Raindrop",)}
+    )
+    wrong = definition.model_copy(update={"concepts": (definition.concepts[0], rain)})
     with pytest.raises(LassbenchError, match="'Raindrop' is carried by 3 clips"):
         manifests.build(wrong, data)
