@@ -30,7 +30,7 @@ def read_released(source: MetadataSource) -> Released:
     training = read_text(source.path(metadata.RELEASED_TRAINING)).splitlines()
     rows = read_table(source.path(metadata.RELEASED_EVALUATION), ("target_wav", "noise_wav"))
     pairs = [(row["target_wav"], row["noise_wav"]) for row in rows]
-    return [line.strip() for line in training], pairs
+    return training, pairs
 
 
 def split_released(
@@ -77,17 +77,15 @@ def split_released(
     return splits, [row for row in selected.candidates.values() if row.youtube_id not in times]
 
 
-def released_mixtures(definition: Definition, released: Released) -> list[Mixture]:
+def released_mixtures(
+    definition: Definition, selected: Selection, released: Released
+) -> list[Mixture]:
     """The test mixtures in the authors' order."""
     name, snr_db = definition.suite_name("test"), definition.mixtures.snr_db[0]
+    pairs = [[selected.candidates[one].clip_id for one in pair] for pair in released[1]]
     return [
-        Mixture(
-            f"{name}-{number:04d}",
-            selection.clip_id_of(target),
-            selection.clip_id_of(noise),
-            snr_db,
-        )
-        for number, (target, noise) in enumerate(released[1], start=1)
+        Mixture(f"{name}-{number:04d}", target_id, noise_id, snr_db)
+        for number, (target_id, noise_id) in enumerate(pairs, start=1)
     ]
 
 

@@ -314,7 +314,7 @@ def build(definition: Definition, data: Metadata) -> Built:
         for clip_id, row in rows.items()
     }
     if released:
-        mixtures = lass2022.released_mixtures(definition, lists)
+        mixtures = lass2022.released_mixtures(definition, selected, lists)
     else:
         mixtures = plan(
             list(clips.values()),
@@ -379,9 +379,6 @@ def _absent_sounds(
 
     A list that the definition names has to be made; one that nobody named may be left out.
     """
-    # A sound in neither of two concepts needs a third.
-    if len(definition.concepts) < 3:
-        return {}, []
     rule = definition.mixtures
     try:
         return plan_absent(mixtures, clips, words=definition.words, seed=rule.seed), []

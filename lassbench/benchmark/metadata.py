@@ -247,7 +247,7 @@ def used_sha256(path: Path, file: MetadataFile) -> str:
     """
     text = files.read_text(path, limit=_LARGEST)
     unix = text.replace("\r\n", "\n")
-    for form in (text, unix, unix.replace("\n", "\r\n")):
+    for form in (unix, unix.replace("\n", "\r\n")):
         if files.sha256_bytes(form.encode()) in {file.sha256, file.excerpt}:
             return file.sha256
     return files.sha256_bytes(text.encode())

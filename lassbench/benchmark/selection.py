@@ -228,11 +228,6 @@ _CELLS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
 CLIP_COLUMNS = (*_CELLS, "clip_id")
 
 
-def clip_id_of(youtube_id: str) -> str:
-    """A clip's id: AudioSet's habit of a leading ``Y``, since ids may begin with ``-``."""
-    return f"Y{youtube_id}"
-
-
 @dataclass(frozen=True, slots=True)
 class ClipRow:
     """One clip of a benchmark, as its lists have it; times in seconds.
@@ -252,8 +247,8 @@ class ClipRow:
 
     @property
     def clip_id(self) -> str:
-        """``Y<youtube_id>``."""
-        return clip_id_of(self.youtube_id)
+        """``Y<youtube_id>``: AudioSet's habit, since ids may begin with ``-``."""
+        return f"Y{self.youtube_id}"
 
     def clip(self, split: Split, captions: tuple[str, ...] = ()) -> Clip:
         """The clip, with what AudioCaps says of it."""
