@@ -16,7 +16,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 from lassbench import csv_files, files, output_folders
@@ -55,19 +54,13 @@ NOT_RELEASED = "not-released.csv"
 BY_HAND = ("card.yaml", "README.md")
 #: The benchmark that this project is named for.
 LASS_2022 = "lass-2022"
-#: A file's differences are listed up to this many.
-LISTED_DIFFERENCES = 10
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """An opened manifest folder.  Made by :func:`open_benchmark`; picklable.
+    """An opened manifest folder.  Made by :func:`open_benchmark`.
 
-    Attributes
-    ----------
-    clips
-        clip_id -> (split, row), in the order train, validation, test, and by
-        YouTube id within each.
+    ``clips`` are clip_id -> (split, row), by split, and by YouTube id within each.
     """
 
     path: Path
@@ -86,19 +79,11 @@ class Benchmark:
         return {name: kind for name, kind in named.items() if (self.path / f"{name}.csv").is_file()}
 
 
-# ---------------------------------------------------------------------------
-# Find, open, check
-# ---------------------------------------------------------------------------
+# Find, open, check --------------------------------------------------------------
 
 
 def find_benchmark(name: str | Path) -> Path:
-    """The manifest folder that ``name`` means: a path, or the name of a shipped one.
-
-    Raises
-    ------
-    UsageError
-        If there is none; the nearest shipped name is suggested.
-    """
+    """The manifest folder that ``name`` means: a path, or the name of a shipped one."""
     for folder in (Path(name), files.data_folder("manifests") / name):
         if (folder / DEFINITION).is_file():
             return folder
@@ -128,7 +113,16 @@ def open_benchmark(name: str | Path = LASS_2022) -> Benchmark:
     path = find_benchmark(name)
     faults = check_sums(path)
     definition = selection.read_definition(path / DEFINITION)
-    clips = {} if faults else _read_clips(path, definition, faults)
+    tags_of = {concept.name: set(concept.all_tags) for concept in definition.concepts}
+    clips: dict[str, tuple[Split, ClipRow]] = {}
+    for split in SPLITS if not faults else ():
+        for cells in read_table(path / f"{split}.csv", CLIP_COLUMNS):
+            row = ClipRow.read(cells, tags_of)
+            if row is None or row.clip_id in clips:
+                reason = "is no clip as `lassbench select` writes it, or one that stands before"
+                faults.append(Fault("bad row", cells.where, reason))
+            else:
+                clips[row.clip_id] = (split, row)
     if faults:
         raise FaultsError(
             f"the lists of benchmark {path.name} are not what was frozen",
@@ -137,22 +131,6 @@ def open_benchmark(name: str | Path = LASS_2022) -> Benchmark:
             "metadata, `lassbench verify-manifests` names each line that differs",
         )
     return Benchmark(path, definition, clips)
-
-
-def _read_clips(
-    path: Path, definition: Definition, faults: list[Fault]
-) -> dict[str, tuple[Split, ClipRow]]:
-    tags_of = {concept.name: set(concept.all_tags) for concept in definition.concepts}
-    clips: dict[str, tuple[Split, ClipRow]] = {}
-    for split in SPLITS:
-        for cells in read_table(path / f"{split}.csv", CLIP_COLUMNS):
-            row = ClipRow.read(cells, tags_of)
-            if row is None or row.clip_id in clips:
-                reason = "is no clip as `lassbench select` writes it, or one that stands before"
-                faults.append(Fault("bad row", cells.where, reason))
-            else:
-                clips[row.clip_id] = (split, row)
-    return clips
 
 
 def check_sums(path: Path) -> list[Fault]:
@@ -171,11 +149,11 @@ def check_sums(path: Path) -> list[Fault]:
         listed.add(name)
         file = path / name
         if not file.is_file():
-            reason = f"is listed at {sums}:{number} and not there"
-            faults.append(Fault("missing", str(file), reason))
+            faults.append(Fault("missing", str(file), f"is in {SUMS} and not there"))
         elif (got := files.sha256_bytes(data := file.read_bytes())) != expected:
             what = "was changed"
-            if files.sha256_bytes(metadata.plain(data)) == expected:
+            plain = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+            if files.sha256_bytes(plain) == expected:
                 what = "only its line ends or byte-order mark were changed"
             reason = f"{what}: expected SHA-256 {expected}, got {got}"
             faults.append(Fault("changed", str(file), reason))
@@ -185,9 +163,7 @@ def check_sums(path: Path) -> list[Fault]:
     return faults
 
 
-# ---------------------------------------------------------------------------
-# Suites
-# ---------------------------------------------------------------------------
+# Suites -------------------------------------------------------------------------
 
 
 def suite_lists(
@@ -199,22 +175,14 @@ def suite_lists(
 ) -> tuple[list[Mixture], list[Query]]:
     """The frozen mixtures and queries of a suite, with the texts of a dataset's captions.
 
-    Parameters
-    ----------
-    suite
-        The name of one of the benchmark's suites, such as ``lass-test``.
-    clips
-        The corpus's clips by id, also those without audio on this machine: the
-        lists are the same for everyone.  ``captions[0]`` is a clip's query.
-    query_type
-        How the dataset's captions were made.
+    ``clips`` are the corpus's by id, also those without audio on this machine, since the
+    lists are the same for everyone; ``query_type`` tells how their captions were made.
 
     Raises
     ------
-    UsageError
-        If the benchmark has no such suite.
-    FaultsError
-        If a row is bad or names a clip that is not in ``clips``, with file and line.
+    LassbenchError
+        As :func:`suite_rows`; and if a row names a clip that is not in ``clips``, or asks
+        with a description that nobody has written.
     """
     rows = suite_rows(benchmark, suite)
     kind = benchmark.suites[suite]
@@ -244,11 +212,10 @@ def suite_lists(
 
 
 def suite_rows(benchmark: Benchmark, suite: str) -> list[tuple[Row, Mixture]]:
-    """The rows of a suite's list in their order, each with its mixture.
+    """The rows of a suite's list, each with its mixture.
 
-    In the sub-test each row is what one annotator is to write, or has written.  A
-    description is of a clip: an annotator's answer for one target fills the rows of all
-    mixtures of that target.
+    In the sub-test each row is what one annotator is to write, or has written: an answer
+    for one target fills the rows of all of its mixtures.
 
     Raises
     ------
@@ -263,37 +230,29 @@ def suite_rows(benchmark: Benchmark, suite: str) -> list[tuple[Row, Mixture]]:
             f"benchmark {benchmark.name} has no suite {suite!r}{did_you_mean(suite, known)}",
             expected=", ".join(known),
         )
-    rows = read_table(benchmark.path / f"{suite}.csv", SUITE_COLUMNS[known[suite]])
-    faults: list[Fault] = []
-    found = [(row, mixture) for row in rows if (mixture := _mixture(row, faults))]
     asked: set[str] = set()
     mixtures: dict[str, Mixture] = {}
-    for row, mixture in found:
+    found: list[tuple[Row, Mixture]] = []
+    faults: list[Fault] = []
+    for row in read_table(benchmark.path / f"{suite}.csv", SUITE_COLUMNS[known[suite]]):
+        snr_db = decibels(row["snr_db"])
+        mixture = Mixture(row["mixture_id"], row["target_id"], row["noise_id"], snr_db or 0.0)
         query_id = row["query_id"] or mixture.mixture_id
-        first = mixtures.setdefault(mixture.mixture_id, mixture)
-        if query_id in asked or first != mixture:
+        reason = ""
+        for column in ("mixture_id", "query_id", "annotator"):
+            if column in row.cells and (fault := name_fault(row[column])):
+                reason = f"{column} {one_line(row[column], 100)!r} {fault}"
+        if snr_db is None:
+            reason = f"snr_db {one_line(row['snr_db'], 100)!r} is no number of dB"
+        elif query_id in asked or mixtures.setdefault(mixture.mixture_id, mixture) != mixture:
             reason = f"{query_id} stands twice, or {mixture.mixture_id} before with another pair"
-            faults.append(Fault("duplicated id", row.where, reason))
+        if reason:
+            faults.append(Fault("bad row", row.where, reason))
         asked.add(query_id)
+        found.append((row, mixture))
     if faults:
         raise FaultsError(f"the list of {suite} cannot be used", faults, fix="restore the list")
     return found
-
-
-def _mixture(row: Row, faults: list[Fault]) -> Mixture | None:
-    """The mixture in a row of any suite's list, its names and number checked."""
-    wrong = [
-        f"{column} {one_line(row[column], 100)!r} {reason}"
-        for column in ("mixture_id", "query_id", "annotator")
-        if column in row.cells and (reason := name_fault(row[column]))
-    ]
-    snr_db = decibels(row["snr_db"])
-    if snr_db is None:
-        wrong.append(f"snr_db {one_line(row['snr_db'], 100)!r} is no number of dB")
-    faults += [Fault("bad row", row.where, reason) for reason in wrong]
-    if wrong or snr_db is None:
-        return None
-    return Mixture(row["mixture_id"], row["target_id"], row["noise_id"], snr_db)
 
 
 def _query(row: Row, kind: str, clips: Mapping[str, Clip], query_type: QueryType) -> Query:
@@ -311,9 +270,7 @@ def _query(row: Row, kind: str, clips: Mapping[str, Clip], query_type: QueryType
     )
 
 
-# ---------------------------------------------------------------------------
-# Build, write, rebuild
-# ---------------------------------------------------------------------------
+# Build, write, rebuild ----------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -339,13 +296,7 @@ class Built:
 
 
 def build(definition: Definition, data: Metadata) -> Built:
-    """Build every file of a benchmark.
-
-    Raises
-    ------
-    LassbenchError
-        If the definition cannot be met; see :mod:`lassbench.benchmark.selection`.
-    """
+    """Build every file of a benchmark."""
     definition = selection.resolve_roots(definition, data.ontology)
     selected = selection.select(definition.concepts, data)
     inferred = lass2022.prove_inferred(definition, selected, data)
@@ -363,7 +314,7 @@ def build(definition: Definition, data: Metadata) -> Built:
         for clip_id, row in rows.items()
     }
     if released:
-        mixtures = lass2022.released_mixtures(definition, lists)
+        mixtures = lass2022.released_mixtures(definition, selected, lists)
     else:
         mixtures = plan(
             list(clips.values()),
@@ -387,11 +338,6 @@ def write(built: Built, out: Path) -> None:
     """Write the manifest folder whole, or not at all; only a manifest folder is replaced.
 
     What people wrote there (:data:`BY_HAND`) stays.
-
-    Raises
-    ------
-    LassbenchError
-        If ``out`` holds something else, or cannot be written.
     """
 
     def fill(folder: Path) -> None:
@@ -433,21 +379,16 @@ def _absent_sounds(
 
     A list that the definition names has to be made; one that nobody named may be left out.
     """
-    # A sound in neither of two concepts needs a third.
-    if len(definition.concepts) < 3:
-        return {}, []
     rule = definition.mixtures
     try:
         return plan_absent(mixtures, clips, words=definition.words, seed=rule.seed), []
     except FaultsError as error:
         if definition.suites.absent:
             raise
-        first = error.faults[0]
-        lacking = (
+        return {}, [
             f"no list of absent sounds: {len(error.faults)} of {len(mixtures)} mixtures can be "
-            f"asked for none, such as {first.where} ({first.reason}); to have one, {error.fix}"
-        )
-        return {}, [lacking]
+            f"asked for none, such as {error.faults[0].where}; to have one, {error.fix}"
+        ]
 
 
 def _suite_texts(
@@ -537,12 +478,7 @@ def verify(path: Path, source: MetadataSource) -> tuple[Built, list[Fault]]:
     Returns
     -------
     built, differences
-        The rebuilt benchmark, and each line that differs, with file and line.
-
-    Raises
-    ------
-    LassbenchError
-        If the metadata or the definition cannot be used.
+        The rebuilt benchmark, and every run of lines that differ, with file and line.
     """
     definition = selection.read_definition(path / DEFINITION)
     built = build(definition, metadata.load_metadata(source, definition.audiocaps_version))
@@ -552,39 +488,17 @@ def verify(path: Path, source: MetadataSource) -> tuple[Built, list[Fault]]:
         if not file.is_file():
             faults.append(Fault("missing", str(file), "the rebuilt benchmark has this file"))
             continue
-        found = file.read_bytes()
-        if found != text.encode():
-            faults += _differences(file, found, text)[:LISTED_DIFFERENCES]
+        found = file.read_bytes().decode("utf-8", "backslashreplace")
+        lines = found.split("\n"), text.split("\n")
+        for kind, a, b, c, d in difflib.SequenceMatcher(None, *lines, False).get_opcodes():
+            if kind != "equal":
+                reason = f"{b - a} lines that begin {lines[0][a:b][:1]} were rebuilt as {d - c} "
+                reason += f"that begin {lines[1][c:d][:1]}"
+                faults.append(Fault("differs", f"{file}:{a + 1}", reason))
     return built, faults
 
 
-def _differences(file: Path, found: bytes, text: str) -> list[Fault]:
-    if metadata.plain(found) == text.encode():
-        pairs = zip(found.split(b"\n"), text.encode().split(b"\n"), strict=True)
-        line = next(number for number, (is_, was) in enumerate(pairs, start=1) if is_ != was)
-        reason = "only the byte-order mark or the line ends differ"
-        return [Fault("differs", f"{file}:{line}", reason)]
-    old, new = (
-        metadata.plain(found).decode("utf-8", "backslashreplace").split("\n"),
-        text.split("\n"),
-    )
-    faults: list[Fault] = []
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    for kind, a, b, c, d in matcher.get_opcodes():
-        both = zip_longest(old[a:b], new[c:d]) if kind != "equal" else ()
-        for offset, (there, rebuilt) in enumerate(both):
-            reason = f"is {there!r}, rebuilt as {rebuilt!r}"
-            if rebuilt is None:
-                reason = f"has {there!r}, which the rebuilt list has not"
-            elif there is None:
-                reason = f"lacks the line {rebuilt!r}"
-            faults.append(Fault("differs", f"{file}:{min(a + offset, b) + 1}", reason))
-    return faults
-
-
-# ---------------------------------------------------------------------------
-# What `lassbench select` prints
-# ---------------------------------------------------------------------------
+# What `lassbench select` prints -------------------------------------------------
 
 
 def counts_table(built: Built) -> str:

@@ -14,27 +14,24 @@ AudioCaps (versions 1 and 2.0) is three CSV files with the columns
 ``audiocap_id,youtube_id,start_time,caption``: one caption a clip in train,
 five a clip in val and test.  AudioSet's segment list has comment lines and then
 ``YTID, start, end, "mid,mid"``; the official one has 2,041,789 rows, of which
-only those of AudioCaps's clips are kept, in one streaming pass.
+only those of AudioCaps's clips are kept.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
 import os
 import re
-import zlib
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from lassbench import files
 from lassbench.benchmark.ontology import Ontology, read_ontology
 from lassbench.csv_files import Row, read_table, write_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, one_line
 
+#: Bytes of the largest file, unpacked, ten times.
+_LARGEST = 1 << 30
 #: How often a failed transfer is tried again.
 RETRIES = 2
 #: AudioCaps's own names of its splits.
@@ -54,16 +51,12 @@ class MetadataFile:
 
     Attributes
     ----------
-    name
-        Its place below a metadata folder, a mirror and the cache.
-    url
-        Where its publisher offers it.
+    name, aliases
+        Its place below a metadata folder, a mirror and the cache; others in a folder.
     sha256
         Of its bytes as published; ``""`` where that is not known.
     evidence
         How the project came by the hash.
-    aliases
-        Other names it is found under in a metadata folder.
     excerpt
         SHA-256 of a part of it that serves as well.
     """
@@ -128,38 +121,30 @@ _AUDIOCAPS_1_SHA256 = {
 #: Version of AudioCaps and its split -> the file.
 CAPTIONS = {
     (version, split): MetadataFile(
-        name=f"{folders[0]}/{split}.csv",
+        name=f"{folder}/{split}.csv",
         url=f"{_AUDIOCAPS}/{published}/{split}.csv",
         sha256=_AUDIOCAPS_1_SHA256[split] if version == 1 else "",
         licence=_ACADEMIC,
         evidence=_COPY if version == 1 else _UNKNOWN,
-        aliases=tuple(f"{folder}/{split}.csv" for folder in folders[1:]),
     )
-    for version, published, folders in (
-        (1, "dataset", ("audiocaps",)),
-        (2, "dataset2.0", ("audiocaps2", "dataset2.0", "audiocaps-2.0")),
+    for version, published, folder in (
+        (1, "dataset", "audiocaps"),
+        (2, "dataset2.0", "audiocaps2"),
     )
     for split in AUDIOCAPS_SPLITS
 }
 
+_RELEASED = (RELEASED_TRAINING, RELEASED_EVALUATION)
 #: Every file this project reads, in one place.
-FILES = (
-    *(*CAPTIONS.values(), SEGMENTS, ONTOLOGY, LABELS),
-    *(RELEASED_TRAINING, RELEASED_EVALUATION),
-)
+FILES = (*CAPTIONS.values(), SEGMENTS, ONTOLOGY, LABELS, *_RELEASED)
 
 
 @dataclass(frozen=True)
 class MetadataSource:
-    """Where the published files come from, and whether their hashes must be known.
+    """Where the published files come from, and whether their hashes must be as known.
 
-    Attributes
-    ----------
-    place
-        A folder, a mirror's address (with ``://``), or ``""`` for the
-        publishers' own addresses.
-    verified
-        Refuse files whose hash is unknown or another one.
+    ``place`` is a folder, a mirror's address (with ``://``), or ``""`` for the publishers'
+    own addresses.
     """
 
     place: str = ""
@@ -167,7 +152,7 @@ class MetadataSource:
 
     @property
     def is_folder(self) -> bool:
-        """Whether the files lie in a local folder."""
+        """Whether ``place`` is a local folder."""
         return bool(self.place) and "://" not in self.place
 
     def path(self, file: MetadataFile) -> Path:
@@ -175,11 +160,8 @@ class MetadataSource:
 
         Raises
         ------
-        UsageError
-            If the folder, or the file in it, is not there, or the hash of a
-            file to be fetched is not known.
         LassbenchError
-            If its hash is another one, or it cannot be fetched.
+            If it is not there, cannot be fetched, or is not known to be the published one.
         """
         found = self._local(file) if self.is_folder else None
         if self.verified and not file.sha256:
@@ -229,12 +211,6 @@ class MetadataSource:
         import pooch
         from requests import RequestException
 
-        got: list[str] = []
-
-        def download(address: str, output: Any, store: Any) -> None:
-            pooch.HTTPDownloader(timeout=60)(address, output, store)
-            got.append(files.sha256_file(Path(output)))
-
         cache = Path(os.environ.get("LASSBENCH_CACHE") or pooch.os_cache("lassbench"))
         folder, url = cache / "metadata" / ("" if self.verified else "unverified"), self._url(file)
         store = pooch.create(
@@ -245,7 +221,7 @@ class MetadataSource:
             retry_if_failed=RETRIES,
         )
         try:
-            return Path(store.fetch(file.name, downloader=download))
+            return Path(store.fetch(file.name, downloader=pooch.HTTPDownloader(timeout=60)))
         except RequestException as error:
             raise LassbenchError(
                 "cannot be downloaded",
@@ -257,8 +233,7 @@ class MetadataSource:
             raise LassbenchError(
                 f"what was downloaded is not {file.name}",
                 where=url,
-                expected=f"SHA-256 {file.sha256}",
-                got=f"SHA-256 {got[-1]}",
+                got=str(error),  # both hashes
                 fix="try again later, or get the file elsewhere and give --metadata-dir DIR",
             ) from error
         except OSError as error:
@@ -266,65 +241,35 @@ class MetadataSource:
 
 
 def used_sha256(path: Path, file: MetadataFile) -> str:
-    """The SHA-256 of ``path`` as ``sources.csv`` has it.
+    """The SHA-256 of the text in ``path``; that of the published ``file`` where it is that text.
 
-    That of the published ``file``, also where an excerpt or a copy with other line ends
-    serves: what is read is the same.  Any other contents have their own.
+    So it is of an excerpt, and of a copy with other line ends.
     """
-    with _opened(path) as stream:
-        data = stream.read()
-    for form in (bytes, plain, lambda text: plain(text).replace(b"\n", b"\r\n")):
-        if files.sha256_bytes(form(data)) in {file.sha256, file.excerpt}:
+    text = files.read_text(path, limit=_LARGEST)
+    unix = text.replace("\r\n", "\n")
+    for form in (unix, unix.replace("\n", "\r\n")):
+        if files.sha256_bytes(form.encode()) in {file.sha256, file.excerpt}:
             return file.sha256
-    return files.sha256_bytes(data)
+    return files.sha256_bytes(text.encode())
 
 
-def plain(data: bytes) -> bytes:
-    """A text without what spreadsheets and git change: byte-order mark and line ends."""
-    return data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[gzip.GzipFile | io.BufferedReader]:
-    """A file to be read, decompressed if its name ends in ``.gz``."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            yield stream
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise LassbenchError(
-            f"is not a whole gzip file: {error}", where=path, fix="copy or download it again"
-        ) from error
-    except OSError as error:
-        raise files.explain_os_error(error, path) from error
-
-
-# ---------------------------------------------------------------------------
-# Captions and segments
-# ---------------------------------------------------------------------------
+# Captions and segments ----------------------------------------------------------
 
 YOUTUBE_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 
 #: One row of a segment list, whatever the spaces: id, start, end and mids.
 _SEGMENT = re.compile(
-    rb"(?:\xef\xbb\xbf)?([A-Za-z0-9_-]{11})\s*,"
-    rb"\s*([0-9]+(?:\.[0-9]+)?)\s*,\s*([0-9]+(?:\.[0-9]+)?)\s*,\s*\"([^\"]+)\"\s*"
+    r"([A-Za-z0-9_-]{11})\s*,"
+    r"\s*([0-9]+(?:\.[0-9]+)?)\s*,\s*([0-9]+(?:\.[0-9]+)?)\s*,\s*\"([^\"]+)\"\s*"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class CaptionedClip:
-    """A clip of AudioCaps.
+    """A clip of AudioCaps: its video, and where in it the clip begins, in seconds.
 
-    Attributes
-    ----------
-    youtube_id, start_s
-        The video, and where in it the clip begins, in seconds.
-    audiocaps_split
-        ``train``, ``val`` or ``test``: AudioCaps's own.
-    captions
-        audiocap_id -> caption, the smallest id first.
-    where
-        ``file:line`` of its first row.
+    ``audiocaps_split`` is one of :data:`AUDIOCAPS_SPLITS`, ``captions`` go by audiocap_id,
+    the smallest first, and ``where`` is ``file:line`` of its first row.
     """
 
     youtube_id: str
@@ -344,17 +289,7 @@ class Segment:
 
 
 def read_captions(paths: Mapping[str, Path]) -> dict[str, CaptionedClip]:
-    """Read AudioCaps's CSV files.
-
-    Parameters
-    ----------
-    paths
-        ``train``, ``val`` and ``test`` -> the file.
-
-    Returns
-    -------
-    dict
-        youtube_id -> clip, in the files' order.
+    """youtube_id -> clip, from AudioCaps's files by split, in their order.
 
     Raises
     ------
@@ -368,8 +303,8 @@ def read_captions(paths: Mapping[str, Path]) -> dict[str, CaptionedClip]:
     for split, path in paths.items():
         for row in read_table(path, columns):
             clip = clips.get(row["youtube_id"])
-            if fault := _caption_fault(row, split, clip, by_number):
-                faults.append(fault)
+            if reason := _caption_fault(row, split, clip, by_number):
+                faults.append(Fault("bad row", row.where, reason))
                 continue
             if clip is None:
                 start_s = float(row["start_time"])
@@ -387,119 +322,75 @@ def read_captions(paths: Mapping[str, Path]) -> dict[str, CaptionedClip]:
 
 def _caption_fault(
     row: Row, split: str, clip: CaptionedClip | None, by_number: Mapping[int, str]
-) -> Fault | None:
+) -> str:
     """What is wrong with a row, given the clip of the rows before it, and where ids stand."""
     number, youtube_id, start = row["audiocap_id"], row["youtube_id"], row["start_time"]
-    kind, reason = "bad row", ""
     if not re.fullmatch(r"[0-9]{1,15}", number):
-        reason = f"audiocap_id {number!r} is not a number"
-    elif not YOUTUBE_ID.fullmatch(youtube_id):
-        reason = f"{youtube_id!r} is no YouTube id (11 letters, digits, - or _)"
-    elif not re.fullmatch(r"[0-9]+(\.[0-9]+)?", start):
-        reason = f"start_time {start!r} is not a number of seconds"
-    elif not row["caption"]:
-        reason = "the caption is empty"
-    elif where := by_number.get(int(number)):
-        kind, reason = "duplicated id", f"audiocap_id {number} stands at {where} too"
-    elif clip and clip.audiocaps_split != split:
-        kind, reason = "duplicated id", f"{youtube_id} is in {clip.audiocaps_split} too"
-        reason += f" ({clip.where})"
-    elif clip and clip.start_s != float(start):
-        kind = "wrong start time"
-        reason = f"{youtube_id} starts at {float(start):g} s here and at {clip.start_s:g} s at "
-        reason += clip.where
-    return Fault(kind, row.where, reason) if reason else None
+        return f"audiocap_id {number!r} is not a number"
+    if not YOUTUBE_ID.fullmatch(youtube_id):
+        return f"{youtube_id!r} is no YouTube id (11 letters, digits, - or _)"
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", start):
+        return f"start_time {start!r} is not a number of seconds"
+    if not row["caption"]:
+        return "the caption is empty"
+    if where := by_number.get(int(number)):
+        return f"audiocap_id {number} stands at {where} too"
+    if clip and (clip.audiocaps_split, clip.start_s) != (split, float(start)):
+        return f"{youtube_id} is in {clip.audiocaps_split} from {clip.start_s:g} s at {clip.where}"
+    return ""
 
 
 def read_segments(path: Path, wanted: Collection[str], ontology: Ontology) -> dict[str, Segment]:
-    """Read the rows of ``wanted`` videos from a segment list, plain or gzipped.
+    """youtube_id -> segment, for the ``wanted`` rows of a segment list, plain or gzipped.
 
     The list is no CSV, since its mids hold commas and stand in quotes after a space.
-
-    Parameters
-    ----------
-    path
-        The list; lines that begin with ``#`` are comments.
-    wanted
-        YouTube ids.
-
-    Returns
-    -------
-    dict
-        youtube_id -> segment, for those of ``wanted`` that have a row.
 
     Raises
     ------
     LassbenchError
-        If a line of the file, wanted or not, is no row.
+        If a line of the file, wanted or not, is neither row nor comment.
     FaultsError
         If a wanted row stands twice, ends before it starts, or has an unknown
         label, with file and line.
     """
     segments: dict[str, Segment] = {}
     faults: list[Fault] = []
-    with _opened(path) as stream:
-        for number, line in enumerate(stream, start=1):
-            row = _SEGMENT.fullmatch(line)
-            if row is None:
-                _refuse_other_lines(line, f"{path}:{number}")
-                continue
-            youtube_id = row[1].decode()
-            if youtube_id not in wanted:
-                continue
-            mids = tuple(row[4].decode("utf-8", "backslashreplace").split(","))
-            segment = Segment(float(row[2]), float(row[3]), mids)
-            kind, reason = _segment_fault(youtube_id, segment, segments, ontology)
-            if kind:
-                faults.append(Fault(kind, f"{path}:{number}", reason))
-            segments[youtube_id] = segment
+    lines = re.finditer("[^\n]*\n?", files.read_text(path, limit=_LARGEST))
+    for number, line in enumerate(lines, start=1):
+        row = _SEGMENT.fullmatch(line[0])
+        if row is None:
+            if line[0].strip() and not line[0].startswith("#"):
+                raise LassbenchError(
+                    "is not a row of a segment list",
+                    where=f"{path}:{number}",
+                    expected='YTID, start_seconds, end_seconds, "mid,mid"',
+                    got=one_line(line[0].strip(), 120),
+                    fix="restore the file",
+                )
+            continue
+        youtube_id = row[1]
+        if youtube_id not in wanted:
+            continue
+        mids = tuple(row[4].split(","))
+        segment = Segment(float(row[2]), float(row[3]), mids)
+        reason = f"{youtube_id} stands twice" if youtube_id in segments else ""
+        if segment.end_s <= segment.start_s:
+            reason = f"starts at {segment.start_s:g} s, ends at {segment.end_s:g} s"
+        if unknown := [mid for mid in mids if mid not in ontology.labels]:
+            reason = f"{unknown[0]} is not a label of AudioSet"
+        if reason:
+            faults.append(Fault("bad row", f"{path}:{number}", reason))
+        segments[youtube_id] = segment
     if faults:
         raise FaultsError("the segment list has bad rows", faults, fix="restore the file")
     return segments
 
 
-def _refuse_other_lines(line: bytes, where: str) -> None:
-    """Raise if ``line`` is neither empty nor a comment."""
-    text = line.decode("utf-8", "backslashreplace").removeprefix("\ufeff").rstrip("\r\n")
-    if text and not text.startswith("#"):
-        raise LassbenchError(
-            "is not a row of a segment list",
-            where=where,
-            expected='YTID, start_seconds, end_seconds, "mid,mid"',
-            got=one_line(text, 120),
-            fix="restore the file",
-        )
-
-
-def _segment_fault(
-    youtube_id: str, segment: Segment, before: Collection[str], ontology: Ontology
-) -> tuple[str, str]:
-    unknown = [mid for mid in segment.mids if mid not in ontology.labels]
-    if youtube_id in before:
-        return "duplicated id", f"{youtube_id} stands twice"
-    if segment.end_s <= segment.start_s:
-        reason = f"starts at {segment.start_s:g} s, ends at {segment.end_s:g} s"
-        return "wrong start time", reason
-    return ("unknown mid", f"{unknown[0]} is not a label of AudioSet") if unknown else ("", "")
-
-
-# ---------------------------------------------------------------------------
-# All of it
-# ---------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Metadata:
-    """Everything published that a selection needs.
+    """Everything published that a selection needs; ``version`` is AudioCaps's, 1 or 2.
 
-    Attributes
-    ----------
-    source
-        Where it came from, and whatever else is needed comes from.
-    version
-        Of AudioCaps: 1 or 2.
-    captioned, segments
-        AudioCaps's clips and AudioSet's rows of them, by YouTube id.
+    AudioCaps's clips and AudioSet's rows of them go by YouTube id.
     """
 
     source: MetadataSource
@@ -510,13 +401,7 @@ class Metadata:
 
 
 def load_metadata(source: MetadataSource, version: int = 1) -> Metadata:
-    """Read what a benchmark on AudioCaps ``version`` is built from.
-
-    Raises
-    ------
-    LassbenchError
-        If a file is missing, is another one than published, or has bad rows.
-    """
+    """Read what a benchmark on AudioCaps ``version`` is built from."""
     captioned = read_captions({s: source.path(CAPTIONS[version, s]) for s in AUDIOCAPS_SPLITS})
     segments, ontology = source.path(SEGMENTS), read_ontology(*map(source.path, (ONTOLOGY, LABELS)))
     rows = read_segments(segments, captioned.keys(), ontology)
@@ -526,16 +411,10 @@ def load_metadata(source: MetadataSource, version: int = 1) -> Metadata:
 def sources_text(source: MetadataSource, version: int, *, released: bool) -> str:
     """``sources.csv``: the files that a benchmark is made from, their hashes and their terms.
 
-    Parameters
-    ----------
-    version
-        Of AudioCaps.
-    released
-        Whether the authors' lists are among the files.
+    The authors' lists are among them if it follows what they ``released``.
     """
     others = {file for (other, _), file in CAPTIONS.items() if other != version}
-    if not released:
-        others |= {RELEASED_TRAINING, RELEASED_EVALUATION}
+    others.update(() if released else _RELEASED)
     rows = []
     for file in FILES:
         if file not in others:

@@ -48,11 +48,7 @@ class SilentSource(LassbenchError):
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A rendered mixture and what it is made of.
-
-    Each is float32 of shape (samples,); ``mixture`` equals ``target +
-    interference`` up to the rounding of float32.
-    """
+    """Float32 of shape (samples,): ``mixture`` is ``target + interference`` up to rounding."""
 
     mixture: Samples
     target: Samples
@@ -76,71 +72,46 @@ def render(
     LassbenchError
         If the lengths differ.
     SilentSource
-        If a clip is silent: it has no peak to normalise by.
+        If a clip has no peak to normalise by.
     """
+    _refuse_other_length(target, noise)
+    gain = 10.0 ** (-snr_db / 20.0)
+    target_64 = _peak_normalised(target, "target")
+    noise_64 = _peak_normalised(noise, "noise") * gain
+    mixture_64 = target_64 + noise_64
+    # A peak divided by itself is 1 to the last bit: two peaks are known already.
+    scale = max(float(np.abs(mixture_64).max()), 1.0, gain)
+    return _rendered(mixture_64 / scale, target_64 / scale, noise_64 / scale)
+
+
+def _refuse_other_length(target: NDArray[np.floating], noise: NDArray[np.floating]) -> None:
     if target.shape != noise.shape or target.ndim != 1:
         raise LassbenchError(
-            "target and noise must have the same length",
+            "the two sounds must have the same length",
             expected=f"{target.shape}",
             got=f"{noise.shape}",
         )
-    gain = 10.0 ** (-snr_db / 20.0)
-    target_64 = _peak_normalised(target, "target")
-    noise_64 = _peak_normalised(noise, "noise")
-    noise_64 *= gain
-    mixture_64 = target_64 + noise_64
-    # A peak divided by itself is 1 to the last bit: two peaks are known already.
-    scale = max(_peak(mixture_64), 1.0, gain)
-    return Rendered(
-        mixture=_divided(mixture_64, scale),
-        target=_divided(target_64, scale),
-        interference=_divided(noise_64, scale),
-    )
-
-
-def _peak(samples: NDArray[np.floating]) -> float:
-    """The largest absolute sample, without an array of absolute samples."""
-    return float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
-
-
-def _divided(samples: NDArray[np.float64], scale: float) -> Samples:
-    """``samples / scale`` in float64, rounded to float32 once."""
-    out = np.empty(samples.shape, np.float32)
-    np.divide(samples, scale, out=out, dtype=np.float64, casting="same_kind")
-    return out
 
 
 def _peak_normalised(samples: NDArray[np.floating], role: str) -> NDArray[np.float64]:
-    peak = _peak(samples)
+    peak = float(np.abs(samples).max(initial=0.0))
     if peak == 0.0 or not np.isfinite(peak):
         state = "silent" if peak == 0.0 else "not finite"
         raise SilentSource(f"the {role} clip is {state}: it cannot be peak-normalised")
-    normalised = samples.astype(np.float64)
-    normalised /= peak
-    return normalised
+    return samples.astype(np.float64) / peak
+
+
+def _rendered(*parts: NDArray[np.float64]) -> Rendered:
+    return Rendered(*(part.astype(np.float32) for part in parts))
 
 
 def mix_by_power(source: Samples, noise: Samples, *, snr_db: float) -> Rendered:
     """Mix two sounds of equal length by power (equations above), in float64.
 
-    Parameters
-    ----------
-    source, noise
-        Shape (samples,), full scale 1.
-    snr_db
-        Power of the source over that of the noise, in dB.
-
-    Raises
-    ------
-    LassbenchError
-        If the lengths differ.
+    ``snr_db`` is the power of the source over that of the noise, in dB; shapes and errors
+    are those of :func:`render`, but that a sound may be silent.
     """
-    if source.shape != noise.shape:
-        raise LassbenchError(
-            "source and noise must have the same length",
-            expected=f"{source.shape}",
-            got=f"{noise.shape}",
-        )
+    _refuse_other_length(source, noise)
     source_64, noise_64 = source.astype(np.float64), noise.astype(np.float64)
     powers = float(np.mean(source_64**2)), float(np.mean(noise_64**2))
     if all(powers):
@@ -148,15 +119,11 @@ def mix_by_power(source: Samples, noise: Samples, *, snr_db: float) -> Rendered:
     mixture = source_64 + noise_64
     peak = float(np.abs(mixture).max())
     gain = 0.9 / peak if peak > 1.0 else 1.0
-    return Rendered(
-        mixture=(mixture * gain).astype(np.float32),
-        target=(source_64 * gain).astype(np.float32),
-        interference=(noise_64 * gain).astype(np.float32),
-    )
+    return _rendered(mixture * gain, source_64 * gain, noise_64 * gain)
 
 
 def _draw(*parts: object) -> int:
-    """A 64-bit number from the SHA-256 of ``parts``: random-looking, the same everywhere."""
+    """A 64-bit number from the SHA-256 of ``parts``."""
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
@@ -171,21 +138,11 @@ def plan(
 ) -> list[Mixture]:
     """Plan a test list: each clip is the target of ``noises`` mixtures.
 
-    A target's noises come from as many other concepts as possible, share no tag
-    with it, and are the least used so far; SHA-256 of the seed and the ids
-    breaks ties.  So every clip serves about equally often, nothing depends on a
-    random generator's version, and the list is the same everywhere.
-
-    Parameters
-    ----------
-    clips
-        The test clips, in the order that the list should have.
-    name
-        The suite's name: mixtures are called ``<name>-0001`` and so on.
-    noises
-        Mixtures a target.
-    snr_range_db
-        Each mixture's SNR is drawn uniformly from this range, to 0.01 dB.
+    The list is in the clips' order.  A target's noises come from as many other concepts as
+    possible, share no tag with it, and are the least used so far; SHA-256 of the seed and
+    the ids breaks ties.  So every clip serves about equally often, nothing depends on a
+    random generator's version, and the list is the same everywhere.  Each mixture's SNR is
+    drawn uniformly from the range, to 0.01 dB.
 
     Raises
     ------
@@ -258,8 +215,9 @@ def plan_absent(
 
     The clip is of a third concept and shares no tag with target or noise; no caption of
     theirs names its concept; and its query (``captions[0]``) names no concept that is
-    theirs or that a caption of theirs names (:func:`lassbench.benchmark.words.names`,
-    whose docstring says what that cannot see).
+    theirs or that a caption of theirs names: "a man speaks and types" is no question for a
+    mixture of a siren and rain where a caption has "a man talks" too
+    (:mod:`lassbench.benchmark.words` says what that cannot see).
 
     The least asked-for clip is taken, ties broken by SHA-256 as in :func:`plan`: first as
     if there were no captions; then each mixture whose clip the captions forbid gets the
@@ -269,88 +227,67 @@ def plan_absent(
     Parameters
     ----------
     clips
-        The test clips, with all of their captions.
+        The test clips by id, with all of their captions.
     words
         Concept -> what names it; by default its name and its clips' tags.
 
     Returns
     -------
     dict
-        mixture_id -> clip_id of the absent sound, in the mixtures' order.
+        mixture_id -> clip_id of the absent sound.
 
     Raises
     ------
     FaultsError
-        Naming each mixture that no clip can be asked of, and what would help.
+        Naming each mixture that no clip can be asked of.
     """
     told = _told(clips, words or {})
     used: Counter[str] = Counter()
     asked: dict[str, str] = {}
     among = {mixture.mixture_id: _candidates(mixture, clips, told) for mixture in mixtures}
 
-    def ask(mixture: Mixture, of: Sequence[str]) -> None:
-        order = partial(_draw, seed, "absent", mixture.mixture_id)
-        asked[mixture.mixture_id] = best = min(of, key=lambda c: (used[c], order(c)))
+    def ask(mixture_id: str, of: Sequence[str]) -> None:
+        order = partial(_draw, seed, "absent", mixture_id)
+        asked[mixture_id] = best = min(of, key=lambda c: (used[c], order(c)))
         used[best] += 1
 
-    for mixture in mixtures:
-        if by_labels := among[mixture.mixture_id][0]:
-            ask(mixture, by_labels)
-    refused = [m for m in mixtures if asked.get(m.mixture_id) not in among[m.mixture_id][-1]]
-    used.subtract(asked[m.mixture_id] for m in refused if m.mixture_id in asked)
-    faults: list[Fault] = []
-    remedies: dict[str, None] = {}
-    for mixture in refused:
-        left = among[mixture.mixture_id]
-        if left[-1]:
-            ask(mixture, left[-1])
-        else:
-            reason, remedy = _NOT_ABSENT[left.index([])]
-            faults.append(Fault("no absent sound", mixture.mixture_id, reason))
-            remedies[remedy] = None
+    faults = [
+        Fault("no absent sound", mixture_id, "no test clip can be asked for")
+        for mixture_id, (_, allowed) in among.items()
+        if not allowed
+    ]
     if faults:
-        raise FaultsError("cannot plan queries for absent sounds", faults, fix="; ".join(remedies))
+        raise FaultsError(
+            "cannot plan queries for absent sounds: each needs a clip of a third concept that "
+            "neither labels nor captions put in its mixture",
+            faults,
+            fix="add concepts or test clips (--test-per-concept of `lassbench select`), or "
+            "correct the words of those there are",
+        )
+    for mixture_id, (by_labels, _) in among.items():
+        ask(mixture_id, by_labels)
+    refused = [one for one, (_, allowed) in among.items() if asked[one] not in allowed]
+    used.subtract(asked[mixture_id] for mixture_id in refused)
+    for mixture_id in refused:
+        ask(mixture_id, among[mixture_id][1])
     return asked
-
-
-#: Why a mixture can be asked for nothing, and what helps: one for each step of :func:`_candidates`.
-_NOT_ABSENT = (
-    ("no test clip is of a third concept", "add test clips of other concepts"),
-    (
-        "captions of its two clips tell of every other concept",
-        "add a concept, correct the words of those there are, or take other or fewer test clips "
-        "(--seed and --test-per-concept of `lassbench select`)",
-    ),
-    (
-        "the query of every clip that it could ask for tells of its sounds",
-        "take more test clips (--test-per-concept of `lassbench select`), or correct the words "
-        "of the concepts",
-    ),
-)
 
 
 def _candidates(
     mixture: Mixture, clips: Mapping[str, Clip], told: Mapping[str, Sequence[set[str]]]
-) -> tuple[list[str], list[str], list[str]]:
-    """The clips that ``mixture`` may ask for, three times, each list a part of the one before.
-
-    Those of a third concept that share no tag with target or noise; whose concept no
-    caption of target or noise names; whose query names nothing that is in the mixture,
-    by labels or by captions: "a man speaks and types" is no question for a mixture of
-    a siren and rain where a caption has "a man talks" too.
-    """
+) -> tuple[list[str], list[str]]:
+    """The clips that ``mixture`` may ask for: by labels alone, and those that captions allow."""
     both = (clips[mixture.target_id], clips[mixture.noise_id])
     concepts = {clip.concept for clip in both}
     tags = {tag for clip in both for tag in clip.tags}
-    heard = set[str]().union(*told[mixture.target_id], *told[mixture.noise_id])
+    present = concepts.union(*told[mixture.target_id], *told[mixture.noise_id])
     third = [
         clip_id
         for clip_id, clip in clips.items()
         if clip.concept not in concepts and tags.isdisjoint(clip.tags)
     ]
-    unheard = [clip_id for clip_id in third if clips[clip_id].concept not in heard]
-    present = concepts | heard
-    return third, unheard, [c for c in unheard if present.isdisjoint(*told[c][:1])]
+    named = {clip_id: {clips[clip_id].concept}.union(*told[clip_id][:1]) for clip_id in third}
+    return third, [clip_id for clip_id in third if present.isdisjoint(named[clip_id])]
 
 
 def _told(

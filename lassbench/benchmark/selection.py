@@ -37,13 +37,9 @@ from lassbench.checked import (
     ruled,
     validate,
 )
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, UsageFaultsError
-from lassbench.records import CLIP_SECONDS, SAMPLE_RATE_HZ, Clip, Split
+from lassbench.errors import Fault, FaultsError, UsageError, UsageFaultsError
+from lassbench.records import CLIP_SECONDS, SAMPLE_RATE_HZ, SPLITS, Clip, Split
 from lassbench.yaml_files import read_yaml, to_yaml
-
-# ---------------------------------------------------------------------------
-# The concept file
-# ---------------------------------------------------------------------------
 
 SuiteKind = Literal["test", "absent", "sub_test"]
 #: Names of benchmarks, concepts and suites become file names and id prefixes.
@@ -55,18 +51,15 @@ Positive = Annotated[int, Field(ge=1, le=10**9)]
 
 
 class Concept(Strict):
-    """One kind of sound: a set of AudioSet tags.
+    """One kind of sound: the AudioSet tags that its clips may carry.
 
     Attributes
     ----------
     root
         The root category's display name; needed only where the tags have
         several in common.
-    tags
-        AudioSet display names that clips of the concept may carry.
     inferred_tags
-        Further ones, which no clip carries: they are listed and change nothing,
-        and building the benchmark proves it.
+        Further tags, which no clip carries: they are listed and change nothing.
     words
         What in a sentence names the concept; by default its name and its tags'.
     """
@@ -88,9 +81,9 @@ class SplitRule(Strict):
 
     ``hash``: per concept, in the order of the SHA-256 hex digests of
     ``<seed>:<youtube_id>`` (of ``<youtube_id>`` if there is no seed), the first
-    are test, the next validation, the rest (or ``train_per_concept`` of it)
-    train.  ``released``: the authors'
-    lists say which are train and test, and the first of train are validation.
+    are test, the next validation, the rest (or ``train_per_concept`` of it) train.
+    ``released``: the authors' lists say which are train and test, and the first of train
+    are validation.
     """
 
     rule: Literal["hash", "released"] = "hash"
@@ -153,10 +146,6 @@ class Definition(Strict):
             if names.index(concept.name) != number:
                 reason = f"concept {concept.name!r} stands twice"
                 raise Impossible(reason, "concepts", number, "name")
-            for tag, count in Counter(concept.all_tags).items():
-                if count > 1:
-                    reason = f"concept {concept.name!r} has tag {tag!r} twice"
-                    raise Impossible(reason, "concepts", number, "tags")
         if (self.split.rule == "released") != (self.mixtures.rule == "released"):
             raise ValueError("split and mixtures must both follow the released lists, or neither")
         return self
@@ -176,49 +165,30 @@ class Definition(Strict):
 
 
 def read_definition(path: Path) -> Definition:
-    """Read a definition.
-
-    Raises
-    ------
-    FaultsError
-        If the file is not YAML, or a key is unknown or missing or a value cannot be,
-        with file, line and the nearest key.
-    """
+    """Read a concept file; errors are those of :func:`lassbench.yaml_files.read_yaml`."""
     what, fix = "the concept file is wrong", "see `lassbench select --help`"
     return read_yaml(path, Definition, what=what, fix=fix)
 
 
 def write_definition(definition: Definition) -> str:
-    """The YAML text of ``definition``, every value written out, word lists only where given."""
-    data = definition.model_dump(mode="json")
-    for concept in data["concepts"]:
-        if not concept["words"]:
-            del concept["words"]
+    """The YAML text of ``definition``, every value written out."""
     return (
         "# What this benchmark is made from.  `lassbench select --help` explains the keys.\n"
-        f"{to_yaml(data)}"
+        f"{to_yaml(definition.model_dump(mode='json'))}"
     )
 
 
 def vary(definition: Definition, changes: Mapping[str, object], *, name: str = "") -> Definition:
     """``definition`` with some values changed, under a name of its own.
 
-    A definition that follows the authors' released lists cannot be varied and
-    still follow them: its variation is split by hash and its mixtures are
-    planned.
-
-    Parameters
-    ----------
-    changes
-        Values by their key in ``split``, ``mixtures`` or the definition itself, in each
-        that has the key: ``seed`` is of both splits and mixtures.
+    ``changes`` go by their key in ``split``, ``mixtures`` or the definition itself, in each
+    that has the key: ``seed`` is of both splits and mixtures.  What is no longer as the
+    authors released it is split by hash, and its mixtures are planned.
 
     Raises
     ------
-    UsageFaultsError
-        If a value is out of range.
     UsageError
-        If something changes and ``name`` is not given.
+        If a value is out of range, or something changes and ``name`` is not given.
     """
     if changes and name in ("", definition.name):
         raise UsageError(
@@ -237,9 +207,7 @@ def vary(definition: Definition, changes: Mapping[str, object], *, name: str = "
     )
 
 
-# ---------------------------------------------------------------------------
-# The rule
-# ---------------------------------------------------------------------------
+# The rule -----------------------------------------------------------------------
 
 
 def _ids(cell: str) -> tuple[int, ...]:
@@ -260,26 +228,13 @@ _CELLS: dict[str, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
 CLIP_COLUMNS = (*_CELLS, "clip_id")
 
 
-def clip_id_of(youtube_id: str) -> str:
-    """A clip's id: AudioSet's habit of a leading ``Y``, since ids may begin with ``-``."""
-    return f"Y{youtube_id}"
-
-
 @dataclass(frozen=True, slots=True)
 class ClipRow:
-    """One clip of a benchmark, as its lists have it.
+    """One clip of a benchmark, as its lists have it; times in seconds.
 
-    Attributes
-    ----------
-    youtube_id, start_s, end_s
-        The video, and where in it the clip stands, in seconds.
-    audiocap_ids
-        The ids of its captions, ascending; the first one's caption is its query.
-    audiocaps_split
-        AudioCaps's own split: a system trained on AudioCaps ``train`` has seen
-        the clips for which this is ``train``.
-    concept, tags
-        The sound concept and the AudioSet display names.
+    ``audiocap_ids`` are those of its captions, ascending: the first one's caption is its
+    query.  ``audiocaps_split`` is AudioCaps's own: a system trained on AudioCaps ``train``
+    has seen the clips for which this is ``train``.
     """
 
     youtube_id: str
@@ -292,8 +247,8 @@ class ClipRow:
 
     @property
     def clip_id(self) -> str:
-        """``Y<youtube_id>``."""
-        return clip_id_of(self.youtube_id)
+        """``Y<youtube_id>``: AudioSet's habit, since ids may begin with ``-``."""
+        return f"Y{self.youtube_id}"
 
     def clip(self, split: Split, captions: tuple[str, ...] = ()) -> Clip:
         """The clip, with what AudioCaps says of it."""
@@ -315,10 +270,7 @@ class ClipRow:
 
     @classmethod
     def read(cls, cells: csv_files.Row, tags_of: Mapping[str, set[str]]) -> ClipRow | None:
-        """The row of these cells, unless it is none that we would write.
-
-        ``tags_of`` are the tags of each concept.
-        """
+        """The row of these cells, unless we would not write it; ``tags_of`` concepts."""
         try:
             row = cls(**{column: read(cells[column]) for column, (read, _) in _CELLS.items()})
         except ValueError:
@@ -339,33 +291,26 @@ def resolve_roots(definition: Definition, ontology: Ontology) -> Definition:
 
     Raises
     ------
-    FaultsError
-        If a tag is unknown or no label of clips, a named root is not above all of a
-        concept's tags, or none is named and there are several or none.
+    LassbenchError
+        If a tag is unknown or no label of clips, or a concept's tags do not stand under the
+        named root, or under one alone where none is named.
     """
     faults: list[Fault] = []
     concepts: list[Concept] = []
     for concept in definition.concepts:
         where = f"concept {concept.name}"
-        try:
-            mids = [ontology.mid(tag) for tag in concept.all_tags]
-        except LassbenchError as error:
-            faults.append(Fault("unknown tag", where, error.what))
-            continue
+        mids = [ontology.mid(tag) for tag in concept.all_tags]
         for mid in set(mids) - ontology.labels:
-            reason = f"no AudioSet clip can carry {ontology.name(mid)!r}: it is a category, not "
-            reason += "a label; name one of its children that is in class_labels_indices.csv"
+            reason = f"no AudioSet clip can carry {ontology.name(mid)!r}: name one of its "
+            reason += "children that is in class_labels_indices.csv"
             faults.append(Fault("no label", where, reason))
         common = [ontology.name(root) for root in ontology.common_roots(mids)]
-        shared = ", ".join(common) or "none"
-        if concept.root and concept.root not in common:
-            reason = f"its tags do not all stand under {concept.root!r} (in common: {shared})"
-            faults.append(Fault("wrong root", where, reason))
-        elif not concept.root and len(common) != 1:
+        fitting = [root for root in common if concept.root in ("", root)]
+        if len(fitting) != 1:
+            shared = ", ".join(common) or "none"
             reason = f"name its root: its tags have {shared} in common"
-            faults.append(Fault("missing root", where, reason))
-        else:
-            concepts.append(concept.model_copy(update={"root": concept.root or common[0]}))
+            faults.append(Fault("no root", where, reason))
+        concepts += [concept.model_copy(update={"root": root}) for root in fitting]
     if faults:
         raise FaultsError(f"the concepts of {definition.name} do not fit the ontology", faults)
     return definition.model_copy(update={"concepts": tuple(concepts)})
@@ -380,16 +325,7 @@ UNLABELLED = {
 
 @dataclass(frozen=True)
 class Selection:
-    """The outcome for every clip of AudioCaps.
-
-    Attributes
-    ----------
-    candidates
-        youtube_id -> row, in the order of the ids.
-    rejections
-        youtube_id -> why not, and where AudioCaps has it.  Kinds: those of
-        :data:`UNLABELLED`, ``other sound``, ``several concepts``.
-    """
+    """youtube_id -> row, in the order of the ids; or why not, and where AudioCaps has it."""
 
     candidates: Mapping[str, ClipRow]
     rejections: Mapping[str, Fault]
@@ -398,12 +334,8 @@ class Selection:
 def select(concepts: Sequence[Concept], data: Metadata) -> Selection:
     """Decide for every clip whether it is a candidate, by its labels alone.
 
-    The ``tags`` and ``inferred_tags`` of the concepts decide.
-
     Raises
     ------
-    LassbenchError
-        If AudioSet has no category of a tag's name.
     FaultsError
         If a clip of AudioCaps 1 has no row of AudioSet at its start time: all 51,308
         have one, so that is a damaged file.
@@ -455,13 +387,9 @@ def _judge(
     if fits:
         reason = f"its labels fit each of {', '.join(fits)}"
         return ("several concepts", reason) if len(fits) > 1 else ("", fits[0])
-    # The nearest concept is the one with most of its labels; the first, on a tie.
     nearest = max(sets, key=lambda name: len(sets[name].intersection(mids)))
-    outside = [ontology.name(mid) for mid in mids if mid not in sets[nearest]]
-    named = ", ".join(map(repr, outside))
-    if len(outside) == len(mids):
-        return "other sound", f"no concept has any of its labels: {named}"
-    return "other sound", f"{named} outside the nearest concept, {nearest}"
+    outside = ", ".join(repr(ontology.name(mid)) for mid in mids if mid not in sets[nearest])
+    return "other sound", f"no concept has all of its labels: {nearest} lacks {outside}"
 
 
 def hash_order(youtube_id: str, seed: int | None = None) -> str:
@@ -488,16 +416,13 @@ def split_by_hash(
     FaultsError
         If a concept has too few candidates to leave one for training.
     """
-    splits: dict[Split, list[ClipRow]] = {"train": [], "validation": [], "test": []}
+    splits: dict[Split, list[ClipRow]] = {split: [] for split in SPLITS}
     faults: list[Fault] = []
     test, validation = rule.test_per_concept, rule.validation_per_concept
     of_concepts = in_hash_order(selection.candidates.values(), concepts, rule.seed)
     for name, rows in of_concepts.items():
         if len(rows) <= test + validation:
-            reason = (
-                f"{len(rows)} candidates; {test} for test, {validation} for validation "
-                "and 1 for training are needed"
-            )
+            reason = f"{len(rows)} candidates, more than {test + validation} are needed"
             faults.append(Fault("too few candidates", f"concept {name}", reason))
         splits["test"] += rows[:test]
         splits["validation"] += rows[test : test + validation]
@@ -517,13 +442,7 @@ def explain(
     selection: Selection,
     splits: Mapping[Split, Sequence[ClipRow]],
 ) -> str:
-    """Why a clip is where it is, in a few lines.
-
-    Raises
-    ------
-    UsageError
-        If AudioCaps has no such clip.
-    """
+    """Why a clip is where it is; its id may have a leading ``Y``."""
     clip = data.captioned.get(youtube_id) or data.captioned.get(youtube_id.removeprefix("Y"))
     if clip is None:
         raise UsageError(

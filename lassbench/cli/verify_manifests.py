@@ -16,9 +16,7 @@ from lassbench.cli.options import metadata_options, metadata_source
     help="A shipped benchmark or a manifest folder; may be given again.  Default: all shipped.",
 )
 @click.option(
-    "--sums-only",
-    is_flag=True,
-    help="Compare with SHA256SUMS only, which needs no metadata.",
+    "--sums-only", is_flag=True, help="Compare with SHA256SUMS only, which needs no metadata."
 )
 @metadata_options
 def command(
@@ -31,6 +29,7 @@ def command(
     from lassbench.benchmark import manifests
     from lassbench.errors import Fault, FaultsError
 
+    source = metadata_source(metadata_dir, unverified_metadata)
     faults: list[Fault] = []
     for name in names or manifests.shipped():
         folder = manifests.find_benchmark(name)
@@ -39,11 +38,8 @@ def command(
         click.echo(f"{folder.name}: {manifests.SUMS}: {state}")
         faults += changed
         if sums_only:
-            manifests.open_benchmark(folder)
             continue
-        built, differences = manifests.verify(
-            folder, metadata_source(metadata_dir, unverified_metadata)
-        )
+        built, differences = manifests.verify(folder, source)
         faults += differences
         click.echo(manifests.counts_table(built))
         for concept in built.definition.concepts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -190,9 +190,8 @@ def test_another_text_is_refused_with_both_hashes(tmp_path: Path) -> None:
 def test_a_gzipped_copy_counts_by_its_contents(tmp_path: Path) -> None:
     file = MetadataFile("lists/list.csv", "", sha256(DATA), "", "", aliases=("lists/list.csv.gz",))
     path = put(tmp_path, gzip.compress(DATA), "lists/list.csv.gz").path(file)
-    assert path.suffix == ".gz"
     path.write_bytes(gzip.compress(DATA)[:-9])
-    with pytest.raises(LassbenchError, match="not a whole gzip file"):
+    with pytest.raises(LassbenchError, match=r"list\.csv\.gz: is not a whole gzip file"):
         used_sha256(path, file)
 
 
@@ -228,19 +227,16 @@ def test_the_tables_hashes_are_those_of_the_shared_copies(shared: Path) -> None:
 
 # --- captions and segments --------------------------------------------------
 
-HEADER = "audiocap_id,youtube_id,start_time,caption\n"
 
-
-def captions(folder: Path, text: str, name: str = "train.csv") -> Path:
+def captions(folder: Path, rows: Iterable[str], name: str = "train.csv") -> Path:
     path = folder / name
-    path.write_text(text)
+    path.write_text("\n".join(["audiocap_id,youtube_id,start_time,caption", *rows]))
     return path
 
 
 def test_captions_stand_in_ascending_order_of_their_ids(tmp_path: Path) -> None:
-    text = HEADER + '10,aaaaaaaaaaa,30,"ten, ""quoted"""\n9,aaaaaaaaaaa,30,nine\n'
-    clips = read_captions({"train": captions(tmp_path, text)})
-    clip = clips["aaaaaaaaaaa"]
+    rows = ('10,aaaaaaaaaaa,30,"ten, ""quoted"""', "9,aaaaaaaaaaa,30,nine")
+    clip = read_captions({"train": captions(tmp_path, rows)})["aaaaaaaaaaa"]
     # 9 before 10: numbers, not texts.
     assert list(clip.captions.items()) == [(9, "nine"), (10, 'ten, "quoted"')]
     assert (clip.start_s, clip.audiocaps_split) == (30.0, "train")
@@ -255,22 +251,18 @@ def test_bad_captions_are_told_at_once_with_file_and_line(tmp_path: Path) -> Non
         "1,aaaaaaaaaaa,0,": "the caption is empty",
         "1,aaaaaaaaaaa,0,a": "",
         "1,bbbbbbbbbbb,0,b": "audiocap_id 1 stands at",
-        "2,aaaaaaaaaaa,9,b": "starts at 9 s here and at 0 s at",
+        "2,aaaaaaaaaaa,9,b": "aaaaaaaaaaa is in train from 0 s at",
         f"{'9' * 5000},bbbbbbbbbbb,0,b": "is not a number",
     }
-    path = captions(tmp_path, "\n".join([HEADER.strip(), *rows]))
+    paths = {"train": captions(tmp_path, rows)}
+    paths["test"] = captions(tmp_path, ["3,aaaaaaaaaaa,0,a"], "test.csv")
     with pytest.raises(FaultsError) as caught:
-        read_captions({"train": path})
-    expected = [(f"{path}:{line}", words) for line, words in enumerate(rows.values(), 2) if words]
+        read_captions(paths)
+    lines = enumerate(rows.values(), 2)
+    expected = [(f"{paths['train']}:{line}", words) for line, words in lines if words]
+    expected.append((f"{paths['test']}:2", "aaaaaaaaaaa is in train from 0 s at"))
     for fault, (where, words) in zip(caught.value.faults, expected, strict=True):
         assert fault.where == where and words in fault.reason
-
-
-def test_a_clip_in_two_splits_is_refused(tmp_path: Path) -> None:
-    train = captions(tmp_path, HEADER + "1,aaaaaaaaaaa,0,a\n")
-    test = captions(tmp_path, HEADER + "2,aaaaaaaaaaa,0,b\n", "test.csv")
-    with pytest.raises(FaultsError, match="aaaaaaaaaaa is in train too"):
-        read_captions({"train": train, "test": test})
 
 
 # --- segments ---------------------------------------------------------------
@@ -293,33 +285,34 @@ def test_only_wanted_rows_are_read_and_checked(path: Path, data: Metadata) -> No
     assert (dog.start_s, dog.end_s, dog.mids) == (30.0, 40.0, ("/m/bark", "/m/dog"))
 
 
-@pytest.mark.parametrize("ending", ["plain", "gz", "windows", "mark", "no comments"])
-def test_every_form_of_the_list_reads_the_same(path: Path, data: Metadata, ending: str) -> None:
-    expected = read_segments(path, data.captioned, data.ontology)
-    text = path.read_bytes()
-    path = path.with_suffix(".csv.gz") if ending == "gz" else path
-    path.write_bytes(
-        {
-            "plain": text,
-            "gz": gzip.compress(text),
-            "windows": text.replace(b"\n", b"\r\n"),
-            "mark": b"\xef\xbb\xbf" + text,
-            "no comments": b"\xef\xbb\xbf" + b"\n".join(text.split(b"\n")[3:]),
-        }[ending]
-    )
-    assert read_segments(path, data.captioned, data.ontology) == expected == data.segments
+@pytest.mark.parametrize("name", ["list.csv", "list.csv.gz"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(b"\n", b"\r\n"),
+        lambda text: MARK + text,
+        lambda text: MARK + b"\n".join(text.split(b"\n")[3:]),  # no comments
+    ],
+)
+def test_every_form_of_the_list_reads_the_same(
+    path: Path, data: Metadata, name: str, change: Callable[[bytes], bytes]
+) -> None:
+    text = change(path.read_bytes())
+    path = path.with_name(name)
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    assert read_segments(path, data.captioned, data.ontology) == data.segments
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "kind", "line"),
+    ("old", "new", "words", "line"),
     [
-        ('-og00000002, 0.000, 10.000, "/m/dog', '-og00000002, 0.000, 10.000, "/m/cat', "mid", 7),
-        ("-og00000002, 0.000, 10.000", "-og00000002, 10.000, 10.000", "start time", 7),
-        ("rain0000000, ", "dog00000001, ", "duplicated id", 11),
+        ('-og00000002, 0.000, 10.000, "/m/dog', '-og00000002, 0.000, 10.000, "/m/cat', "/m/cat", 7),
+        ("-og00000002, 0.000, 10.000", "-og00000002, 10.000, 10.000", "ends at 10 s", 7),
+        ("rain0000000, ", "dog00000001, ", "stands twice", 11),
     ],
 )
 def test_bad_rows_are_refused_with_file_and_line(
-    path: Path, data: Metadata, old: str, new: str, kind: str, line: int
+    path: Path, data: Metadata, old: str, new: str, words: str, line: int
 ) -> None:
     text = path.read_text()
     assert text.count(old) == 1
@@ -327,12 +320,12 @@ def test_bad_rows_are_refused_with_file_and_line(
     with pytest.raises(FaultsError) as caught:
         read_segments(path, data.captioned, data.ontology)
     (fault,) = caught.value.faults
-    assert kind in fault.kind and fault.where == f"{path}:{line}"
+    assert words in fault.reason and fault.where == f"{path}:{line}"
 
 
 @pytest.mark.parametrize(
     "row",
-    ["rubbish", 'rain0000000, 0.000, 10.000, "/m/rain', "rain0000000,0,10", '"', "a,b,c,d"],
+    ["rubbish", 'rain0000000, 0.000, 10.000, "/m/rain', "rain0000000,0,10"],
 )
 def test_a_line_that_is_no_row_is_named(path: Path, data: Metadata, row: str) -> None:
     path.write_text(path.read_text() + row + "\n")
@@ -340,10 +333,3 @@ def test_a_line_that_is_no_row_is_named(path: Path, data: Metadata, row: str) ->
     with pytest.raises(LassbenchError) as caught:
         read_segments(path, {"rain0000000"}, data.ontology)
     assert caught.value.where == f"{path}:{lines}"
-
-
-def test_a_truncated_gzip_file_is_told(tmp_path: Path, data: Metadata) -> None:
-    path = tmp_path / "list.csv.gz"
-    path.write_bytes(gzip.compress(SmallMetadata().segments_csv().encode())[:-20])
-    with pytest.raises(LassbenchError, match=r"list\.csv\.gz: is not a whole gzip file"):
-        read_segments(path, {"rain0000000"}, data.ontology)

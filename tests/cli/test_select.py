@@ -38,7 +38,7 @@ def test_a_benchmark_is_made_checked_and_caught_when_edited(
     path.write_text(path.read_text().replace(",dog,", ",rain,", 1))
     assert run([*check, *options[2:]]) == 1
     message = capsys.readouterr().err
-    assert f"{path}: was changed" in message and f"{path}:{line}: is '" in message
+    assert f"{path}: was changed" in message and f"{path}:{line}: 1 lines" in message
     assert run([*check, "--sums-only"]) == 1
 
 
@@ -88,37 +88,13 @@ def test_sources_are_listed_without_reading_any(capsys: Capsys) -> None:
     assert out.count("SHA-256") >= 11 and "not known" in out and "CC BY-SA 4.0" in out
 
 
-def test_published_hashes_are_insisted_on(options: list[str], capsys: Capsys) -> None:
-    assert run(["select", *options[:-1]]) == 1
-    message = capsys.readouterr().err
-    assert "is not the published" in message
-    assert "expected: SHA-256" in message and "got:      SHA-256" in message
-    assert "--unverified-metadata" in message
-
-
-def spoil(place: str, name: str, old: str, new: str) -> None:
-    path = Path(place) / name
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-
-
-def test_bad_metadata_are_one_message_with_file_and_line(
-    options: list[str], capsys: Capsys
-) -> None:
-    spoil(options[3], "audioset/unbalanced_train_segments.csv", "/m/siren", "/m/x")
-    assert run(["select", *options]) == 1
-    message = capsys.readouterr().err
-    assert ".csv:17: /m/x is not a" in message and "Traceback" not in message, message
-
-
 def test_clips_without_labels_are_noted_for_version_2(
     options: list[str], tmp_path: Path, capsys: Capsys
 ) -> None:
     place = Path(options[3])
     (place / "audiocaps").rename(place / "audiocaps2")
-    world = SmallMetadata()
-    spoil(str(place), "audioset/unbalanced_train_segments.csv", world.clips[0].youtube_id, "x" * 11)
+    path = place / "audioset" / "unbalanced_train_segments.csv"
+    path.write_text(path.read_text().replace(SmallMetadata().clips[0].youtube_id, "x" * 11))
     more = ["--audiocaps-version", "2", "--name", "second", "--test-per-concept", "1"]
     assert run(["select", str(tmp_path / "second"), *more, *options]) == 0
     captured = capsys.readouterr()
