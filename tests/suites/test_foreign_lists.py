@@ -11,7 +11,7 @@ import pytest
 
 from lassbench.benchmark.words import words_of
 from lassbench.cli.import_suite import command
-from lassbench.errors import FaultsError, LassbenchError, UsageError
+from lassbench.errors import FaultsError, LassbenchError
 from lassbench.suites.audit import audit
 from lassbench.suites.lists_of_others import FORMATS, read_list
 from lassbench.suites.lists_of_others.forms import BadRow, audioset_labels, audioset_names
@@ -273,7 +273,7 @@ def test_ids_that_stand_twice(tmp_path: Path) -> None:
     with pytest.raises(FaultsError, match=r"q or what it asks stands further up too: .*csv:2"):
         read_list(path, "triples")
     path = put(tmp_path, "file_name,query\na.wav,one\na.flac,two\na.flac,three\n")
-    with pytest.raises(FaultsError, match="stands twice"):
+    with pytest.raises(FaultsError, match=r"a\.flac and a\.wav differ in their endings only"):
         read_list(path, "dcase2024-task9-real")
     with pytest.raises(LassbenchError, match="the list has no rows"):
         read_list(put(tmp_path, "file_name,query\n"), "dcase2024-task9-real")
@@ -284,8 +284,6 @@ def test_the_wrong_format_is_refused_with_both_headers(shared: Path, tmp_path: P
         read_list(put(tmp_path, head(shared, "audiosep-esc50")), "audiosep-audiocaps")
     assert caught.value.expected == "idx,caption,labels,src_wav,noise_wav"
     assert caught.value.got == "idx,caption,src_wav,noise_wav"
-    with pytest.raises(UsageError, match=r"did you mean 'audiosep-esc50'"):
-        read_list(tmp_path / "list.csv", "audiosep-esc5")
     with pytest.raises(LassbenchError, match=r"no list of the format triples.*'interference'"):
         read_list(put(tmp_path, "mixture,target,query,interferance\n"), "triples")
     text = "mixture,target,query,licence\nm.wav,t.wav,a dog,CC0\n"

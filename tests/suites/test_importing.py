@@ -250,7 +250,7 @@ def test_dcase_is_mixed_at_its_rate(tmp_path: Path) -> None:
     np.testing.assert_allclose(made.mixture, gain * (s + n), atol=1e-6)
     np.testing.assert_allclose(made.interference, gain * n, atol=1e-6)
     put(tmp_path / "345.wav", noise(1, 7000), 16000)
-    with pytest.raises(FaultsError, match="different lengths"):
+    with pytest.raises(FaultsError, match=r"other length: 2\n.*--seconds .*: 12\.wav 8000, 345"):
         import_suite(listed, tmp_path, tmp_path / "other", kind="dcase2024-task9")
 
 
@@ -273,7 +273,9 @@ def test_a_source_that_cannot_be_mixed_costs_its_rows(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made.mixture, noise(1, 8000))
     scores = evaluate(lambda x, query, rate: x / 2, done.suite, progress=False)
     assert scores.file.coverage.unscorable == 1
-    assert any(f"{ids[1]}: the interference reference is silent" in one for one in scores.file.warnings)
+    assert any(
+        f"{ids[1]}: the interference reference is silent" in one for one in scores.file.warnings
+    )
     assert done.suite.audit["self-mixture"] == done.suite.audit["identical sources"] == (ids[5],)
     stored = {path.name for path in (tmp_path / "suite" / "sources").iterdir()}
     assert stored == {"a.wav", "b.wav", "silent.wav"}
@@ -627,7 +629,7 @@ def test_one_file_is_not_taken_for_both(tmp_path: Path) -> None:
     header = "file_id,mix_wav,s0_wav,s0_text,s1_wav,s1_text\n"
     row = "a+++b,data/mix_wav/a+++b.wav,data/s0_wav/a+++b.wav,owl,x.wav,rain\n"
     (tmp_path / "list.csv").write_text(header + row)
-    with pytest.raises(FaultsError, match=r"only .*s0_wav/a\+\+\+b\.wav for") as caught:
+    with pytest.raises(FaultsError, match=r"no data/mix_wav/a\+\+\+b\.wav in") as caught:
         import_suite(tmp_path / "list.csv", tmp_path, tmp_path / "o", kind="audiosep-vggsound")
     assert [fault.kind for fault in caught.value.faults] == ["missing"]
     put(tmp_path / "mix_wav" / "a+++b.wav", noise(1, 800) + noise(2, 800))

@@ -47,7 +47,7 @@ def _templated(row: ListRow) -> list[str]:
     named = []
     for text in (row.query.text, row.query.negative):
         if not (matched := _TEMPLATE.fullmatch(text)):
-            raise BadRow(f"{text[:100]!r} does not begin with 'the sound of'", "label")
+            raise BadRow(f"{text[:100]!r} does not begin with 'the sound of'")
         named.append(matched[1])
     return named
 
@@ -78,7 +78,7 @@ _format = partial(
     columns=_COLUMNS,
     published="github.com/Aisaka0v0/CLAPSep, metadata/evaluation",
     licence="list: none stated; sound: its uploaders'",
-    recipe="by power",
+    recipes=("by power",),
     presumed=True,
     seconds=10.0,
     their_sdr="sdr",

@@ -14,13 +14,11 @@ from lassbench.csv_files import Row
 from lassbench.plain_text import CAPTION_LIMIT
 from lassbench.records import Mixture, Query
 
+Recipe = Literal["as given", "by power"]
+
 
 class BadRow(ValueError):
-    """A row that no suite can have: the kind of its fault, and the reason in words."""
-
-    def __init__(self, reason: str, kind: str = "bad row") -> None:
-        self.kind, self.reason = kind, reason
-        super().__init__(reason)
+    """A row that no suite can have, and why."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +52,6 @@ class ListRow:
     label: str = ""
     where: str = field(default="", compare=False)
 
-    @property
-    def noise_concept(self) -> str:
-        """The class of the noise, in lists of classes."""
-        return self.noise_labels[0] if self.query.concept and self.noise_labels else ""
-
 
 @dataclass(frozen=True)
 class ListFormat:
@@ -74,11 +67,11 @@ class ListFormat:
     rows
         How many the published list has, each a query on a mixture of its own; 0 for a format
         that anybody's list may have.
-    kind, recipe
-        As a suite has them (:mod:`lassbench.suites.suite`).
+    kind, recipes
+        As a suite has them (:mod:`lassbench.suites.suite`); of two recipes, the second is for
+        the raw recordings, where nothing else is here.
     presumed
-        That it is mixed here by another list's recipe, since its own is not published: the
-        lists handed out mixed only where they are mixed here.
+        That it is mixed here by another list's recipe, since its own is not published.
     rate_hz, seconds
         At which its authors evaluate; ``None`` for that of its files.
     youtube
@@ -101,7 +94,7 @@ class ListFormat:
     rows: int = 0
     optional: tuple[str, ...] = ()
     kind: Literal["separation", "unreferenced"] = "separation"
-    recipe: Literal["by power", "as given"] = "as given"
+    recipes: tuple[Recipe, ...] = ("as given",)
     presumed: bool = False
     rate_hz: int | None = 32000
     seconds: float | None = None
@@ -160,5 +153,5 @@ def audioset_names(text: str, separators: Sequence[str]) -> tuple[str, ...]:
 
     found = names(text) if len(text) <= CAPTION_LIMIT else None
     if found is None:
-        raise BadRow(f"{text[:100]!r} is not made of AudioSet's names", "label")
+        raise BadRow(f"{text[:100]!r} is not made of AudioSet's names")
     return found
