@@ -254,17 +254,17 @@ def gain_in(mixture: Samples, sound: Samples) -> float:
     return 1.0 if unrelated or abs(gain - 1.0) <= NEAR_ONE else gain
 
 
-def _check_lengths(sounds: Mapping[Path, Samples]) -> None:
+def _check_lengths(sounds: Mapping[str, Samples], paths: Mapping[str, Path]) -> None:
     if len({sound.size for sound in sounds.values()}) > 1:
-        sizes = ", ".join(f"{path.name} {sound.size}" for path, sound in sounds.items())
+        sizes = ", ".join(f"{paths[key].name} {sound.size}" for key, sound in sounds.items())
         reason = f"different numbers of samples, where --seconds would make one length: {sizes}"
         raise audio.AudioFault("other length", reason)
 
 
 def _take(mixture: Mixture, paths: Mapping[str, Path], how: _How) -> _Made:
     """Write what was handed out for one mixture: mixture, target, interference, as it has."""
-    heard = {path: _decoded(path, how) for path in paths.values()}
-    _check_lengths(heard)
+    heard = {part: _decoded(path, how) for part, path in paths.items()}
+    _check_lengths(heard, paths)
     mixed, *others = heard.values()
     if not others:
         path = how.folder / exported_name(mixture.mixture_id, "mixture")
@@ -293,7 +293,7 @@ def _mix(mixture: Mixture, paths: Mapping[str, Path], how: _How) -> _Made:
         one: _decoded(path, how) if one in new else audio.decode(kept[one]).samples
         for one, path in paths.items()
     }
-    _check_lengths({path: sounds[one] for one, path in paths.items()})
+    _check_lengths(sounds, paths)
     for one in new:
         audio.write_wav_float(kept[one], sounds[one], how.rate_hz)
     source, noise = sounds[mixture.target_id], sounds[mixture.noise_id]

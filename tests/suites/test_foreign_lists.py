@@ -136,7 +136,7 @@ def test_what_audiosep_and_clapsep_tell_no_one(shared: Path) -> None:
 def test_audiosets_names_hold_what_joins_them() -> None:
     blanks = audioset_names("Speech Sewing machine Inside, public space", " ")
     assert blanks == ("Speech", "Sewing machine", "Inside, public space")
-    joined = (", ", " and ")
+    joined = ", | and "
     assert audioset_names("Shout, Bellow and Thump, thud", joined) == (
         *("Shout", "Bellow", "Thump, thud"),
     )

@@ -460,6 +460,7 @@ def test_targets_and_interferences_of_ones_own(tmp_path: Path) -> None:
     put(tmp_path / "n" / "1.wav", n, 16000)
     put(tmp_path / "t" / "other.wav", noise(3, 16000), 16000)
     rows = ("m/1.wav,t/1.wav,a,", "m/1.wav,t/1.wav,b,n/1.wav", "m/1.wav,t/other.wav,c,")
+    rows += ("n/1.wav,n/1.wav,d,",)  # nothing but the target
     listed = triples(tmp_path, *rows, header="mixture,target,query,interference")
     done = import_suite(listed, tmp_path, tmp_path / "suite", kind="triples")
     suite = done.suite
@@ -472,7 +473,8 @@ def test_targets_and_interferences_of_ones_own(tmp_path: Path) -> None:
     np.testing.assert_array_equal(suite.render("mine-0002").interference, n)
     (fault,) = done.faults
     assert (fault.where, fault.kind) == ("mine-0003", "not in the mixture")
-    assert "2 of 2 targets stood at another gain" in notes_of(suite.path)
+    assert suite.audit["silent source"] == ("mine-0004",)
+    assert "2 of 3 targets stood at another gain" in notes_of(suite.path)
     put(tmp_path / "n" / "1.wav", n + noise(4, 16000), 16000)
     done = import_suite(listed, tmp_path, tmp_path / "other", kind="triples")
     assert "in 1, target and interference do not add up" in "".join(done.notes)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
@@ -126,11 +127,16 @@ def audioset_labels() -> frozenset[str]:
     return frozenset(text.splitlines())
 
 
-def audioset_names(text: str, separators: Sequence[str]) -> tuple[str, ...]:
-    """AudioSet's names that ``text`` is made of, joined by one of ``separators`` each.
+def audioset_names(text: str, separators: str) -> tuple[str, ...]:
+    """AudioSet's names that ``text`` is made of.
 
     The names hold blanks, commas and ``and`` themselves: the longest that fits is tried
     first, and given up again if what follows it is no name.
+
+    Parameters
+    ----------
+    separators
+        A regular expression of what stands between two names.
 
     Raises
     ------
@@ -139,19 +145,17 @@ def audioset_names(text: str, separators: Sequence[str]) -> tuple[str, ...]:
     """
 
     @functools.cache
-    def names(rest: str) -> tuple[str, ...] | None:
-        for end in range(len(rest), 0, -1):
-            if rest[:end] not in audioset_labels():
-                continue
-            if end == len(rest):
-                return (rest,)
-            for separator in separators:
-                following = rest.startswith(separator, end) and names(rest[end + len(separator) :])
-                if following:
-                    return (rest[:end], *following)
-        return None
+    def names(rest: str) -> tuple[str, ...]:
+        if rest in audioset_labels():
+            return (rest,)
+        for between in reversed(list(re.finditer(separators, rest))):
+            first = rest[: between.start()]
+            if first in audioset_labels() and (others := names(rest[between.end() :])):
+                return (first, *others)
+        return ()
 
-    found = names(text) if len(text) <= CAPTION_LIMIT else None
-    if found is None:
+    # Longer ones no suite takes, and Python's stack might not.
+    found = names(text) if len(text) <= CAPTION_LIMIT else ()
+    if not found:
         raise BadRow(f"{text[:100]!r} is not made of AudioSet's names")
     return found
