@@ -30,14 +30,13 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,14 +49,9 @@ from lassbench.parallel import map_ordered, open_executor
 from lassbench.progress import track
 from lassbench.records import Clip, Mixture
 from lassbench.resampling import resample
-from lassbench.suites.freezing import (
-    SuitePlan,
-    export,
-    refuse_taken_name,
-    write_suite,
-)
-from lassbench.suites.lists_of_others import format_of, read_list
-from lassbench.suites.lists_of_others.forms import ListFormat, ListRow, stem
+from lassbench.suites.freezing import SuitePlan, export, refuse_taken_name, write_suite
+from lassbench.suites.lists_of_others import FORMATS, read_list
+from lassbench.suites.lists_of_others.forms import ListFormat, ListRow, Recipe, stem
 from lassbench.suites.suite import (
     PARTS,
     Suite,
@@ -68,9 +62,7 @@ from lassbench.suites.suite import (
 )
 
 Samples = NDArray[np.float32]
-Recipe = Literal["by power", "as given"]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+Key = TypeVar("Key")
 
 #: The length of what is mixed here by another list's recipe, in seconds.
 PRESUMED_SECONDS = 10.0
@@ -83,15 +75,26 @@ NOT_IN_IT = 0.05
 #: A correlation that is larger by more than this at another lag shows a delay.
 DELAYED = 0.02
 
-# ---------------------------------------------------------------------------
-# Where the files are
-# ---------------------------------------------------------------------------
+#: The folders and the name of a path.
+Parts = tuple[str, ...]
+#: How many folders before the name are the same, and whether the whole name is.
+Likeness = tuple[int, bool]
 
 
-def _parts(name: str) -> tuple[str, ...]:
-    """The folders and the name of a path, in one Unicode form, whoever's system wrote it."""
+def _parts(name: str) -> Parts:
+    """The parts of a path, in one Unicode form, whoever's system wrote it."""
     path = PurePosixPath(unicodedata.normalize("NFC", name.replace("\\", "/")))
     return tuple(part for part in path.parts if part not in ("/", "..", "."))
+
+
+def _likeness(path: Parts, wanted: Parts) -> Likeness:
+    same = (mine == yours for mine, yours in zip(path[-2::-1], wanted[-2::-1], strict=False))
+    return sum(takewhile(bool, same)), path[-1] == wanted[-1]
+
+
+def _most_alike(likeness: Mapping[Key, Likeness]) -> list[Key]:
+    most = max(likeness.values())
+    return [key for key, value in likeness.items() if value == most]
 
 
 class AudioIndex:
@@ -140,8 +143,7 @@ class AudioIndex:
         known, key = (self._by_id, last.removeprefix("Y")) if youtube else (self._by_stem, last)
         if not (found := known.get(key)):
             raise audio.AudioFault("missing", f"no {one_line(name)} in the audio folder")
-        good = {path: _likeness(_parts(path), wanted) for path in found}
-        best = [path for path in found if good[path] == max(good.values())]
+        best = _most_alike({path: _likeness(_parts(path), wanted) for path in found})
         if len({os.path.realpath(path) for path in best}) > 1:
             reason = f"{one_line(name)} may be {' or '.join(best)}"
             raise audio.AudioFault("two files for one name", reason)
@@ -149,16 +151,29 @@ class AudioIndex:
             raise audio.AudioFault("missing", f"{one_line(name)}: {reason}")
         return Path(best[0])
 
+    def find_all(
+        self, names: Iterable[str], *, youtube: bool = False
+    ) -> dict[str, Path | audio.AudioFault]:
+        """The file of each of a list's names, or why it has none.
 
-def _likeness(path: Sequence[str], wanted: Sequence[str]) -> tuple[int, bool]:
-    """How many folders before the name are the same, and whether the whole name is."""
-    same = (mine == yours for mine, yours in zip(path[-2::-1], wanted[-2::-1], strict=False))
-    return sum(takewhile(bool, same)), path[-1] == wanted[-1]
-
-
-# ---------------------------------------------------------------------------
-# Reading and mixing: what one worker does
-# ---------------------------------------------------------------------------
+        Where a list tells files apart by their folders, one that is not here must not be taken
+        for one that is: a file belongs to the name that it fits best.
+        """
+        found: dict[str, Path | audio.AudioFault] = {}
+        claims: defaultdict[Path, dict[Parts, Likeness]] = defaultdict(dict)
+        for name in names:
+            try:
+                path = found[name] = self.find(name, youtube=youtube)
+                claims[path][_parts(name)] = _likeness(_parts(str(path)), _parts(name))
+            except audio.AudioFault as error:
+                found[name] = error
+        owners = {path: _most_alike(likeness) for path, likeness in claims.items()}
+        for name, one in found.items():
+            if isinstance(one, Path) and owners[one] != [_parts(name)]:
+                others = " or ".join("/".join(parts) for parts in owners[one][:2])
+                reason = f"no {one_line(name)} in the audio folder: {one} is {others}"
+                found[name] = audio.AudioFault("missing", reason)
+        return found
 
 
 @dataclass(frozen=True)
@@ -185,33 +200,6 @@ class _Made:
     identical: bool = False
     gain: float = 1.0
     adds_up: bool = True
-
-
-def _attempt(item: tuple[str, Item], function: Callable[[str, Item], Result]) -> Result | Fault:
-    """What ``function`` makes of one item, or what is wrong with its sound; no other error."""
-    try:
-        return function(*item)
-    except audio.AudioFault as error:
-        where = f"{error.where}: " if error.where else ""
-        return Fault(error.kind, item[0], f"{where}{error.what}")
-
-
-def _each(
-    executor: Executor | None,
-    label: str,
-    function: Callable[[str, Item], Result],
-    items: Mapping[str, Item],
-) -> tuple[dict[str, Result], dict[str, Fault]]:
-    """``function`` of each item by its id: what was made, and what is at fault."""
-    attempts = map_ordered(executor, partial(_attempt, function=function), items.items())
-    made: dict[str, Result] = {}
-    faults: dict[str, Fault] = {}
-    for key, result in zip(items, track(attempts, label, len(items)), strict=True):
-        if isinstance(result, Fault):
-            faults[key] = result
-        else:
-            made[key] = result
-    return made, faults
 
 
 def _decoded(path: Path, how: _How) -> Samples:
@@ -266,26 +254,30 @@ def gain_in(mixture: Samples, sound: Samples) -> float:
     return 1.0 if unrelated or abs(gain - 1.0) <= NEAR_ONE else gain
 
 
-def _take(mixture_id: str, paths: Mapping[str, Path], how: _How) -> _Made:
+def _check_lengths(sounds: Mapping[str, Samples], paths: Mapping[str, Path]) -> None:
+    if len({sound.size for sound in sounds.values()}) > 1:
+        sizes = ", ".join(f"{paths[key].name} {sound.size}" for key, sound in sounds.items())
+        reason = f"different numbers of samples, where --seconds would make one length: {sizes}"
+        raise audio.AudioFault("other length", reason)
+
+
+def _take(mixture: Mixture, paths: Mapping[str, Path], how: _How) -> _Made:
     """Write what was handed out for one mixture: mixture, target, interference, as it has."""
-    sounds = [_decoded(path, how) for path in paths.values()]
-    if len({sound.size for sound in sounds}) > 1:
-        told = ", ".join(f"{p.name} {s.size}" for p, s in zip(paths.values(), sounds, strict=True))
-        raise audio.AudioFault("other length", f"different numbers of samples: {told}")
-    mixture, *others = sounds
+    heard = {part: _decoded(path, how) for part, path in paths.items()}
+    _check_lengths(heard, paths)
+    mixed, *others = heard.values()
     if not others:
-        audio.write_wav_float(
-            how.folder / exported_name(mixture_id, "mixture"), mixture, how.rate_hz
-        )
-        return _Made({"mixture": audio.pcm_sha256(mixture)}, mixture.size)
-    gains = [gain_in(mixture, one) if how.form.any_gain else 1.0 for one in others]
+        path = how.folder / exported_name(mixture.mixture_id, "mixture")
+        audio.write_wav_float(path, mixed, how.rate_hz)
+        return _Made({"mixture": audio.pcm_sha256(mixed)}, mixed.size)
+    gains = [gain_in(mixed, one) if how.form.any_gain else 1.0 for one in others]
     target, *rest = [one * np.float32(gain) for one, gain in zip(others, gains, strict=True)]
-    left = mixture.astype(np.float64) - target
+    left = mixed.astype(np.float64) - target
     interference = rest[0] if rest else left.astype(np.float32)
-    rendered = Rendered(mixture, target, interference)
+    rendered = Rendered(mixed, target, interference)
     return _Made(
-        export(rendered, how.folder, mixture_id, PARTS, how.rate_hz),
-        mixture.size,
+        export(rendered, how.folder, mixture.mixture_id, PARTS, how.rate_hz),
+        mixed.size,
         silent=not (target.any() and interference.any()),
         identical=np.array_equal(target, interference),
         gain=gains[0],
@@ -293,143 +285,84 @@ def _take(mixture_id: str, paths: Mapping[str, Path], how: _How) -> _Made:
     )
 
 
-def _store(clip_id: str, path: Path, how: _How) -> int:
-    """Write one sound that is mixed by power, once; its number of samples."""
-    samples = _decoded(path, how)
-    audio.write_wav_float(how.folder / source_name(clip_id), samples, how.rate_hz)
-    return samples.size
-
-
-def _mix(mixture_id: str, mixture: Mixture, how: _How) -> _Made:
-    """Mix two stored sounds."""
-    source, noise = (
-        audio.decode(how.folder / source_name(one)).samples
-        for one in (mixture.target_id, mixture.noise_id)
-    )
+def _mix(mixture: Mixture, paths: Mapping[str, Path], how: _How) -> _Made:
+    """Mix two sounds, each of which the first mixture that has it keeps for the others."""
+    kept = {one: how.folder / source_name(one) for one in paths}
+    new = [one for one in paths if not kept[one].is_file()]
+    sounds = {
+        one: _decoded(path, how) if one in new else audio.decode(kept[one]).samples
+        for one, path in paths.items()
+    }
+    _check_lengths(sounds, paths)
+    for one in new:
+        audio.write_wav_float(kept[one], sounds[one], how.rate_hz)
+    source, noise = sounds[mixture.target_id], sounds[mixture.noise_id]
     rendered = mix_by_power(source, noise, snr_db=mixture.snr_db)
     parts = PARTS[:1] if how.export_mixtures else ()
-    pcm = export(rendered, how.folder, mixture_id, parts, how.rate_hz)
     return _Made(
-        pcm,
+        export(rendered, how.folder, mixture.mixture_id, parts, how.rate_hz),
         source.size,
         silent=not (source.any() and noise.any()),
         identical=np.array_equal(source, noise),
     )
 
 
-# ---------------------------------------------------------------------------
-# A whole list
-# ---------------------------------------------------------------------------
-
-
-def _find(
-    rows: Mapping[str, ListRow], index: AudioIndex, form: ListFormat, label: str
-) -> tuple[Recipe, dict[str, dict[str, Path]], dict[str, Fault]]:
-    """The files of each mixture: by power where the list says so, or has only recordings here."""
-
-    def find(*, mixed: bool) -> tuple[dict[str, dict[str, Path]], dict[str, Fault]]:
-        youtube = mixed and bool(form.youtube)
-        one = partial(_files_of, index=index, mixed=mixed, youtube=youtube)
-        found, lost = _each(None, label, one, rows)
-        if not youtube:
-            names = {key: row.raw if mixed else row.given for key, row in rows.items()}
-            lost |= _claimed_twice(found, names)
-        return {key: paths for key, paths in found.items() if key not in lost}, lost
-
-    found, lost = find(mixed=form.recipe == "by power")
-    if not found and form.presumed and form.recipe == "as given":
-        raw = find(mixed=True)
-        if raw[0]:
-            return "by power", *raw
-    return form.recipe, found, lost
-
-
-def _claimed_twice(
-    found: Mapping[str, Mapping[str, Path]], names: Mapping[str, Sequence[str]]
-) -> dict[str, Fault]:
-    """The mixtures one of whose files fits another name of the list better, or as well.
-
-    Where a list tells files apart by their folders, one that is not here must not be taken
-    for one that is.
-    """
-    fits: defaultdict[Path, dict[tuple[str, ...], tuple[int, bool]]] = defaultdict(dict)
-    for mixture_id, paths in found.items():
-        for name, path in zip(names[mixture_id], paths.values(), strict=False):
-            fits[path][_parts(name)] = _likeness(_parts(str(path)), _parts(name))
-    faults: dict[str, Fault] = {}
-    for mixture_id, paths in found.items():
-        for name, path in zip(names[mixture_id], paths.values(), strict=False):
-            own = _parts(name)
-            better = [
-                one for one, fit in fits[path].items() if fit >= fits[path][own] and one != own
-            ]
-            if better:
-                reason = f"no {one_line(name)} in the audio folder: {path} is {'/'.join(better[0])}"
-                faults[mixture_id] = Fault("missing", mixture_id, reason)
-    return faults
+def _attempt(item: tuple[Mixture, Mapping[str, Path]], how: _How) -> _Made | Fault:
+    """What became of one mixture, or what is wrong with its sound."""
+    try:
+        return (_mix if how.recipe == "by power" else _take)(*item, how)
+    except audio.AudioFault as error:
+        where = f"{error.where}: " if error.where else ""
+        return Fault(error.kind, item[0].mixture_id, f"{where}{error.what}")
 
 
 def _files_of(
-    _: str, row: ListRow, *, index: AudioIndex, mixed: bool, youtube: bool
-) -> dict[str, Path]:
-    """The files of a mixture by part, or by id those of the two sounds that it is mixed from."""
-    keys: Sequence[str] = (row.mixture.target_id, row.mixture.noise_id) if mixed else PARTS
-    for clip_id in keys if mixed else ():
-        if reason := files.name_fault(clip_id):
-            said = f"{one_line(clip_id, 100)!r} {reason}"
-            raise audio.AudioFault("name", f"the name of a source, {said}")
-    names = row.raw if mixed else row.given
-    found = [index.find(name, youtube=youtube and mixed) for name in names]
-    if len(set(found)) < len(set(names)):
-        reason = f"only {found[0]} for {' and '.join(map(one_line, names))}"
-        raise audio.AudioFault("missing", reason)
-    return dict(zip(keys, found, strict=False))
+    rows: Mapping[str, ListRow], index: AudioIndex, form: ListFormat, recipe: Recipe
+) -> tuple[dict[str, dict[str, Path]], dict[str, Fault]]:
+    """The files of each mixture, by part or by the ids of the two sounds, or what is lacking."""
+    mixed = recipe == "by power"
+    names = {key: row.raw if mixed else row.given for key, row in rows.items()}
+    every = (name for of_one in names.values() for name in of_one)
+    files_of = index.find_all(every, youtube=mixed and bool(form.youtube))
+    found: dict[str, dict[str, Path]] = {}
+    faults: dict[str, Fault] = {}
+    for mixture_id, row in rows.items():
+        parts = (row.mixture.target_id, row.mixture.noise_id) if mixed else PARTS
+        for part, name in zip(parts, names[mixture_id], strict=False):
+            one = files_of[name]
+            if mixed and (reason := files.name_fault(part)):
+                said = f"the name of a source, {one_line(part, 100)!r} {reason}"
+                one = audio.AudioFault("name", said)
+            if isinstance(one, Path):
+                found.setdefault(mixture_id, {})[part] = one
+            else:
+                faults[mixture_id] = one.fault(mixture_id)
+    return {key: paths for key, paths in found.items() if key not in faults}, faults
 
 
-def _mix_all(
-    paths: Mapping[str, Mapping[str, Path]],
-    mixtures: Mapping[str, Mixture],
-    how: _How,
-    each: Callable[..., Any],
-) -> tuple[dict[str, _Made], dict[str, Fault]]:
-    """Store every sound once, then mix those of which both are here."""
-    sources = {clip_id: path for pair in paths.values() for clip_id, path in pair.items()}
-    stored, bad = each(partial(_store, how=how), sources)
-    _one_length(stored)
-    todo = {one: mixtures[one] for one, pair in paths.items() if bad.keys().isdisjoint(pair)}
-    made, faults = each(partial(_mix, how=how), todo)
-    for unused in stored.keys() - {clip_id for one in made for clip_id in paths[one]}:
-        (how.folder / source_name(unused)).unlink()
-    for one, pair in paths.items():
-        if one not in todo:
-            faults[one] = replace(next(bad[c] for c in pair if c in bad), where=one)
-    return made, faults
-
-
-def _notes(how: _How, made: Collection[_Made]) -> list[str]:
+def _notes(rows: int, how: _How, made: Collection[_Made]) -> Iterator[str]:
     """What the card says of how the mixtures came about, a sentence each."""
     form = how.form
-    notes = [f"list format {how.kind}, from {form.published}"]
+    yield f"list format {how.kind}, from {form.published}"
     if form.average:
-        told = f"its authors take the {form.average}"
-        notes.append(f"{told}, and their SDR is {form.their_sdr!r} here")
+        yield f"its authors take the {form.average}, and their SDR is {form.their_sdr!r} here"
     if form.kind == "unreferenced":
-        notes.append("real recordings: nobody has the sources")
+        yield "real recordings: nobody has the sources"
     elif how.recipe == "as given":
-        notes.append("mixtures as handed out; snr_db is 0, since the list gives none")
+        yield "mixtures as handed out; snr_db is 0, since the list gives none"
     else:
-        notes.append("mixed here from recordings, at the SNR of snr_db by power")
+        yield "mixed here from recordings, at the SNR of snr_db by power"
         if form.presumed:
-            notes.append("recipe presumed: its authors' own mixer is not published")
-    scaled = [one.gain for one in made if one.gain != 1.0]
-    if scaled:
-        notes.append(
+            yield "recipe presumed: its authors' own mixer is not published"
+    if scaled := [one.gain for one in made if one.gain != 1.0]:
+        yield (
             f"{len(scaled)} of {len(made)} targets stood at another gain and were scaled by "
             f"least squares, by {min(scaled):.3g} to {max(scaled):.3g}"
         )
     if apart := sum(not one.adds_up for one in made):
-        notes.append(f"in {apart}, target and interference do not add up to the mixture")
-    return notes
+        yield f"in {apart}, target and interference do not add up to the mixture"
+    if form.rows not in (0, rows):
+        yield f"{rows} rows, where the published list has {form.rows}"
 
 
 def _write(rows: Sequence[ListRow], how: _How, made: Mapping[str, _Made]) -> list[str]:
@@ -440,10 +373,9 @@ def _write(rows: Sequence[ListRow], how: _How, made: Mapping[str, _Made]) -> lis
         labels[row.mixture.target_id].update(row.query.tags)
         labels[row.mixture.noise_id].update(row.noise_labels)
         concepts[row.mixture.target_id] = row.query.concept
-        concepts.setdefault(row.mixture.noise_id, row.noise_concept)
-    notes = _notes(how, made.values())
-    if how.form.rows not in (0, len(rows)):
-        notes.append(f"{len(rows)} rows, where the published list has {how.form.rows}")
+        noise = row.noise_labels[0] if row.query.concept and row.noise_labels else ""
+        concepts.setdefault(row.mixture.noise_id, noise)
+    notes = list(_notes(len(rows), how, made.values()))
     plan = SuitePlan(
         how.name,
         how.form.title if how.form.rows else how.name,
@@ -471,12 +403,37 @@ def _write(rows: Sequence[ListRow], how: _How, made: Mapping[str, _Made]) -> lis
     return notes
 
 
+def _one_length(sizes: Mapping[str, int]) -> int:
+    """The length that all have."""
+    first, length = next(iter(sizes.items()), ("", 0))
+    others = [
+        Fault("other length", one, f"{size} samples; {first} has {length}")
+        for one, size in sizes.items()
+        if size != length
+    ]
+    if others:
+        fix = "give --seconds to cut or zero-pad all of them"
+        raise FaultsError("the mixtures have different lengths", others, fix=fix)
+    return length
+
+
 def _first_rate(paths: Iterable[Mapping[str, Path]]) -> int:
     """The rate of the first mixture that can be opened."""
     for found in paths:
         with suppress(audio.AudioFault), audio.open_sound(next(iter(found.values()))) as sound:
             return sound.rate
     return 1  # nothing can be opened, and reading it says why
+
+
+def _check_options(seconds: float | None, rate: int | None) -> None:
+    for option, value, least, most in (
+        ("--seconds", seconds, 0.01, 3600),
+        ("--rate", rate, 1000, 384_000),
+    ):
+        if value is not None and not least <= value <= most:
+            raise UsageError(
+                f"{option} cannot be {value}", expected=f"{least} to {most}", fix="correct it"
+            )
 
 
 @dataclass(frozen=True)
@@ -516,8 +473,6 @@ def import_suite(
         has another is resampled.
     export_mixtures
         Write the mixtures of a list that is mixed here, for systems that want files.
-    workers
-        Processes.
 
     Raises
     ------
@@ -526,7 +481,7 @@ def import_suite(
     LassbenchError
         If the list, the folder or not one mixture can be used, or lengths differ.
     """
-    form = format_of(kind)
+    form = FORMATS[kind]
     own = list_path.name.removesuffix(".gz").removesuffix(".csv")
     name = name or (kind if form.rows else files.name_of(own))
     files.checked_name(name, what="the suite", fix="give another --name", error=UsageError)
@@ -534,28 +489,28 @@ def import_suite(
     _check_options(seconds, rate)
     rows = read_list(list_path, kind, name=name)
     of_mixture = {row.mixture.mixture_id: row for row in rows}
-    recipe, paths, lost = _find(of_mixture, AudioIndex(audio_dir), form, f"finding {name}")
+    index = AudioIndex(audio_dir)
+    ways = [(recipe, *_files_of(of_mixture, index, form, recipe)) for recipe in form.recipes]
+    recipe, paths, lost = next((way for way in ways if way[1]), ways[0])
     if recipe == "as given" and not export_mixtures:
         raise UsageError(
             f"{kind} is taken as it was handed out: without its audio there is no suite",
             fix="leave --no-audio away",
         )
-    mixed = recipe == "by power"
-    faults, notes = list(lost.values()), list[str]()
-    length_s = seconds or form.seconds or (PRESUMED_SECONDS if mixed and form.presumed else None)
+    presumed_s = PRESUMED_SECONDS if recipe == "by power" and form.presumed else None
+    length_s = seconds or form.seconds or presumed_s
     rate_hz = rate or form.rate_hz or _first_rate(paths.values())
     samples = None if length_s is None else round(length_s * rate_hz)
+    faults, notes = list(lost.values()), list[str]()
 
     def build(folder: Path) -> None:
         how = _How(folder, kind, name, form, recipe, rate_hz, samples, export_mixtures)
+        todo = [(of_mixture[one].mixture, paths[one]) for one in paths]
         with open_executor(workers) as executor:
-            each = partial(_each, executor, f"importing {name}")
-            if mixed:
-                mixtures = {one: of_mixture[one].mixture for one in paths}
-                made, bad = _mix_all(paths, mixtures, how, each)
-            else:
-                made, bad = each(partial(_take, how=how), paths)
-        faults.extend(bad.values())
+            attempts = map_ordered(executor, partial(_attempt, how=how), todo)
+            results = list(track(attempts, f"importing {name}", len(todo)))
+        made = {key: one for key, one in zip(paths, results, strict=True) if isinstance(one, _Made)}
+        faults.extend(one for one in results if isinstance(one, Fault))
         if not made:
             what = "not one mixture of the list can be made"
             raise FaultsError(what, faults, where=audio_dir, fix="check --audio-dir")
@@ -565,31 +520,3 @@ def import_suite(
         out, build, what="the suite", mark="suite.json", needs=[list_path, audio_dir]
     )
     return Imported(load_suite(out), tuple(notes), tuple(faults))
-
-
-def _check_options(seconds: float | None, rate: int | None) -> None:
-    for option, value, least, most in (
-        ("--seconds", seconds, 0.01, 3600),
-        ("--rate", rate, 1000, 384_000),
-    ):
-        if value is not None and not least <= value <= most:
-            raise UsageError(
-                f"{option} cannot be {value}", expected=f"{least} to {most}", fix="correct it"
-            )
-
-
-def _one_length(sizes: Mapping[str, int]) -> int:
-    """The length that all have; 0 of none."""
-    first, length = next(iter(sizes.items()), ("", 0))
-    others = [
-        Fault("other length", one, f"{size} samples; {first} has {length}")
-        for one, size in sizes.items()
-        if size != length
-    ]
-    if others:
-        raise FaultsError(
-            "the mixtures have different lengths",
-            others,
-            fix="give --seconds to cut or zero-pad all of them",
-        )
-    return length

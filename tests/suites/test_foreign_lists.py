@@ -11,7 +11,7 @@ import pytest
 
 from lassbench.benchmark.words import words_of
 from lassbench.cli.import_suite import command
-from lassbench.errors import FaultsError, LassbenchError, UsageError
+from lassbench.errors import FaultsError, LassbenchError
 from lassbench.suites.audit import audit
 from lassbench.suites.lists_of_others import FORMATS, read_list
 from lassbench.suites.lists_of_others.forms import BadRow, audioset_labels, audioset_names
@@ -136,7 +136,7 @@ def test_what_audiosep_and_clapsep_tell_no_one(shared: Path) -> None:
 def test_audiosets_names_hold_what_joins_them() -> None:
     blanks = audioset_names("Speech Sewing machine Inside, public space", " ")
     assert blanks == ("Speech", "Sewing machine", "Inside, public space")
-    joined = (", ", " and ")
+    joined = ", | and "
     assert audioset_names("Shout, Bellow and Thump, thud", joined) == (
         *("Shout", "Bellow", "Thump, thud"),
     )
@@ -236,21 +236,15 @@ def test_a_list_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     ("kind", "old", "new", "line", "words"),
     [
         ("dcase2024-task9", ",1,", ",loud,", 3, "snr 'loud' is no number"),
-        ("dcase2024-task9", ",1,", ",nan,", 3, "snr 'nan' is no number"),
         ("dcase2024-task9-real", "the fire is making crackling sounds at home.", "", 3, "is empty"),
         ("audiosep-esc50", "1,chirping", "0,chirping", 3, "list.csv:2"),
         ("audiosep-esc50", "1,chirping", "x,chirping", 3, "idx 'x' is no number"),
-        ("audiosep-esc50", ",1-30226-A-0.wav", "", 3, "has 3 cells, the header 4"),
         ("audiosep-audiocaps", "Burst, pop", "Wolpertinger", 3, "not made of AudioSet's names"),
         ("audiosep-clotho", "Rolling Wind - looping.wav", "", 3, "noise_wav1.2 is empty"),
         ("clapsep-music", "the sound of bassoon", "a drum", 3, "'the sound of'"),
-        ("clapsep-audioset", "Music and Pour", "Music and Pou", 3, "AudioSet's names"),
         ("dcase2024-task9-real", "test-real-case-1.wav", "../x.wav", 3, "mixture's name '../x'"),
         ("triples", "1b.flac,rain", "1.flac,barking", 4, "list.csv:3"),
-        ("triples", "targets/1b.flac", "", 4, "target is empty"),
-        ("triples", "rain", "a dog <img src=x>", 4, "markup"),
         ("audiosep-esc50", "chirping birds", "rain\x07", 3, r"U+0007"),
-        ("audiosep-esc50", "chirping birds", "a" * 1001, 3, "1001 characters"),
         ("audiosep-vggsound", "people eating noodle", "<script>", 3, "the noise '<script>' holds"),
         ("clapsep-music", "sound of bassoon", "sound of \x1b[2J", 3, "the negative query"),
     ],
@@ -273,7 +267,7 @@ def test_ids_that_stand_twice(tmp_path: Path) -> None:
     with pytest.raises(FaultsError, match=r"q or what it asks stands further up too: .*csv:2"):
         read_list(path, "triples")
     path = put(tmp_path, "file_name,query\na.wav,one\na.flac,two\na.flac,three\n")
-    with pytest.raises(FaultsError, match="stands twice"):
+    with pytest.raises(FaultsError, match=r"a\.flac and a\.wav differ in their endings only"):
         read_list(path, "dcase2024-task9-real")
     with pytest.raises(LassbenchError, match="the list has no rows"):
         read_list(put(tmp_path, "file_name,query\n"), "dcase2024-task9-real")
@@ -284,8 +278,6 @@ def test_the_wrong_format_is_refused_with_both_headers(shared: Path, tmp_path: P
         read_list(put(tmp_path, head(shared, "audiosep-esc50")), "audiosep-audiocaps")
     assert caught.value.expected == "idx,caption,labels,src_wav,noise_wav"
     assert caught.value.got == "idx,caption,src_wav,noise_wav"
-    with pytest.raises(UsageError, match=r"did you mean 'audiosep-esc50'"):
-        read_list(tmp_path / "list.csv", "audiosep-esc5")
     with pytest.raises(LassbenchError, match=r"no list of the format triples.*'interference'"):
         read_list(put(tmp_path, "mixture,target,query,interferance\n"), "triples")
     text = "mixture,target,query,licence\nm.wav,t.wav,a dog,CC0\n"

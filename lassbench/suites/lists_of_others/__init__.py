@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from lassbench.csv_files import read_table
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
+from lassbench.errors import Fault, FaultsError, LassbenchError, did_you_mean, one_line
 from lassbench.suites.audit import query_faults
 from lassbench.suites.lists_of_others import audiosep, clapsep, dcase, triples
 from lassbench.suites.lists_of_others.forms import BadRow, ListFormat, ListRow, stem
@@ -27,40 +27,24 @@ FORMATS: dict[str, ListFormat] = {
 }
 
 
-def format_of(kind: str) -> ListFormat:
-    """The format called ``kind``.
-
-    Raises
-    ------
-    UsageError
-        If there is none.
-    """
-    if kind not in FORMATS:
-        raise UsageError(
-            f"no such list format {kind!r}{did_you_mean(kind, FORMATS)}",
-            expected=", ".join(FORMATS),
-        )
-    return FORMATS[kind]
-
-
 def read_list(path: Path, kind: str, *, name: str = "") -> list[ListRow]:
     """Read a list, plain or gzipped, in the format called ``kind``.
 
     Parameters
     ----------
+    kind
+        One of :data:`FORMATS`.
     name
         What the mixtures' ids begin with; by default ``kind``.
 
     Raises
     ------
     UsageError
-        If there is no such format or file.
+        If there is no such file.
     LassbenchError
-        If the columns are others.
-    FaultsError
-        If a row is bad: every bad row, with file and line.
+        If the columns are others, or rows are bad: all of them, with file and line.
     """
-    form = format_of(kind)
+    form = FORMATS[kind]
     faults: list[Fault] = []
     read: list[ListRow] = []
     check = partial(_check_header, kind=kind, form=form)
@@ -68,7 +52,7 @@ def read_list(path: Path, kind: str, *, name: str = "") -> list[ListRow]:
         try:
             read.append(replace(form.read(cells), where=cells.where))
         except BadRow as error:
-            faults.append(Fault(error.kind, cells.where, one_line(error.reason)))
+            faults.append(Fault("bad row", cells.where, one_line(str(error))))
     rows = _with_ids(read, form, name or kind)
     for row in rows:
         faults += query_faults(row.query, row.where, noise=row.noise_labels)
@@ -82,20 +66,17 @@ def read_list(path: Path, kind: str, *, name: str = "") -> list[ListRow]:
 
 
 def _check_header(header: Sequence[str], where: str, kind: str, form: ListFormat) -> None:
-    further = [name for name in header if name not in form.columns]
-    misspelt = [name for name in further if name not in form.optional]
-    misspelt = [name for name in misspelt if did_you_mean(name, form.optional)]
+    others = [name for name in header if name not in (*form.columns, *form.optional)]
+    near = "".join(did_you_mean(name, form.optional) for name in others)
     lacking = Counter(form.columns) - Counter(header)
-    if lacking or misspelt or (further and not form.optional):
+    if lacking or near or (others and not form.optional):
         optional = f" and, if it has them, {', '.join(form.optional)}" * bool(form.optional)
         raise LassbenchError(
-            f"this is no list of the format {kind}"
-            + "".join(did_you_mean(name, form.optional) for name in misspelt[:1]),
+            f"this is no list of the format {kind}{near}",
             where=where,
             expected=",".join(form.columns) + optional,
             got=one_line(",".join(header)),
-            fix=("" if form.rows else "add or rename the columns, or ")
-            + f"name another --format: {', '.join(FORMATS)}",
+            fix=f"rename the columns, or name another --format: {', '.join(FORMATS)}",
         )
 
 
@@ -121,30 +102,20 @@ def _with_ids(rows: Sequence[ListRow], form: ListFormat, name: str) -> list[List
 
 
 def _repeats(rows: Sequence[ListRow], form: ListFormat) -> list[Fault]:
-    """The rows whose query's id, or whose files and text, or whose mixture's id is another's;
-    and those that give a sound's id, which has no ending, to a second file.
+    """The rows whose query's id, or whose files and text, are another's; and those that name
+    a sound with another ending, since the ids of sounds have none.
     """
     faults: list[Fault] = []
-    name_of: dict[str, str] = {}
     first: dict[tuple[str, ...], str] = {}
-    files_of: dict[str, tuple[str, ...]] = {}
+    names: dict[str, str] = {}
     for row in rows:
         query = row.query
-        keys = [(query.query_id,), *([(*row.given, query.text)] if form.grouped else [])]
-        before = next((first[key] for key in keys if key in first), "")
-        if before or files_of.setdefault(query.mixture_id, row.given) != row.given:
-            reason = f"{query.query_id} or what it asks stands further up too: {before}"
-            faults.append(Fault("stands twice", row.where, reason.rstrip(": ")))
-        first |= dict.fromkeys(keys, row.where)
-        for clip_id, name in _names(row):
-            if (other := name_of.setdefault(clip_id, name)) != name:
+        for key in [(query.query_id,), *([(*row.given, query.text)] if form.grouped else [])]:
+            if (before := first.setdefault(key, row.where)) != row.where:
+                reason = f"{query.query_id} or what it asks stands further up too: {before}"
+                faults.append(Fault("stands twice", row.where, reason))
+        for name in (*row.raw, *(row.given[1:] or row.given)):
+            if (other := names.setdefault(stem(name), name)) != name:
                 reason = f"{one_line(name)} and {one_line(other)} differ in their endings only"
                 faults.append(Fault("two names for one sound", row.where, reason))
     return faults
-
-
-def _names(row: ListRow) -> list[tuple[str, str]]:
-    """Of a row's sounds, the id and the file's name that it comes from."""
-    ids = (row.mixture.target_id, row.mixture.noise_id)
-    named = [*zip(ids, row.raw, strict=False), *zip(ids, row.given[1:], strict=False)]
-    return [(clip_id, name) for clip_id, name in named if stem(name) == clip_id]

@@ -83,33 +83,31 @@ _format = partial(
     published="github.com/Audio-AGI/AudioSep, evaluation/metadata",
     licence="list: MIT; sound: its uploaders'",
 )
+_or_mixed = partial(_format, recipes=("as given", "by power"), presumed=True)
 _HANDED_OUT = "AudioSep's evaluation data"
 
 FORMATS: dict[str, ListFormat] = {
-    "audiosep-audiocaps": _format(
+    "audiosep-audiocaps": _or_mixed(
         "AudioSep: AudioCaps",
         ("idx", "caption", "labels", "src_wav", "noise_wav"),
         _numbered,
         audio_from=f"{_HANDED_OUT}, or AudioCaps test",
-        presumed=True,
         rows=4820,
         youtube="clip",
     ),
-    "audiosep-esc50": _format(
+    "audiosep-esc50": _or_mixed(
         "AudioSep: ESC-50",
         _CLASSES,
         _numbered_class,
         audio_from=f"{_HANDED_OUT}, or ESC-50",
         licence="list: MIT; sound: CC BY-NC",
-        presumed=True,
         rows=2000,
     ),
-    "audiosep-music": _format(
+    "audiosep-music": _or_mixed(
         "AudioSep: MUSIC",
         _CLASSES,
         _numbered_class,
         audio_from=f"{_HANDED_OUT}, or MUSIC",
-        presumed=True,
         rows=5004,
         youtube="part",
         average="mean of class means",

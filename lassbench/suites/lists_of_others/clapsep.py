@@ -44,17 +44,15 @@ def _captions(cells: Row) -> ListRow:
 
 def _templated(row: ListRow) -> list[str]:
     """What the texts of target and noise name."""
-    named = []
-    for text in (row.query.text, row.query.negative):
-        if not (matched := _TEMPLATE.fullmatch(text)):
-            raise BadRow(f"{text[:100]!r} does not begin with 'the sound of'", "label")
-        named.append(matched[1])
-    return named
+    texts = (row.query.text, row.query.negative)
+    if not all(named := [_TEMPLATE.fullmatch(text) for text in texts]):
+        raise BadRow(f"{' or '.join(map(repr, texts))} does not begin with 'the sound of'")
+    return [matched[1] for matched in named if matched]
 
 
 def _audioset(cells: Row) -> ListRow:
     row = _captions(cells)
-    tags, labels = (audioset_names(text, (", ", " and ")) for text in _templated(row))
+    tags, labels = (audioset_names(text, ", | and ") for text in _templated(row))
     query = replace(row.query, tags=tags, query_type="templated")
     return replace(row, query=query, noise_labels=labels)
 
@@ -78,7 +76,7 @@ _format = partial(
     columns=_COLUMNS,
     published="github.com/Aisaka0v0/CLAPSep, metadata/evaluation",
     licence="list: none stated; sound: its uploaders'",
-    recipe="by power",
+    recipes=("by power",),
     presumed=True,
     seconds=10.0,
     their_sdr="sdr",

@@ -45,7 +45,7 @@ FORMATS: dict[str, ListFormat] = {
         audio_from="zenodo.org/records/10886481",
         licence="as its page says",
         rows=3000,
-        recipe="by power",
+        recipes=("by power",),
         rate_hz=16000,
     ),
     "dcase2024-task9-real": ListFormat(

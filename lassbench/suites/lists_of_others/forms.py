@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
@@ -14,13 +15,11 @@ from lassbench.csv_files import Row
 from lassbench.plain_text import CAPTION_LIMIT
 from lassbench.records import Mixture, Query
 
+Recipe = Literal["as given", "by power"]
+
 
 class BadRow(ValueError):
-    """A row that no suite can have: the kind of its fault, and the reason in words."""
-
-    def __init__(self, reason: str, kind: str = "bad row") -> None:
-        self.kind, self.reason = kind, reason
-        super().__init__(reason)
+    """A row that no suite can have, and why."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,6 @@ class ListRow:
     label: str = ""
     where: str = field(default="", compare=False)
 
-    @property
-    def noise_concept(self) -> str:
-        """The class of the noise, in lists of classes."""
-        return self.noise_labels[0] if self.query.concept and self.noise_labels else ""
-
 
 @dataclass(frozen=True)
 class ListFormat:
@@ -74,11 +68,11 @@ class ListFormat:
     rows
         How many the published list has, each a query on a mixture of its own; 0 for a format
         that anybody's list may have.
-    kind, recipe
-        As a suite has them (:mod:`lassbench.suites.suite`).
+    kind, recipes
+        As a suite has them (:mod:`lassbench.suites.suite`); of two recipes, the second is for
+        the raw recordings, where nothing else is here.
     presumed
-        That it is mixed here by another list's recipe, since its own is not published: the
-        lists handed out mixed only where they are mixed here.
+        That it is mixed here by another list's recipe, since its own is not published.
     rate_hz, seconds
         At which its authors evaluate; ``None`` for that of its files.
     youtube
@@ -101,7 +95,7 @@ class ListFormat:
     rows: int = 0
     optional: tuple[str, ...] = ()
     kind: Literal["separation", "unreferenced"] = "separation"
-    recipe: Literal["by power", "as given"] = "as given"
+    recipes: tuple[Recipe, ...] = ("as given",)
     presumed: bool = False
     rate_hz: int | None = 32000
     seconds: float | None = None
@@ -133,11 +127,16 @@ def audioset_labels() -> frozenset[str]:
     return frozenset(text.splitlines())
 
 
-def audioset_names(text: str, separators: Sequence[str]) -> tuple[str, ...]:
-    """AudioSet's names that ``text`` is made of, joined by one of ``separators`` each.
+def audioset_names(text: str, separators: str) -> tuple[str, ...]:
+    """AudioSet's names that ``text`` is made of.
 
     The names hold blanks, commas and ``and`` themselves: the longest that fits is tried
     first, and given up again if what follows it is no name.
+
+    Parameters
+    ----------
+    separators
+        A regular expression of what stands between two names.
 
     Raises
     ------
@@ -146,19 +145,17 @@ def audioset_names(text: str, separators: Sequence[str]) -> tuple[str, ...]:
     """
 
     @functools.cache
-    def names(rest: str) -> tuple[str, ...] | None:
-        for end in range(len(rest), 0, -1):
-            if rest[:end] not in audioset_labels():
-                continue
-            if end == len(rest):
-                return (rest,)
-            for separator in separators:
-                following = rest.startswith(separator, end) and names(rest[end + len(separator) :])
-                if following:
-                    return (rest[:end], *following)
-        return None
+    def names(rest: str) -> tuple[str, ...]:
+        if rest in audioset_labels():
+            return (rest,)
+        for between in reversed(list(re.finditer(separators, rest))):
+            first = rest[: between.start()]
+            if first in audioset_labels() and (others := names(rest[between.end() :])):
+                return (first, *others)
+        return ()
 
-    found = names(text) if len(text) <= CAPTION_LIMIT else None
-    if found is None:
-        raise BadRow(f"{text[:100]!r} is not made of AudioSet's names", "label")
+    # Longer ones no suite takes, and Python's stack might not.
+    found = names(text) if len(text) <= CAPTION_LIMIT else ()
+    if not found:
+        raise BadRow(f"{text[:100]!r} is not made of AudioSet's names")
     return found
