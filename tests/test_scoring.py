@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 import re
@@ -24,7 +23,7 @@ from lassbench.cli import root, run
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import FaultsError, LassbenchError, LassbenchWarning, UsageError
 from lassbench.predictions import SeparatedSuite, System, write_system
-from lassbench.records import SystemCard
+from lassbench.records import Query, SystemCard
 from lassbench.report import terminal
 from lassbench.scores import Bootstrap
 from lassbench.scores.summary import summarise
@@ -145,8 +144,9 @@ def test_every_query_has_one_row_in_order(scored: dict[str, scores.Scores], suit
         assert file.coverage.queries_scored == len(suite.queries)
         assert not file.coverage.partial
         for row in rows.to_pylist():
-            meta = suite.meta[row["query_id"]]
-            assert (row["target_id"], row["concept"]) == (meta.target_id, meta.concept)
+            query = suite.queries[row["query_id"]]
+            mixture = suite.mixtures[query.mixture_id]
+            assert (row["target_id"], row["concept"]) == (mixture.target_id, query.concept)
 
 
 def test_the_summary_is_of_the_rows(scored: dict[str, scores.Scores]) -> None:
@@ -166,19 +166,18 @@ def test_the_summary_is_of_the_rows(scored: dict[str, scores.Scores]) -> None:
 def test_breakdowns_are_of_their_rows(scored: dict[str, scores.Scores], suite: Suite) -> None:
     file, rows = scored["oracle"]
     values = dict(zip(rows.column("query_id").to_pylist(), rows["sdr"].to_pylist(), strict=True))
-    metas = {one: suite.meta[one] for one in values}
-    keys: dict[str, Callable[[str], tuple[str, ...]]] = {
-        "concept": lambda one: (metas[one].concept,),
-        "root": lambda one: (metas[one].root,),
-        "concept_pair": lambda one: (f"{metas[one].concept} + {metas[one].noise_concept}",),
-        "tag": lambda one: metas[one].tags,
-        "query_type": lambda one: (suite.queries[one].query_type,),
+    keys: dict[str, Callable[[Query], tuple[str, ...]]] = {
+        "concept": lambda one: (one.concept,),
+        "root": lambda one: (one.root,),
+        "concept_pair": lambda one: (f"{one.concept} + {one.noise_concept}",),
+        "tag": lambda one: one.tags,
+        "query_type": lambda one: (one.query_type,),
     }
     assert set(file.breakdowns) == set(keys)
     for kind, key in keys.items():
         expected: dict[str, list[float]] = {}
         for query_id, value in values.items():
-            for name in key(query_id):
+            for name in key(suite.queries[query_id]):
                 expected.setdefault(name, []).append(value)
         found = file.breakdowns[kind]
         assert set(found) == set(expected)
@@ -480,7 +479,7 @@ def test_a_tag_system_and_another_suites_predictions_are_marked(folder: Path, su
 def test_audio_that_is_not_what_was_frozen_is_refused(made: Path, suite: Suite) -> None:
     mixture_id = next(iter(suite.mixtures))
     pcm = {**suite.pcm_sha256, mixture_id: {"mixture": "00" * 32}}
-    altered = dataclasses.replace(suite, pcm_sha256=pcm)
+    altered = suite.model_copy(update={"pcm_sha256": pcm})
     with pytest.raises(LassbenchError, match="not what was frozen") as caught:
         score_folders([made / "oracle"], altered, workers=1, bootstrap=FAST)
     assert mixture_id in str(caught.value)
@@ -488,13 +487,13 @@ def test_audio_that_is_not_what_was_frozen_is_refused(made: Path, suite: Suite) 
 
 def test_clips_that_are_gone_shrink_coverage_and_nothing_else(made: Path, suite: Suite) -> None:
     gone = list(suite.mixtures)[:3]
-    fewer = dataclasses.replace(suite, missing=dict.fromkeys(gone, "the clip is gone"))
+    fewer = suite.model_copy(update={"missing": dict.fromkeys(gone, "the clip is gone")})
     file, rows = score_folders([made / "oracle"], fewer, workers=1, bootstrap=FAST)[0]
     assert file.coverage.queries_total == len(suite.queries)
     assert file.coverage.renderable == file.coverage.queries_scored == len(rows)
     assert len(rows) == len(suite.queries) - 3
     assert not file.coverage.partial
-    none = dataclasses.replace(suite, missing=dict.fromkeys(suite.mixtures, "the clip is gone"))
+    none = suite.model_copy(update={"missing": dict.fromkeys(suite.mixtures, "the clip is gone")})
     with pytest.raises(LassbenchError, match="no mixture of this suite"):
         score_folders([made / "oracle"], none, workers=1, bootstrap=FAST)
 

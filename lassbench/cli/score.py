@@ -175,7 +175,7 @@ def _check_asked(suite: Suite, *, oracle: bool, average: str) -> None:
             "--oracle: mir_eval needs the true sources of the sound that is asked for, and "
             f"{suite.name} is {suite.kind}: it has none"
         )
-    check_classes((meta.concept for meta in suite.meta.values()), average, where=suite.path)
+    check_classes((query.concept for query in suite.queries.values()), average, where=suite.path)
 
 
 def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:

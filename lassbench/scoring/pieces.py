@@ -10,7 +10,6 @@ however many systems are scored and annotators asked.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -120,15 +119,16 @@ def cut(suite: Suite, queries: Sequence[Query]) -> Iterator[list[Query]]:
 def make_piece(suite: Suite, queries: Sequence[Query], systems: Iterable[Estimates]) -> Piece:
     """The piece of ``queries``; each of ``systems`` should hold no more than their answers."""
     mixture_ids = dict.fromkeys(query.mixture_id for query in queries)
-    part = dataclasses.replace(
-        suite,
-        mixtures={one: suite.mixtures[one] for one in mixture_ids},
-        queries={query.query_id: query for query in queries},
-        meta={},
-        missing={},
-        audit={},
-        pcm_sha256={one: suite.pcm_sha256[one] for one in mixture_ids if one in suite.pcm_sha256},
-        dataset=None,
+    known = suite.pcm_sha256
+    part = suite.model_copy(
+        update={
+            "mixtures": {one: suite.mixtures[one] for one in mixture_ids},
+            "queries": {query.query_id: query for query in queries},
+            "missing": {},
+            "audit": {},
+            "pcm_sha256": {one: known[one] for one in mixture_ids if one in known},
+            "dataset": None,
+        }
     )
     return Piece(part, suite.dataset.path if suite.dataset else None, tuple(systems))
 
@@ -182,7 +182,7 @@ def open_suite(piece: Piece) -> Suite:
     """The piece's part of the suite, with its dataset opened (once a process)."""
     if piece.dataset is None:
         return piece.suite
-    return dataclasses.replace(piece.suite, dataset=_open_once(piece.dataset))
+    return piece.suite.model_copy(update={"dataset": _open_once(piece.dataset)})
 
 
 def _answers(

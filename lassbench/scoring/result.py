@@ -87,13 +87,18 @@ def make_scores(
     if not measured:
         raise _nothing(suite, system, unscorable)
     rows = table(measured, suite, clap=clap)
-    same = {name: getattr(suite, name) for name in SuiteInfo.model_fields if name != "queries"}
+    same = suite.model_dump(include=SuiteInfo.model_fields.keys() - {"queries"})
     coverage = _coverage(suite, rows.column("query_id").to_pylist(), len(unscorable))
     contamination = find_contamination(suite, system.card)
     file = ScoreFile(
         lassbench_version=__version__,
         kind=suite.kind,
-        suite=SuiteInfo(**same, queries=len(suite.queries)),
+        suite=SuiteInfo(
+            **same,
+            dataset_name=suite.frozen_from.name,
+            dataset_fingerprint=suite.frozen_from.fingerprint,
+            queries=len(suite.queries),
+        ),
         system=system_info(system, measured),
         coverage=coverage,
         metrics=_definitions(suite, clap_model),
@@ -353,12 +358,12 @@ def table(
     rows: list[dict[str, Any]] = []
     for one in sorted(measured, key=lambda one: one.query_id):
         values, flags = values_of(one.verdict)
-        query, meta = suite.queries[one.query_id], suite.meta[one.query_id]
+        query = suite.queries[one.query_id]
         row = {
             **dataclasses.asdict(query),
-            **dataclasses.asdict(meta),
+            **dataclasses.asdict(suite.mixtures[query.mixture_id]),
             **values,
-            "tags": join(meta.tags),
+            "tags": join(query.tags),
             "audit": join(suite.findings.get(one.query_id, ())),
             "wrong_source": one.verdict.silent or one.verdict.wrong_source,
             "estimate_level_db": one.verdict.level_db,

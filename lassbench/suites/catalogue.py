@@ -118,7 +118,7 @@ def _found(path: Path) -> FoundSuite:
         return FoundSuite(path, path.name, "", f"cannot be used: {one_line(error.brief, 120)}")
     here = len(suite.mixtures) - len(suite.missing)
     words = f"{here} of {len(suite.mixtures)} mixtures"
-    return FoundSuite(path, suite.name, suite.dataset_name, words)
+    return FoundSuite(path, suite.name, suite.frozen_from.name, words)
 
 
 def describe(folders: Sequence[Path]) -> list[str]:

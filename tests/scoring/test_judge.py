@@ -143,6 +143,6 @@ def test_pieces_keep_a_targets_queries_together(tiny_dataset: Dataset, tmp_path:
     where: dict[str, set[int]] = {}
     for number, piece in enumerate(cut):
         for query in piece:
-            where.setdefault(suite.meta[query.query_id].target_id, set()).add(number)
+            where.setdefault(suite.mixtures[query.mixture_id].target_id, set()).add(number)
     assert all(len(numbers) == 1 for numbers in where.values())
     assert all(len(piece) >= pieces.QUERIES_PER_PIECE for piece in cut[:-1])

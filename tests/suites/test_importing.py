@@ -73,7 +73,7 @@ def test_a_suite_holds_the_files_samples(tmp_path: Path) -> None:
     assert done.faults == ()
     suite = load_suite(tmp_path / "suite")
     assert (suite.sample_rate_hz, suite.samples) == (RATE, RATE // 2)
-    assert (suite.recipe, suite.synthetic, suite.dataset_name) == (
+    assert (suite.recipe, suite.synthetic, suite.frozen_from.name) == (
         *("as given", False, "audiosep-esc50"),
     )
     for index, mixture_id in enumerate(suite.mixtures):
@@ -83,7 +83,7 @@ def test_a_suite_holds_the_files_samples(tmp_path: Path) -> None:
         np.testing.assert_array_equal(made.target, source)
         np.testing.assert_array_equal(made.mixture, mixture)
         np.testing.assert_allclose(made.interference, mixture - source, atol=1e-7)
-    assert {meta.target_id for meta in suite.meta.values()} == {"source0", "source1"}
+    assert {mixture.target_id for mixture in suite.mixtures.values()} == {"source0", "source1"}
     assert "mean over mixtures" in notes_of(tmp_path / "suite")
 
 
@@ -218,7 +218,7 @@ def test_audioseps_esc_list_from_raw_recordings(
     powers = [np.mean(x.astype(np.float64) ** 2) for x in (rendered.target, rendered.interference)]
     assert powers[0] == pytest.approx(powers[1], rel=1e-5)
     for query in suite.queries.values():
-        assert query.text == suite.meta[query.query_id].concept and query.query_type == "tag"
+        assert query.text == query.concept and query.query_type == "tag"
 
 
 def test_handed_out_files_go_before_raw_ones(tmp_path: Path) -> None:
@@ -273,7 +273,9 @@ def test_a_source_that_cannot_be_mixed_costs_its_rows(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made.mixture, noise(1, 8000))
     scores = evaluate(lambda x, query, rate: x / 2, done.suite, progress=False)
     assert scores.file.coverage.unscorable == 1
-    assert any(f"{ids[1]}: the interference reference is silent" in one for one in scores.file.warnings)
+    assert any(
+        f"{ids[1]}: the interference reference is silent" in one for one in scores.file.warnings
+    )
     assert done.suite.audit["self-mixture"] == done.suite.audit["identical sources"] == (ids[5],)
     stored = {path.name for path in (tmp_path / "suite" / "sources").iterdir()}
     assert stored == {"a.wav", "b.wav", "silent.wav"}
@@ -633,8 +635,8 @@ def test_one_file_is_not_taken_for_both(tmp_path: Path) -> None:
     put(tmp_path / "mix_wav" / "a+++b.wav", noise(1, 800) + noise(2, 800))
     done = import_suite(tmp_path / "list.csv", tmp_path, tmp_path / "o", kind="audiosep-vggsound")
     np.testing.assert_array_equal(done.suite.render("audiosep-vggsound-0001").target, noise(1, 800))
-    (meta,) = done.suite.meta.values()
-    assert (meta.concept, meta.noise_concept) == ("owl", "rain")
+    (query,) = done.suite.queries.values()
+    assert (query.concept, query.noise_concept) == ("owl", "rain")
 
 
 def test_a_link_that_leads_nowhere_is_told(tmp_path: Path) -> None:
