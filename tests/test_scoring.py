@@ -870,7 +870,7 @@ def test_a_score_on_another_suite_is_refused_before_scoring(
     path, _ = other.save(in_folder / "other")
     folders = [str(made / "oracle"), str(made / "muffled")]
     assert run(["score", *folders, "--workers", "1", "--against", str(path)]) == 2
-    assert "another suite" in capsys.readouterr().err
+    assert "different suites" in capsys.readouterr().err
     assert not (in_folder / "scores").exists()
 
 

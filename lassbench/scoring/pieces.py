@@ -50,8 +50,8 @@ class Estimates(Protocol):
     def paths(self) -> Mapping[str, object]:
         """Has a key for each query that is answered."""
 
-    def load_checked(self, query_id: str) -> tuple[Samples, str]:
-        """The answer, float32 (samples,), and the SHA-256 of its samples."""
+    def load(self, query_id: str) -> Samples:
+        """The answer, float32 (samples,)."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class InMemory:
 
     paths: Mapping[str, Samples]
 
-    def load_checked(self, query_id: str) -> tuple[Samples, str]:
-        """The estimate and the SHA-256 of its samples."""
-        return self.paths[query_id], pcm_sha256(self.paths[query_id])
+    def load(self, query_id: str) -> Samples:
+        """The estimate itself."""
+        return self.paths[query_id]
 
 
 @dataclass(frozen=True)
@@ -143,10 +143,7 @@ def measure(piece: Piece, *, judging: bool = True) -> Outcome:
     """
     outcome = Outcome([([], []) for _ in piece.systems], {})
     suite = open_suite(piece)
-    by_mixture: dict[str, list[Query]] = {}
-    for query in suite.queries.values():
-        by_mixture.setdefault(query.mixture_id, []).append(query)
-    for mixture_id, queries in by_mixture.items():
+    for mixture_id, queries in by_mixture(suite.queries.values()).items():
         try:
             judge = open_judge(suite, mixture_id)
         except SilentReference as silent:
@@ -154,11 +151,19 @@ def measure(piece: Piece, *, judging: bool = True) -> Outcome:
             outcome.unscorable.update((query.query_id, reason) for query in queries)
             continue
         answers = list(_answers(piece.systems, queries, outcome))
-        verdicts = judge.verdicts([samples for _, _, samples, _ in answers]) if judging else ()
-        for (system, query_id, samples, digest), verdict in zip(answers, verdicts, strict=judging):
-            measured = Measured(query_id, verdict, digest, *levels(samples))
+        verdicts = judge.verdicts([samples for _, _, samples in answers]) if judging else ()
+        for (system, query_id, samples), verdict in zip(answers, verdicts, strict=judging):
+            measured = Measured(query_id, verdict, pcm_sha256(samples), *levels(samples))
             outcome.systems[system][0].append(measured)
     return outcome
+
+
+def by_mixture(queries: Iterable[Query]) -> dict[str, list[Query]]:
+    """mixture_id -> the queries on it."""
+    found: dict[str, list[Query]] = {}
+    for query in queries:
+        found.setdefault(query.mixture_id, []).append(query)
+    return found
 
 
 def levels(samples: Samples) -> tuple[float, float]:
@@ -187,19 +192,19 @@ def open_suite(piece: Piece) -> Suite:
 
 def _answers(
     systems: Sequence[Estimates], queries: Sequence[Query], outcome: Outcome
-) -> Iterator[tuple[int, str, Samples, str]]:
-    """System, query, samples and their SHA-256 of every usable answer; the others are lost."""
+) -> Iterator[tuple[int, str, Samples]]:
+    """System, query and samples of every usable answer; the others are lost."""
     for query in queries:
         for system, estimates in enumerate(systems):
             if query.query_id not in estimates.paths:
                 continue
             try:
-                samples, digest = estimates.load_checked(query.query_id)
+                samples = estimates.load(query.query_id)
             except AudioFault as error:
                 lost = error.fault(str(estimates.paths[query.query_id]))
                 outcome.systems[system][1].append(lost)
             else:
-                yield system, query.query_id, samples, digest
+                yield system, query.query_id, samples
 
 
 def open_judge(suite: Suite, mixture_id: str) -> Judge:
