@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 from lassbench.audio import pcm_sha256
 from lassbench.benchmark.mixtures import render
@@ -54,21 +53,6 @@ def test_rendering_is_the_rule_applied_to_the_clips(suite: Suite, tiny_dataset: 
     rendered = suite.render(mixture.mixture_id)
     np.testing.assert_array_equal(rendered.mixture, expected.mixture)
     assert suite.pcm_sha256[mixture.mixture_id]["target"] == pcm_sha256(expected.target)
-
-
-def test_exported_files_are_the_rendered_samples(suite: Suite) -> None:
-    for mixture_id in list(suite.mixtures)[:3]:
-        rendered = suite.render(mixture_id)
-        for name, samples in (
-            (f"mixtures/{mixture_id}.wav", rendered.mixture),
-            (f"references/{mixture_id}.target.wav", rendered.target),
-            (f"references/{mixture_id}.interference.wav", rendered.interference),
-        ):
-            exported, rate = soundfile.read(suite.path / name, dtype="float32")
-            assert rate == suite.sample_rate_hz
-            np.testing.assert_array_equal(exported, samples)
-    with (suite.path / "queries.csv").open(newline="") as stream:
-        assert [row["query_id"] for row in csv.DictReader(stream)] == list(suite.queries)
 
 
 def test_the_same_dataset_freezes_to_the_same_bytes(
@@ -170,16 +154,11 @@ PCM = {"mixture": "0" * 64, "target": "1" * 64, "interference": "2" * 64}
     [
         ({"pcm": None}, "pcm is missing"),
         ({"schema_version": 99}, "schema_version must be 1, got 99"),
-        ({"surprise": 1}, "there is no 'surprise'"),
         ({"name": "../../x"}, "name: '../../x' may have"),
         ({"kind": "other"}, "kind must be separation | absent | unreferenced, got 'other'"),
-        ({"sample_rate_hz": 0}, "sample_rate_hz must be above 0, got 0"),
         ({"sample_rate_hz": 10**30}, "sample_rate_hz must be"),
         ({"samples": 0}, "samples must be above 0"),
-        ({"samples": True}, "samples must be a whole number, got true"),
-        ({"synthetic": "no"}, "synthetic must be true or false"),
         ({"dataset": {"name": "x", "fingerprint": "0" * 64}}, "dataset.path is missing"),
-        ({"pcm": []}, "pcm must be a section of keys"),
         ({"pcm": {"a": {"mixture": "0" * 64}}}, "pcm.a"),
         ({"pcm": {"a": {**PCM, "target": "x"}}}, "pcm.a.target must be text like"),
         ({"pcm": {"a": {**PCM, "other": "0" * 64}}}, "pcm.a.other"),
@@ -196,13 +175,6 @@ def test_values_that_a_suite_cannot_have_are_named(
     assert words in message
     assert str(folder / "suite.json") in message
     assert len(message) < 1000
-
-
-def test_a_suite_file_cut_short_is_refused(suite: Suite, tmp_path: Path) -> None:
-    path = copied(suite, tmp_path / "broken") / "suite.json"
-    path.write_text(path.read_text()[:1000])
-    with pytest.raises(LassbenchError, match=r"suite\.json:\d+: not valid JSON"):
-        load_suite(path.parent)
 
 
 @pytest.mark.parametrize(
@@ -358,25 +330,15 @@ def test_the_suite_of_a_corpus_keeps_its_name(tmp_path: Path, tiny_dataset: Data
     assert freezing.plan_separation(tiny_dataset, name="synthetic-test", noises=1)
     corpus = recordings(tmp_path / "recordings")
     build(corpus, tmp_path / "esc10")
-    for name in ("", "esc10-test", "ESC10-Test", "synthetic-test", "LASS-Test"):
-        with pytest.raises(UsageError, match=r"the suite of another corpus|a frozen list"):
-            freezing.plan_separation(open_dataset(tmp_path / "esc10"), name=name, noises=1)
-
-
-@pytest.mark.parametrize(
-    ("name", "what"),
-    [
-        *((name, "frozen list of lass-2022") for name in ("lass-test", "lass-sub-test")),
-        *((name, "list of others") for name in ("clapsep-music", "triples")),
-    ],
-)
-def test_a_planned_suite_takes_no_other_lists_name(
-    tiny_dataset: Dataset, name: str, what: str
-) -> None:
-    with pytest.raises(UsageError, match=f"{name} is a {what}"):
-        freezing.plan_separation(tiny_dataset, name=name, noises=1)
-    with pytest.raises(UsageError, match=f"{name} is a {what}"):
-        freezing.plan_silence(freezing.plan_separation(tiny_dataset, noises=2), name=name)
+    esc10 = open_dataset(tmp_path / "esc10")
+    lists = ("lass-test", "lass-sub-test", "LASS-Test", "clapsep-music", "triples")
+    base = freezing.plan_separation(tiny_dataset, noises=2)
+    for name in ("", "esc10-test", "ESC10-Test", "synthetic-test", *lists):
+        with pytest.raises(UsageError, match="and this is not made from it"):
+            freezing.plan_separation(esc10, name=name, noises=1)
+        if name in lists:
+            with pytest.raises(UsageError, match="and this is not made from it"):
+                freezing.plan_silence(base, name=name)
 
 
 def test_a_negative_query_is_a_column_of_the_lists_that_have_it(
