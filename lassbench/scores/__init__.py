@@ -299,17 +299,20 @@ class Bootstrap(Strict):
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
 
 
+Breakdowns = dict[str, dict[str, dict[str, Cell]]]
+
+
 class Summary(Strict):
     """What a score file says that can be made from its rows again."""
 
     summary: dict[str, MetricSummary]
-    breakdowns: dict[str, dict[str, dict[str, Cell]]]
-    annotators: dict[str, AnnotatorSpread] = Field(default_factory=dict)
-    wrong_source_share: Annotated[float, Field(ge=0, le=1)] | None
+    breakdowns: Breakdowns
+    annotators: dict[str, AnnotatorSpread]
+    wrong_source_share: float | None
     targets: Count
 
 
-class ScoreFile(Summary):
+class ScoreFile(Strict):
     """A system's score on a suite: everything but the per-query rows."""
 
     schema_version: Literal[1] = 1
@@ -319,6 +322,11 @@ class ScoreFile(Summary):
     system: SystemInfo
     coverage: Coverage
     metrics: dict[str, MetricDefinition]
+    summary: dict[str, MetricSummary]
+    breakdowns: Breakdowns
+    annotators: dict[str, AnnotatorSpread] = Field(default_factory=dict)
+    wrong_source_share: Annotated[float, Field(ge=0, le=1)] | None
+    targets: Count
     bootstrap: Bootstrap
     contamination: Contamination = Contamination()
     policy: Literal["lassbench-policy-1"] = "lassbench-policy-1"

@@ -30,7 +30,6 @@ from lassbench.suites.suite import (
     MIXTURE_COLUMNS,
     PARTS,
     QUERY_COLUMNS,
-    SCHEMA_VERSION,
     Part,
     Suite,
     SuiteKind,
@@ -367,11 +366,8 @@ def write_suite(
         What else ``suite.json`` says (:mod:`lassbench.suites.suite`).
     """
     described = {
-        "schema_version": SCHEMA_VERSION,
-        "name": plan.name,
-        "title": plan.title,
-        "kind": plan.kind,
-        "notes": plan.notes,
+        "schema_version": 1,
+        **{key: getattr(plan, key) for key in ("name", "title", "kind", "notes")},
         "counts": {
             "mixtures": len(plan.mixtures),
             "queries": len(plan.queries),
@@ -386,8 +382,7 @@ def write_suite(
         described[name.replace(".csv", "_sha256")] = files.sha256_bytes(text.encode())
     described |= fingerprints(described)
     for name, paper in plan.papers.items():
-        of_suite = {**paper, "suite_fingerprint": described["fingerprint"]}
-        files.write_json(folder / name, of_suite)
+        files.write_json(folder / name, {**paper, "suite_fingerprint": described["fingerprint"]})
     files.write_json(folder / "suite.json", described)
     return described
 

@@ -45,7 +45,6 @@ from lassbench.errors import LassbenchError, UsageError, did_you_mean
 from lassbench.records import Expects, Mixture, Query, QueryType, decibels
 from lassbench.suites.audit import Audit, Finding
 
-SCHEMA_VERSION = 1
 SuiteKind = Literal["separation", "absent", "unreferenced"]
 Recipe = Literal["equal peaks", "by power", "as given"]
 Part = Literal["mixture", "target", "interference"]
@@ -215,18 +214,9 @@ def source_name(clip_id: str) -> str:
 
 
 def render_from_dataset(dataset: Dataset, mixture: Mixture) -> Rendered:
-    """Render ``mixture``; a fault in a clip is told with the ids of both."""
-    try:
-        return render(
-            dataset.samples(mixture.target_id),
-            dataset.samples(mixture.noise_id),
-            snr_db=mixture.snr_db,
-        )
-    except LassbenchError as error:
-        if error.where:
-            raise
-        pair = f"{mixture.mixture_id} ({mixture.target_id} with {mixture.noise_id})"
-        raise type(error)(error.what, where=pair, expected=error.expected, got=error.got) from error
+    """Mixture, target and interference by ``equal peaks``."""
+    target, noise = dataset.samples(mixture.target_id), dataset.samples(mixture.noise_id)
+    return render(target, noise, snr_db=mixture.snr_db)
 
 
 def missing_mixtures(mixtures: Iterable[Mixture], dataset: Dataset) -> dict[str, str]:
@@ -311,12 +301,13 @@ def load_suite(path: str | Path) -> Suite:
     queries = _read_queries(folder / "queries.csv", mixtures)
     _check_fingerprints(said, folder)
     dataset = _find_dataset(folder, said)
-    why = "it could not be made when the suite was"
-    missing = dict.fromkeys(mixtures.keys() - said.pcm_sha256.keys(), why) | (
+    missing = (
         missing_mixtures(mixtures.values(), dataset)
         if dataset
         else _without_files(folder, said, mixtures.values())
     )
+    for one in mixtures.keys() - said.pcm_sha256.keys():
+        missing.setdefault(one, "it could not be made when the suite was")
     suite = Suite.model_construct(
         **dict(said),
         path=folder,
