@@ -128,14 +128,9 @@ def command(
         if place is not None:
             output_folders.check_output_folder(place, what="the output folder")
     others = _others(against, leaderboard, opened)
-    found = score_folders(
-        predictions,
-        opened,
-        workers=workers,
-        scheduler=scheduler,
-        bootstrap=Bootstrap(resamples=resamples, seed=seed),
-        **how,
-    )
+    processes: dict[str, Any] = {"workers": workers, "scheduler": scheduler}
+    bootstrap = Bootstrap(resamples=resamples, seed=seed)
+    found = score_folders(predictions, opened, bootstrap=bootstrap, **processes, **how)
     # Everything is on disk before anything is shown, which may fail.
     written = [scores.save(folder) for scores in found]
     console = terminal.console()
@@ -145,15 +140,7 @@ def command(
         if average:
             terminal.show_average(console, scores, average)
         if oracle:
-            checked = cross_check(
-                path,
-                opened,
-                scores.rows,
-                sample=oracle,
-                seed=seed,
-                workers=workers,
-                scheduler=scheduler,
-            )
+            checked = cross_check(path, opened, scores.rows, sample=oracle, seed=seed, **processes)
             terminal.show_cross_check(console, checked)
         if report is not None:
             from lassbench.report.page import write_report

@@ -64,13 +64,7 @@ class Comparison:
 
 
 def check_same_list(ours: SuiteInfo | Suite, theirs: SuiteInfo, *, where: object) -> None:
-    """Refuse to compare scores on different lists of queries.
-
-    Raises
-    ------
-    UsageError
-        If they are.
-    """
+    """Refuse to compare scores on different lists of queries, with a ``UsageError``."""
     if ours.list_fingerprint != theirs.list_fingerprint:
         raise UsageError(
             "these are scores on different suites and cannot be compared",
@@ -84,10 +78,7 @@ def check_same_list(ours: SuiteInfo | Suite, theirs: SuiteInfo, *, where: object
 def common_rows(first: Scores, second: Scores) -> tuple[pa.Table, pa.Table]:
     """The rows of both, for the queries that both cover (it may be none), in the same order.
 
-    Raises
-    ------
-    UsageError
-        If the two are scores on different lists of queries.
+    They must be scores on one list (:func:`check_same_list`).
     """
     names = f"{first.file.system.name}, {second.file.system.name}"
     check_same_list(first.file.suite, second.file.suite, where=names)
@@ -239,11 +230,7 @@ def beside(scores: Scores, others: Iterable[Scores]) -> list[Beside]:
     The mixture needs no score file: every row carries its metrics.  Left out are
     others of the scored system's own name and predictions, and those with no query
     in common; metrics that mean something else in the other are not in its ``means``.
-
-    Raises
-    ------
-    UsageError
-        If one of ``others`` is a score on another suite.
+    All must be scores on one list (:func:`check_same_list`).
     """
     metric, own = default_metric(scores), scores.file.system
     found = []

@@ -16,7 +16,7 @@ from lassbench.parallel import map_ordered, open_executor
 from lassbench.predictions import PredictionSet, System, check
 from lassbench.progress import track
 from lassbench.records import Query, SystemCard
-from lassbench.scores import Bootstrap, Scores
+from lassbench.scores import CLAP_COLUMNS, Bootstrap, Scores
 from lassbench.scoring.pieces import Measured, by_mixture, cut, make_piece, measure
 from lassbench.scoring.result import USUAL, make_scores, system_info, warn_of_levels
 from lassbench.suites.suite import Suite
@@ -133,11 +133,8 @@ def _clap_columns(model: ClapModel, suite: Suite, one: _Folder) -> dict[str, dic
             sample_rate_hz=suite.sample_rate_hz,
         )
         for query, score in zip(queries, found, strict=True):
-            columns[query.query_id] = {
-                "clap": score.estimate,
-                "clap_mixture": score.mixture,
-                "clap_i": score.improvement,
-            }
+            figures = (score.estimate, score.mixture, score.improvement)
+            columns[query.query_id] = dict(zip(CLAP_COLUMNS, figures, strict=True))
     return columns
 
 

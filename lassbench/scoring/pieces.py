@@ -136,10 +136,7 @@ def make_piece(suite: Suite, queries: Sequence[Query], systems: Iterable[Estimat
 def measure(piece: Piece, *, judging: bool = True) -> Outcome:
     """Judge every answer of a piece; or, not ``judging``, only find out which can be.
 
-    Raises
-    ------
-    LassbenchError
-        If the audio of a mixture is not what was frozen.
+    The audio of every mixture must be what was frozen (:func:`open_judge`).
     """
     outcome = Outcome([([], []) for _ in piece.systems], {})
     suite = open_suite(piece)
