@@ -267,7 +267,7 @@ def test_a_suite_of_silence_is_refused_whole(
     assert not Path("scores").exists()
 
 
-def test_an_absent_sound_needs_no_target(here: Path) -> None:
+def test_an_absent_sound_needs_no_target(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     absent = write_by_hand(
         here / "absent", WITH_SILENCE, kind="absent", expects=["silence"] * len(WITH_SILENCE)
     )
@@ -275,6 +275,8 @@ def test_an_absent_sound_needs_no_target(here: Path) -> None:
     assert len(rows) == 6
     assert (file.coverage.renderable, file.coverage.unscorable) == (6, 0)
     assert scores.column(rows, "attenuation") == pytest.approx(20 * math.log10(2), abs=1e-5)
+    assert run(["score", "nowhere", "--suite", "absent", "--oracle"]) == 2
+    assert "is absent" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("query_id", ["q3", "q4"])

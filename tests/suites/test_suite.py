@@ -180,8 +180,6 @@ def test_values_that_a_suite_cannot_have_are_named(
 @pytest.mark.parametrize(
     ("name", "column", "cell", "words"),
     [
-        ("queries.csv", "query_id", "a b", "the name of a query"),
-        ("mixtures.csv", "mixture_id", "", "the name of a mixture"),
         ("queries.csv", "mixture_id", "gone", "unknown mixture"),
         ("queries.csv", "query_id", "tiny-test-0001", "query tiny-test-0001 stands twice"),
         ("queries.csv", "query_type", "guess", "unknown query type"),
