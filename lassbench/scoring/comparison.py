@@ -137,7 +137,7 @@ def compare(
             expected=", ".join(shared),
             fix="name one of these with --metric",
         )
-    clusters = _texts(a, "target_id")
+    clusters = np.array(a.column("target_id").to_pylist())
     values = {name: (seen(a, name), seen(b, name)) for name in shared}
 
     def paired(name: str, chosen: NDArray[np.intp] | slice = slice(None)) -> Paired:
@@ -168,10 +168,6 @@ def default_metric(scores: Scores, among: Collection[str] = ()) -> str:
     """What systems are compared in, by the kind of suite (``among`` these, if they are named)."""
     names = among or scores.file.metrics
     return next(one for one in _COMPARED_IN[scores.file.kind] if one in names)
-
-
-def _texts(rows: pa.Table, name: str) -> NDArray[np.str_]:
-    return np.array(rows.column(name).to_pylist(), dtype=np.str_)
 
 
 def _moved(
@@ -268,7 +264,8 @@ def _row(
 ) -> Beside:
     mine = mine if metric in names else mine.slice(0, 0)
     theirs_of = seen(theirs, metric) if len(mine) else np.empty(0)
-    ahead = paired_difference(seen(mine, metric), theirs_of, _texts(mine, "target_id"))
+    targets = mine.column("target_id").to_pylist()
+    ahead = paired_difference(seen(mine, metric), theirs_of, targets)
     means = {one: average(theirs, one, "mean") for one in names}
     return Beside(name, uses, means, ahead, len(theirs))
 
