@@ -632,9 +632,10 @@ def test_the_cross_check_agrees_and_finds_a_planted_error(
     assert found.queries == 5
     assert all(value < 1e-6 for value, _ in found.largest.values())
     index = rows.schema.get_field_index("sdr")
-    planted = rows.set_column(index, rows.schema.field(index), [scores.column(rows, "sdr") + 0.25])
-    wrong = cross_check(made / "oracle", suite, planted, sample=5, workers=1)
-    assert wrong.largest["sdr"][0] == pytest.approx(0.25, abs=1e-6)
+    off = 0.25 * np.arange(len(rows))[::-1]
+    planted = rows.set_column(index, rows.schema.field(index), [scores.column(rows, "sdr") + off])
+    wrong = cross_check(made / "oracle", suite, planted, sample=len(rows), workers=1)
+    assert wrong.largest["sdr"][0] == pytest.approx(off[0], abs=1e-6)
 
 
 def test_comparison_is_the_paired_difference(scored: dict[str, scores.Scores]) -> None:
