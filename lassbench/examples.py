@@ -39,9 +39,8 @@ def choose_queries(suite: Suite, count: int) -> list[Query]:
     seen: Counter[str] = Counter()
     rounds: list[tuple[int, Query]] = []
     for query in by_hash:
-        concept = suite.meta[query.query_id].concept
-        rounds.append((seen[concept], query))
-        seen[concept] += 1
+        rounds.append((seen[query.concept], query))
+        seen[query.concept] += 1
     return [query for _, query in sorted(rounds, key=lambda one: one[0])[:count]]
 
 
@@ -109,14 +108,16 @@ def _export_one(
         if prediction.system.card.query_type != "none" and query.query_id in prediction.paths:
             slug = entry_path(root, suite.name, prediction.system.card.name).stem
             tracks.append(track("estimate", prediction.load(query.query_id), system=slug))
-    meta = suite.meta[query.query_id]
+    mixture = suite.mixtures[query.mixture_id]
     clips = suite.dataset.clips if suite.dataset is not None else {}
-    attributions = (clips[c].attribution for c in (meta.target_id, meta.noise_id) if c in clips)
+    attributions = (
+        clips[c].attribution for c in (mixture.target_id, mixture.noise_id) if c in clips
+    )
     return Example(
         query_id=query.query_id,
         text=query.text,
-        concept=meta.concept,
-        noise_concept=meta.noise_concept,
+        concept=query.concept,
+        noise_concept=query.noise_concept,
         attributions=tuple(text for text in attributions if text),
         tracks=tuple(tracks),
     )

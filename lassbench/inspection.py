@@ -101,10 +101,10 @@ def _panels(suite: Suite, query: Query, predictions: Sequence[PredictionSet]) ->
         judge = f"cannot be scored: the {silent.where} is silent"
     yield Panel("mixture", "mixture", mixture, _scores(judge, mixture))
     if sources is not None:
-        meta = suite.meta[query.query_id]
-        target = suite.dataset.clips[meta.target_id].concept if suite.dataset else meta.concept
+        target_id = suite.mixtures[query.mixture_id].target_id
+        target = suite.dataset.clips[target_id].concept if suite.dataset else query.concept
         for role, concept, samples in zip(
-            PARTS[1:], (target, meta.noise_concept), sources, strict=True
+            PARTS[1:], (target, query.noise_concept), sources, strict=True
         ):
             yield Panel(role, f"{role}: {concept}", samples)
     for number, prediction in enumerate(predictions, start=1):

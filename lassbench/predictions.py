@@ -167,22 +167,12 @@ class PredictionSet:
         AudioFault
             If the file has gone, is cut short, or holds NaN or infinite samples.
         """
-        return self.load_checked(query_id)[0]
-
-    def load_checked(self, query_id: str) -> tuple[NDArray[np.float32], str]:
-        """The estimate and the SHA-256 of its float32 little-endian samples.
-
-        Raises
-        ------
-        AudioFault
-            As :meth:`load`.
-        """
         path = self.paths[query_id]
         sound = audio.decode(path)
         if sound.rate != self.sample_rate_hz or sound.samples.shape != (self.samples,):
             got = f"{sound.samples.size} samples at {sound.rate} Hz, its header said {self.samples}"
             raise audio.AudioFault("lying header", got, where=path)
-        return sound.samples, audio.pcm_sha256(sound.samples)
+        return sound.samples
 
 
 def check_folder(folder: Path) -> None:

@@ -142,6 +142,9 @@ class Query:
         ``target``, or ``silence`` when the sound is not in the mixture.
     concept
         The queried sound's concept, for breakdowns; ``""`` means the target's.
+    root, noise_concept
+        The concept's root, and the concept of the mixture's other sound: a frozen suite's
+        queries have them, also for breakdowns.
     negative
         What the other sound is called, for systems that take a second query for what
         they should leave out (CLAPSep); ``""`` where the list has none.
@@ -155,6 +158,8 @@ class Query:
     annotator: str = ""
     expects: Expects = "target"
     concept: str = ""
+    root: str = ""
+    noise_concept: str = ""
     negative: str = ""
 
 

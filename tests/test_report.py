@@ -144,7 +144,7 @@ def test_sounds_are_in_the_page_only_where_they_may_be(
     text: str, suite: Suite, folder: Path, scored: Scores, tmp_path: Path
 ) -> None:
     assert len(Page(text).all("audio")) == 20 * 3
-    closed = dataclasses.replace(suite, audio_may_be_published=False)
+    closed = suite.model_copy(update={"audio_may_be_published": False})
     silent = write_report(tmp_path, scored, closed, folder).read_text()
     assert not Page(silent).all("audio")
     assert "audio/" not in silent

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from lassbench import scores
 from lassbench.errors import LassbenchError, UsageError
-from lassbench.files import name_of
 
 HASH = "ab" * 32
 
@@ -72,24 +71,10 @@ def test_a_written_score_is_read_back_equal(written: Path) -> None:
         file, rows = scores.read_scores(path)
         assert rows.equals(make_rows())
         assert file == make_file(make_rows())
+    shown = repr(scores.Scores(file, rows))
+    assert shown.startswith("<My system (v2) on tiny, 3 of 3 queries: sdr 1.00, sir 1.00,")
     assert scores.column(rows, "sdr")[0] == -math.inf
     assert math.isnan(scores.column(rows, "sar")[0])
-
-
-def test_a_score_says_in_one_line_what_it_is_and_saves_itself(tmp_path: Path) -> None:
-    rows = make_rows()
-    found = scores.Scores(make_file(rows), rows)
-    assert repr(found).startswith("<My system (v2) on tiny, 3 of 3 queries: sdr 1.00, sir 1.00,")
-    json_path, _ = found.save(tmp_path)
-    assert scores.read_scores(json_path).file == found.file
-
-
-def test_the_same_score_has_the_same_bytes(written: Path, tmp_path: Path) -> None:
-    again = tmp_path / "again"
-    rows = make_rows()
-    scores.Scores(make_file(rows), rows).save(again)
-    for path in (written, written.with_name("My-system-v2.score.parquet")):
-        assert (again / path.name).read_bytes() == path.read_bytes()
 
 
 def test_the_hash_of_rows_is_of_their_content_not_of_the_parquet(written: Path) -> None:
@@ -136,12 +121,8 @@ def test_a_file_cut_in_half_is_refused_with_its_line(written: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "complaint"),
     [
-        (("colour",), "blue", "colour"),
-        (("summary", "sdr", "mean"), "1.5", "summary.sdr.mean"),
         (("suite", "name"), "../../x", "suite.name"),
-        (("suite", "sample_rate_hz"), 0, "suite.sample_rate_hz"),
         (("summary", "sdr", "n"), -1, "summary.sdr.n"),
-        (("system", "name"), "x" * 10_000, "system.name"),
         (("system", "query_type"), "telepathy", "system.query_type"),
         (("rows_sha256",), "abc", "rows_sha256"),
         (("schema_version",), 2, "schema_version"),
@@ -176,20 +157,6 @@ def test_there_must_be_exactly_one_score_in_a_folder(tmp_path: Path) -> None:
         (tmp_path / f"{name}.score.json").write_text("{}")
     with pytest.raises(UsageError, match=r"a\.score\.json, b\.score\.json"):
         scores.read_scores(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("name", "stem"),
-    [
-        ("LASS-Net (small)", "LASS-Net-small"),
-        ("../../etc/passwd", "etc-passwd"),
-        ("\n", "system"),
-        ("名前", "system"),
-        ("a" * 300, "a" * 100),
-    ],
-)
-def test_a_systems_name_makes_a_safe_file_name(name: str, stem: str) -> None:
-    assert name_of(name) == stem
 
 
 def test_means_see_decibels_limited_and_shares_untouched() -> None:

@@ -128,33 +128,19 @@ def command(
         if place is not None:
             output_folders.check_output_folder(place, what="the output folder")
     others = _others(against, leaderboard, opened)
-    found = score_folders(
-        predictions,
-        opened,
-        workers=workers,
-        scheduler=scheduler,
-        bootstrap=Bootstrap(resamples=resamples, seed=seed),
-        **how,
-    )
+    processes: dict[str, Any] = {"workers": workers, "scheduler": scheduler}
+    bootstrap = Bootstrap(resamples=resamples, seed=seed)
+    found = score_folders(predictions, opened, bootstrap=bootstrap, **processes, **how)
     # Everything is on disk before anything is shown, which may fail.
     written = [scores.save(folder) for scores in found]
     console = terminal.console()
-    for number, (scores, path) in enumerate(zip(found, predictions, strict=True)):
-        rest = [*found[:number], *found[number + 1 :], *others]
-        rows = beside(scores, rest)
+    for scores, path, (json_path, parquet_path) in zip(found, predictions, written, strict=True):
+        rows = beside(scores, [*found, *others])  # but itself
         terminal.show_scores(console, scores, rows)
         if average:
             terminal.show_average(console, scores, average)
         if oracle:
-            checked = cross_check(
-                path,
-                opened,
-                scores.rows,
-                sample=oracle,
-                seed=seed,
-                workers=workers,
-                scheduler=scheduler,
-            )
+            checked = cross_check(path, opened, scores.rows, sample=oracle, seed=seed, **processes)
             terminal.show_cross_check(console, checked)
         if report is not None:
             from lassbench.report.page import write_report
@@ -163,7 +149,7 @@ def command(
                 report, scores, opened, path, beside=rows, include_audio=include_audio
             )
             click.echo(f"report: {page}")
-        click.echo(f"wrote {written[number][0]} and {written[number][1].name}")
+        click.echo(f"wrote {json_path} and {parquet_path.name}")
 
 
 def _check_asked(suite: Suite, *, oracle: bool, average: str) -> None:
@@ -175,7 +161,7 @@ def _check_asked(suite: Suite, *, oracle: bool, average: str) -> None:
             "--oracle: mir_eval needs the true sources of the sound that is asked for, and "
             f"{suite.name} is {suite.kind}: it has none"
         )
-    check_classes((meta.concept for meta in suite.meta.values()), average, where=suite.path)
+    check_classes((query.concept for query in suite.queries.values()), average, where=suite.path)
 
 
 def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
@@ -194,9 +180,7 @@ def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
         raise UsageError(
             "which suite do these predictions answer?",
             where=first,
-            got=f"system.yaml says {place}, and there is none"
-            if place
-            else "system.yaml is silent",
+            got=f"system.yaml says {place or 'nothing'}, and there is no suite",
             fix="name it with --suite",
         )
     return load_suite(place)
@@ -204,22 +188,15 @@ def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
 
 def _others(against: Sequence[Path], leaderboard: Path, suite: Suite) -> list[Scores]:
     """Scores to compare with: those named, and the leaderboard's on this suite's list."""
-    from lassbench.errors import UsageError
     from lassbench.files import listed
     from lassbench.leaderboard.checks import load_entry
     from lassbench.leaderboard.entries import Loaded
     from lassbench.scores import Scores, read_scores
+    from lassbench.scoring.comparison import check_same_list
 
     others = [read_scores(path) for path in against]
     for other, path in zip(others, against, strict=True):
-        if other.file.suite.list_fingerprint != suite.list_fingerprint:
-            raise UsageError(
-                "a score on another suite cannot be compared with",
-                where=path,
-                expected=f"{suite.name} with list fingerprint {suite.list_fingerprint[:16]}",
-                got=f"{other.file.suite.name}: {other.file.suite.list_fingerprint[:16]}",
-                fix="leave this --against out",
-            )
+        check_same_list(suite, other.file.suite, where=path)
     for path in listed(leaderboard / "entries" / suite.name, "*.json"):
         entry = load_entry(path)
         if not isinstance(entry, Loaded):

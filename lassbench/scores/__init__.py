@@ -136,6 +136,7 @@ KIND_METRICS: Mapping[Kind, tuple[str, ...]] = {
     "unreferenced": ABSENT_METRICS[:1],
 }
 CLAP_METRICS = ("clap", "clap_i")
+CLAP_COLUMNS = ("clap", "clap_mixture", "clap_i")
 _ORDER = (*SEPARATION_METRICS, *ABSENT_METRICS, *CLAP_METRICS)
 #: Metrics of the unprocessed mixture that every separation row carries.
 MIXTURE_COLUMNS = ("sdr_mixture", "sir_mixture", "si_sdr_mixture", "snr_mixture")
@@ -408,7 +409,7 @@ def rows_schema(kind: Kind, *, clap: bool = False, audit: bool = False) -> pa.Sc
     if kind == "separation":
         metrics[5:5] = MIXTURE_COLUMNS
     if clap:
-        metrics += ["clap", "clap_mixture", "clap_i"]
+        metrics += CLAP_COLUMNS
     fields += [pa.field(name, pa.float64()) for name in metrics]
     if kind == "separation":
         fields.append(pa.field("wrong_source", pa.bool_(), nullable=False))
@@ -533,10 +534,8 @@ def read_rows(path: Path, file: ScoreFile) -> pa.Table:
 def read_scores(path: str | Path) -> Scores:
     """Read a score: the JSON and the rows beside it, checked against each other.
 
-    Raises
-    ------
-    LassbenchError
-        As :func:`find_score`, :func:`lassbench.checked.read_record` and :func:`read_rows` do.
+    Errors are those of :func:`find_score`, :func:`lassbench.checked.read_record` and
+    :func:`read_rows`.
     """
     json_path = find_score(path)
     file = read_record(

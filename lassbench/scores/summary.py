@@ -51,13 +51,6 @@ def summarise(rows: pa.Table, kind: Kind, bootstrap: Bootstrap) -> Summary:
 
     Groups that hold the same queries, as a concept with one tag and that tag do, share
     their intervals.
-
-    Parameters
-    ----------
-    rows
-        As :func:`lassbench.scoring.result.table` makes it.
-    bootstrap
-        How intervals are made.
     """
     names = metric_names(kind, clap="clap" in rows.schema.names)
     raw = np.stack([column(rows, name) for name in names], axis=1)
@@ -179,9 +172,8 @@ def _annotators(rows: pa.Table, names: Sequence[str], seen: Floats) -> dict[str,
 def _wrong_source_share(rows: pa.Table, kind: Kind) -> float | None:
     if kind != "separation" or not len(rows):
         return None
-    return round(
-        float(np.mean(rows.column("wrong_source").to_numpy(zero_copy_only=False))), DECIMALS
-    )
+    wrong = rows.column("wrong_source").to_numpy(zero_copy_only=False)
+    return round(float(np.mean(wrong)), DECIMALS)
 
 
 #: How the averages by name are taken: what of each class, whose mean is the average.
@@ -224,13 +216,7 @@ def average(rows: pa.Table, metric: str, name: str) -> float | None:
 
 
 def check_classes(concepts: Iterable[str], name: str, *, where: object = "") -> None:
-    """Refuse the average ``name`` of queries that have no class.
-
-    Raises
-    ------
-    UsageError
-        Saying how many have none.
-    """
+    """Refuse the average ``name`` of queries that have no class, saying how many have none."""
     every = list(concepts)
     if name in _OF_CLASS and (without := every.count("")):
         raise UsageError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
-from lassbench.scores import CLAP_METRICS, METRICS, Kind, Scores, in_order, seen
-from lassbench.scores.summary import groups_of
-from lassbench.statistics import RESAMPLES, Paired, bootstrap_columns, paired_difference
+from lassbench.scores import CLAP_METRICS, METRICS, Kind, Scores, SuiteInfo, in_order, seen
+from lassbench.scores.summary import average, groups_of
+from lassbench.statistics import RESAMPLES, Paired, paired_difference
+from lassbench.suites.suite import Suite
 
 #: The name under which the unprocessed mixture stands in tables.
 MIXTURE = "Mixture"
@@ -62,23 +63,25 @@ class Comparison:
     warnings: tuple[str, ...]
 
 
+def check_same_list(ours: SuiteInfo | Suite, theirs: SuiteInfo, *, where: object) -> None:
+    """Refuse to compare scores on different lists of queries, with a ``UsageError``."""
+    if ours.list_fingerprint != theirs.list_fingerprint:
+        raise UsageError(
+            "these are scores on different suites and cannot be compared",
+            where=where,
+            expected=f"{ours.name} with list fingerprint {ours.list_fingerprint[:16]}",
+            got=f"{theirs.name} with list fingerprint {theirs.list_fingerprint[:16]}",
+            fix="score both systems on one suite",
+        )
+
+
 def common_rows(first: Scores, second: Scores) -> tuple[pa.Table, pa.Table]:
     """The rows of both, for the queries that both cover (it may be none), in the same order.
 
-    Raises
-    ------
-    UsageError
-        If the two are scores on different lists of queries.
+    They must be scores on one list (:func:`check_same_list`).
     """
-    a, b = first.file.suite, second.file.suite
-    if a.list_fingerprint != b.list_fingerprint:
-        raise UsageError(
-            "these are scores on different suites and cannot be compared",
-            where=f"{first.file.system.name}, {second.file.system.name}",
-            expected=f"{a.name} with list fingerprint {a.list_fingerprint[:16]}",
-            got=f"{b.name} with list fingerprint {b.list_fingerprint[:16]}",
-            fix="score both systems on one suite",
-        )
+    names = f"{first.file.system.name}, {second.file.system.name}"
+    check_same_list(first.file.suite, second.file.suite, where=names)
     ours, theirs = (one.rows.column("query_id") for one in (first, second))
     return first.rows.filter(pc.is_in(ours, theirs)), second.rows.filter(pc.is_in(theirs, ours))
 
@@ -134,7 +137,7 @@ def compare(
             expected=", ".join(shared),
             fix="name one of these with --metric",
         )
-    clusters = _texts(a, "target_id")
+    clusters = np.array(a.column("target_id").to_pylist())
     values = {name: (seen(a, name), seen(b, name)) for name in shared}
 
     def paired(name: str, chosen: NDArray[np.intp] | slice = slice(None)) -> Paired:
@@ -161,14 +164,10 @@ def compare(
     )
 
 
-def default_metric(scores: Scores, among: Sequence[str] | None = None) -> str:
-    """What systems are compared in (``among`` these), by the kind of suite."""
-    names = scores.file.metrics if among is None else among
+def default_metric(scores: Scores, among: Collection[str] = ()) -> str:
+    """What systems are compared in, by the kind of suite (``among`` these, if they are named)."""
+    names = among or scores.file.metrics
     return next(one for one in _COMPARED_IN[scores.file.kind] if one in names)
-
-
-def _texts(rows: pa.Table, name: str) -> NDArray[np.str_]:
-    return np.array(rows.column(name).to_pylist(), dtype=np.str_)
 
 
 def _moved(
@@ -187,21 +186,16 @@ def _warnings(first: Scores, second: Scores, common: int) -> tuple[str, ...]:
     found = []
     if first.file.suite.fingerprint != second.file.suite.fingerprint:
         found.append("the two were scored on different copies of the clips (fingerprints differ)")
-    different = set(first.file.metrics) & set(second.file.metrics)
-    different -= set(comparable(first, second))
+    different = first.file.metrics.keys() & second.file.metrics.keys() - comparable(first, second)
     if different:
-        found.append(
-            f"not compared, for they are defined differently in the two: "
-            f"{', '.join(sorted(different))}"
-        )
+        named = ", ".join(sorted(different))
+        found.append(f"not compared, for they are defined differently in the two: {named}")
     for one in (first, second):
-        if one.file.coverage.queries_scored > common:
-            found.append(
-                f"{one.file.system.name} covers {one.file.coverage.queries_scored} queries, "
-                f"{common} of them are compared"
-            )
+        name, scored = one.file.system.name, one.file.coverage.queries_scored
+        if scored > common:
+            found.append(f"{name} covers {scored} queries, {common} of them are compared")
         if one.file.coverage.partial:
-            found.append(f"{one.file.system.name} is a partial result")
+            found.append(f"{name} is a partial result")
     return tuple(found)
 
 
@@ -232,11 +226,7 @@ def beside(scores: Scores, others: Iterable[Scores]) -> list[Beside]:
     The mixture needs no score file: every row carries its metrics.  Left out are
     others of the scored system's own name and predictions, and those with no query
     in common; metrics that mean something else in the other are not in its ``means``.
-
-    Raises
-    ------
-    UsageError
-        If one of ``others`` is a score on another suite.
+    All must be scores on one list (:func:`check_same_list`).
     """
     metric, own = default_metric(scores), scores.file.system
     found = []
@@ -274,13 +264,9 @@ def _row(
 ) -> Beside:
     mine = mine if metric in names else mine.slice(0, 0)
     theirs_of = seen(theirs, metric) if len(mine) else np.empty(0)
-    ahead = paired_difference(seen(mine, metric), theirs_of, _texts(mine, "target_id"))
-    matrix = np.stack([seen(theirs, one) for one in names], axis=1)
-    intervals = bootstrap_columns(matrix, np.zeros(len(theirs)), resamples=0)
-    means = {
-        one: None if np.isnan(interval.mean) else interval.mean
-        for one, interval in zip(names, intervals, strict=True)
-    }
+    targets = mine.column("target_id").to_pylist()
+    ahead = paired_difference(seen(mine, metric), theirs_of, targets)
+    means = {one: average(theirs, one, "mean") for one in names}
     return Beside(name, uses, means, ahead, len(theirs))
 
 

@@ -16,8 +16,8 @@ from lassbench.parallel import map_ordered, open_executor
 from lassbench.predictions import PredictionSet, System, check
 from lassbench.progress import track
 from lassbench.records import Query, SystemCard
-from lassbench.scores import Bootstrap, Scores
-from lassbench.scoring.pieces import Measured, cut, make_piece, measure
+from lassbench.scores import CLAP_COLUMNS, Bootstrap, Scores
+from lassbench.scoring.pieces import Measured, by_mixture, cut, make_piece, measure
 from lassbench.scoring.result import USUAL, make_scores, system_info, warn_of_levels
 from lassbench.suites.suite import Suite
 
@@ -110,7 +110,7 @@ def score_folders(
             one.predictions.system,
             bootstrap=bootstrap,
             clap=_clap_columns(model, suite, one) if model else None,
-            clap_model=model.name if model else "",
+            clap_model=clap or "",
             faults=one.faults,
             unscorable=unscorable,
         )
@@ -123,12 +123,9 @@ def score_folders(
 
 def _clap_columns(model: ClapModel, suite: Suite, one: _Folder) -> dict[str, dict[str, float]]:
     """query_id -> ``clap``, ``clap_mixture`` and ``clap_i`` of every measured query."""
-    by_mixture: dict[str, list[Query]] = {}
-    for measured in one.measured:
-        query = suite.queries[measured.query_id]
-        by_mixture.setdefault(query.mixture_id, []).append(query)
+    asked = by_mixture(suite.queries[measured.query_id] for measured in one.measured)
     columns: dict[str, dict[str, float]] = {}
-    for mixture_id, queries in track(by_mixture.items(), "CLAPScore", total=len(by_mixture)):
+    for mixture_id, queries in track(asked.items(), "CLAPScore", total=len(asked)):
         found = model.score(
             texts=[query.text for query in queries],
             estimates=[one.predictions.load(query.query_id) for query in queries],
@@ -136,11 +133,8 @@ def _clap_columns(model: ClapModel, suite: Suite, one: _Folder) -> dict[str, dic
             sample_rate_hz=suite.sample_rate_hz,
         )
         for query, score in zip(queries, found, strict=True):
-            columns[query.query_id] = {
-                "clap": score.estimate,
-                "clap_mixture": score.mixture,
-                "clap_i": score.improvement,
-            }
+            figures = (score.estimate, score.mixture, score.improvement)
+            columns[query.query_id] = dict(zip(CLAP_COLUMNS, figures, strict=True))
     return columns
 
 

@@ -111,7 +111,8 @@ class Judge:
             if self._references is None:
                 yield from (Verdict({}, self._level_db(energy(one)), False) for one in batch)
                 continue
-            same = [_same(one, self._mixture) for one in batch]
+            # Of the mixture returned untouched the BSS Eval is known.
+            same = [np.array_equal(one, self._mixture) for one in batch]
             others = (one for one, known in zip(batch, same, strict=True) if not known)
             scored = iter(self._references.score_many(others))
             for one, known in zip(batch, same, strict=True):
@@ -141,12 +142,6 @@ class Judge:
             **self._of_mixture,
         }
         return Verdict(values, self._level_db(power), not nearer_target)
-
-
-def _same(estimate: Samples, mixture: Samples) -> bool:
-    """Whether a system returned the mixture untouched: then its BSS Eval is known."""
-    start = slice(0, 4096)  # most estimates differ at once
-    return np.array_equal(estimate[start], mixture[start]) and np.array_equal(estimate, mixture)
 
 
 def _snr(s: Samples, target: float, e: Samples, power: float, inner: float) -> float:

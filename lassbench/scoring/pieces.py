@@ -10,7 +10,6 @@ however many systems are scored and annotators asked.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,8 +50,8 @@ class Estimates(Protocol):
     def paths(self) -> Mapping[str, object]:
         """Has a key for each query that is answered."""
 
-    def load_checked(self, query_id: str) -> tuple[Samples, str]:
-        """The answer, float32 (samples,), and the SHA-256 of its samples."""
+    def load(self, query_id: str) -> Samples:
+        """The answer, float32 (samples,)."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,9 @@ class InMemory:
 
     paths: Mapping[str, Samples]
 
-    def load_checked(self, query_id: str) -> tuple[Samples, str]:
-        """The estimate and the SHA-256 of its samples."""
-        return self.paths[query_id], pcm_sha256(self.paths[query_id])
+    def load(self, query_id: str) -> Samples:
+        """The estimate itself."""
+        return self.paths[query_id]
 
 
 @dataclass(frozen=True)
@@ -120,15 +119,16 @@ def cut(suite: Suite, queries: Sequence[Query]) -> Iterator[list[Query]]:
 def make_piece(suite: Suite, queries: Sequence[Query], systems: Iterable[Estimates]) -> Piece:
     """The piece of ``queries``; each of ``systems`` should hold no more than their answers."""
     mixture_ids = dict.fromkeys(query.mixture_id for query in queries)
-    part = dataclasses.replace(
-        suite,
-        mixtures={one: suite.mixtures[one] for one in mixture_ids},
-        queries={query.query_id: query for query in queries},
-        meta={},
-        missing={},
-        audit={},
-        pcm_sha256={one: suite.pcm_sha256[one] for one in mixture_ids if one in suite.pcm_sha256},
-        dataset=None,
+    known = suite.pcm_sha256
+    part = suite.model_copy(
+        update={
+            "mixtures": {one: suite.mixtures[one] for one in mixture_ids},
+            "queries": {query.query_id: query for query in queries},
+            "missing": {},
+            "audit": {},
+            "pcm_sha256": {one: known[one] for one in mixture_ids if one in known},
+            "dataset": None,
+        }
     )
     return Piece(part, suite.dataset.path if suite.dataset else None, tuple(systems))
 
@@ -136,17 +136,11 @@ def make_piece(suite: Suite, queries: Sequence[Query], systems: Iterable[Estimat
 def measure(piece: Piece, *, judging: bool = True) -> Outcome:
     """Judge every answer of a piece; or, not ``judging``, only find out which can be.
 
-    Raises
-    ------
-    LassbenchError
-        If the audio of a mixture is not what was frozen.
+    The audio of every mixture must be what was frozen (:func:`open_judge`).
     """
     outcome = Outcome([([], []) for _ in piece.systems], {})
     suite = open_suite(piece)
-    by_mixture: dict[str, list[Query]] = {}
-    for query in suite.queries.values():
-        by_mixture.setdefault(query.mixture_id, []).append(query)
-    for mixture_id, queries in by_mixture.items():
+    for mixture_id, queries in by_mixture(suite.queries.values()).items():
         try:
             judge = open_judge(suite, mixture_id)
         except SilentReference as silent:
@@ -154,11 +148,19 @@ def measure(piece: Piece, *, judging: bool = True) -> Outcome:
             outcome.unscorable.update((query.query_id, reason) for query in queries)
             continue
         answers = list(_answers(piece.systems, queries, outcome))
-        verdicts = judge.verdicts([samples for _, _, samples, _ in answers]) if judging else ()
-        for (system, query_id, samples, digest), verdict in zip(answers, verdicts, strict=judging):
-            measured = Measured(query_id, verdict, digest, *levels(samples))
+        verdicts = judge.verdicts([samples for _, _, samples in answers]) if judging else ()
+        for (system, query_id, samples), verdict in zip(answers, verdicts, strict=judging):
+            measured = Measured(query_id, verdict, pcm_sha256(samples), *levels(samples))
             outcome.systems[system][0].append(measured)
     return outcome
+
+
+def by_mixture(queries: Iterable[Query]) -> dict[str, list[Query]]:
+    """mixture_id -> the queries on it."""
+    found: dict[str, list[Query]] = {}
+    for query in queries:
+        found.setdefault(query.mixture_id, []).append(query)
+    return found
 
 
 def levels(samples: Samples) -> tuple[float, float]:
@@ -182,24 +184,24 @@ def open_suite(piece: Piece) -> Suite:
     """The piece's part of the suite, with its dataset opened (once a process)."""
     if piece.dataset is None:
         return piece.suite
-    return dataclasses.replace(piece.suite, dataset=_open_once(piece.dataset))
+    return piece.suite.model_copy(update={"dataset": _open_once(piece.dataset)})
 
 
 def _answers(
     systems: Sequence[Estimates], queries: Sequence[Query], outcome: Outcome
-) -> Iterator[tuple[int, str, Samples, str]]:
-    """System, query, samples and their SHA-256 of every usable answer; the others are lost."""
+) -> Iterator[tuple[int, str, Samples]]:
+    """System, query and samples of every usable answer; the others are lost."""
     for query in queries:
         for system, estimates in enumerate(systems):
             if query.query_id not in estimates.paths:
                 continue
             try:
-                samples, digest = estimates.load_checked(query.query_id)
+                samples = estimates.load(query.query_id)
             except AudioFault as error:
                 lost = error.fault(str(estimates.paths[query.query_id]))
                 outcome.systems[system][1].append(lost)
             else:
-                yield system, query.query_id, samples, digest
+                yield system, query.query_id, samples
 
 
 def open_judge(suite: Suite, mixture_id: str) -> Judge:

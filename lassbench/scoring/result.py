@@ -63,14 +63,12 @@ def make_scores(
     clap: Mapping[str, Mapping[str, float]] | None = None,
     clap_model: str = "",
     faults: Sequence[Fault] = (),
-    unscorable: Mapping[str, str] | None = None,
+    unscorable: Mapping[str, str],
 ) -> Scores:
     """The score file and rows of one system.
 
     Parameters
     ----------
-    measured
-        One for each query that could be scored; the others are missing.
     clap
         query_id -> CLAP columns, if they were asked for; ``clap_model`` made them.
     faults
@@ -83,17 +81,21 @@ def make_scores(
     LassbenchError
         If nothing was measured.
     """
-    unscorable = unscorable or {}
     if not measured:
         raise _nothing(suite, system, unscorable)
-    rows = table(measured, suite, clap=clap)
-    same = {name: getattr(suite, name) for name in SuiteInfo.model_fields if name != "queries"}
+    rows = table(measured, suite, clap)
+    same = suite.model_dump(include=SuiteInfo.model_fields.keys() - {"queries"})
     coverage = _coverage(suite, rows.column("query_id").to_pylist(), len(unscorable))
     contamination = find_contamination(suite, system.card)
     file = ScoreFile(
         lassbench_version=__version__,
         kind=suite.kind,
-        suite=SuiteInfo(**same, queries=len(suite.queries)),
+        suite=SuiteInfo(
+            **same,
+            dataset_name=suite.frozen_from.name,
+            dataset_fingerprint=suite.frozen_from.fingerprint,
+            queries=len(suite.queries),
+        ),
         system=system_info(system, measured),
         coverage=coverage,
         metrics=_definitions(suite, clap_model),
@@ -112,26 +114,17 @@ def make_scores(
 
 
 def _nothing(suite: Suite, system: System, unscorable: Mapping[str, str]) -> LassbenchError:
+    what, where = "there is nothing to score", system.card.name
+    got, fix = "no usable prediction", f"make predictions for the queries of {suite.name}"
     if not suite.renderable_queries:
-        return LassbenchError(
-            "no mixture of this suite can be rendered on this machine",
-            where=suite.path,
-            got=next(iter(suite.missing.values()), "an empty suite"),
-            fix="fetch the clips, or freeze a suite of the clips that are here",
-        )
-    if len(unscorable) == len(suite.renderable_queries):
-        return LassbenchError(
-            "no query of this suite can be scored, whatever the system",
-            where=suite.path,
-            got=_first([f"{one}: {reason}" for one, reason in unscorable.items()]),
-            fix="use a list whose sources are not silent",
-        )
-    return LassbenchError(
-        "there is nothing to score",
-        where=system.card.name,
-        expected=f"predictions for queries of {suite.name}",
-        got="none that is usable",
-    )
+        what, where = "no mixture of this suite can be rendered on this machine", str(suite.path)
+        got = next(iter(suite.missing.values()), "an empty suite")
+        fix = "fetch the clips, or freeze a suite of the clips that are here"
+    elif len(unscorable) == len(suite.renderable_queries):
+        what, where = "no query of this suite can be scored, whatever the system", str(suite.path)
+        got = _first([f"{one}: {reason}" for one, reason in unscorable.items()])
+        fix = "use a list whose sources are not silent"
+    return LassbenchError(what, where=where, got=got, fix=fix)
 
 
 def _definitions(suite: Suite, clap_model: str) -> dict[str, MetricDefinition]:
@@ -292,9 +285,6 @@ def _first(names: Sequence[str]) -> str:
 # Rows, by the written policy (:mod:`lassbench.scores`)
 # ---------------------------------------------------------------------------
 
-SILENT = "silent"
-SAR_LEFT_OUT = "sar-undefined"
-
 
 def improvement(value: float, mixture: float) -> float:
     """``value - mixture`` where either may be infinite.
@@ -314,13 +304,13 @@ def _separation_values(verdict: Verdict) -> tuple[dict[str, float | None], list[
     if verdict.silent:
         # Policy 1: silence is the worst answer, whatever the formulas make of 0/0.
         values.update(dict.fromkeys(("sdr", "sir", "sar", "si_sdr", "snr"), -math.inf))
-        flags.append(SILENT)
+        flags.append("silent")
     for name in ("sdr", "sir", "si_sdr", "snr"):
         values[f"{name}_i"] = improvement(values[name], values[f"{name}_mixture"])
     if values["sar"] > SAR_UNDEFINED_DB:
         # Policy 3: up to rounding there are no artefacts to measure.
         values["sar"] = math.nan
-        flags.append(SAR_LEFT_OUT)
+        flags.append("sar-undefined")
     return {name: _null_if_nan(value) for name, value in values.items()}, flags
 
 
@@ -328,8 +318,8 @@ def _level_values(verdict: Verdict) -> tuple[dict[str, float | None], list[str]]
     """Metric columns of a row without references, and its flags."""
     attenuation = 0.0 - verdict.level_db  # not -0.0 for the mixture itself
     quiet = 1.0 if attenuation >= SILENT_BELOW_DB else 0.0
-    flags = [SILENT] if verdict.silent else []
-    return {"attenuation": _null_if_nan(attenuation), "silent_share": quiet}, flags
+    values = {"attenuation": _null_if_nan(attenuation), "silent_share": quiet}
+    return values, ["silent"] * verdict.silent
 
 
 def _null_if_nan(value: float) -> float | None:
@@ -339,26 +329,19 @@ def _null_if_nan(value: float) -> float | None:
 def table(
     measured: Iterable[Measured],
     suite: Suite,
-    *,
-    clap: Mapping[str, Mapping[str, float]] | None = None,
+    clap: Mapping[str, Mapping[str, float]] | None,
 ) -> pa.Table:
-    """The per-query table, sorted by query id.
-
-    Parameters
-    ----------
-    clap
-        query_id -> ``clap``, ``clap_mixture`` and ``clap_i``, where they were asked for.
-    """
+    """The per-query table, sorted by query id; ``clap`` as :func:`make_scores` takes it."""
     values_of = _separation_values if suite.kind == "separation" else _level_values
     rows: list[dict[str, Any]] = []
     for one in sorted(measured, key=lambda one: one.query_id):
         values, flags = values_of(one.verdict)
-        query, meta = suite.queries[one.query_id], suite.meta[one.query_id]
+        query = suite.queries[one.query_id]
         row = {
             **dataclasses.asdict(query),
-            **dataclasses.asdict(meta),
+            **dataclasses.asdict(suite.mixtures[query.mixture_id]),
             **values,
-            "tags": join(meta.tags),
+            "tags": join(query.tags),
             "audit": join(suite.findings.get(one.query_id, ())),
             "wrong_source": one.verdict.silent or one.verdict.wrong_source,
             "estimate_level_db": one.verdict.level_db,

@@ -68,10 +68,9 @@ def evaluate(
         for outcome in shown:
             measured += outcome.systems[0][0]
             unscorable |= outcome.unscorable
-    card = card_of(separator)
-    system = System(card)
+    system = System(card_of(separator))
     scores = make_scores(measured, suite, system, bootstrap=bootstrap, unscorable=unscorable)
-    warn_of_levels(measured, card.name)
+    warn_of_levels(measured, system.card.name)
     return scores
 
 

@@ -79,7 +79,7 @@ def audit(
         if one.noise_id and first.setdefault(pair, one.mixture_id) != one.mixture_id:
             repeats.add(one.mixture_id)
 
-    def shares(one: Mixture) -> bool:
+    def share_a_label(one: Mixture, _: Query) -> bool:
         return not set(labels.get(one.target_id, ())).isdisjoint(labels.get(one.noise_id, ()))
 
     def others(one: Mixture, query: Query) -> list[str]:
@@ -90,11 +90,13 @@ def audit(
         return any(names(query.text, words.get(other, ())) for other in others(one, query))
 
     tests: dict[Finding, Callable[[Mixture, Query], bool]] = {
-        "self-mixture": lambda one, _: one.target_id in (one.noise_id, *_noises(one)),
+        "self-mixture": lambda one, _: (
+            one.target_id in (one.noise_id, *one.noise_id.split(NOISES_JOINED))
+        ),
         "repeated pair": lambda one, _: one.mixture_id in repeats,
         "identical sources": lambda one, _: one.mixture_id in identical,
         "silent source": lambda one, _: one.mixture_id in silent,
-        "shared label": lambda one, _: shares(one),
+        "shared label": share_a_label,
         "names the other sound": names_other,
     }
     if not any(one.noise_id for one in by_id.values()):
@@ -107,11 +109,6 @@ def audit(
         finding: tuple(query.query_id for one, query in asked if is_so(one, query))
         for finding, is_so in tests.items()
     }
-
-
-def _noises(mixture: Mixture) -> list[str]:
-    """The noises of a mixture that has several."""
-    return mixture.noise_id.split(NOISES_JOINED)
 
 
 def query_faults(query: Query, where: str, *, noise: Collection[str] = ()) -> list[Fault]:

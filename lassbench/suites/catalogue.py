@@ -106,7 +106,7 @@ def found_suites(folders: Sequence[Path]) -> list[FoundSuite]:
         else:
             total = len(suite.mixtures)
             words = f"{total - len(suite.missing)} of {total} mixtures"
-            found.append(FoundSuite(path, suite.name, suite.dataset_name, words))
+            found.append(FoundSuite(path, suite.name, suite.frozen_from.name, words))
     return found
 
 

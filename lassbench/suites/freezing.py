@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from lassbench.suites.suite import (
     MIXTURE_COLUMNS,
     PARTS,
     QUERY_COLUMNS,
-    SCHEMA_VERSION,
     Part,
     Suite,
     SuiteKind,
@@ -83,14 +82,8 @@ def frozen_plan(dataset: Dataset, suite: str = "", *, benchmark: str = "") -> Su
     suite
         ``lass-test``, ``lass-absent`` ...; by default the benchmark's test list.
     benchmark
-        A manifest folder or a shipped benchmark's name; by default the one that
-        the dataset's card names.
-
-    Returns
-    -------
-    SuitePlan or None
-        ``None`` when no benchmark was named, also not by the dataset's card, so
-        that a list has to be planned.
+        A manifest folder or a shipped benchmark's name; by default the one that the dataset's
+        card names.  Where it names none there is no list (``None``), and one has to be planned.
 
     Raises
     ------
@@ -144,10 +137,13 @@ def plan_separation(
         If the split is empty, a clip has too few captions, or ``name`` is that of a
         frozen list.
     """
-    name = name or f"{_stem(dataset)}-{split}" + (
-        f"-{phrasings}-phrasings" if phrasings > 1 else ""
-    )
-    refuse_taken_name(name, but="" if _is_folder(dataset) else f"{dataset.name}-{split}")
+    stem, own = dataset.name, f"{dataset.name}-{split}"
+    if dataset.description.settings.get("kind") == "folder":
+        folder, own = files.name_of(dataset.path.resolve().name), ""
+        stem = stem if files.name_fault(folder) else folder
+    more = f"-{phrasings}-phrasings" if phrasings > 1 else ""
+    name = name or f"{stem}-{split}{more}"
+    refuse_taken_name(name, but=own)
     clips = dataset.split(split)
     _check_captions(clips, phrasings, dataset, split)
     mixtures = plan(clips, name=name, noises=noises, seed=seed, snr_range_db=snr_range_db)
@@ -198,17 +194,6 @@ def _words(benchmark: str) -> Mapping[str, Sequence[str]]:
     return manifests.open_benchmark(benchmark).definition.words if benchmark else {}
 
 
-def _is_folder(dataset: Dataset) -> bool:
-    return dataset.description.settings.get("kind") == "folder"
-
-
-def _stem(dataset: Dataset) -> str:
-    if not _is_folder(dataset):
-        return dataset.name
-    folder = files.name_of(dataset.path.resolve().name)
-    return dataset.name if files.name_fault(folder) else folder
-
-
 def refuse_taken_name(name: str, *, but: str = "", fix: str = "give --suite NAME") -> None:
     """Refuse the name of a list that is the same for everyone: a suite of it is that list.
 
@@ -244,15 +229,13 @@ def _check_captions(clips: Sequence[Clip], phrasings: int, dataset: Dataset, spl
         raise UsageError(
             f"the dataset has no {split} clips", where=dataset.path, fix="name another --split"
         )
-    short = [clip for clip in clips if len(clip.captions) < phrasings]
-    if phrasings < 1 or short:
-        got = f"{short[0].clip_id} has {len(short[0].captions)}" if short else str(phrasings)
+    fewest = min(clips, key=lambda clip: len(clip.captions))
+    if not 1 <= phrasings <= len(fewest.captions):
         raise UsageError(
             "not enough captions for that many phrasings",
             where=dataset.path,
-            expected=f"{phrasings} captions a clip" if short else "1 phrasing or more",
-            got=got,
-            fix="lower --phrasings",
+            expected=f"--phrasings from 1 to {len(fewest.captions)}, which {fewest.clip_id} has",
+            got=str(phrasings),
         )
 
 
@@ -383,11 +366,8 @@ def write_suite(
         What else ``suite.json`` says (:mod:`lassbench.suites.suite`).
     """
     described = {
-        "schema_version": SCHEMA_VERSION,
-        "name": plan.name,
-        "title": plan.title,
-        "kind": plan.kind,
-        "notes": plan.notes,
+        "schema_version": 1,
+        **{key: getattr(plan, key) for key in ("name", "title", "kind", "notes")},
         "counts": {
             "mixtures": len(plan.mixtures),
             "queries": len(plan.queries),
@@ -402,8 +382,7 @@ def write_suite(
         described[name.replace(".csv", "_sha256")] = files.sha256_bytes(text.encode())
     described |= fingerprints(described)
     for name, paper in plan.papers.items():
-        of_suite = {**paper, "suite_fingerprint": described["fingerprint"]}
-        files.write_json(folder / name, of_suite)
+        files.write_json(folder / name, {**paper, "suite_fingerprint": described["fingerprint"]})
     files.write_json(folder / "suite.json", described)
     return described
 
@@ -431,21 +410,20 @@ def list_texts(plan: SuitePlan) -> dict[str, str]:
     """The texts of a plan's two lists, with the concepts and roots that breakdowns need."""
     mixtures = {one.mixture_id: one for one in plan.mixtures}
     roots = {clip.concept: clip.root for clip in plan.clips.values()}
-    negative = ["negative"] * any(query.negative for query in plan.queries)
-    rows: list[tuple[object, ...]] = []
+    columns = [*QUERY_COLUMNS, *["negative"] * any(query.negative for query in plan.queries)]
+    rows: list[list[str]] = []
     for query in plan.queries:
         mixture = mixtures[query.mixture_id]
         concept = query.concept or plan.clips[mixture.target_id].concept
-        rows.append(
-            (
-                *(query.query_id, query.mixture_id, query.text, join(query.tags)),
-                *(query.query_type, query.annotator, query.expects, concept),
-                *(roots.get(concept, ""), plan.clips[mixture.noise_id].concept),
-                *(query.negative for _ in negative),
-            )
-        )
+        cells = asdict(query) | {
+            "tags": join(query.tags),
+            "concept": concept,
+            "root": roots.get(concept, ""),
+            "noise_concept": plan.clips[mixture.noise_id].concept,
+        }
+        rows.append([cells[column] for column in columns])
     pairs = ((m.mixture_id, m.target_id, m.noise_id, f"{m.snr_db:g}") for m in plan.mixtures)
     return {
         "mixtures.csv": write_table(MIXTURE_COLUMNS, pairs),
-        "queries.csv": write_table((*QUERY_COLUMNS, *negative), rows),
+        "queries.csv": write_table(columns, rows),
     }

@@ -28,9 +28,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,6 @@ from lassbench.errors import LassbenchError, UsageError, did_you_mean
 from lassbench.records import Expects, Mixture, Query, QueryType, decibels
 from lassbench.suites.audit import Audit, Finding
 
-SCHEMA_VERSION = 1
 SuiteKind = Literal["separation", "absent", "unreferenced"]
 Recipe = Literal["equal peaks", "by power", "as given"]
 Part = Literal["mixture", "target", "interference"]
@@ -55,12 +54,7 @@ PARTS: tuple[Part, ...] = get_args(Part)
 # stands, after the others, in the lists that use it.
 LISTS = ("mixtures.csv", "queries.csv")
 MIXTURE_COLUMNS = tuple(field.name for field in fields(Mixture))
-_LATER_COLUMNS = ("negative",)
-QUERY_COLUMNS = (
-    *(field.name for field in fields(Query) if field.name not in _LATER_COLUMNS),
-    *("root", "noise_concept"),
-)
-
+QUERY_COLUMNS = tuple(field.name for field in fields(Query) if field.name != "negative")
 
 #: What of ``suite.json`` says which lists these are, and what they are lists of.
 _LISTED = (
@@ -69,33 +63,19 @@ _LISTED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class QueryMeta:
-    """What a query is about, for breakdowns: never shown to a system.
+class FrozenFrom(Strict):
+    """The dataset: ``path`` leads to it from the suite's folder, wherever that is."""
 
-    ``concept``, ``root`` and ``tags`` are those of the queried sound,
-    ``noise_concept`` that of the other sound in the mixture.
-    """
-
-    concept: str
-    root: str
-    noise_concept: str
-    target_id: str
-    noise_id: str
-    tags: tuple[str, ...]
+    name: PathName
+    fingerprint: Sha256
+    path: Text
 
 
-@dataclass(frozen=True)
-class Suite:
-    """A frozen suite, ready to render.  Made by :func:`load_suite`; picklable.
+class Described(Strict):
+    """What ``suite.json`` holds.  Fingerprints that exist must hold: its keys stay.
 
     Attributes
     ----------
-    mixtures, queries, meta
-        The whole frozen lists by id, in their order, whether or not this
-        machine has the audio.
-    missing
-        mixture_id -> why it cannot be rendered here.
     samples
         Length of every mixture.
     pcm_sha256
@@ -105,26 +85,52 @@ class Suite:
         What is questionable -> the queries (:mod:`lassbench.suites.audit`).
     """
 
-    path: Path
-    name: str
-    title: str
+    schema_version: Literal[1]
+    name: PathName
+    title: Text
     kind: SuiteKind
-    recipe: Recipe
-    sample_rate_hz: int
-    samples: int
+    notes: Text
+    mixtures_sha256: Sha256
+    queries_sha256: Sha256
+    sample_rate_hz: Annotated[int, Field(gt=0, le=384_000)]
+    samples: Annotated[Count, Field(gt=0)]
     synthetic: bool
     audio_may_be_published: bool
-    fingerprint: str
-    list_fingerprint: str
-    dataset_name: str
-    dataset_fingerprint: str
+    references_exported: bool
+    frozen_from: FrozenFrom = Field(alias="dataset")
+    counts: dict[Literal["mixtures", "queries", "renderable_mixtures"], Count]
+    recipe: Recipe = "equal peaks"
+    audit: Audit = Field(default_factory=dict)
+    pcm_sha256: dict[PathName, dict[Part, Sha256]] = Field(alias="pcm")
+    list_fingerprint: Sha256
+    fingerprint: Sha256
+
+    @model_validator(mode="after")
+    def _hashes_are_whole(self) -> Self:
+        wanted = set(PARTS[:1] if self.kind == "unreferenced" else PARTS)
+        for mixture_id, hashes in self.pcm_sha256.items():
+            if set(hashes) != wanted:
+                raise Impossible(f"needs the hashes of {', '.join(wanted)}", "pcm", mixture_id)
+        return self
+
+
+class Suite(Described, arbitrary_types_allowed=True):
+    """A frozen suite, ready to render.  Made by :func:`load_suite`; picklable.
+
+    Attributes
+    ----------
+    mixtures, queries
+        The whole frozen lists by id, in their order, whether or not this
+        machine has the audio.
+    missing
+        mixture_id -> why it cannot be rendered here.
+    """
+
+    path: Path
     mixtures: Mapping[str, Mixture]
     queries: Mapping[str, Query]
-    meta: Mapping[str, QueryMeta]
     missing: Mapping[str, str]
-    pcm_sha256: Mapping[str, Mapping[Part, str]]
-    audit: Audit
-    dataset: Dataset | None = field(repr=False, compare=False, default=None)
+    dataset: Dataset | None = Field(repr=False)
 
     @functools.cached_property
     def findings(self) -> Mapping[str, tuple[Finding, ...]]:
@@ -208,34 +214,24 @@ def source_name(clip_id: str) -> str:
 
 
 def render_from_dataset(dataset: Dataset, mixture: Mixture) -> Rendered:
-    """Render ``mixture``; a fault in a clip is told with the ids of both."""
-    try:
-        return render(
-            dataset.samples(mixture.target_id),
-            dataset.samples(mixture.noise_id),
-            snr_db=mixture.snr_db,
-        )
-    except LassbenchError as error:
-        if error.where:
-            raise
-        pair = f"{mixture.mixture_id} ({mixture.target_id} with {mixture.noise_id})"
-        raise type(error)(error.what, where=pair, expected=error.expected, got=error.got) from error
+    """Mixture, target and interference by ``equal peaks``."""
+    target, noise = dataset.samples(mixture.target_id), dataset.samples(mixture.noise_id)
+    return render(target, noise, snr_db=mixture.snr_db)
 
 
 def missing_mixtures(mixtures: Iterable[Mixture], dataset: Dataset) -> dict[str, str]:
     """mixture_id -> why the dataset cannot render it."""
     missing: dict[str, str] = {}
     for mixture in mixtures:
-        for role, clip_id in (("target", mixture.target_id), ("noise", mixture.noise_id)):
+        for role, clip_id in (("noise", mixture.noise_id), ("target", mixture.target_id)):
             if clip_id not in dataset.clips:
                 fault = dataset.missing.get(clip_id)
                 why = fault.reason if fault else "it is not in the dataset"
                 missing[mixture.mixture_id] = f"{role} {clip_id}: {why}"
-                break
     return missing
 
 
-def _without_files(folder: Path, said: _Frozen, mixtures: Iterable[Mixture]) -> dict[str, str]:
+def _without_files(folder: Path, said: Described, mixtures: Iterable[Mixture]) -> dict[str, str]:
     """mixture_id -> which of its files is gone, in a folder that stands on its own."""
     there = {
         path.relative_to(folder).as_posix()
@@ -244,12 +240,11 @@ def _without_files(folder: Path, said: _Frozen, mixtures: Iterable[Mixture]) -> 
     }
     missing: dict[str, str] = {}
     for one in mixtures:
-        needed = (
-            [source_name(one.target_id), source_name(one.noise_id)]
-            if said.recipe == "by power"
-            else [exported_name(one.mixture_id, part) for part in said.pcm.get(one.mixture_id, {})]
-        )
-        if one.mixture_id in said.pcm and (gone := [name for name in needed if name not in there]):
+        parts = said.pcm_sha256.get(one.mixture_id, {})
+        needed = [exported_name(one.mixture_id, part) for part in parts]
+        if parts and said.recipe == "by power":
+            needed = [source_name(one.target_id), source_name(one.noise_id)]
+        if gone := [name for name in needed if name not in there]:
             missing[one.mixture_id] = f"{gone[0]} is gone from the suite's folder"
     return missing
 
@@ -267,26 +262,20 @@ def find_suite(path: Path) -> Path:
     found = [p.parent for p in files.listed(path / "suites", "[!.]*/suite.json")]
     if len(found) == 1:
         return found[0]
-    if found:
-        names = ", ".join(f"{path}/suites/{folder.name}" for folder in found)
-        raise UsageError(
-            "this dataset has several suites", where=path, got=names, fix="name one of them"
-        )
-    if (path / "dataset.json").is_file():
-        raise UsageError(
-            "this dataset has no suite yet", where=path, fix=f"freeze one: lassbench freeze {path}"
-        )
     raise UsageError(
-        "no suite here",
+        "this dataset has several suites" if found else "no suite here",
         where=path,
         expected="a suite folder (with suite.json) or a dataset folder with one suite",
-        got="no such folder" if not path.exists() else "neither suite.json nor dataset.json",
-        fix="make one with `lassbench build-dataset` and `lassbench freeze`",
+        got=", ".join(map(str, found)) or ("none in it" if path.exists() else "no such folder"),
+        fix="name one of them"
+        if found
+        else "make one with `lassbench build-dataset` and `lassbench freeze`",
     )
 
 
 _UNUSABLE = "the suite cannot be used: it is damaged, edited or of another version of lassbench"
 _FREEZE_AGAIN = "freeze the suite again with `lassbench freeze`"
+_RESTORE = "restore the folder, or freeze a suite of your own with `lassbench freeze`"
 
 
 def load_suite(path: str | Path) -> Suite:
@@ -305,76 +294,28 @@ def load_suite(path: str | Path) -> Suite:
         If a list was edited, or the dataset is gone or has changed.
     """
     folder = find_suite(Path(path))
-    said = read_record(folder / "suite.json", _Frozen, what=_UNUSABLE, fix=_FREEZE_AGAIN)
+    said = read_record(folder / "suite.json", Described, what=_UNUSABLE, fix=_FREEZE_AGAIN)
     for name in LISTS:
         _check_unchanged(folder / name, getattr(said, name.replace(".csv", "_sha256")))
     mixtures = {m.mixture_id: m for m in _read_mixtures(folder / "mixtures.csv", said)}
-    queries, meta = _read_queries(folder / "queries.csv", mixtures)
+    queries = _read_queries(folder / "queries.csv", mixtures)
     _check_fingerprints(said, folder)
-    audio_from = _find_dataset(folder, said)
-    missing = dict.fromkeys(
-        mixtures.keys() - said.pcm.keys(), "it could not be made when the suite was"
-    )
-    missing |= (
-        missing_mixtures(mixtures.values(), audio_from)
-        if audio_from
+    dataset = _find_dataset(folder, said)
+    missing = (
+        missing_mixtures(mixtures.values(), dataset)
+        if dataset
         else _without_files(folder, said, mixtures.values())
     )
-    return Suite(
-        **said.model_dump(include={field.name for field in fields(Suite)} - {"dataset"}),
+    for one in mixtures.keys() - said.pcm_sha256.keys():
+        missing.setdefault(one, "it could not be made when the suite was")
+    suite = Suite.model_construct(
+        **dict(said),
         path=folder,
-        dataset_name=said.dataset.name,
-        dataset_fingerprint=said.dataset.fingerprint,
         mixtures=mixtures,
         queries=queries,
-        meta=meta,
         missing={one: missing[one] for one in mixtures if one in missing},
-        pcm_sha256=said.pcm,
-        dataset=audio_from,
     )
-
-
-class _FrozenFrom(Strict):
-    """The dataset: ``path`` leads to it from the suite's folder, wherever that is."""
-
-    name: PathName
-    fingerprint: Sha256
-    path: Text
-
-
-class _Frozen(Strict):
-    """What ``suite.json`` holds.  Fingerprints that exist must hold: its keys stay.
-
-    ``pcm`` has three hashes a mixture, or the mixture's alone where nobody has the sources.
-    """
-
-    schema_version: Literal[1]
-    name: PathName
-    title: Text
-    kind: SuiteKind
-    notes: Text
-    mixtures_sha256: Sha256
-    queries_sha256: Sha256
-    sample_rate_hz: Annotated[int, Field(gt=0, le=384_000)]
-    samples: Annotated[Count, Field(gt=0)]
-    synthetic: bool
-    audio_may_be_published: bool
-    references_exported: bool
-    dataset: _FrozenFrom
-    counts: dict[Literal["mixtures", "queries", "renderable_mixtures"], Count]
-    recipe: Recipe = "equal peaks"
-    audit: Audit = Field(default_factory=dict)
-    pcm: dict[PathName, dict[Part, Sha256]]
-    list_fingerprint: Sha256
-    fingerprint: Sha256
-
-    @model_validator(mode="after")
-    def _hashes_are_whole(self) -> _Frozen:
-        wanted = set(PARTS[:1] if self.kind == "unreferenced" else PARTS)
-        for mixture_id, hashes in self.pcm.items():
-            if set(hashes) != wanted:
-                raise Impossible(f"needs the hashes of {', '.join(wanted)}", "pcm", mixture_id)
-        return self
+    return suite.model_copy(update={"dataset": dataset})  # suite.json has a key of this name
 
 
 def _check_unchanged(path: Path, expected: str) -> None:
@@ -386,15 +327,16 @@ def _check_unchanged(path: Path, expected: str) -> None:
     if got == expected:
         return
     plain = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-    only_bytes = files.sha256_bytes(plain) == expected
+    what, wanted = "this list was changed", expected
+    if files.sha256_bytes(plain) == expected:
+        what = "only this list's line ends or byte-order mark were changed"
+        wanted += ", with LF line ends, which git and spreadsheets rewrite"
     raise LassbenchError(
-        "only this list's line ends or byte-order mark were changed after the suite was frozen"
-        if only_bytes
-        else "this list was changed after the suite was frozen",
+        f"{what} after the suite was frozen",
         where=path,
-        expected=f"SHA-256 {expected}" + (", with LF line ends" if only_bytes else ""),
-        got=f"SHA-256 {got}" + (", as git and spreadsheets rewrite files" if only_bytes else ""),
-        fix="restore it, or freeze a suite of your own with `lassbench freeze`",
+        expected=f"SHA-256 {wanted}",
+        got=f"SHA-256 {got}",
+        fix=_RESTORE,
     )
 
 
@@ -418,8 +360,8 @@ def fingerprint(value: Any) -> str:
     return files.sha256_bytes(files.to_json(value).encode())
 
 
-def _check_fingerprints(said: _Frozen, folder: Path) -> None:
-    for name, computed in fingerprints(said.model_dump()).items():
+def _check_fingerprints(said: Described, folder: Path) -> None:
+    for name, computed in fingerprints(said.model_dump(by_alias=True)).items():
         if computed != getattr(said, name):
             raise LassbenchError(
                 f"the suite is not the one that its {name} names: it was changed after it was "
@@ -427,12 +369,12 @@ def _check_fingerprints(said: _Frozen, folder: Path) -> None:
                 where=folder / "suite.json",
                 expected=f"{name} {computed}, as its lists and hashes give",
                 got=getattr(said, name),
-                fix="restore the folder, or freeze a suite of your own with `lassbench freeze`",
+                fix=_RESTORE,
             )
 
 
-def _find_dataset(folder: Path, said: _Frozen) -> Dataset | None:
-    recorded = said.dataset
+def _find_dataset(folder: Path, said: Described) -> Dataset | None:
+    recorded = said.frozen_from
     path = folder / recorded.path
     if not (path / "dataset.json").is_file():
         if said.references_exported:
@@ -450,48 +392,35 @@ def _find_dataset(folder: Path, said: _Frozen) -> Dataset | None:
             where=path,
             expected=f"fingerprint {recorded.fingerprint[:16]}",
             got=f"fingerprint {found.fingerprint[:16]}",
-            fix="freeze the suite again with `lassbench freeze`",
+            fix=_FREEZE_AGAIN,
         )
     return found
 
 
-def _read_mixtures(path: Path, said: _Frozen) -> Iterable[Mixture]:
+def _read_mixtures(path: Path, said: Described) -> Iterable[Mixture]:
     for line in read_table(path, MIXTURE_COLUMNS):
         where, row = line.where, line.cells
         if (snr_db := decibels(row["snr_db"])) is None:
             raise LassbenchError("snr_db is no number of dB", where=where, got=row["snr_db"])
         mixture_id = files.checked_name(row["mixture_id"], what="a mixture", where=where)
-        mixed_here = said.recipe == "by power" and mixture_id in said.pcm
+        mixed_here = said.recipe == "by power" and mixture_id in said.pcm_sha256
         for column in ("target_id", "noise_id") if mixed_here else ():
             files.checked_name(row[column], what="a sound in sources/", where=where)
         yield Mixture(mixture_id, row["target_id"], row["noise_id"], snr_db)
 
 
-def _read_queries(
-    path: Path, mixtures: Mapping[str, Mixture]
-) -> tuple[dict[str, Query], dict[str, QueryMeta]]:
+def _read_queries(path: Path, mixtures: Mapping[str, Mixture]) -> dict[str, Query]:
     queries: dict[str, Query] = {}
-    meta: dict[str, QueryMeta] = {}
     for line in read_table(path, QUERY_COLUMNS):
         where, row = line.where, line.cells  # a text is asked exactly as it was frozen
         query_id = files.checked_name(row["query_id"], what="a query", where=where)
-        mixture = mixtures.get(row["mixture_id"])
-        if mixture is None or query_id in queries:
-            what = "unknown mixture" if mixture is None else f"query {query_id} stands twice"
-            raise LassbenchError(what, where=where, got=row["mixture_id"])
+        if row["mixture_id"] not in mixtures or query_id in queries:
+            known = f"query {query_id} stands twice" if query_id in queries else "unknown mixture"
+            raise LassbenchError(known, where=where, got=row["mixture_id"])
         if row["query_type"] not in get_args(QueryType) or row["expects"] not in get_args(Expects):
             raise LassbenchError(
                 "unknown query type", where=where, got=f"{row['query_type']}, {row['expects']}"
             )
         values: dict[str, Any] = {one.name: row.get(one.name, "") for one in fields(Query)}
-        tags = values["tags"] = split(row["tags"])
-        queries[query_id] = Query(**values)
-        meta[query_id] = QueryMeta(
-            row["concept"],
-            row["root"],
-            row["noise_concept"],
-            mixture.target_id,
-            mixture.noise_id,
-            tags,
-        )
-    return queries, meta
+        queries[query_id] = Query(**{**values, "tags": split(row["tags"])})
+    return queries

@@ -362,8 +362,8 @@ def test_a_full_collection_becomes_a_suite(
         "a1",
         "annotator",
     )
-    for query_id, query in suite.queries.items():
-        number = filled.campaign.clips.index(suite.meta[query_id].target_id)
+    for query in suite.queries.values():
+        number = filled.campaign.clips.index(suite.mixtures[query.mixture_id].target_id)
         assert query.text == text(query.annotator, number)
     card = json.loads((tmp_path / "suite" / "sub-test.json").read_text())
     assert card["suite_fingerprint"] == suite.fingerprint

@@ -12,6 +12,7 @@ import numpy as np
 from lassbench import audio
 from lassbench.metrics.clap import ClapScore
 from lassbench.records import Clip, Mixture, Query
+from lassbench.scores import Scores
 from lassbench.suites.freezing import SuitePlan, write_suite
 from lassbench.suites.suite import PARTS, Suite, exported_name, load_suite
 
@@ -61,6 +62,12 @@ def write_by_hand(
         dataset={"name": "none", "fingerprint": "0" * 64, "path": "nowhere"},
     )  # fmt: skip
     return load_suite(folder)
+
+
+def as_bytes(found: Scores, folder: Path) -> tuple[bytes, bytes]:
+    """The two files of a score."""
+    json_path, parquet_path = found.save(folder)
+    return json_path.read_bytes(), parquet_path.read_bytes()
 
 
 class FakeClap:

@@ -80,7 +80,7 @@ def test_a_suite_holds_the_files_samples(tmp_path: Path) -> None:
     assert done.faults == ()
     suite = load_suite(tmp_path / "suite")
     assert (suite.sample_rate_hz, suite.samples) == (RATE, RATE // 2)
-    assert (suite.recipe, suite.synthetic, suite.dataset_name) == (
+    assert (suite.recipe, suite.synthetic, suite.frozen_from.name) == (
         *("as given", False, "audiosep-esc50"),
     )
     for index, mixture_id in enumerate(suite.mixtures):
@@ -90,7 +90,7 @@ def test_a_suite_holds_the_files_samples(tmp_path: Path) -> None:
         np.testing.assert_array_equal(made.target, source)
         np.testing.assert_array_equal(made.mixture, mixture)
         np.testing.assert_allclose(made.interference, mixture - source, atol=1e-7)
-    assert {meta.target_id for meta in suite.meta.values()} == {"source0", "source1"}
+    assert {mixture.target_id for mixture in suite.mixtures.values()} == {"source0", "source1"}
     assert "mean over mixtures" in notes_of(tmp_path / "suite")
     assert "3 rows, where the published list has 2000" in done.notes
 
@@ -217,7 +217,7 @@ def test_audioseps_esc_list_from_raw_recordings(
     suite = load_suite(tmp_path / "suite")
     assert (suite.recipe, suite.samples) == ("by power", 10 * RATE)
     for query in suite.queries.values():
-        assert query.text == suite.meta[query.query_id].concept and query.query_type == "tag"
+        assert query.text == query.concept and query.query_type == "tag"
 
 
 def test_dcase_is_mixed_at_its_rate(tmp_path: Path) -> None:

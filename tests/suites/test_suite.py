@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 from lassbench.audio import pcm_sha256
 from lassbench.benchmark.mixtures import render
@@ -37,11 +36,10 @@ def test_the_lists_and_their_counts(suite: Suite, tiny_dataset: Dataset) -> None
     assert [m.target_id for m in list(suite.mixtures.values())[::2]] == targets
     assert len(suite.queries) == len(suite.mixtures) == 2 * len(targets)
     for query in suite.queries.values():
-        meta = suite.meta[query.query_id]
-        clip = tiny_dataset.clips[meta.target_id]
+        clip = tiny_dataset.clips[suite.mixtures[query.mixture_id].target_id]
         assert (query.text, query.tags) == (clip.captions[0], clip.tags)
-        assert (meta.concept, meta.root) == (clip.concept, clip.root)
-        assert meta.noise_concept != meta.concept
+        assert (query.concept, query.root) == (clip.concept, clip.root)
+        assert query.noise_concept != query.concept
         assert query.query_type == "templated"  # synthetic captions never pass as people's
     assert suite.synthetic
     assert suite.missing == {}
@@ -55,21 +53,6 @@ def test_rendering_is_the_rule_applied_to_the_clips(suite: Suite, tiny_dataset: 
     rendered = suite.render(mixture.mixture_id)
     np.testing.assert_array_equal(rendered.mixture, expected.mixture)
     assert suite.pcm_sha256[mixture.mixture_id]["target"] == pcm_sha256(expected.target)
-
-
-def test_exported_files_are_the_rendered_samples(suite: Suite) -> None:
-    for mixture_id in list(suite.mixtures)[:3]:
-        rendered = suite.render(mixture_id)
-        for name, samples in (
-            (f"mixtures/{mixture_id}.wav", rendered.mixture),
-            (f"references/{mixture_id}.target.wav", rendered.target),
-            (f"references/{mixture_id}.interference.wav", rendered.interference),
-        ):
-            exported, rate = soundfile.read(suite.path / name, dtype="float32")
-            assert rate == suite.sample_rate_hz
-            np.testing.assert_array_equal(exported, samples)
-    with (suite.path / "queries.csv").open(newline="") as stream:
-        assert [row["query_id"] for row in csv.DictReader(stream)] == list(suite.queries)
 
 
 def test_the_same_dataset_freezes_to_the_same_bytes(
@@ -171,16 +154,11 @@ PCM = {"mixture": "0" * 64, "target": "1" * 64, "interference": "2" * 64}
     [
         ({"pcm": None}, "pcm is missing"),
         ({"schema_version": 99}, "schema_version must be 1, got 99"),
-        ({"surprise": 1}, "there is no 'surprise'"),
         ({"name": "../../x"}, "name: '../../x' may have"),
         ({"kind": "other"}, "kind must be separation | absent | unreferenced, got 'other'"),
-        ({"sample_rate_hz": 0}, "sample_rate_hz must be above 0, got 0"),
         ({"sample_rate_hz": 10**30}, "sample_rate_hz must be"),
         ({"samples": 0}, "samples must be above 0"),
-        ({"samples": True}, "samples must be a whole number, got true"),
-        ({"synthetic": "no"}, "synthetic must be true or false"),
         ({"dataset": {"name": "x", "fingerprint": "0" * 64}}, "dataset.path is missing"),
-        ({"pcm": []}, "pcm must be a section of keys"),
         ({"pcm": {"a": {"mixture": "0" * 64}}}, "pcm.a"),
         ({"pcm": {"a": {**PCM, "target": "x"}}}, "pcm.a.target must be text like"),
         ({"pcm": {"a": {**PCM, "other": "0" * 64}}}, "pcm.a.other"),
@@ -199,18 +177,9 @@ def test_values_that_a_suite_cannot_have_are_named(
     assert len(message) < 1000
 
 
-def test_a_suite_file_cut_short_is_refused(suite: Suite, tmp_path: Path) -> None:
-    path = copied(suite, tmp_path / "broken") / "suite.json"
-    path.write_text(path.read_text()[:1000])
-    with pytest.raises(LassbenchError, match=r"suite\.json:\d+: not valid JSON"):
-        load_suite(path.parent)
-
-
 @pytest.mark.parametrize(
     ("name", "column", "cell", "words"),
     [
-        ("queries.csv", "query_id", "a b", "the name of a query"),
-        ("mixtures.csv", "mixture_id", "", "the name of a mixture"),
         ("queries.csv", "mixture_id", "gone", "unknown mixture"),
         ("queries.csv", "query_id", "tiny-test-0001", "query tiny-test-0001 stands twice"),
         ("queries.csv", "query_type", "guess", "unknown query type"),
@@ -308,10 +277,9 @@ def test_absent_sounds(tiny_dataset: Dataset, tmp_path: Path) -> None:
     absent = freezing.freeze(plan, tiny_dataset, tmp_path / "absent", export_audio=False)
     assert absent.kind == "absent"
     for query in absent.queries.values():
-        meta = absent.meta[query.query_id]
-        present = {tiny_dataset.clips[meta.target_id].concept, meta.noise_concept}
+        target = tiny_dataset.clips[absent.mixtures[query.mixture_id].target_id]
         assert query.expects == "silence"
-        assert meta.concept not in present
+        assert query.concept not in (target.concept, query.noise_concept)
 
 
 def test_a_dataset_is_not_replaced_by_its_suite(tiny_dataset: Dataset, tmp_path: Path) -> None:
@@ -360,25 +328,15 @@ def test_the_suite_of_a_corpus_keeps_its_name(tmp_path: Path, tiny_dataset: Data
     assert freezing.plan_separation(tiny_dataset, name="synthetic-test", noises=1)
     corpus = recordings(tmp_path / "recordings")
     build(corpus, tmp_path / "esc10")
-    for name in ("", "esc10-test", "ESC10-Test", "synthetic-test", "LASS-Test"):
-        with pytest.raises(UsageError, match=r"the suite of another corpus|a frozen list"):
-            freezing.plan_separation(open_dataset(tmp_path / "esc10"), name=name, noises=1)
-
-
-@pytest.mark.parametrize(
-    ("name", "what"),
-    [
-        *((name, "frozen list of lass-2022") for name in ("lass-test", "lass-sub-test")),
-        *((name, "list of others") for name in ("clapsep-music", "triples")),
-    ],
-)
-def test_a_planned_suite_takes_no_other_lists_name(
-    tiny_dataset: Dataset, name: str, what: str
-) -> None:
-    with pytest.raises(UsageError, match=f"{name} is a {what}"):
-        freezing.plan_separation(tiny_dataset, name=name, noises=1)
-    with pytest.raises(UsageError, match=f"{name} is a {what}"):
-        freezing.plan_silence(freezing.plan_separation(tiny_dataset, noises=2), name=name)
+    esc10 = open_dataset(tmp_path / "esc10")
+    lists = ("lass-test", "lass-sub-test", "LASS-Test", "clapsep-music", "triples")
+    base = freezing.plan_separation(tiny_dataset, noises=2)
+    for name in ("", "esc10-test", "ESC10-Test", "synthetic-test", *lists):
+        with pytest.raises(UsageError, match="and this is not made from it"):
+            freezing.plan_separation(esc10, name=name, noises=1)
+        if name in lists:
+            with pytest.raises(UsageError, match="and this is not made from it"):
+                freezing.plan_silence(base, name=name)
 
 
 def test_a_negative_query_is_a_column_of_the_lists_that_have_it(
