@@ -273,9 +273,7 @@ def test_a_source_that_cannot_be_mixed_costs_its_rows(tmp_path: Path) -> None:
     np.testing.assert_array_equal(made.mixture, noise(1, 8000))
     scores = evaluate(lambda x, query, rate: x / 2, done.suite, progress=False)
     assert scores.file.coverage.unscorable == 1
-    assert any(
-        f"{ids[1]}: the interference reference is silent" in one for one in scores.file.warnings
-    )
+    assert any(f"{ids[1]}: the interference reference is silent" in one for one in scores.file.warnings)
     assert done.suite.audit["self-mixture"] == done.suite.audit["identical sources"] == (ids[5],)
     stored = {path.name for path in (tmp_path / "suite" / "sources").iterdir()}
     assert stored == {"a.wav", "b.wav", "silent.wav"}
