@@ -130,8 +130,9 @@ def audioset_labels() -> frozenset[str]:
 def audioset_names(text: str, separators: str) -> tuple[str, ...]:
     """AudioSet's names that ``text`` is made of.
 
-    The names hold blanks, commas and ``and`` themselves: the longest that fits is tried
-    first, and given up again if what follows it is no name.
+    The names hold blanks, commas and ``and`` themselves, so one that fits is given up again if
+    what follows it is no name.  No text can be read in two ways: what is left of any name after
+    another at its beginning neither begins a name nor is begun by one.
 
     Parameters
     ----------
@@ -148,7 +149,7 @@ def audioset_names(text: str, separators: str) -> tuple[str, ...]:
     def names(rest: str) -> tuple[str, ...]:
         if rest in audioset_labels():
             return (rest,)
-        for between in reversed(list(re.finditer(separators, rest))):
+        for between in re.finditer(separators, rest):
             first = rest[: between.start()]
             if first in audioset_labels() and (others := names(rest[between.end() :])):
                 return (first, *others)
