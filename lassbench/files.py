@@ -41,6 +41,12 @@ def sha256_bytes(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def only_line_ends_differ(data: bytes, sha256: str) -> bool:
+    """Whether ``data`` without byte-order mark and with LF line ends has this SHA-256."""
+    plain = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    return sha256_bytes(plain) == sha256
+
+
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file's bytes as 64 hexadecimal digits."""
     with _open_file(path) as stream:

@@ -108,7 +108,7 @@ def text_table(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:
     for row in rows:
         cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
         cells[:left] = [cell.ljust(width) for cell, width in zip(row, widths[:left], strict=False)]
-        lines.append("  ".join(cells))
+        lines.append("  ".join(cells).rstrip())
     return lines
 
 

@@ -6,6 +6,7 @@ none of them knows where on a disk it came from.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -111,6 +112,16 @@ class Mixture:
     target_id: str
     noise_id: str
     snr_db: float = 0.0
+
+
+def repeats(mixtures: Iterable[Mixture]) -> dict[str, str]:
+    """mixture_id -> the first mixture of the same pair at the same SNR, for those that repeat."""
+    first: dict[tuple[str, str, float], str] = {}
+    found = {
+        m.mixture_id: first.setdefault((m.target_id, m.noise_id, m.snr_db), m.mixture_id)
+        for m in mixtures
+    }
+    return {mixture_id: earlier for mixture_id, earlier in found.items() if earlier != mixture_id}
 
 
 def decibels(text: str) -> float | None:

@@ -20,7 +20,7 @@ from lassbench.annotate.language import Detector
 from lassbench.annotate.store import Answer, Store
 from lassbench.benchmark import manifests
 from lassbench.errors import Fault, FaultsError
-from lassbench.records import Mixture, Query
+from lassbench.records import Mixture, Query, repeats
 from lassbench.suites.freezing import SuitePlan
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def list_text(store: Store, dataset: Dataset) -> str:
     campaign, answers = store.campaign, store.answers()
     clips = dataset.corpus_clips
     mixtures = {mixture.mixture_id: mixture for mixture in campaign.mixtures}
-    repeated = manifests.repeats(campaign.mixtures)
+    repeated = repeats(campaign.mixtures)
     rows = []
     for (mixture_id, who), query_id in campaign.query_ids().items():
         mixture = mixtures[mixture_id]

@@ -29,7 +29,7 @@ from lassbench.csv_files import Row, read_table
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
 from lassbench.files import name_fault
 from lassbench.plain_text import text_table
-from lassbench.records import SPLITS, Clip, Mixture, Query, QueryType, Split, decibels
+from lassbench.records import SPLITS, Clip, Mixture, Query, QueryType, Split, decibels, repeats
 
 #: Of the lists of mixtures, by kind of suite.
 _MIXTURE = ("mixture_id", "target_id", "noise_id", "snr_db")
@@ -100,6 +100,11 @@ def shipped() -> list[str]:
     return [p.parent.name for p in files.listed(files.data_folder("manifests"), f"*/{DEFINITION}")]
 
 
+def definition_of(name: str | Path) -> Definition:
+    """The concept file of a benchmark, whose lists are neither read nor checked."""
+    return selection.read_definition(find_benchmark(name) / DEFINITION)
+
+
 def open_benchmark(name: str | Path = LASS_2022) -> Benchmark:
     """Open a manifest folder and check that nothing in it was changed.
 
@@ -152,8 +157,7 @@ def check_sums(path: Path) -> list[Fault]:
             faults.append(Fault("missing", str(file), f"is in {SUMS} and not there"))
         elif (got := files.sha256_bytes(data := file.read_bytes())) != expected:
             what = "was changed"
-            plain = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-            if files.sha256_bytes(plain) == expected:
+            if files.only_line_ends_differ(data, expected):
                 what = "only its line ends or byte-order mark were changed"
             reason = f"{what}: expected SHA-256 {expected}, got {got}"
             faults.append(Fault("changed", str(file), reason))
@@ -362,16 +366,6 @@ def sums_text(contents: Mapping[str, str]) -> str:
     return "".join(f"{digest}  {name}\n" for name, digest in rows)
 
 
-def repeats(mixtures: Iterable[Mixture]) -> dict[str, str]:
-    """mixture_id -> the first mixture of the same pair at the same SNR, for those that repeat."""
-    first: dict[tuple[str, str, float], str] = {}
-    found = {
-        m.mixture_id: first.setdefault((m.target_id, m.noise_id, m.snr_db), m.mixture_id)
-        for m in mixtures
-    }
-    return {mixture_id: earlier for mixture_id, earlier in found.items() if earlier != mixture_id}
-
-
 def _absent_sounds(
     definition: Definition, clips: Mapping[str, Clip], mixtures: Sequence[Mixture]
 ) -> tuple[Mapping[str, str], list[str]]:
@@ -480,7 +474,7 @@ def verify(path: Path, source: MetadataSource) -> tuple[Built, list[Fault]]:
     built, differences
         The rebuilt benchmark, and every run of lines that differ, with file and line.
     """
-    definition = selection.read_definition(path / DEFINITION)
+    definition = definition_of(path)
     built = build(definition, metadata.load_metadata(source, definition.audiocaps_version))
     faults: list[Fault] = []
     for name, text in built.contents.items():

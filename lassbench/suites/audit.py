@@ -28,7 +28,7 @@ from lassbench.csv_files import join
 from lassbench.errors import Fault, one_line
 from lassbench.files import name_fault
 from lassbench.plain_text import caption_fault
-from lassbench.records import Mixture, Query
+from lassbench.records import Mixture, Query, repeats
 
 Finding = Literal[
     "self-mixture",
@@ -72,12 +72,7 @@ def audit(
     """
     by_id = {one.mixture_id: one for one in mixtures}
     asked = [(by_id[query.mixture_id], query) for query in queries]
-    first: dict[tuple[str, str, float], str] = {}
-    repeats: set[str] = set()
-    for one in by_id.values():
-        pair = (one.target_id, one.noise_id, one.snr_db)
-        if one.noise_id and first.setdefault(pair, one.mixture_id) != one.mixture_id:
-            repeats.add(one.mixture_id)
+    repeated = repeats(one for one in by_id.values() if one.noise_id)
 
     def share_a_label(one: Mixture, _: Query) -> bool:
         return not set(labels.get(one.target_id, ())).isdisjoint(labels.get(one.noise_id, ()))
@@ -93,7 +88,7 @@ def audit(
         "self-mixture": lambda one, _: (
             one.target_id in (one.noise_id, *one.noise_id.split(NOISES_JOINED))
         ),
-        "repeated pair": lambda one, _: one.mixture_id in repeats,
+        "repeated pair": lambda one, _: one.mixture_id in repeated,
         "identical sources": lambda one, _: one.mixture_id in identical,
         "silent source": lambda one, _: one.mixture_id in silent,
         "shared label": share_a_label,

@@ -15,7 +15,7 @@ from lassbench import files
 from lassbench.benchmark import manifests
 from lassbench.csv_files import read_table
 from lassbench.errors import LassbenchError, UsageError, one_line
-from lassbench.plain_text import markdown
+from lassbench.plain_text import markdown, text_table
 from lassbench.suites.lists_of_others import FORMATS
 from lassbench.suites.suite import load_suite
 
@@ -119,11 +119,7 @@ def describe(folders: Sequence[Path]) -> list[str]:
         others = [suite for suite in others if suite not in mine]
         here = ", ".join(f"{suite.path} ({suite.words})" for suite in mine) or "-"
         rows.append((*one[:7], one.kind, here))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    lines = text_table(rows, left=len(rows[0]))
     lines += ["", "other suites here:"] * bool(others)
     return lines + [f"  {one.path}: {one.name}, {one.words}" for one in others]
 

@@ -191,7 +191,7 @@ def plan_silence(base: SuitePlan, *, name: str = "", seed: int = 0) -> SuitePlan
 
 def _words(benchmark: str) -> Mapping[str, Sequence[str]]:
     """Concept -> the words that name it, as the benchmark has them."""
-    return manifests.open_benchmark(benchmark).definition.words if benchmark else {}
+    return manifests.definition_of(benchmark).words if benchmark else {}
 
 
 def refuse_taken_name(name: str, *, but: str = "", fix: str = "give --suite NAME") -> None:
@@ -213,9 +213,9 @@ def refuse_taken_name(name: str, *, but: str = "", fix: str = "give --suite NAME
     taken = {one: f"a list of others ({form.title})" for one, form in FORMATS.items()}
     taken |= dict.fromkeys(CORPUS_SUITES, "the suite of another corpus")
     for benchmark in manifests.shipped():
-        taken |= dict.fromkeys(
-            manifests.open_benchmark(benchmark).suites, f"a frozen list of {benchmark}"
-        )
+        suite_name = manifests.definition_of(benchmark).suite_name
+        frozen = map(suite_name, manifests.SUITE_COLUMNS)
+        taken |= dict.fromkeys(frozen, f"a frozen list of {benchmark}")
     if what := taken.get(name.lower()):
         raise UsageError(
             f"{name} is {what}, and this is not made from it",

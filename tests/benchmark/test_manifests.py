@@ -19,7 +19,7 @@ from lassbench.benchmark.manifests import Benchmark, Built
 from lassbench.benchmark.metadata import Metadata
 from lassbench.benchmark.selection import Definition
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
-from lassbench.records import Clip, Mixture
+from lassbench.records import Clip, Mixture, repeats
 from tests.small_metadata import SmallMetadata, small_source
 
 
@@ -104,7 +104,7 @@ def test_a_list_of_absent_sounds_that_captions_forbid(
 def test_a_mixture_that_repeats_names_the_first() -> None:
     pairs = [("a", "b", 0.0), ("b", "a", 0.0), ("a", "b", 6.0), ("a", "b", 0.0), ("a", "b", 0.0)]
     mixtures = [Mixture(f"m{number}", *pair) for number, pair in enumerate(pairs)]
-    assert manifests.repeats(mixtures) == {"m3": "m0", "m4": "m0"}
+    assert repeats(mixtures) == {"m3": "m0", "m4": "m0"}
 
 
 def test_what_people_wrote_stays(built: Built, folder: Path, tmp_path: Path) -> None:
