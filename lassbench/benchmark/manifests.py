@@ -486,10 +486,21 @@ def verify(path: Path, source: MetadataSource) -> tuple[Built, list[Fault]]:
         lines = found.split("\n"), text.split("\n")
         for kind, a, b, c, d in difflib.SequenceMatcher(None, *lines, False).get_opcodes():
             if kind != "equal":
-                reason = f"{b - a} lines that begin {lines[0][a:b][:1]} were rebuilt as {d - c} "
-                reason += f"that begin {lines[1][c:d][:1]}"
+                reason = _difference(lines[0][a:b], lines[1][c:d])
                 faults.append(Fault("differs", f"{file}:{a + 1}", reason))
     return built, faults
+
+
+def _difference(there: Sequence[str], rebuilt: Sequence[str]) -> str:
+    """How a run of lines differs, by its first."""
+    if not rebuilt:
+        reason = f"has {there[0]!r}, which the rebuilt list has not"
+    elif not there:
+        reason = f"lacks the line {rebuilt[0]!r}"
+    else:
+        reason = f"is {there[0]!r}, rebuilt as {rebuilt[0]!r}"
+    more = max(len(there), len(rebuilt)) - 1
+    return f"{reason}; {more} more lines differ likewise" if more else reason
 
 
 # What `lassbench select` prints -------------------------------------------------

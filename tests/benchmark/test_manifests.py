@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import pickle
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -128,18 +129,21 @@ EDITED, RESAVED = "was changed", "only its line ends or byte-order mark"
 
 
 @pytest.mark.parametrize(
-    ("change", "line", "words"),
+    ("change", "line", "words", "how"),
     [
-        (lambda data: data.replace(b"concept", b"Concept", 1), 1, EDITED),
-        (lambda data: b"".join(data.splitlines(True)[:3] + data.splitlines(True)[4:]), 4, EDITED),
-        (lambda data: data + data.splitlines(True)[-1], 8, EDITED),
-        (lambda data: data.replace(b"\n", b"\r\n"), 1, RESAVED),
-        (lambda data: b"\xef\xbb\xbf" + data, 1, RESAVED),
-        (lambda data: data[:-1] + b"\r\n", 7, RESAVED),
+        (lambda data: data.replace(b"concept", b"Concept", 1), 1, EDITED, r"is '.*', rebuilt as '"),
+        (
+            *(lambda data: b"".join(data.splitlines(True)[:3] + data.splitlines(True)[4:]), 4),
+            *(EDITED, "lacks the line '[^']*'$"),
+        ),
+        (lambda data: data + data.splitlines(True)[-1], 8, EDITED, "has '.*which the rebuilt"),
+        (lambda data: data.replace(b"\n", b"\r\n"), 1, RESAVED, "; 6 more lines differ likewise$"),
+        (lambda data: b"\xef\xbb\xbf" + data, 1, RESAVED, "is '.*', rebuilt as '[^;]*'$"),
+        (lambda data: data[:-1] + b"\r\n", 7, RESAVED, "is '.*', rebuilt as '"),
     ],
 )
 def test_a_changed_list_is_named_with_its_line(
-    folder: Path, tmp_path: Path, change: Callable[[bytes], bytes], line: int, words: str
+    folder: Path, tmp_path: Path, change: Callable[[bytes], bytes], line: int, words: str, how: str
 ) -> None:
     path = folder / "test.csv"
     path.write_bytes(change(path.read_bytes()))
@@ -150,6 +154,7 @@ def test_a_changed_list_is_named_with_its_line(
     assert caught.value.faults == (changed,)
     (difference,) = verify(folder, tmp_path)
     assert difference.where == f"{path}:{line}"
+    assert re.search(how, difference.reason), difference.reason
 
 
 def test_an_edit_that_also_mends_the_sums_is_still_found(folder: Path, tmp_path: Path) -> None:
