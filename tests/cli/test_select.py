@@ -38,7 +38,9 @@ def test_a_benchmark_is_made_checked_and_caught_when_edited(
     path.write_text(path.read_text().replace(",dog,", ",rain,", 1))
     assert run([*check, *options[2:]]) == 1
     message = capsys.readouterr().err
-    assert f"{path}: was changed" in message and f"{path}:{line}: 1 lines" in message
+    before = lines[line - 1]
+    told = f"is {before.replace(',dog,', ',rain,', 1)!r}, rebuilt as {before!r}"
+    assert f"{path}: was changed" in message and f"{path}:{line}: {told}" in message
     assert run([*check, "--sums-only"]) == 1
 
 
