@@ -20,9 +20,9 @@ from lassbench import audio, files, output_folders
 from lassbench.errors import UsageError
 from lassbench.leaderboard.entries import entry_path
 from lassbench.leaderboard.examples import Example, ExampleSet, Track, TrackRole
+from lassbench.pictures.spectrogram import level_db, picture, png, top_db
 from lassbench.predictions import PredictionSet
 from lassbench.records import Query
-from lassbench.spectrogram import level_db, picture, png, top_db
 from lassbench.suites.suite import Suite
 
 #: Size of a spectrogram in pixels.

@@ -11,8 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from lassbench.cli import run
 from lassbench.dataset import Dataset
-from lassbench.inspection import Panel, draw
-from lassbench.spectrogram import Axis
+from lassbench.pictures.inspection import Panel, draw
+from lassbench.pictures.spectrogram import Axis
 from lassbench.suites.freezing import freeze, plan_separation
 
 

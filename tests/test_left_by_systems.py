@@ -35,7 +35,7 @@ from lassbench.leaderboard import publish
 from lassbench.leaderboard.building import build as build_leaderboard
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.submissions import submission_faults
-from lassbench.scores import read_scores
+from lassbench.scores.score_file import read_scores
 from lassbench.suites import freezing
 from lassbench.suites.suite import Suite, find_suite, load_suite
 from tests.dataset.made import add, recordings, sound, tree

@@ -22,15 +22,15 @@ from PIL import ImageFont
 
 from lassbench.dataset import Dataset
 from lassbench.files import name_of
+from lassbench.pictures import plots
+from lassbench.pictures.page import HEIGHT, WIDTH, sound, write_report
+from lassbench.pictures.spectrogram import level_db
 from lassbench.predictions import System, write_system
 from lassbench.records import SystemCard
-from lassbench.report import plots
-from lassbench.report.page import HEIGHT, WIDTH, sound, write_report
-from lassbench.scores import Bootstrap, Cell, Scores
-from lassbench.scoring.comparison import beside
-from lassbench.scoring.folders import score_folders
+from lassbench.scores.comparison import beside
+from lassbench.scores.folders import score_folders
+from lassbench.scores.score_file import Bootstrap, Cell, Scores
 from lassbench.separators import as_separator, run
-from lassbench.spectrogram import level_db
 from lassbench.suites import audit, freezing
 from lassbench.suites.suite import Suite
 

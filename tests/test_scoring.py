@@ -22,19 +22,19 @@ from lassbench import audio, scores, separators
 from lassbench.cli import root, run
 from lassbench.dataset import Dataset
 from lassbench.errors import FaultsError, LassbenchError, LassbenchWarning, UsageError
+from lassbench.pictures import terminal
 from lassbench.predictions import SeparatedSuite, System, write_system
 from lassbench.records import Query, SystemCard
-from lassbench.report import terminal
-from lassbench.scores import Bootstrap
+from lassbench.scores import folders as scoring_folders
+from lassbench.scores.comparison import beside, compare, verdict
+from lassbench.scores.crosscheck import cross_check
+from lassbench.scores.folders import score_folders
+from lassbench.scores.pieces import levels
+from lassbench.scores.result import improvement
+from lassbench.scores.score_file import Bootstrap
+from lassbench.scores.statistics import asker_spread, cluster_bootstrap, paired_difference
+from lassbench.scores.streaming import evaluate
 from lassbench.scores.summary import summarise
-from lassbench.scoring import folders as scoring_folders
-from lassbench.scoring.comparison import beside, compare, verdict
-from lassbench.scoring.crosscheck import cross_check
-from lassbench.scoring.folders import score_folders
-from lassbench.scoring.pieces import levels
-from lassbench.scoring.result import improvement
-from lassbench.scoring.streaming import evaluate
-from lassbench.statistics import asker_spread, cluster_bootstrap, paired_difference
 from lassbench.suites import freezing
 from lassbench.suites.suite import Suite, load_suite
 from tests.scoring.by_hand import FakeClap, as_bytes
@@ -616,7 +616,7 @@ def test_what_a_score_file_cannot_hold_is_refused_before_scoring(
 ) -> None:
     name = "" if line.startswith("name") else "name: x\n"
     (folder / "system.yaml").write_text(f"{name}{line}\n")
-    monkeypatch.setattr("lassbench.scoring.folders._measure_all", None)
+    monkeypatch.setattr("lassbench.scores.folders._measure_all", None)
     with pytest.raises(LassbenchError, match=words):
         score_folders([folder], suite, workers=1)
 

@@ -11,7 +11,17 @@ from PIL import Image
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from lassbench.spectrogram import BINS, FRAME, HOP, Axis, level_db, picture, png, span_hz, top_db
+from lassbench.pictures.spectrogram import (
+    BINS,
+    FRAME,
+    HOP,
+    Axis,
+    level_db,
+    picture,
+    png,
+    span_hz,
+    top_db,
+)
 
 AXES: tuple[Axis, ...] = ("linear", "log")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from lassbench import statistics
-from lassbench.statistics import (
+from lassbench.scores import statistics
+from lassbench.scores.statistics import (
     EXACT_CLUSTERS,
     asker_spread,
     bootstrap_columns,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench import audio, spectrogram
+from lassbench import audio
+from lassbench.pictures import spectrogram
 
 if TYPE_CHECKING:
     from lassbench.dataset import Dataset

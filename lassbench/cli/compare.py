@@ -27,9 +27,9 @@ def command(first: Path, second: Path, **how: Any) -> None:
     sign-flip permutation test by target, wins and losses, by concept and
     annotator, and the queries that moved most.
     """
-    from lassbench.report import terminal
-    from lassbench.scores import read_scores
-    from lassbench.scoring.comparison import compare
+    from lassbench.pictures import terminal
+    from lassbench.scores.comparison import compare
+    from lassbench.scores.score_file import read_scores
 
     found = compare(read_scores(first), read_scores(second), **how)
     terminal.show_comparison(terminal.console(), found)

@@ -10,7 +10,7 @@ import click
 from lassbench.cli.options import PATH, OutputPath
 
 if TYPE_CHECKING:
-    from lassbench.spectrogram import Axis
+    from lassbench.pictures.spectrogram import Axis
 
 
 @click.command(name="inspect")
@@ -43,7 +43,7 @@ def command(
 
     Writes a PNG with the query and the scores, and the signals as WAV beside it.
     """
-    from lassbench import inspection
+    from lassbench.pictures import inspection
     from lassbench.predictions import open_predictions
     from lassbench.suites.suite import load_suite
 

@@ -161,7 +161,7 @@ def rescore(
     from lassbench.leaderboard.adding import mark_verified
     from lassbench.leaderboard.checks import read_entry
     from lassbench.leaderboard.comparing import compare_rescored
-    from lassbench.scoring.folders import score_folders
+    from lassbench.scores.folders import score_folders
     from lassbench.suites.suite import load_suite
 
     loaded = read_entry(entry)

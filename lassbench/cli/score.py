@@ -11,7 +11,7 @@ import click
 from lassbench.cli.options import PATH, OutputPath
 
 if TYPE_CHECKING:
-    from lassbench.scores import Scores
+    from lassbench.scores.score_file import Scores
     from lassbench.suites.suite import Suite
 
 
@@ -34,7 +34,7 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
     if not value or context.resilient_parsing:
         return
     from lassbench.files import to_json
-    from lassbench.scores import ScoreFile
+    from lassbench.scores.score_file import ScoreFile
 
     click.echo(to_json(ScoreFile.model_json_schema()), nl=False)
     context.exit()
@@ -115,11 +115,11 @@ def command(
     references only --clap tells quality.
     """
     from lassbench import output_folders
-    from lassbench.report import terminal
-    from lassbench.scores import Bootstrap
-    from lassbench.scoring.comparison import beside
-    from lassbench.scoring.crosscheck import cross_check
-    from lassbench.scoring.folders import score_folders
+    from lassbench.pictures import terminal
+    from lassbench.scores.comparison import beside
+    from lassbench.scores.crosscheck import cross_check
+    from lassbench.scores.folders import score_folders
+    from lassbench.scores.score_file import Bootstrap
 
     opened = _open_suite(predictions, suite)
     _check_asked(opened, oracle=bool(oracle), average=average or "")
@@ -143,7 +143,7 @@ def command(
             checked = cross_check(path, opened, scores.rows, sample=oracle, seed=seed, **processes)
             terminal.show_cross_check(console, checked)
         if report is not None:
-            from lassbench.report.page import write_report
+            from lassbench.pictures.page import write_report
 
             page = write_report(
                 report, scores, opened, path, beside=rows, include_audio=include_audio
@@ -191,8 +191,8 @@ def _others(against: Sequence[Path], leaderboard: Path, suite: Suite) -> list[Sc
     from lassbench.files import listed
     from lassbench.leaderboard.checks import load_entry
     from lassbench.leaderboard.entries import Loaded
-    from lassbench.scores import Scores, read_scores
-    from lassbench.scoring.comparison import check_same_list
+    from lassbench.scores.comparison import check_same_list
+    from lassbench.scores.score_file import Scores, read_scores
 
     others = [read_scores(path) for path in against]
     for other, path in zip(others, against, strict=True):

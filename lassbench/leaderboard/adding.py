@@ -34,7 +34,7 @@ from lassbench.leaderboard.entries import (
     model_bytes,
     read_model,
 )
-from lassbench.scores import (
+from lassbench.scores.score_file import (
     JSON_SUFFIX,
     PARQUET_SUFFIX,
     ScoreFile,

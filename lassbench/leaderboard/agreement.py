@@ -16,7 +16,7 @@ import pyarrow as pa
 from lassbench.errors import Fault
 from lassbench.leaderboard.entries import Loaded, SuiteCard
 from lassbench.leaderboard.text import identity
-from lassbench.scores import MIXTURE_COLUMNS, column
+from lassbench.scores.score_file import MIXTURE_COLUMNS, column
 
 #: Mixture metrics of one query may differ by this between two machines (dB).
 MACHINES_DB = 1e-2

@@ -35,7 +35,7 @@ from lassbench.leaderboard.text import (
     strings,
 )
 from lassbench.plain_text import caption_fault, text_fault, url_fault
-from lassbench.scores import (
+from lassbench.scores.score_file import (
     METRICS,
     ScoreFile,
     ids_sha256,

@@ -13,7 +13,7 @@ from lassbench.leaderboard.entries import Entry, Leaderboard, Loaded
 from lassbench.leaderboard.numbers import TRUSTED_DB
 from lassbench.leaderboard.ranking import TABLE_METRICS, standings
 from lassbench.leaderboard.summaries import SAME_DB, summary_differences
-from lassbench.scores import CLAP_METRICS, METRICS, Scores, column
+from lassbench.scores.score_file import CLAP_METRICS, METRICS, Scores, column
 
 Floats = NDArray[np.float64]
 

@@ -41,7 +41,7 @@ from lassbench.checked import (
     ruled,
 )
 from lassbench.leaderboard.text import slug
-from lassbench.scores import JSON_LIMIT, ScoreFile
+from lassbench.scores.score_file import JSON_LIMIT, ScoreFile
 
 SCHEMA_VERSION = 1
 

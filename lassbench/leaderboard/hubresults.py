@@ -16,7 +16,7 @@ from lassbench.errors import UsageError, did_you_mean
 from lassbench.leaderboard.entries import Loaded
 from lassbench.leaderboard.ranking import TABLE_METRICS
 from lassbench.plain_text import url_fault
-from lassbench.scores import METRICS, Cell
+from lassbench.scores.score_file import METRICS, Cell
 from lassbench.yaml_files import write_yaml
 
 

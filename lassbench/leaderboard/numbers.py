@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lassbench.scores import (
+from lassbench.scores.score_file import (
     METRICS,
     SAR_UNDEFINED_DB,
     SILENT_BELOW_DB,

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from lassbench.errors import UsageError, did_you_mean
 from lassbench.leaderboard.entries import Entry, Loaded, SuiteCard
-from lassbench.scores import METRICS, column, limited
-from lassbench.statistics import RankInterval, cluster_bootstrap, rank_intervals
+from lassbench.scores.score_file import METRICS, column, limited
+from lassbench.scores.statistics import RankInterval, cluster_bootstrap, rank_intervals
 
 Floats = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from lassbench.errors import one_line
 from lassbench.leaderboard.numbers import ROUNDING_DB
-from lassbench.scores import ScoreFile, Summary
+from lassbench.scores.score_file import ScoreFile, Summary
 from lassbench.scores.summary import summarise
 
 #: The way to a figure: ``("breakdowns", "concept", "dog", "sdr", "mean")``.

@@ -27,7 +27,7 @@ from lassbench.leaderboard.ranking import (
     many_standings,
 )
 from lassbench.plain_text import markdown, markdown_lines
-from lassbench.scores import METRICS, Cell
+from lassbench.scores.score_file import METRICS, Cell
 
 #: What a dash in a table means: not defined, or not measured.
 DASH = "-"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lassbench.errors import UsageError, did_you_mean
 from lassbench.records import TAG_SEPARATOR
-from lassbench.scores import (
+from lassbench.scores.score_file import (
     CLAP_METRICS,
     KIND_METRICS,
     METRICS,
@@ -26,7 +26,7 @@ from lassbench.scores import (
     limited,
     seen,
 )
-from lassbench.statistics import asker_spread, bootstrap_columns
+from lassbench.scores.statistics import asker_spread, bootstrap_columns
 
 #: Decimals kept in summaries: a nanodecibel, far below what the metrics' last
 #: digits carry from one processor to another.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lassbench.csv_files import read_table, write_table
 from lassbench.files import atomic_path, write_text
-from lassbench.spectrogram import level_db, picture, top_db
+from lassbench.pictures.spectrogram import level_db, picture, top_db
 
 METRICS, CURVE, EVENTS = "metrics.csv", "learning-curve.png", "tensorboard"
 

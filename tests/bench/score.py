@@ -47,7 +47,7 @@ from lassbench.dataset import open_dataset
 from lassbench.dataset.build import build
 from lassbench.parallel import one_thread, open_executor
 from lassbench.records import Query, SystemCard
-from lassbench.scores import read_scores
+from lassbench.scores.score_file import read_scores
 from lassbench.suites import freezing
 from lassbench.suites.suite import Suite, load_suite
 from tests.bench._table import machine, print_table

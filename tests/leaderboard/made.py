@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lassbench.scores import (
+from lassbench.scores.score_file import (
     ABSENT_METRICS,
     METRICS,
     SEPARATION_METRICS,
@@ -33,7 +33,7 @@ from lassbench.scores import (
     rows_sha256,
     seen,
 )
-from lassbench.statistics import asker_spread, bootstrap_columns
+from lassbench.scores.statistics import asker_spread, bootstrap_columns
 
 CONCEPTS = ("dog", "rain", "siren", "bell", "typing")
 #: Concept -> what its targets are tagged with: the first always, one of the others by turns.

@@ -22,8 +22,8 @@ from lassbench.leaderboard.comparing import compare_rescored, describe_changes
 from lassbench.leaderboard.entries import Loaded
 from lassbench.leaderboard.examples import read_examples
 from lassbench.leaderboard.submissions import submission_faults
-from lassbench.scores import METRICS, ScoreFile, Scores, rows_schema, rows_sha256
-from lassbench.statistics import cluster_bootstrap
+from lassbench.scores.score_file import METRICS, ScoreFile, Scores, rows_schema, rows_sha256
+from lassbench.scores.statistics import cluster_bootstrap
 from tests.leaderboard import made, sounds
 from tests.leaderboard.conftest import DATE
 

@@ -13,8 +13,8 @@ import pytest
 
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import read_leaderboard
-from lassbench.scores import column
-from lassbench.statistics import paired_difference
+from lassbench.scores.score_file import column
+from lassbench.scores.statistics import paired_difference
 from tests.leaderboard import sounds
 
 pytestmark = pytest.mark.browser

@@ -19,7 +19,7 @@ from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import inspect_leaderboard, read_leaderboard
 from lassbench.leaderboard.entries import SuiteCard, entry_schema, model_bytes, read_model
-from lassbench.scores import ScoreFile, rows_sha256
+from lassbench.scores.score_file import ScoreFile, rows_sha256
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
 

@@ -14,7 +14,7 @@ from lassbench.audio import decode_int16, to_float32
 from lassbench.cli import run
 from lassbench.errors import LassbenchError
 from lassbench.leaderboard.checks import read_leaderboard
-from lassbench.spectrogram import level_db
+from lassbench.pictures.spectrogram import level_db
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
 

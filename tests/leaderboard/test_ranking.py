@@ -13,8 +13,8 @@ from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.entries import SeenNote
 from lassbench.leaderboard.ranking import Standings, seen_notes, standings
-from lassbench.scores import column
-from lassbench.statistics import cluster_bootstrap
+from lassbench.scores.score_file import column
+from lassbench.scores.statistics import cluster_bootstrap
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
 

@@ -28,7 +28,7 @@ from lassbench.leaderboard.tables import (
     to_latex,
     to_markdown,
 )
-from lassbench.scores import Cell
+from lassbench.scores.score_file import Cell
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
 

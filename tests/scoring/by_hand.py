@@ -12,7 +12,7 @@ import numpy as np
 from lassbench import audio
 from lassbench.metrics.clap import ClapScore
 from lassbench.records import Clip, Mixture, Query
-from lassbench.scores import Scores
+from lassbench.scores.score_file import Scores
 from lassbench.suites.freezing import SuitePlan, write_suite
 from lassbench.suites.suite import PARTS, Suite, exported_name, load_suite
 

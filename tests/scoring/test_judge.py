@@ -12,8 +12,8 @@ from lassbench.benchmark.mixtures import Rendered, render
 from lassbench.dataset import Dataset
 from lassbench.metrics.backend import NO_NUMBA
 from lassbench.metrics.ratios import si_sdr, snr
-from lassbench.scoring import pieces
-from lassbench.scoring.judge import Judge
+from lassbench.scores import pieces
+from lassbench.scores.judge import Judge
 
 LENGTH = 9001  # no round number
 

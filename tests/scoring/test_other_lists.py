@@ -16,16 +16,16 @@ from lassbench import audio, scores, separators
 from lassbench.cli import run
 from lassbench.cli.score import command
 from lassbench.errors import FaultsError, LassbenchError, UsageError
-from lassbench.inspection import _panels
 from lassbench.metrics.ratios import si_sdr
+from lassbench.pictures import terminal
+from lassbench.pictures.inspection import _panels
+from lassbench.pictures.page import write_report
 from lassbench.predictions import open_predictions
-from lassbench.report import terminal
-from lassbench.report.page import write_report
-from lassbench.scores import Bootstrap, Scores
+from lassbench.scores.comparison import beside, compare
+from lassbench.scores.folders import score_folders
+from lassbench.scores.score_file import Bootstrap, Scores
+from lassbench.scores.streaming import evaluate
 from lassbench.scores.summary import AVERAGES, average, summarise
-from lassbench.scoring.comparison import beside, compare
-from lassbench.scoring.folders import score_folders
-from lassbench.scoring.streaming import evaluate
 from lassbench.suites.suite import Suite
 from tests.scoring.by_hand import RATE, SAMPLES, FakeClap, as_bytes, noise, write_by_hand
 

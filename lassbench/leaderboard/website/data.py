@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from lassbench.leaderboard.entries import Loaded
 from lassbench.leaderboard.ranking import Standings
-from lassbench.scores import METRICS, column, limited
-from lassbench.statistics import RESAMPLES, enough_clusters, expanded_tail
+from lassbench.scores.score_file import METRICS, column, limited
+from lassbench.scores.statistics import RESAMPLES, enough_clusters, expanded_tail
 
 _QUESTION_COLUMNS = ("query_id", "target_id", "concept", "noise_concept", "annotator", "text")
 
@@ -80,7 +80,7 @@ def query_data(table: Standings) -> dict[str, Any]:
 
     ``targets`` and ``concepts`` are numbers: the same number, the same target.
     ``tails[k]`` is the percentile at which a 95 % interval over k targets begins
-    (:func:`lassbench.statistics.expanded_tail`), ``null`` where so few carry none.
+    (:func:`lassbench.scores.statistics.expanded_tail`), ``null`` where so few carry none.
     """
     questions = _questions([row.loaded for row in table.rows])
     targets, target_of = _numbered(questions["target_id"])

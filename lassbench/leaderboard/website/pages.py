@@ -15,7 +15,7 @@ from lassbench.leaderboard.examples import Listening, Track
 from lassbench.leaderboard.ranking import MIN_COVERAGE, TABLE_METRICS, Row, Standings
 from lassbench.leaderboard.tables import BREAKDOWN_VIEWS, table_files
 from lassbench.leaderboard.website import data, format
-from lassbench.scores import LIMIT_DB, METRICS, Cell
+from lassbench.scores.score_file import LIMIT_DB, METRICS, Cell
 
 #: Written into every site, so that only a site is ever replaced.
 MARKER = "lassbench-site.txt"

@@ -1,6 +1,6 @@
 "use strict";
 /* Two systems on the queries that both answered: the difference, its interval, and where it comes from.
-   The statistics are those of lassbench.statistics: whole targets are resampled, and whole targets change sign. */
+   The statistics are those of lassbench.scores.statistics: whole targets are resampled, and whole targets change sign. */
 document.addEventListener("DOMContentLoaded", function () {
   var charts = window.lassbench.charts;
   var page = document.getElementById("comparison");

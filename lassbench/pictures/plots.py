@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from lassbench.scores import LIMIT_DB, Cell
+from lassbench.scores.score_file import LIMIT_DB, Cell
 
 Floats = NDArray[np.float64]
 

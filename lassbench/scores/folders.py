@@ -16,9 +16,9 @@ from lassbench.parallel import map_ordered, open_executor
 from lassbench.predictions import PredictionSet, System, check
 from lassbench.progress import track
 from lassbench.records import Query, SystemCard
-from lassbench.scores import CLAP_COLUMNS, Bootstrap, Scores
-from lassbench.scoring.pieces import Measured, by_mixture, cut, make_piece, measure
-from lassbench.scoring.result import USUAL, make_scores, system_info, warn_of_levels
+from lassbench.scores.pieces import Measured, by_mixture, cut, make_piece, measure
+from lassbench.scores.result import USUAL, make_scores, system_info, warn_of_levels
+from lassbench.scores.score_file import CLAP_COLUMNS, Bootstrap, Scores
 from lassbench.suites.suite import Suite
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from lassbench import audio, files, output_folders
 from lassbench.errors import UsageError, did_you_mean
 from lassbench.metrics.signals import SilentReference
+from lassbench.pictures.spectrogram import BINS, HOP, RANGE_DB, Axis, level_db, span_hz, top_db
 from lassbench.predictions import PredictionSet
 from lassbench.records import Query
-from lassbench.scores import METRICS, SAR_UNDEFINED_DB, SEPARATION_METRICS
-from lassbench.scoring.judge import Judge
-from lassbench.spectrogram import BINS, HOP, RANGE_DB, Axis, level_db, span_hz, top_db
+from lassbench.scores.judge import Judge
+from lassbench.scores.score_file import METRICS, SAR_UNDEFINED_DB, SEPARATION_METRICS
 from lassbench.suites.suite import PARTS, Suite
 
 if TYPE_CHECKING:

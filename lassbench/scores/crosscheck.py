@@ -20,8 +20,8 @@ import pyarrow as pa
 from lassbench.parallel import map_ordered, open_executor
 from lassbench.predictions import check
 from lassbench.progress import track
-from lassbench.scores import LIMIT_DB
-from lassbench.scoring.pieces import Piece, make_piece, open_suite
+from lassbench.scores.pieces import Piece, make_piece, open_suite
+from lassbench.scores.score_file import LIMIT_DB
 from lassbench.suites.suite import Suite
 
 

@@ -18,7 +18,9 @@ from lassbench.files import sha256_bytes
 from lassbench.metrics import backend
 from lassbench.predictions import SYSTEM_FILE, System
 from lassbench.records import SystemCard
-from lassbench.scores import (
+from lassbench.scores.judge import Verdict
+from lassbench.scores.pieces import Measured
+from lassbench.scores.score_file import (
     CLAP_METRICS,
     METRICS,
     SAR_UNDEFINED_DB,
@@ -35,10 +37,8 @@ from lassbench.scores import (
     rows_schema,
     rows_sha256,
 )
+from lassbench.scores.statistics import RESAMPLES
 from lassbench.scores.summary import metric_names, summarise
-from lassbench.scoring.judge import Verdict
-from lassbench.scoring.pieces import Measured
-from lassbench.statistics import RESAMPLES
 from lassbench.suites.suite import Suite
 
 #: How intervals are made unless a caller says otherwise.

@@ -9,9 +9,9 @@ from lassbench.parallel import map_ordered, open_executor
 from lassbench.predictions import System
 from lassbench.progress import track
 from lassbench.records import Query
-from lassbench.scores import Bootstrap, Scores
-from lassbench.scoring.pieces import InMemory, Measured, Piece, cut, make_piece, measure
-from lassbench.scoring.result import USUAL, make_scores, warn_of_levels
+from lassbench.scores.pieces import InMemory, Measured, Piece, cut, make_piece, measure
+from lassbench.scores.result import USUAL, make_scores, warn_of_levels
+from lassbench.scores.score_file import Bootstrap, Scores
 from lassbench.separators import as_separator, card_of, estimate
 from lassbench.suites.suite import Suite
 
@@ -43,7 +43,7 @@ def evaluate(
     Warns
     -----
     LassbenchWarning
-        As :func:`lassbench.scoring.folders.score_folders`.
+        As :func:`lassbench.scores.folders.score_folders`.
 
     Raises
     ------

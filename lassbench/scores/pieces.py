@@ -24,7 +24,7 @@ from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import Fault, LassbenchError
 from lassbench.metrics.signals import SilentReference, peak
 from lassbench.records import Query
-from lassbench.scoring.judge import Judge, Verdict
+from lassbench.scores.judge import Judge, Verdict
 from lassbench.suites.suite import PARTS, Suite
 
 #: Queries a piece has at least, so that handing it over costs next to nothing.

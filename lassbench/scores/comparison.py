@@ -11,9 +11,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lassbench.errors import LassbenchError, UsageError, did_you_mean
-from lassbench.scores import CLAP_METRICS, METRICS, Kind, Scores, SuiteInfo, in_order, seen
+from lassbench.scores.score_file import (
+    CLAP_METRICS,
+    METRICS,
+    Kind,
+    Scores,
+    SuiteInfo,
+    in_order,
+    seen,
+)
+from lassbench.scores.statistics import RESAMPLES, Paired, paired_difference
 from lassbench.scores.summary import average, groups_of
-from lassbench.statistics import RESAMPLES, Paired, paired_difference
 from lassbench.suites.suite import Suite
 
 #: The name under which the unprocessed mixture stands in tables.

@@ -11,9 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lassbench.errors import one_line
-from lassbench.scores import AnnotatorSpread, Cell, Kind, Scores, in_order
-from lassbench.scores.summary import CLEAN, NOT_CLEAN, average
-from lassbench.scoring.comparison import (
+from lassbench.scores.comparison import (
     Beside,
     Comparison,
     Moved,
@@ -21,8 +19,10 @@ from lassbench.scoring.comparison import (
     shown_metrics,
     verdict,
 )
-from lassbench.scoring.crosscheck import CrossCheck
-from lassbench.statistics import Paired
+from lassbench.scores.crosscheck import CrossCheck
+from lassbench.scores.score_file import AnnotatorSpread, Cell, Kind, Scores, in_order
+from lassbench.scores.statistics import Paired
+from lassbench.scores.summary import CLEAN, NOT_CLEAN, average
 
 #: Width where there is no terminal to ask.
 WIDTH = 110

@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from lassbench import files
 from lassbench.audio import encode_flac
 from lassbench.errors import one_line
+from lassbench.pictures import plots
+from lassbench.pictures.spectrogram import level_db, picture, png, top_db
+from lassbench.pictures.terminal import number, query_types, targets, who_asks
 from lassbench.predictions import PredictionSet, open_predictions
-from lassbench.report import plots
-from lassbench.report.terminal import number, query_types, targets, who_asks
-from lassbench.scores import MetricDefinition, Scores, in_order, seen
-from lassbench.scoring.comparison import Beside, default_metric, shown_metrics, verdict
-from lassbench.spectrogram import level_db, picture, png, top_db
+from lassbench.scores.comparison import Beside, default_metric, shown_metrics, verdict
+from lassbench.scores.score_file import MetricDefinition, Scores, in_order, seen
 from lassbench.suites.suite import Suite
 
 #: Queries shown as the best, and as the worst.
@@ -109,7 +109,7 @@ def write_report(
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("lassbench.report"),
+        loader=PackageLoader("lassbench.pictures"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,1 +1,0 @@
-"""What people look at: tables on the terminal, a page in the browser."""
