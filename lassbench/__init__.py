@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from lassbench.dataset import Dataset, open_dataset
     from lassbench.errors import LassbenchError
-    from lassbench.scores.streaming import evaluate
+    from lassbench.scores.score import evaluate
     from lassbench.suites.suite import Suite, load_suite
 
 __all__ = [
@@ -37,7 +37,7 @@ _HOMES = {
     "Dataset": "lassbench.dataset",
     "LassbenchError": "lassbench.errors",
     "Suite": "lassbench.suites.suite",
-    "evaluate": "lassbench.scores.streaming",
+    "evaluate": "lassbench.scores.score",
     "load_suite": "lassbench.suites.suite",
     "open_dataset": "lassbench.dataset",
 }

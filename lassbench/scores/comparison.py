@@ -1,28 +1,20 @@
-"""Systems on the same queries: paired differences, where they come from, rows of a table."""
+"""Systems on the same queries: one table of all, paired differences, and where they come from."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
+import pandas as pd
 
-from lassbench.errors import LassbenchError, UsageError, did_you_mean
-from lassbench.scores.score_file import (
-    CLAP_METRICS,
-    METRICS,
-    Kind,
-    Scores,
-    SuiteInfo,
-    in_order,
-    seen,
-)
+from lassbench.errors import LassbenchError, UsageError
+from lassbench.scores.rows import CLAP_METRICS, METRICS, Kind, in_order, metric_named, seen
+from lassbench.scores.score_file import ScoreFile, Scores, heard_in_training
 from lassbench.scores.statistics import RESAMPLES, Paired, paired_difference
-from lassbench.scores.summary import average, groups_of
-from lassbench.suites.suite import Suite
+from lassbench.scores.summary import Cell, Summary, mean_over_runs, spread_of_runs
 
 #: The name under which the unprocessed mixture stands in tables.
 MIXTURE = "Mixture"
@@ -34,44 +26,16 @@ _COMPARED_IN: Mapping[Kind, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Moved:
-    """A query and how its value differs (first system minus second, dB)."""
-
-    query_id: str
-    concept: str
-    noise_concept: str
-    text: str
-    first: float
-    second: float
+class _Listed(Protocol):
+    """A suite, or what a score file says of one."""
 
     @property
-    def difference(self) -> float:
-        """First minus second."""
-        return self.first - self.second
+    def name(self) -> str: ...
+    @property
+    def list_fingerprint(self) -> str: ...
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Two scores, paired on the queries that both cover.
-
-    ``metrics`` are paired differences (first minus second), ``by`` those in ``metric``
-    by breakdown and value; ``moved`` has every query where both are defined, largest
-    rise first; ``warnings`` say why the two may not be comparable after all.
-    """
-
-    first: Scores
-    second: Scores
-    metric: str
-    queries: int
-    targets: int
-    metrics: dict[str, Paired]
-    by: dict[str, dict[str, Paired]]
-    moved: tuple[Moved, ...]
-    warnings: tuple[str, ...]
-
-
-def check_same_list(ours: SuiteInfo | Suite, theirs: SuiteInfo, *, where: object) -> None:
+def check_same_list(ours: _Listed, theirs: _Listed, *, where: object) -> None:
     """Refuse to compare scores on different lists of queries, with a ``UsageError``."""
     if ours.list_fingerprint != theirs.list_fingerprint:
         raise UsageError(
@@ -83,30 +47,201 @@ def check_same_list(ours: SuiteInfo | Suite, theirs: SuiteInfo, *, where: object
         )
 
 
-def common_rows(first: Scores, second: Scores) -> tuple[pa.Table, pa.Table]:
-    """The rows of both, for the queries that both cover (it may be none), in the same order.
-
-    They must be scores on one list (:func:`check_same_list`).
-    """
-    names = f"{first.file.system.name}, {second.file.system.name}"
-    check_same_list(first.file.suite, second.file.suite, where=names)
-    ours, theirs = (one.rows.column("query_id") for one in (first, second))
-    return first.rows.filter(pc.is_in(ours, theirs)), second.rows.filter(pc.is_in(theirs, ours))
+def default_metric(kind: Kind, among: Collection[str]) -> str:
+    """What systems are compared in, by the kind of suite, of the metrics that they have."""
+    return next(one for one in _COMPARED_IN[kind] if one in among)
 
 
-def comparable(first: Scores, second: Scores) -> list[str]:
+def comparable(first: ScoreFile, second: ScoreFile) -> list[str]:
     """The metrics of both scores, in their order, that mean the same in both.
 
     A CLAPScore is one model's opinion, so two models' are not compared.
     """
-    ours, theirs = first.file.metrics, second.file.metrics
+    same_model = first.clap_model == second.clap_model
     return [
         name
-        for name in in_order(ours)
-        if name in theirs
-        and ours[name].id == theirs[name].id
-        and (name not in CLAP_METRICS or ours[name].definition == theirs[name].definition)
+        for name in in_order(first.definitions)
+        if first.definitions[name] == second.definitions.get(name)
+        and (same_model or name not in CLAP_METRICS)
     ]
+
+
+def paired(
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    metric: str,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Paired:
+    """The mean difference of ``metric``, first minus second, over the queries of both."""
+    a, b = _common(first, second)
+    targets = a["target_id"].to_numpy(str)
+    ours, theirs = seen(a, metric), seen(b, metric)
+    return paired_difference(ours, theirs, targets, resamples=resamples, seed=seed)
+
+
+def verdict(paired: Paired, metric: str = "", kind: Kind = "separation") -> str:
+    """``better``, ``worse``, or ``no clear difference``: what the paired test allows to say.
+
+    Where nobody knows how loud the answer should be: ``quieter`` or ``louder``.
+    """
+    if not paired.significant:
+        return "no clear difference"
+    level = kind == "unreferenced" and metric == "attenuation"
+    higher, lower = ("quieter", "louder") if level else ("better", "worse")
+    if metric in METRICS and METRICS[metric].better == "lower":
+        higher, lower = lower, higher
+    return higher if paired.diff > 0 else lower
+
+
+# ---------------------------------------------------------------------------
+# The table of all systems
+# ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A system in the table of all.
+
+    Attributes
+    ----------
+    uses
+        What it is told: ``text``, ``tag``, ``oracle``, ``none``.
+    cells
+        Metric -> its mean and interval, of those that mean the same as the first line's.
+    spread
+        With several runs: standard deviation of their means in the ranking metric.
+    place
+        ``best`` in the ranking metric, or ``tied`` with it: not told apart by the paired
+        test.  Empty for the others, oracles, partial results, and where nothing is ranked.
+    notes
+        What has to be known before comparing it.
+    """
+
+    name: str
+    uses: str
+    rows: pd.DataFrame = field(repr=False)
+    cells: Mapping[str, Cell]
+    wrong_source_share: float | None
+    queries: int
+    of: int
+    runs: int = 1
+    spread: float | None = None
+    place: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def table_of(scores: Sequence[Scores]) -> list[Line]:
+    """All systems in their order, runs of one system as one, below the unprocessed mixture.
+
+    The mixture needs no score file: every row carries its metrics.  All must be scores on
+    one list (:func:`check_same_list`).
+    """
+    groups: dict[object, list[Scores]] = {}
+    for place, one in enumerate(scores):
+        system = one.file.system
+        groups.setdefault(system.name if system.run else place, []).append(one)
+    first = scores[0]
+    lines = [_line(group, comparable(first.file, group[0].file)) for group in groups.values()]
+    metric = default_metric(first.file.kind, first.file.definitions)
+    if f"{metric.removesuffix('_i')}_mixture" in first.rows and not any(
+        line.name == MIXTURE for line in lines
+    ):
+        lines.insert(0, _mixture(first))
+    return _placed(lines, metric) if first.file.kind != "unreferenced" else lines
+
+
+def _line(runs: Sequence[Scores], metrics: Sequence[str]) -> Line:
+    file = runs[0].file
+    rows, summary = runs[0].rows, runs[0].summary
+    spread = None
+    if len(runs) > 1:
+        rows = mean_over_runs([one.rows for one in runs])
+        summary = Summary(rows)
+        metric = default_metric(file.kind, file.definitions)
+        spread = spread_of_runs([one.rows for one in runs], metric)
+    partial = any(one.file.coverage.partial for one in runs)
+    return Line(
+        name=file.system.name if len(runs) > 1 else runs[0].name,
+        uses=file.system.query_type,
+        rows=rows,
+        cells={name: summary.metrics[name] for name in metrics},
+        wrong_source_share=summary.wrong_source_share,
+        queries=len(rows),
+        of=file.coverage.queries_total,
+        runs=len(runs),
+        spread=spread,
+        notes=(*["partial"] * partial, *heard_in_training(file)),
+    )
+
+
+def _mixture(scores: Scores) -> Line:
+    """The unprocessed mixture's line, from the columns of it that every row carries."""
+    rows = scores.rows.copy()
+    for name in in_order(rows.columns):
+        if name.endswith("_i"):
+            rows[name] = 0.0
+        else:
+            rows[name] = rows.get(f"{name}_mixture", np.nan)  # SAR: there is none
+    summary = Summary(rows.drop(columns="wrong_source", errors="ignore"))
+    return Line(
+        name=MIXTURE,
+        uses="none",
+        rows=rows,
+        cells=summary.metrics,
+        wrong_source_share=None,
+        queries=len(rows),
+        of=scores.file.coverage.queries_total,
+    )
+
+
+def _placed(lines: Sequence[Line], metric: str) -> list[Line]:
+    """``lines`` with the best marked, and those that cannot be told apart from it."""
+    ranked = [one for one in lines if one.uses != "oracle" and "partial" not in one.notes]
+    common = set.intersection(*(set(one.rows["query_id"]) for one in ranked)) if ranked else set()
+    means = {}
+    for place, one in enumerate(lines):
+        if one in ranked and metric in one.cells:
+            values = seen(one.rows[one.rows["query_id"].isin(common)], metric)
+            if not np.isnan(values).all():
+                means[place] = float(np.nanmean(values))
+    if not means:
+        return list(lines)
+    best = max(means, key=means.__getitem__)
+    placed = list(lines)
+    for place in means:
+        apart = paired(lines[best].rows, lines[place].rows, metric)
+        if place == best or not apart.significant:
+            mark = "best" if place == best else "tied"
+            placed[place] = dataclasses.replace(lines[place], place=mark)
+    return placed
+
+
+# ---------------------------------------------------------------------------
+# Two systems
+# ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two scores, paired on the queries that both cover.
+
+    ``metrics`` are paired differences (first minus second), ``by`` those in ``metric``
+    by breakdown and value; ``moved`` has the queries where both are defined, largest
+    rise first: query_id, concept, noise_concept, text, first, second, difference;
+    ``warnings`` say why the two may not be comparable after all.
+    """
+
+    first: Scores
+    second: Scores
+    metric: str
+    queries: int
+    targets: int
+    metrics: dict[str, Paired]
+    by: dict[str, dict[str, Paired]]
+    moved: pd.DataFrame
+    warnings: tuple[str, ...]
 
 
 def compare(
@@ -122,8 +257,8 @@ def compare(
     Parameters
     ----------
     metric
-        The one that breakdowns and single queries are compared in; by default
-        SI-SDR improvement, attenuation where the sound is absent, or CLAPScore
+        The one that breakdowns and single queries are compared in, by its name or title;
+        by default SI-SDR improvement, attenuation where the sound is absent, or CLAPScore
         improvement, if both have it, where nobody has the sources.
 
     Raises
@@ -133,164 +268,56 @@ def compare(
     LassbenchError
         If no query is covered by both.
     """
-    a, b = common_rows(first, second)
+    names = f"{first.name}, {second.name}"
+    check_same_list(first.file.suite, second.file.suite, where=names)
+    a, b = _common(first.rows, second.rows)
     if not len(a):
         suite = first.file.suite.name
         raise LassbenchError("the two scores have no query in common", where=suite)
-    shared = comparable(first, second)
-    metric = metric or default_metric(first, shared)
-    if metric not in shared:
-        raise UsageError(
-            f"no metric {metric!r} in both scores{did_you_mean(metric, shared)}",
-            expected=", ".join(shared),
-            fix="name one of these with --metric",
-        )
-    clusters = np.array(a.column("target_id").to_pylist())
-    values = {name: (seen(a, name), seen(b, name)) for name in shared}
-
-    def paired(name: str, chosen: NDArray[np.intp] | slice = slice(None)) -> Paired:
-        one, two = values[name]
-        return paired_difference(
-            one[chosen], two[chosen], clusters[chosen], resamples=resamples, seed=seed
-        )
-
-    by = {
-        kind: {value: paired(metric, chosen) for value, chosen in groups.items()}
-        for kind, groups in groups_of(a).items()
-        if kind in ("concept", "annotator", "audit")
-    }
+    shared = comparable(first.file, second.file)
+    metric = metric_named(metric, shared) if metric else default_metric(first.file.kind, shared)
+    how = {"resamples": resamples, "seed": seed}
+    groups = {by: Summary(a).groups(by) for by in ("concept", "annotator", "audit")}
+    moved = a[["query_id", "concept", "noise_concept", "text"]].assign(
+        first=seen(a, metric), second=seen(b, metric)
+    )
+    moved["difference"] = moved["first"] - moved["second"]
+    moved = moved.dropna().sort_values(["difference", "query_id"], ascending=[False, True])
     return Comparison(
         first=first,
         second=second,
         metric=metric,
         queries=len(a),
-        targets=len(np.unique(clusters)),
-        metrics={name: paired(name) for name in shared},
-        by=by,
-        moved=_moved(a, *values[metric]),
-        warnings=_warnings(first, second, len(a)),
+        targets=a["target_id"].nunique(),
+        metrics={name: paired(a, b, name, **how) for name in shared},
+        by={
+            by: {
+                value: paired(a.iloc[chosen], b.iloc[chosen], metric, **how)
+                for value, chosen in values.items()
+            }
+            for by, values in groups.items()
+            if values
+        },
+        moved=moved,
+        warnings=tuple(_warnings(first, second, len(a))),
     )
 
 
-def default_metric(scores: Scores, among: Collection[str] = ()) -> str:
-    """What systems are compared in, by the kind of suite (``among`` these, if they are named)."""
-    names = among or scores.file.metrics
-    return next(one for one in _COMPARED_IN[scores.file.kind] if one in names)
+def _common(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of both for the queries that both cover (it may be none), in the same order."""
+    return a[a["query_id"].isin(b["query_id"])], b[b["query_id"].isin(a["query_id"])]
 
 
-def _moved(
-    rows: pa.Table, first: NDArray[np.float64], second: NDArray[np.float64]
-) -> tuple[Moved, ...]:
-    described = rows.select(["query_id", "concept", "noise_concept", "text"]).to_pylist()
-    found = [
-        Moved(**row, first=one, second=two)
-        for row, one, two in zip(described, first.tolist(), second.tolist(), strict=True)
-        if not np.isnan(one - two)
-    ]
-    return tuple(sorted(found, key=lambda one: (-one.difference, one.query_id)))
-
-
-def _warnings(first: Scores, second: Scores, common: int) -> tuple[str, ...]:
-    found = []
+def _warnings(first: Scores, second: Scores, common: int) -> Iterable[str]:
     if first.file.suite.fingerprint != second.file.suite.fingerprint:
-        found.append("the two were scored on different copies of the clips (fingerprints differ)")
-    different = first.file.metrics.keys() & second.file.metrics.keys() - comparable(first, second)
+        yield "the two were scored on different copies of the clips (fingerprints differ)"
+    both = first.file.definitions.keys() & second.file.definitions.keys()
+    different = both - {*comparable(first.file, second.file)}
     if different:
         named = ", ".join(sorted(different))
-        found.append(f"not compared, for they are defined differently in the two: {named}")
+        yield f"not compared, for they are defined differently in the two: {named}"
     for one in (first, second):
-        name, scored = one.file.system.name, one.file.coverage.queries_scored
-        if scored > common:
-            found.append(f"{name} covers {scored} queries, {common} of them are compared")
+        if len(one.rows) > common:
+            yield f"{one.name} covers {len(one.rows)} queries, {common} of them are compared"
         if one.file.coverage.partial:
-            found.append(f"{name} is a partial result")
-    return tuple(found)
-
-
-# ---------------------------------------------------------------------------
-# A system beside others on one suite: what each scores, and whether they differ
-# ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Beside:
-    """Another system's row in the table, over the ``queries`` that both cover.
-
-    ``uses`` is what it is told (``text``, ``tag``, ``oracle``, ``none``); ``means`` are
-    ``None`` where undefined; ``ahead`` is the scored system minus this one, in the
-    metric that they are compared in (of no queries, where this one does not have it).
-    """
-
-    name: str
-    uses: str
-    means: Mapping[str, float | None]
-    ahead: Paired
-    queries: int
-
-
-def beside(scores: Scores, others: Iterable[Scores]) -> list[Beside]:
-    """Rows for the unprocessed mixture and for ``others``, each on the common queries.
-
-    The mixture needs no score file: every row carries its metrics.  Left out are
-    others of the scored system's own name and predictions, and those with no query
-    in common; metrics that mean something else in the other are not in its ``means``.
-    All must be scores on one list (:func:`check_same_list`).
-    """
-    metric, own = default_metric(scores), scores.file.system
-    found = []
-    if f"{metric.removesuffix('_i')}_mixture" in scores.rows.column_names:
-        untouched = _as_mixture(scores.rows)
-        names = list(scores.file.metrics)
-        found.append(_row(MIXTURE, "none", scores.rows, untouched, metric=metric, names=names))
-    for other in others:
-        info = other.file.system
-        itself = info.name == own.name and info.predictions_sha256 == own.predictions_sha256
-        if itself or info.name == MIXTURE:
-            continue
-        mine, theirs = common_rows(scores, other)
-        if len(mine):
-            names = comparable(scores, other)
-            found.append(_row(info.name, info.query_type, mine, theirs, metric=metric, names=names))
-    return found
-
-
-def _as_mixture(rows: pa.Table) -> pa.Table:
-    """``rows`` with the mixture's metrics in the system's place."""
-    nothing = pa.array(np.zeros(len(rows)))
-    for index, field in enumerate(rows.schema):
-        if field.name in METRICS:
-            own = f"{field.name}_mixture"
-            values = rows.column(own) if own in rows.column_names else nothing
-            if field.name == "sar":
-                values = pa.nulls(len(rows), pa.float64())
-            rows = rows.set_column(index, field, values)
-    return rows
-
-
-def _row(
-    name: str, uses: str, mine: pa.Table, theirs: pa.Table, *, metric: str, names: Sequence[str]
-) -> Beside:
-    mine = mine if metric in names else mine.slice(0, 0)
-    theirs_of = seen(theirs, metric) if len(mine) else np.empty(0)
-    targets = mine.column("target_id").to_pylist()
-    ahead = paired_difference(seen(mine, metric), theirs_of, targets)
-    means = {one: average(theirs, one, "mean") for one in names}
-    return Beside(name, uses, means, ahead, len(theirs))
-
-
-def verdict(paired: Paired, metric: str = "", kind: Kind = "separation") -> str:
-    """``better``, ``worse``, or ``no clear difference``: what the paired test allows to say.
-
-    Where nobody knows how loud the answer should be: ``quieter`` or ``louder``.
-    """
-    if not paired.significant:
-        return "no clear difference"
-    level = kind == "unreferenced" and metric == "attenuation"
-    higher, lower = ("quieter", "louder") if level else ("better", "worse")
-    return higher if paired.diff > 0 else lower
-
-
-def shown_metrics(scores: Scores) -> Sequence[str]:
-    """The metrics that a one-line row of a table shows."""
-    left_out = ("sdr_i", "sir_i", "snr_i")
-    return tuple(name for name in in_order(scores.file.metrics) if name not in left_out)
+            yield f"{one.name} is a partial result"

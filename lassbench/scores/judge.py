@@ -42,6 +42,7 @@ from lassbench.metrics.backend import product
 from lassbench.metrics.bss_eval import BssEval, References
 from lassbench.metrics.ratios import decibels, si_sdr, snr
 from lassbench.metrics.signals import SMALLEST_ENERGY, energy
+from lassbench.metrics.spectral import SpectralReference
 
 Samples = NDArray[np.float32]
 
@@ -55,10 +56,11 @@ _AT_ONCE = 8
 class Verdict:
     """What was measured on one estimate, before the score policy is applied.
 
-    ``values`` are dB by metric name: ``sdr sir sar si_sdr snr`` and the ``_mixture``
-    ones (none without references), ``level_db`` is the estimate's energy over the
-    mixture's, ``-inf`` for silence.  The wrong source was extracted when the estimate
-    is not closer to the target than to the interference.
+    ``values`` are by metric name: ``sdr sir sar si_sdr snr`` in dB, the spectral ones if
+    they were asked for, and the ``_mixture`` ones (none without references);
+    ``level_db`` is the estimate's energy over the mixture's, ``-inf`` for silence.  The
+    wrong source was extracted when the estimate is not closer to the target than to the
+    interference.
     """
 
     values: dict[str, float]
@@ -81,6 +83,8 @@ class Judge:
     sources
         Target and interference, likewise.  Without them, where the sound is absent or
         nobody has them, an estimate's level is all that is measured.
+    spectral
+        Measure the distances of magnitudes too (:mod:`lassbench.metrics.spectral`).
 
     Raises
     ------
@@ -88,7 +92,13 @@ class Judge:
         If target or interference is silent.
     """
 
-    def __init__(self, mixture: Samples, sources: tuple[Samples, Samples] | None = None) -> None:
+    def __init__(
+        self,
+        mixture: Samples,
+        sources: tuple[Samples, Samples] | None = None,
+        *,
+        spectral: bool = False,
+    ) -> None:
         self._mixture = mixture
         self._mixture_energy = energy(mixture)
         self._references: References | None = None
@@ -97,12 +107,12 @@ class Judge:
             self._sources = s, n = sources
             self._energies = energy(s), energy(n)
             self._references = References(target=s, interference=n)
+            self._magnitudes = SpectralReference(s) if spectral else None
             self._untouched = self._references.mixture()
             of_mixture = self._verdict(mixture, self._untouched).values
             # SAR is left out: the mixture has none (FACTS section 3).
-            self._of_mixture = {
-                f"{name}_mixture": of_mixture[name] for name in ("sdr", "sir", "si_sdr", "snr")
-            }
+            del of_mixture["sar"]
+            self._of_mixture = {f"{name}_mixture": value for name, value in of_mixture.items()}
 
     def verdicts(self, estimates: Sequence[Samples]) -> Iterator[Verdict]:
         """Judge float32 estimates of shape (samples,), a few at a time."""
@@ -141,6 +151,8 @@ class Judge:
             "snr": _snr(s, target, e, power, with_target),
             **self._of_mixture,
         }
+        if self._magnitudes is not None:
+            values["mrstft"], values["lsd"] = self._magnitudes.distances(e)
         return Verdict(values, self._level_db(power), not nearer_target)
 
 

@@ -133,16 +133,17 @@ def make_piece(suite: Suite, queries: Sequence[Query], systems: Iterable[Estimat
     return Piece(part, suite.dataset.path if suite.dataset else None, tuple(systems))
 
 
-def measure(piece: Piece, *, judging: bool = True) -> Outcome:
+def measure(piece: Piece, *, judging: bool = True, spectral: bool = False) -> Outcome:
     """Judge every answer of a piece; or, not ``judging``, only find out which can be.
 
-    The audio of every mixture must be what was frozen (:func:`open_judge`).
+    The audio of every mixture must be what was frozen (:func:`open_judge`); ``spectral``
+    as :class:`lassbench.scores.judge.Judge` takes it.
     """
     outcome = Outcome([([], []) for _ in piece.systems], {})
     suite = open_suite(piece)
     for mixture_id, queries in by_mixture(suite.queries.values()).items():
         try:
-            judge = open_judge(suite, mixture_id)
+            judge = open_judge(suite, mixture_id, spectral=spectral)
         except SilentReference as silent:
             reason = f"the {silent.where} is silent"
             outcome.unscorable.update((query.query_id, reason) for query in queries)
@@ -204,7 +205,7 @@ def _answers(
                 yield system, query.query_id, samples
 
 
-def open_judge(suite: Suite, mixture_id: str) -> Judge:
+def open_judge(suite: Suite, mixture_id: str, *, spectral: bool) -> Judge:
     """The judge of a mixture, whose audio is checked to be, sample for sample, what was frozen.
 
     Raises
@@ -233,7 +234,7 @@ def open_judge(suite: Suite, mixture_id: str) -> Judge:
                 fix="find altered clips with `lassbench verify`; restore them, or freeze or "
                 "import the suite again",
             )
-    return Judge(mixture, sources)
+    return Judge(mixture, sources, spectral=spectral)
 
 
 @lru_cache(maxsize=4)

@@ -1,14 +1,13 @@
-"""From measurements to a score: rows, summary, coverage, contamination, warnings."""
+"""From measurements to a score: rows by the written policy, coverage, contamination, warnings."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
-import pyarrow as pa
+import numpy as np
+import pandas as pd
 
 from lassbench import __version__
 from lassbench.checked import validate
@@ -18,31 +17,26 @@ from lassbench.files import sha256_bytes
 from lassbench.metrics import backend
 from lassbench.predictions import SYSTEM_FILE, System
 from lassbench.records import SystemCard
-from lassbench.scores.judge import Verdict
 from lassbench.scores.pieces import Measured
-from lassbench.scores.score_file import (
-    CLAP_METRICS,
+from lassbench.scores.rows import (
     METRICS,
     SAR_UNDEFINED_DB,
     SILENT_BELOW_DB,
-    Bootstrap,
+    ids_sha256,
+    improvement,
+    in_order,
+    rows_schema,
+    rows_sha256,
+)
+from lassbench.scores.score_file import (
     Contamination,
     Coverage,
-    MetricDefinition,
     ScoreFile,
     Scores,
     SuiteInfo,
     SystemInfo,
-    ids_sha256,
-    rows_schema,
-    rows_sha256,
 )
-from lassbench.scores.statistics import RESAMPLES
-from lassbench.scores.summary import metric_names, summarise
 from lassbench.suites.suite import Suite
-
-#: How intervals are made unless a caller says otherwise.
-USUAL = Bootstrap(resamples=RESAMPLES, seed=0)
 
 #: Peak above which an estimate is at a wrong scale: 40 dB above full scale, where no
 #: estimate from a mixture within [-1, 1] lies, and far below what integers reach.
@@ -59,7 +53,7 @@ def make_scores(
     suite: Suite,
     system: System,
     *,
-    bootstrap: Bootstrap,
+    run: str = "",
     clap: Mapping[str, Mapping[str, float]] | None = None,
     clap_model: str = "",
     faults: Sequence[Fault] = (),
@@ -69,6 +63,8 @@ def make_scores(
 
     Parameters
     ----------
+    run
+        Which run of the system this is, where it has several.
     clap
         query_id -> CLAP columns, if they were asked for; ``clap_model`` made them.
     faults
@@ -83,10 +79,9 @@ def make_scores(
     """
     if not measured:
         raise _nothing(suite, system, unscorable)
-    rows = table(measured, suite, clap)
+    rows = make_rows(measured, suite, clap)
     same = suite.model_dump(include=SuiteInfo.model_fields.keys() - {"queries"})
-    coverage = _coverage(suite, rows.column("query_id").to_pylist(), len(unscorable))
-    contamination = find_contamination(suite, system.card)
+    coverage = _coverage(suite, list(rows["query_id"]), len(unscorable))
     file = ScoreFile(
         lassbench_version=__version__,
         kind=suite.kind,
@@ -96,15 +91,14 @@ def make_scores(
             dataset_fingerprint=suite.frozen_from.fingerprint,
             queries=len(suite.queries),
         ),
-        system=system_info(system, measured),
+        system=system_info(system, measured, run=run),
         coverage=coverage,
-        metrics=_definitions(suite, clap_model),
-        **dict(summarise(rows, suite.kind, bootstrap)),
-        bootstrap=bootstrap,
-        contamination=contamination,
+        definitions={name: METRICS[name].id for name in in_order(rows.columns)},
+        clap_model=clap_model,
+        contamination=find_contamination(suite, system.card),
         engine={"kernels": backend.name()},
         warnings=(
-            *_system_warnings(system, suite, contamination),
+            *_system_warnings(system, suite, spectral="mrstft" in rows),
             *_coverage_warnings(coverage, faults, unscorable),
             *_kind_warnings(measured, suite, clap=clap is not None),
         ),
@@ -127,19 +121,9 @@ def _nothing(suite: Suite, system: System, unscorable: Mapping[str, str]) -> Las
     return LassbenchError(what, where=where, got=got, fix=fix)
 
 
-def _definitions(suite: Suite, clap_model: str) -> dict[str, MetricDefinition]:
-    found = {name: METRICS[name] for name in metric_names(suite.kind, clap=bool(clap_model))}
-    # Scores by another model are other scores.
-    more = dict.fromkeys(CLAP_METRICS, f"model {clap_model}")
-    if suite.kind == "unreferenced":
-        more["attenuation"] = "says nothing of quality here, where the sound is in the mixture"
-    for name in more.keys() & found.keys():
-        said = f"{found[name].definition}; {more[name]}"
-        found[name] = found[name].model_copy(update={"definition": said})
-    return found
-
-
-def system_info(system: System, measured: Sequence[Measured], where: object = "") -> SystemInfo:
+def system_info(
+    system: System, measured: Sequence[Measured], where: object = "", *, run: str = ""
+) -> SystemInfo:
     """What a score file says of a system.
 
     Raises
@@ -147,13 +131,10 @@ def system_info(system: System, measured: Sequence[Measured], where: object = ""
     FaultsError
         If a value is out of bounds: a text too long, a negative number, a cost that is none.
     """
-    lines = "".join(
-        f"{one.query_id} {one.samples_sha256}\n"
-        for one in sorted(measured, key=lambda one: one.query_id)
-    )
     said = dataclasses.asdict(system.card)
     del said["training_clips_sha256"]
-    said["predictions_sha256"] = sha256_bytes(lines.encode())
+    hashes = {one.query_id: one.samples_sha256 for one in measured}
+    said |= {"run": run, "predictions_sha256": predictions_sha256(hashes)}
     said["cost"] = system.cost.model_dump(exclude_none=True) or None
     return validate(
         SystemInfo,
@@ -162,6 +143,11 @@ def system_info(system: System, measured: Sequence[Measured], where: object = ""
         where=where,
         fix=f"mend {SYSTEM_FILE}",
     )
+
+
+def predictions_sha256(hashes: Mapping[str, str]) -> str:
+    """One hash of all answers, from query_id -> the hash of an answer's samples."""
+    return sha256_bytes("".join(f"{one} {hashes[one]}\n" for one in sorted(hashes)).encode())
 
 
 def _coverage(suite: Suite, scored: Sequence[str], unscorable: int) -> Coverage:
@@ -188,18 +174,17 @@ def find_contamination(suite: Suite, card: SystemCard) -> Contamination:
     return Contamination(declared=len(declared), clips=clips)
 
 
-def _system_warnings(system: System, suite: Suite, contamination: Contamination) -> Iterator[str]:
+def _system_warnings(system: System, suite: Suite, *, spectral: bool) -> Iterator[str]:
     """What a reader has to know of the system before comparing it."""
-    clips = contamination.clips
-    if clips:
-        yield (
-            f"{len(clips)} of the suite's clips are among the clips that this system was trained "
-            f"on ({_first(clips)}): its scores are not those of unseen sounds"
-        )
     if system.card.query_type == "oracle":
         yield "an oracle: it was given the true sources, and is an upper bound"
     if system.card.query_type == "tag":
         yield "this system was given the target's tags, not the query's text"
+    if system.card.generative and suite.kind == "separation" and not spectral:
+        yield (
+            "a generative system: SDR, SI-SDR and SNR punish it for a phase that nobody hears; "
+            "--spectral and --clap do not"
+        )
     made_for = system.suite.fingerprint
     if made_for and made_for != suite.fingerprint:
         yield (
@@ -282,72 +267,50 @@ def _first(names: Sequence[str]) -> str:
 
 
 # ---------------------------------------------------------------------------
-# Rows, by the written policy (:mod:`lassbench.scores`)
+# Rows, by the written policy (:mod:`lassbench.scores.rows`)
 # ---------------------------------------------------------------------------
 
 
-def improvement(value: float, mixture: float) -> float:
-    """``value - mixture`` where either may be infinite.
-
-    The worst value stays the worst whatever the mixture's is, and two perfect
-    ones differ by nothing.
-    """
-    if value == -math.inf:
-        return -math.inf
-    return 0.0 if value == mixture else value - mixture
-
-
-def _separation_values(verdict: Verdict) -> tuple[dict[str, float | None], list[str]]:
-    """Metric columns of a separation row, and its flags."""
-    values = dict(verdict.values)
-    flags = []
-    if verdict.silent:
-        # Policy 1: silence is the worst answer, whatever the formulas make of 0/0.
-        values.update(dict.fromkeys(("sdr", "sir", "sar", "si_sdr", "snr"), -math.inf))
-        flags.append("silent")
-    for name in ("sdr", "sir", "si_sdr", "snr"):
-        values[f"{name}_i"] = improvement(values[name], values[f"{name}_mixture"])
-    if values["sar"] > SAR_UNDEFINED_DB:
-        # Policy 3: up to rounding there are no artefacts to measure.
-        values["sar"] = math.nan
-        flags.append("sar-undefined")
-    return {name: _null_if_nan(value) for name, value in values.items()}, flags
-
-
-def _level_values(verdict: Verdict) -> tuple[dict[str, float | None], list[str]]:
-    """Metric columns of a row without references, and its flags."""
-    attenuation = 0.0 - verdict.level_db  # not -0.0 for the mixture itself
-    quiet = 1.0 if attenuation >= SILENT_BELOW_DB else 0.0
-    values = {"attenuation": _null_if_nan(attenuation), "silent_share": quiet}
-    return values, ["silent"] * verdict.silent
-
-
-def _null_if_nan(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def table(
-    measured: Iterable[Measured],
-    suite: Suite,
-    clap: Mapping[str, Mapping[str, float]] | None,
-) -> pa.Table:
-    """The per-query table, sorted by query id; ``clap`` as :func:`make_scores` takes it."""
-    values_of = _separation_values if suite.kind == "separation" else _level_values
-    rows: list[dict[str, Any]] = []
-    for one in sorted(measured, key=lambda one: one.query_id):
-        values, flags = values_of(one.verdict)
+def make_rows(
+    measured: Sequence[Measured], suite: Suite, clap: Mapping[str, Mapping[str, float]] | None
+) -> pd.DataFrame:
+    """The per-query rows, sorted by query id; ``clap`` as :func:`make_scores` takes it."""
+    ordered = sorted(measured, key=lambda one: one.query_id)
+    described = []
+    for one in ordered:
         query = suite.queries[one.query_id]
-        row = {
-            **dataclasses.asdict(query),
-            **dataclasses.asdict(suite.mixtures[query.mixture_id]),
-            **values,
-            "tags": join(query.tags),
-            "audit": join(suite.findings.get(one.query_id, ())),
-            "wrong_source": one.verdict.silent or one.verdict.wrong_source,
-            "estimate_level_db": one.verdict.level_db,
-            "flags": ";".join(flags),
-        }
-        rows.append(row if clap is None else {**row, **clap[one.query_id]})
-    # Of these the suite's columns are taken.
-    schema = rows_schema(suite.kind, clap=clap is not None, audit=bool(suite.findings))
-    return pa.Table.from_pylist(rows, schema=schema)
+        described.append(
+            {
+                **dataclasses.asdict(query),
+                **dataclasses.asdict(suite.mixtures[query.mixture_id]),
+                **one.verdict.values,
+                **(clap[one.query_id] if clap is not None else {}),
+                "tags": join(query.tags),
+                "audit": join(suite.findings.get(one.query_id, ())),
+                "wrong_source": one.verdict.silent or one.verdict.wrong_source,
+                "estimate_level_db": one.verdict.level_db,
+            }
+        )
+    rows = pd.DataFrame(described)
+    silent = np.array([one.verdict.silent for one in ordered])
+    rows["flags"] = np.where(silent, "silent", "")
+    if suite.kind == "separation":
+        _separation_values(rows, silent)
+    else:
+        # + 0.0: not -0.0 for the mixture itself.
+        rows["attenuation"] = -rows["estimate_level_db"] + 0.0
+        rows["silent_share"] = (rows["attenuation"] >= SILENT_BELOW_DB).astype(np.float64)
+    more = {*rows.columns} - ({"audit"} if not suite.findings else set())
+    return rows.reindex(columns=rows_schema(suite.kind, more).names)
+
+
+def _separation_values(rows: pd.DataFrame, silent: np.ndarray) -> None:
+    """Apply the policy to the metrics of separation rows, and flag what it changed."""
+    # Policy 1: silence is the worst answer, whatever the formulas make of 0/0.
+    rows.loc[silent, ["sdr", "sir", "sar", "si_sdr", "snr"]] = -np.inf
+    for name in ("sdr", "sir", "si_sdr", "snr"):
+        rows[f"{name}_i"] = improvement(rows[name], rows[f"{name}_mixture"])
+    # Policy 3: up to rounding there are no artefacts to measure.
+    undefined = rows["sar"] > SAR_UNDEFINED_DB
+    rows["sar"] = rows["sar"].mask(undefined)
+    rows.loc[undefined, "flags"] = "sar-undefined"

@@ -1,187 +1,287 @@
-"""From rows to the summary: means, intervals, breakdowns, spread between annotators."""
+"""From rows to what is said of them: every mean, interval and breakdown is computed here.
+
+For the terminal, the report, the leaderboard's tables and its pages alike.  Values are seen
+as the policy says (:mod:`lassbench.scores.rows`): infinities limited, undefined left out.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 from numpy.typing import NDArray
 
 from lassbench.errors import UsageError, did_you_mean
 from lassbench.records import TAG_SEPARATOR
-from lassbench.scores.score_file import (
-    CLAP_METRICS,
-    KIND_METRICS,
-    METRICS,
-    AnnotatorSpread,
-    Bootstrap,
-    Cell,
-    Kind,
-    MetricSummary,
-    Summary,
-    column,
-    limited,
-    seen,
-)
-from lassbench.scores.statistics import asker_spread, bootstrap_columns
+from lassbench.scores.rows import in_order, metric_named, seen
+from lassbench.scores.statistics import RESAMPLES, asker_spread, bootstrap_columns
 
-#: Decimals kept in summaries: a nanodecibel, far below what the metrics' last
+#: Decimals of every figure: a nanodecibel, far below what the metrics' last
 #: digits carry from one processor to another.
 DECIMALS = 9
 
-Floats = NDArray[np.float64]
-
-#: What a score is broken down by, and what is told of the spread between annotators.
+#: What rows can be grouped by.
 BREAKDOWNS = ("concept", "root", "concept_pair", "tag", "annotator", "query_type", "audit")
 #: Of ``audit``, beside what was found: whether anything was.
 CLEAN, NOT_CLEAN = "clean", "not clean"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cell:
+    """A mean over ``n`` values of ``targets`` targets with its 95 % interval.
+
+    ``None`` where nothing is defined, or where too few targets carry no interval.
+    """
+
+    mean: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    targets: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MetricSummary(Cell):
+    """A metric over all queries, with the counts that the policy asks for."""
+
+    median: float | None
+    n_infinite: int
+    n_limited: int
+    n_undefined: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AnnotatorSpread:
+    """How much a metric depends on who asked (suites with several annotators).
+
+    ``mean`` and ``spread`` are of the annotators' means, ``worst`` is the lowest
+    of them and ``worst_annotator`` whose it is; ``worst_of_mixture`` is the mean
+    over mixtures of the lowest value anyone got, ``within_mixture_sd`` how far
+    one mixture's result moves with the person asking, ``asker_share`` the share
+    of all variance that this explains (:func:`lassbench.scores.statistics.asker_spread`).
+    """
+
+    annotators: int
+    mixtures: int
+    mean: float
+    spread: float
+    worst: float
+    worst_annotator: str
+    worst_of_mixture: float
+    within_mixture_sd: float
+    asker_share: float
+
+
+class Summary:
+    """What per-query ``rows`` come to; nothing is computed before it is asked for.
+
+    Parameters
+    ----------
+    resamples, seed
+        How intervals are made (:mod:`lassbench.scores.statistics`).
+    """
+
+    def __init__(self, rows: pd.DataFrame, *, resamples: int = RESAMPLES, seed: int = 0) -> None:
+        self.rows = rows
+        self._how = {"resamples": resamples, "seed": seed}
+        self._names = in_order(rows.columns)
+        self._values = np.stack([seen(rows, name) for name in self._names], axis=1)
+        # In order of their names: which target a resample draws goes by its place.
+        self._labels = np.unique(rows["target_id"].to_numpy(str), return_inverse=True)[1]
+        # Groups that hold the same queries, as a concept with one tag and that tag do,
+        # share their intervals.
+        self._known: dict[bytes, dict[str, Cell]] = {}
+
+    @property
+    def targets(self) -> int:
+        """How many targets the queries have."""
+        return len(np.unique(self._labels))
+
+    @functools.cached_property
+    def metrics(self) -> dict[str, MetricSummary]:
+        """Metric -> its summary over all queries, in the order of tables."""
+        cells = self._cells(np.arange(len(self.rows)))
+        found = {}
+        for place, name in enumerate(self._names):
+            raw, values = self.rows[name].to_numpy(np.float64), self._values[:, place]
+            defined = values[~np.isnan(values)]
+            found[name] = MetricSummary(
+                **dataclasses.asdict(cells[name]),
+                median=figure(float(np.median(defined))) if len(defined) else None,
+                n_infinite=int(np.isinf(raw).sum()),
+                n_limited=int((~np.isnan(raw) & (raw != values)).sum()),
+                n_undefined=int(np.isnan(raw).sum()),
+            )
+        return found
+
+    def by(self, breakdown: str) -> dict[str, dict[str, Cell]]:
+        """Value of a breakdown (:data:`BREAKDOWNS`) -> metric -> mean and interval."""
+        return {value: self._cells(chosen) for value, chosen in self.groups(breakdown).items()}
+
+    def groups(self, breakdown: str) -> dict[str, NDArray[np.intp]]:
+        """Value of a breakdown -> places of its rows; values sorted, empty ones left out."""
+        return groups_of(self.rows, breakdown)
+
+    @functools.cached_property
+    def annotators(self) -> dict[str, AnnotatorSpread]:
+        """Metric -> how much it depends on who asked; empty with fewer than two annotators."""
+        asked = self.rows[self.rows["annotator"] != ""]
+        people = sorted(asked["annotator"].unique())
+        if len(people) < 2:
+            return {}
+        spreads = {}
+        for place, name in enumerate(self._names):
+            values = pd.Series(self._values[:, place], self.rows.index)[asked.index]
+            by_person = asked.assign(value=values).pivot(
+                index="mixture_id", columns="annotator", values="value"
+            )
+            spread = asker_spread(by_person.to_numpy())
+            if spread is not None:
+                spreads[name] = AnnotatorSpread(
+                    annotators=len(people),
+                    mixtures=spread.mixtures,
+                    worst=round(spread.means[spread.worst], DECIMALS),
+                    worst_annotator=people[spread.worst],
+                    **{one: round(getattr(spread, one), DECIMALS) for one in _OF_SPREAD},
+                )
+        return spreads
+
+    @property
+    def wrong_source_share(self) -> float | None:
+        """Share of queries whose estimate is not nearer to the target than to the interference."""
+        if "wrong_source" not in self.rows:
+            return None
+        return round(float(self.rows["wrong_source"].mean()), DECIMALS)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as JSON can hold it."""
+        return {
+            "metrics": {name: dataclasses.asdict(one) for name, one in self.metrics.items()},
+            "breakdowns": {
+                by: {
+                    value: {name: dataclasses.asdict(cell) for name, cell in cells.items()}
+                    for value, cells in self.by(by).items()
+                }
+                for by in BREAKDOWNS
+            },
+            "annotators": {n: dataclasses.asdict(one) for n, one in self.annotators.items()},
+            "wrong_source_share": self.wrong_source_share,
+            "targets": self.targets,
+        }
+
+    def _cells(self, chosen: NDArray[np.intp]) -> dict[str, Cell]:
+        key = chosen.tobytes()
+        if key not in self._known:
+            values, labels = self._values[chosen], self._labels[chosen]
+            self._known[key] = dict(
+                zip(self._names, interval_cells(values, labels, **self._how), strict=True)
+            )
+        return self._known[key]
+
+
 _OF_SPREAD = ("mean", "spread", "worst_of_mixture", "within_mixture_sd", "asker_share")
 
 
-def metric_names(kind: Kind, *, clap: bool = False) -> tuple[str, ...]:
-    """The metrics that a suite of this kind is summarised in, in order."""
-    return (*KIND_METRICS[kind], *CLAP_METRICS) if clap else KIND_METRICS[kind]
+def interval_cells(
+    values: NDArray[np.float64], targets: Sequence[Any] | NDArray[Any], **how: int
+) -> list[Cell]:
+    """The mean and interval of each column of ``values``, shape (queries, metrics).
 
-
-def summarise(rows: pa.Table, kind: Kind, bootstrap: Bootstrap) -> Summary:
-    """Summarise a per-query table.
-
-    Groups that hold the same queries, as a concept with one tag and that tag do, share
-    their intervals.
+    Parameters
+    ----------
+    values
+        As means see them (:func:`lassbench.scores.rows.seen`).
+    targets
+        The target of each query.
+    how
+        ``resamples`` and ``seed``.
     """
-    names = metric_names(kind, clap="clap" in rows.schema.names)
-    raw = np.stack([column(rows, name) for name in names], axis=1)
-    seen = np.stack([limited(raw[:, i], name) for i, name in enumerate(names)], axis=1)
-    # In order of their names: which target a resample draws goes by its place.
-    labels = np.unique(rows.column("target_id").to_pylist(), return_inverse=True)[1]
-    known: dict[bytes, dict[str, Cell]] = {}
-
-    def cells(chosen: NDArray[np.intp]) -> dict[str, Cell]:
-        key = chosen.tobytes()
-        if key not in known:
-            values = seen[chosen]
-            intervals = bootstrap_columns(
-                values,
-                labels[chosen],
-                resamples=bootstrap.resamples,
-                seed=bootstrap.seed,
-                level=bootstrap.level,
-            )
-            counts = (~np.isnan(values)).sum(axis=0).tolist()
-            known[key] = {
-                name: Cell(
-                    mean=number(interval.mean),
-                    ci_low=number(interval.low),
-                    ci_high=number(interval.high),
-                    n=count,
-                )
-                for name, interval, count in zip(names, intervals, counts, strict=True)
-            }
-        return known[key]
-
-    everything = cells(np.arange(len(rows)))
-    return Summary(
-        summary={
-            name: _metric(everything[name], raw[:, i], seen[:, i]) for i, name in enumerate(names)
-        },
-        breakdowns={
-            by: {value: cells(chosen) for value, chosen in groups.items()}
-            for by, groups in groups_of(rows).items()
-        },
-        annotators=_annotators(rows, names, seen),
-        wrong_source_share=_wrong_source_share(rows, kind),
-        targets=len(np.unique(labels)),
-    )
+    labels = np.asarray(targets)
+    intervals = bootstrap_columns(values, labels, **how)
+    defined = ~np.isnan(values)
+    return [
+        Cell(
+            figure(one.mean),
+            figure(one.low),
+            figure(one.high),
+            int(given.sum()),
+            len(np.unique(labels[given])),
+        )
+        for one, given in zip(intervals, defined.T, strict=True)
+    ]
 
 
-def _metric(cell: Cell, raw: Floats, seen: Floats) -> MetricSummary:
-    defined = seen[~np.isnan(seen)]
-    return MetricSummary(
-        **cell.model_dump(),
-        median=number(float(np.median(defined))) if len(defined) else None,
-        n_infinite=int(np.isinf(raw).sum()),
-        n_limited=int((~np.isnan(raw) & (raw != seen)).sum()),
-        n_undefined=int(np.isnan(raw).sum()),
-    )
-
-
-def number(value: float) -> float | None:
-    """``value`` as a summary holds it: rounded to :data:`DECIMALS`, null where undefined."""
+def figure(value: float) -> float | None:
+    """``value`` as it is told: rounded to :data:`DECIMALS`, ``None`` where undefined."""
     return None if math.isnan(value) else round(value, DECIMALS) + 0.0
 
 
-def groups_of(rows: pa.Table) -> dict[str, dict[str, NDArray[np.intp]]]:
-    """Breakdown -> value -> rows, values sorted, empty ones left out."""
-    labels = {
-        by: [[value] for value in rows.column(by).to_pylist()]
-        for by in ("concept", "root", "annotator", "query_type")
+def groups_of(rows: pd.DataFrame, breakdown: str) -> dict[str, NDArray[np.intp]]:
+    """Value of a breakdown -> places of its rows; values sorted, empty ones left out."""
+    if breakdown == "concept_pair":
+        both = (rows["concept"] != "") & (rows["noise_concept"] != "")
+        labels = (rows["concept"] + " + " + rows["noise_concept"]).where(both, "")
+    elif breakdown == "tag":
+        # A tag written twice is one.
+        labels = rows["tags"].str.split(TAG_SEPARATOR).map(lambda tags: [*dict.fromkeys(tags)])
+    elif breakdown == "audit":
+        if "audit" not in rows:
+            return {}
+        found = rows["audit"].where(rows["audit"] == "", NOT_CLEAN + TAG_SEPARATOR + rows["audit"])
+        labels = found.replace("", CLEAN).str.split(TAG_SEPARATOR)
+    else:
+        labels = rows[breakdown]
+    each = labels.reset_index(drop=True).explode()
+    each = each[each != ""]
+    return {
+        str(value): np.sort(each.index[places].to_numpy(np.intp))
+        for value, places in sorted(each.groupby(each).indices.items())
     }
-    pairs = zip(labels["concept"], rows.column("noise_concept").to_pylist(), strict=True)
-    labels["concept_pair"] = [
-        [f"{target} + {noise}" if target and noise else ""] for (target,), noise in pairs
-    ]
-    labels["tag"] = [joined.split(TAG_SEPARATOR) for joined in rows.column("tags").to_pylist()]
-    if "audit" in rows.column_names:
-        labels["audit"] = [
-            [NOT_CLEAN, *found.split(TAG_SEPARATOR)] if found else [CLEAN]
-            for found in rows.column("audit").to_pylist()
-        ]
-    found = {by: _members(labels[by]) for by in BREAKDOWNS if by in labels}
-    return {by: groups for by, groups in found.items() if groups}
 
 
-def _members(values: Sequence[Sequence[str]]) -> dict[str, NDArray[np.intp]]:
-    members: dict[str, list[int]] = {}
-    for index, of_row in enumerate(values):
-        for value in dict.fromkeys(of_row):  # a tag written twice is one
-            if value:
-                members.setdefault(value, []).append(index)
-    return {value: np.array(members[value]) for value in sorted(members)}
+# ---------------------------------------------------------------------------
+# Several runs of one system
+# ---------------------------------------------------------------------------
 
 
-def _annotators(rows: pa.Table, names: Sequence[str], seen: Floats) -> dict[str, AnnotatorSpread]:
-    """Metric -> how much it depends on who asked; empty with fewer than two annotators."""
-    annotators = rows.column("annotator").to_pylist()
-    people = sorted(set(annotators) - {""})
-    if len(people) < 2:
-        return {}
-    mixtures = rows.column("mixture_id").to_pylist()
-    places = {mixture: index for index, mixture in enumerate(sorted(set(mixtures)))}
-    spreads = {}
-    for metric, name in enumerate(names):
-        matrix = np.full((len(places), len(people)), np.nan)
-        for index, (mixture, person) in enumerate(zip(mixtures, annotators, strict=True)):
-            if person:
-                matrix[places[mixture], people.index(person)] = seen[index, metric]
-        spread = asker_spread(matrix)
-        if spread is not None:
-            figures = {one: round(getattr(spread, one), DECIMALS) for one in _OF_SPREAD}
-            spreads[name] = AnnotatorSpread(
-                annotators=len(people),
-                mixtures=spread.mixtures,
-                worst=round(spread.means[spread.worst], DECIMALS),
-                worst_annotator=people[spread.worst],
-                **figures,
-            )
-    return spreads
+def mean_over_runs(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Rows of the mean over runs (seeds) of one system, on the queries that all of them cover.
+
+    Metrics are averaged as means see them, where a run has a defined value; ``wrong_source``
+    is the share of runs.
+    """
+    common = functools.reduce(lambda a, b: a & b, (set(run["query_id"]) for run in runs))
+    first, *_ = parts = [run[run["query_id"].isin(common)].reset_index(drop=True) for run in runs]
+    names = [*first.select_dtypes("float").columns.astype(str)]
+    stacked = {name: np.stack([seen(part, name) for part in parts]) for name in names}
+    means = {name: pd.DataFrame(values).mean().to_numpy() for name, values in stacked.items()}
+    if "wrong_source" in first:
+        means["wrong_source"] = np.mean([part["wrong_source"] for part in parts], axis=0)
+    return first.assign(**means)
 
 
-def _wrong_source_share(rows: pa.Table, kind: Kind) -> float | None:
-    if kind != "separation" or not len(rows):
-        return None
-    wrong = rows.column("wrong_source").to_numpy(zero_copy_only=False)
-    return round(float(np.mean(wrong)), DECIMALS)
+def spread_of_runs(runs: Sequence[pd.DataFrame], metric: str) -> float | None:
+    """Standard deviation (n - 1) of the runs' means of ``metric``; ``None`` of fewer than two."""
+    means = [average(run, metric, "mean") for run in runs]
+    defined = [one for one in means if one is not None]
+    return figure(float(np.std(defined, ddof=1))) if len(defined) > 1 else None
 
 
-#: How the averages by name are taken: what of each class, whose mean is the average.
-_OF_CLASS: dict[str, Callable[..., Any]] = {"mean-by-class": np.mean, "median-by-class": np.median}
+# ---------------------------------------------------------------------------
+# Averages by name
+# ---------------------------------------------------------------------------
+
+#: The averages by name: of each class what, whose mean over classes is the average.
+_OF_CLASS: Mapping[str, Any] = {"mean-by-class": np.mean, "median-by-class": np.median}
 AVERAGES = ("mean", *_OF_CLASS)
 
 
-def average(rows: pa.Table, metric: str, name: str) -> float | None:
+def average(rows: pd.DataFrame, metric: str, name: str) -> float | None:
     """An average of ``metric`` by its name; ``None`` where nothing is defined.
 
     ``mean``
@@ -192,27 +292,22 @@ def average(rows: pa.Table, metric: str, name: str) -> float | None:
         the mean over classes of each class's median: AudioSep's of AudioSet.
 
     A query's class is its ``concept``.  Values are limited and nulls left out as in means
-    (:mod:`lassbench.scores`); a class without a defined value is left out.
+    (:mod:`lassbench.scores.rows`); a class without a defined value is left out.
 
     Raises
     ------
     UsageError
         If there is no such metric or average, or a query has no class.
     """
-    metrics = [one for one in rows.column_names if one in METRICS]
-    for what, given, known in (("metric", metric, metrics), ("average", name, AVERAGES)):
-        if given not in known:
-            near = did_you_mean(given, known)
-            raise UsageError(f"no {what} {given!r}{near}", expected=", ".join(known))
-    check_classes(rows.column("concept").to_pylist(), name)
-    values = seen(rows, metric)
-    of_class = _OF_CLASS.get(name)
-    if of_class is not None:
-        parts = (values[chosen] for chosen in groups_of(rows).get("concept", {}).values())
-        defined = (part[~np.isnan(part)] for part in parts)
-        values = np.array([of_class(part) for part in defined if len(part)])
-    values = values[~np.isnan(values)]
-    return number(float(np.mean(values))) if len(values) else None
+    metric = metric_named(metric, rows.columns)
+    if name not in AVERAGES:
+        near = did_you_mean(name, AVERAGES)
+        raise UsageError(f"no average {name!r}{near}", expected=", ".join(AVERAGES))
+    check_classes(rows["concept"], name)
+    values = pd.Series(seen(rows, metric), rows.index).dropna()
+    if name in _OF_CLASS:
+        values = values.groupby(rows["concept"]).agg(_OF_CLASS[name])
+    return figure(float(np.mean(values.to_numpy()))) if len(values) else None
 
 
 def check_classes(concepts: Iterable[str], name: str, *, where: object = "") -> None:
