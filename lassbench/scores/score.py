@@ -399,7 +399,7 @@ def cross_check(
     their rounding error.  mir_eval 0.8 announces the removal of ``mir_eval.separation``:
     it is the oracle here, not the engine.
     """
-    ours = rows.set_index("query_id")[["sdr", "sir", "sar"]].to_dict("index")
+    ours = {str(row["query_id"]): row for row in rows.to_dict("records")}
     chosen = sorted(random.Random(seed).sample(sorted(ours), min(sample, len(ours))))
     predictions, _ = check(folder, suite)
     pieces = (
