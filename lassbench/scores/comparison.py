@@ -152,6 +152,16 @@ def table_of(scores: Sequence[Scores]) -> list[Line]:
     return _placed(lines, metric) if first.file.kind != "unreferenced" else lines
 
 
+def others_than(own: Sequence[Scores], others: Iterable[Scores]) -> list[Scores]:
+    """``others`` without the mixture, and without what is one of ``own`` again."""
+    known = {(one.name, one.file.system.predictions_sha256) for one in own}
+    return [
+        one
+        for one in others
+        if (one.name, one.file.system.predictions_sha256) not in known and one.name != MIXTURE
+    ]
+
+
 def _line(runs: Sequence[Scores], metrics: Sequence[str]) -> Line:
     file = runs[0].file
     rows, summary = runs[0].rows, runs[0].summary
@@ -206,7 +216,7 @@ def _placed(lines: Sequence[Line], metric: str) -> list[Line]:
             values = seen(one.rows[one.rows["query_id"].isin(common)], metric)
             if not np.isnan(values).all():
                 means[place] = float(np.nanmean(values))
-    if not means:
+    if len(means) < 2:
         return list(lines)
     best = max(means, key=means.__getitem__)
     placed = list(lines)
