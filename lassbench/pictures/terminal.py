@@ -56,7 +56,9 @@ def console() -> Console:
 
 def number(value: float | None, digits: int = 2) -> str:
     """``value`` as a table shows it; ``-`` where it is undefined."""
-    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # never -0.00
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # never -0.00
 
 
 def _table(*columns: str, title: str | None = None, caption: str | None = None) -> Table:
@@ -106,7 +108,7 @@ def show_table(out: Console, lines: Sequence[Line], suite: SuiteInfo, kind: Kind
     synthetic = " (synthetic)" if suite.synthetic else ""
     targets = max(cell.targets for one in lines for cell in one.cells.values())
     out.print(Text(one_line(f"{suite.title or suite.name}{synthetic}", 200), style="bold"))
-    out.print(Text(f"{suite.name}, fingerprint {suite.fingerprint[:16]}; {_of(targets, kind)}"))
+    out.print(Text(f"{suite.name}, fingerprint {suite.fingerprint[:16]}; {sounds(targets, kind)}"))
     metrics = dict.fromkeys(name for one in lines for name in one.cells)
     ranked = default_metric(kind, metrics)
     shown = [name for name in _BESIDE[kind] if name in metrics]
@@ -140,7 +142,7 @@ def show_warnings(out: Console, scores: Scores) -> None:
         out.print(_warning(f"{scores.name}: {warning}"))
 
 
-def _of(targets: int, kind: Kind) -> str:
+def sounds(targets: int, kind: Kind) -> str:
     """How many sounds the queries are of: ``80 targets``, or recordings without references."""
     return f"{targets} {'recordings' if kind == 'unreferenced' else 'targets'}"
 
