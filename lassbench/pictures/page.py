@@ -27,10 +27,12 @@ from lassbench.audio import encode_flac
 from lassbench.errors import one_line
 from lassbench.pictures import plots
 from lassbench.pictures.spectrogram import level_db, picture, png, top_db
-from lassbench.pictures.terminal import number, who_asks
-from lassbench.predictions import PredictionSet, open_predictions
-from lassbench.scores.comparison import default_metric, verdict
-from lassbench.scores.score_file import Scores, in_order, seen
+from lassbench.pictures.terminal import EXTREMES as FAILING
+from lassbench.pictures.terminal import number, sounds, who_asks
+from lassbench.scores.comparison import Line, default_metric, paired, verdict
+from lassbench.scores.rows import METRICS, in_order, seen
+from lassbench.scores.score_file import Scores, heard_in_training
+from lassbench.scores.summary import failing_sentences
 from lassbench.suites.suite import Suite
 
 #: Queries shown as the best, and as the worst.
