@@ -49,7 +49,9 @@ STAGES: list[set[str]] = [
 ORDER = {name: level for level, names in enumerate(STAGES) for name in names}
 
 #: Files that are rooms of their own: a picture of samples, and what scores make of rows.
-OF_ROWS = {f"scores/{name}" for name in ("score_file", "statistics", "summary")}
+OF_ROWS = {
+    f"scores/{name}" for name in ("rows", "statistics", "summary", "score_file", "comparison")
+}
 APART = {"pictures/spectrogram", *OF_ROWS}
 
 #: Rooms that see less than their place in the row would let them, shared files included.

@@ -29,6 +29,7 @@ from lassbench.pictures import plots
 from lassbench.pictures.spectrogram import level_db, picture, png, top_db
 from lassbench.pictures.terminal import EXTREMES as FAILING
 from lassbench.pictures.terminal import number, sounds, who_asks
+from lassbench.predictions import PredictionSet, open_predictions
 from lassbench.scores.comparison import Line, default_metric, paired, verdict
 from lassbench.scores.rows import METRICS, in_order, seen
 from lassbench.scores.score_file import Scores, heard_in_training
@@ -56,7 +57,7 @@ class Track:
 class Example:
     """One of the best or worst queries."""
 
-    row: dict[str, Any]
+    row: dict[Any, Any]
     value: float
     numbers: list[tuple[str, str]]
     attributions: tuple[str, ...]
@@ -242,7 +243,7 @@ def _extremes(
 
 def _example(
     value: float,
-    row: dict[str, Any],
+    row: dict[Any, Any],
     scores: Scores,
     suite: Suite,
     predictions: PredictionSet,
