@@ -26,13 +26,11 @@ def command(scores: tuple[Path, ...], metric: str, resamples: int, seed: int) ->
     and annotator, and the queries that moved most.
     """
     from lassbench.pictures import terminal
-    from lassbench.scores.comparison import check_same_list, compare, table_of
+    from lassbench.scores.comparison import compare, table_of
     from lassbench.scores.score_file import read_scores
 
     found = [read_scores(path) for path in scores]
     first, *others = found
-    for other, path in zip(others, scores[1:], strict=True):
-        check_same_list(first.file.suite, other.file.suite, where=path)
     console = terminal.console()
     for other in others:
         one = compare(first, other, metric=metric, resamples=resamples, seed=seed)

@@ -106,9 +106,11 @@ def _warning(text: str) -> Text:
 def show_table(out: Console, lines: Sequence[Line], suite: SuiteInfo, kind: Kind) -> None:
     """Print all systems in one table, and what its columns are."""
     synthetic = " (synthetic)" if suite.synthetic else ""
-    targets = max(cell.targets for one in lines for cell in one.cells.values())
+    rows = lines[-1].rows
+    types = "/".join(sorted(rows["query_type"].unique()))
+    asked = f"{suite.queries} {types} queries, {sounds(rows['target_id'].nunique(), kind)}"
     out.print(Text(one_line(f"{suite.title or suite.name}{synthetic}", 200), style="bold"))
-    out.print(Text(f"{suite.name}, fingerprint {suite.fingerprint[:16]}; {sounds(targets, kind)}"))
+    out.print(Text(f"{suite.name}, fingerprint {suite.fingerprint[:16]}; {asked}"))
     metrics = dict.fromkeys(name for one in lines for name in one.cells)
     ranked = default_metric(kind, metrics)
     shown = [name for name in _BESIDE[kind] if name in metrics]
@@ -165,10 +167,10 @@ def _print_table(
         if wrong:
             share = one.wrong_source_share
             cells.append("-" if share is None else number(100 * share, 1))
-        partial = "" if one.queries == one.of else f"/{one.of}"
-        name = _safe(one.name + uses + mark)
+        of = "" if one.queries == one.of else f"/{one.of}"
+        name = _safe(one.name + uses + " (PARTIAL)" * one.partial + mark)
         name.stylize(style)
-        table.add_row(name, *cells, f"{one.queries}{partial}")
+        table.add_row(name, *cells, f"{one.queries}{of}")
     out.print(table)
 
 
