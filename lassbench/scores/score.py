@@ -243,11 +243,9 @@ def _clap_columns(model: ClapModel, suite: Suite, one: _Folder) -> dict[str, dic
                 "clap_mixture": score.mixture,
                 "clap_i": score.improvement,
             }
-            if target is not None:
-                columns[query.query_id] |= {
-                    "clap_a": score.audio,
-                    "clap_a_mixture": score.audio_mixture,
-                }
+            if score.audio is not None and score.audio_mixture is not None:
+                audio = {"clap_a": score.audio, "clap_a_mixture": score.audio_mixture}
+                columns[query.query_id] |= audio
     return columns
 
 
