@@ -1,9 +1,8 @@
-"""``lassbench compare``: two score files, paired."""
+"""``lassbench compare``: score files side by side."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -11,25 +10,29 @@ from lassbench.cli.options import PATH
 
 
 @click.command(name="compare")
-@click.argument("first", metavar="A.json", type=PATH)
-@click.argument("second", metavar="B.json", type=PATH)
+@click.argument("scores", metavar="SCORES...", nargs=-1, required=True, type=PATH)
 @click.option(
     "--metric",
     default="",
-    help="For breakdowns and single queries.  Default: si_sdr_i, attenuation or clap_i.",
+    help="For breakdowns and single queries.  Default: SI-SDRi, attenuation or CLAPScorei.",
 )
 @click.option("--resamples", default=10_000, show_default=True, type=click.IntRange(min=1))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
-def command(first: Path, second: Path, **how: Any) -> None:
-    """Compare two score files on the queries that both cover.
+def command(scores: tuple[Path, ...], metric: str, resamples: int, seed: int) -> None:
+    """Compare score files: one table of all SCORES, and the first with each other one.
 
-    Mean difference with its 95 % interval (bootstrap over targets), p-value of a
-    sign-flip permutation test by target, wins and losses, by concept and
-    annotator, and the queries that moved most.
+    Mean differences on the queries that both cover, with their 95 % intervals
+    (bootstrap over targets) and p-values (by target), wins and losses, by concept
+    and annotator, and the queries that moved most.
     """
     from lassbench.pictures import terminal
-    from lassbench.scores.comparison import compare
+    from lassbench.scores.comparison import compare, table_of
     from lassbench.scores.score_file import read_scores
 
-    found = compare(read_scores(first), read_scores(second), **how)
-    terminal.show_comparison(terminal.console(), found)
+    found = [read_scores(path) for path in scores]
+    first, *others = found
+    console = terminal.console()
+    for other in others:
+        one = compare(first, other, metric=metric, resamples=resamples, seed=seed)
+        terminal.show_comparison(console, one)
+    terminal.show_table(console, table_of(found), first.file.suite, first.file.kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import click
 from lassbench.cli.options import PATH, OutputPath
 
 if TYPE_CHECKING:
+    from lassbench.scores.comparison import Line
     from lassbench.scores.score_file import Scores
     from lassbench.suites.suite import Suite
 
@@ -67,20 +68,36 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
 @click.option("--scheduler", help="Address of a Dask scheduler to work on instead.")
 @click.option(
     "--clap",
-    metavar="MODEL",
-    help="Also CLAPScore, by a CLAP model's name or folder; on CUDA where there is a device.",
+    is_flag=False,
+    flag_value="laion/larger_clap_general",
+    metavar="[MODEL]",
+    help="Also CLAPScore and CLAPScore-A, by a CLAP model's name or folder "
+    "(laion/larger_clap_general without one); on CUDA where there is a device.",
 )
+@click.option(
+    "--spectral",
+    is_flag=True,
+    help="Also multi-resolution STFT and log-spectral distance, which do not ask for the phase.",
+)
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    help="What to call the system instead of what system.yaml says; one a folder, in order.",
+)
+@click.option("--runs", is_flag=True, help="The folders are runs (seeds) of one system.")
+@click.option("--replace", is_flag=True, help="Replace scores of other predictions.")
 @click.option(
     "--average",
     type=click.Choice(["mean", "mean-by-class", "median-by-class"]),
     help="Also print this average: AudioSep's of MUSIC and of AudioSet are by class.",
 )
+@click.option("-v", "--verbose", is_flag=True, help="Also comparisons and breakdowns.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option("--report", type=PATH, help="Write a page with plots and players here.")
 @click.option(
     "--include-audio", is_flag=True, help="Put audio into the page that must not be published."
 )
-@click.option("--resamples", default=10_000, show_default=True, type=click.IntRange(min=0))
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option(
     "--schema",
     is_flag=True,
@@ -99,27 +116,22 @@ def command(
     average: str | None,
     report: Path | None,
     include_audio: bool,
-    resamples: int,
-    seed: int,
-    workers: int | None,
-    scheduler: str | None,
+    verbose: bool,
+    as_json: bool,
+    replace: bool,
     **how: Any,
 ) -> None:
     """Score folders of PREDICTIONS: SDR, SIR, SAR, SI-SDR, SNR and improvements.
 
-    Prints means with 95 % intervals (bootstrap over targets) beside the mixture
-    and other systems, and writes <system>.score.json and <system>.score.parquet.
-    Missing or faulty predictions are all listed, and stop the scoring.  Estimates
-    that are clipped, or integers at a wrong scale, are scored with a warning.
-    Queries with a silent source are named and left out.  Of recordings without
-    references only --clap tells quality.
+    Prints one table of all, with 95 % intervals (bootstrap over targets), beside
+    the mixture and other systems, and writes <system>.score.json and
+    <system>.score.parquet.  Missing or faulty predictions are all listed, and stop
+    the scoring.  Estimates that are clipped, or integers at a wrong scale, are
+    scored with a warning.  Queries with a silent source are named and left out.
+    Of recordings without references only --clap tells quality.
     """
     from lassbench import output_folders
-    from lassbench.pictures import terminal
-    from lassbench.scores.comparison import beside
-    from lassbench.scores.crosscheck import cross_check
-    from lassbench.scores.folders import score_folders
-    from lassbench.scores.score_file import Bootstrap
+    from lassbench.scores import score
 
     opened = _open_suite(predictions, suite)
     _check_asked(opened, oracle=bool(oracle), average=average or "")
@@ -128,28 +140,65 @@ def command(
         if place is not None:
             output_folders.check_output_folder(place, what="the output folder")
     others = _others(against, leaderboard, opened)
-    processes: dict[str, Any] = {"workers": workers, "scheduler": scheduler}
-    bootstrap = Bootstrap(resamples=resamples, seed=seed)
-    found = score_folders(predictions, opened, bootstrap=bootstrap, **processes, **how)
+    if not replace:
+        named = {name: how[name] for name in ("names", "runs")}
+        score.check_places(folder, score.open_folders(predictions, opened, **named), opened)
+    found = score.score_folders(predictions, opened, **how)
     # Everything is on disk before anything is shown, which may fail.
-    written = [scores.save(folder) for scores in found]
-    console = terminal.console()
+    written = [scores.save(folder, replace=replace) for scores in found]
+    if as_json:
+        _print_json(found)
+        return
+    lines = _show(found, others, verbose=verbose, average=average or "")
     for scores, path, (json_path, parquet_path) in zip(found, predictions, written, strict=True):
-        rows = beside(scores, [*found, *others])  # but itself
-        terminal.show_scores(console, scores, rows)
-        if average:
-            terminal.show_average(console, scores, average)
         if oracle:
-            checked = cross_check(path, opened, scores.rows, sample=oracle, seed=seed, **processes)
-            terminal.show_cross_check(console, checked)
+            _cross_check(path, opened, scores, oracle, how)
         if report is not None:
             from lassbench.pictures.page import write_report
 
             page = write_report(
-                report, scores, opened, path, beside=rows, include_audio=include_audio
+                report, scores, opened, path, lines=lines, include_audio=include_audio
             )
             click.echo(f"report: {page}")
         click.echo(f"wrote {json_path} and {parquet_path.name}")
+
+
+def _show(
+    found: Sequence[Scores], others: Sequence[Scores], *, verbose: bool, average: str
+) -> Sequence[Line]:
+    """Print one table of all, and each system's details if asked; the table's lines."""
+    from lassbench.pictures import terminal
+    from lassbench.scores.comparison import others_than, table_of
+
+    console = terminal.console()
+    lines = table_of([*found, *others_than(found, others)])
+    if verbose:
+        for scores in found:
+            terminal.show_details(console, scores, lines)
+    terminal.show_table(console, lines, found[0].file.suite, found[0].file.kind)
+    for scores in found:
+        terminal.show_warnings(console, scores)
+    if average:
+        terminal.show_average(console, found, average)
+    return lines
+
+
+def _print_json(found: Sequence[Scores]) -> None:
+    from lassbench.files import to_json
+
+    told = [{**scores.file.model_dump(mode="json"), **scores.summary.to_dict()} for scores in found]
+    click.echo(to_json(told), nl=False)
+
+
+def _cross_check(
+    path: Path, suite: Suite, scores: Scores, sample: int, how: Mapping[str, Any]
+) -> None:
+    from lassbench.pictures import terminal
+    from lassbench.scores.score import cross_check
+
+    processes = {name: how[name] for name in ("workers", "scheduler")}
+    checked = cross_check(path, suite, scores.rows, sample=sample, **processes)
+    terminal.show_cross_check(terminal.console(), checked)
 
 
 def _check_asked(suite: Suite, *, oracle: bool, average: str) -> None:

@@ -49,6 +49,16 @@ reference, which suffices for a nearly perfect estimate and for the mixture;
 else h are the full filters.  The latter is also done where references are
 near-singular, and makes the result second-order in the filters' errors.
 
+How exact
+---------
+References of a condition (:attr:`References.condition`) up to 1e9, as resampled 16-bit
+recordings have: mir_eval, a QR decomposition of V and this agree to 1e-6 dB.  Beyond it,
+where references have empty bands, an estimate with white noise in it asks for filters that
+live there.  A Gram matrix has lost them to rounding: mir_eval, which solves with it, is
+off by 1e-6 dB and more from 1e10 on, by 1e-4 at 1e12, by 1e-2 at 1e14.  Here the rest
+is projected again, and the scores stay within 1e-8 dB of QR's up to 1e13, within 1e-5 at
+1e14.
+
 Policy for degenerate cases
 ---------------------------
 estimate silent
@@ -74,10 +84,9 @@ equal or dependent references
     adds, which is nothing where the references are equal: SIR = plus infinity.
 near-singular references
     Directions with less than 1e-13 of a reference's strongest are dropped
-    (:mod:`~lassbench.metrics.projection`).  A reference with empty bands, such
-    as a low-passed float signal, leaves the last digits open in any tool: the
-    taps may shape the empty bands at no cost.  Differences between tools are
-    then around 1e-4 dB.
+    (:mod:`~lassbench.metrics.projection`).  Near that, where references have bands as
+    empty as only float signals do, the taps may shape the empty bands at no cost, and
+    the last digits are open in any tool.
 fewer than 513 samples
     Two references' 1024 delays span the whole space of n + 511 samples, so SAR is
     plus infinity and SDR = SIR.  Scored, not refused.

@@ -1,16 +1,20 @@
-"""CLAPScore: how near an estimate's sound is to its query's words.
+"""CLAPScore and CLAPScore-A: how near an estimate is to its query's words, and to its target.
 
 A CLAP model maps texts and sounds to unit vectors, near each other where they
 belong together (Y. Wu et al.: "Large-scale contrastive language-audio
 pretraining with feature fusion and keyword-to-caption augmentation", ICASSP
-2023).  With a(x) the vector of a sound and t(q) that of a query,
+2023).  With a(x) the vector of a sound x, t(q) that of a query and s the
+reference, the sound that is asked for,
 
-    CLAPScore(x, q)  = <a(x), t(q)>                  between -1 and 1
-    its improvement  = CLAPScore(estimate, q) - CLAPScore(mixture, q)
+    CLAPScore(x, q)    = <a(x), t(q)>                 between -1 and 1
+    CLAPScore-A(x, s)  = <a(x), a(s)>                 between -1 and 1
+    an improvement     = that of the estimate - that of the mixture
 
-It needs no references, so it also scores real mixtures.  It measures meaning,
-not fidelity, depends on the model, and is comparable between results that name
-the same model only.
+CLAPScore needs no references, so it also scores real mixtures.  Both measure
+meaning, not fidelity, depend on the model, and are comparable between results
+that name the same model only.  Papers on separation mean one of two by these
+names: LAION's ``music_speech_audioset_epoch_15_esc_89.98.pt``, or
+``laion/larger_clap_general`` (:data:`DEFAULT_MODEL`), which ``transformers`` loads.
 
 What is fixed here so that the same input always gives the same score:
 
@@ -19,7 +23,7 @@ What is fixed here so that the same input always gives the same score:
 * Sounds shorter than it are repeated and padded as the model's own settings say.
 * No sound is declared "longer" to a fusion model, as ``transformers`` does with a
   random one of each batch.
-* A silent estimate scores -1, the least possible: a model's vector for silence
+* A silent estimate scores -1 in both, the least possible: a model's vector for silence
   means nothing, and a system must not gain by saying nothing.
 
 torch and transformers are imported when a model is loaded.
@@ -37,24 +41,39 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassbench.errors import LassbenchError
-from lassbench.metrics.signals import checked, is_silent
+from lassbench.metrics.signals import checked, checked_reference, is_silent
 from lassbench.resampling import resample
 
+#: The weights that most papers mean, on the Hugging Face Hub (776 MB).
+DEFAULT_MODEL = "laion/larger_clap_general"
 #: Score of a silent estimate.
 SILENT = -1.0
 
 
 @dataclass(frozen=True, slots=True)
 class ClapScore:
-    """CLAPScore of an estimate and of its mixture, each from -1 to 1."""
+    """Of an estimate and of its mixture, each from -1 to 1.
+
+    ``estimate`` and ``mixture`` are CLAPScore, ``audio`` and ``audio_mixture``
+    CLAPScore-A: ``None`` without a reference.
+    """
 
     estimate: float
     mixture: float
+    audio: float | None = None
+    audio_mixture: float | None = None
 
     @property
     def improvement(self) -> float:
-        """The estimate's score minus the mixture's."""
+        """CLAPScore of the estimate minus the mixture's."""
         return self.estimate - self.mixture
+
+    @property
+    def audio_improvement(self) -> float | None:
+        """CLAPScore-A of the estimate minus the mixture's."""
+        if self.audio is None or self.audio_mixture is None:
+            return None
+        return self.audio - self.audio_mixture
 
 
 class ClapModel:
@@ -63,8 +82,8 @@ class ClapModel:
     Parameters
     ----------
     name_or_path
-        A model on the Hugging Face Hub, such as ``laion/clap-htsat-unfused``, or
-        a folder with one: weights, tokenizer and feature extractor.
+        A model on the Hugging Face Hub, or a folder with one: weights, tokenizer
+        and feature extractor.
     device
         A torch device.  Default: ``cuda`` where there is one, else ``cpu``.
 
@@ -74,7 +93,9 @@ class ClapModel:
         If there is no such model, or it is no CLAP model.
     """
 
-    def __init__(self, name_or_path: str | Path, *, device: str | None = None) -> None:
+    def __init__(
+        self, name_or_path: str | Path = DEFAULT_MODEL, *, device: str | None = None
+    ) -> None:
         import torch
 
         self.name = str(name_or_path)
@@ -115,40 +136,58 @@ class ClapModel:
         texts: Sequence[str],
         estimates: Sequence[ArrayLike],
         mixtures: Sequence[ArrayLike],
+        references: Sequence[ArrayLike] | None = None,
         sample_rate_hz: int,
     ) -> list[ClapScore]:
-        """CLAPScore of each estimate and of its mixture against its text.
+        """CLAPScore of each estimate and of its mixture; with references CLAPScore-A too.
 
         Parameters
         ----------
         texts
             One query each.
-        estimates, mixtures : sequences of arrays of shape (n,)
-            Full scale 1.  A mixture that occurs several times (the same array)
-            is embedded once.
+        estimates, mixtures, references : sequences of arrays of shape (n,)
+            Full scale 1.  A reference is the sound that is asked for, not silent.
+            What occurs several times (the same array) is embedded once.
         sample_rate_hz
-            Rate of both.
+            Rate of all.
 
         Raises
         ------
         LassbenchError
-            For NaN, infinity, another shape, or sequences that differ in length.
+            For a silent reference, NaN, infinity, another shape, or sequences that
+            differ in length.
         """
-        if not len(texts) == len(estimates) == len(mixtures):
+        sounds = {"estimates": estimates, "mixtures": mixtures}
+        if references is not None:
+            sounds["references"] = references
+        if any(len(some) != len(texts) for some in sounds.values()):
+            counts = [f"{len(some)} {what}" for what, some in sounds.items()]
             raise LassbenchError(
-                "every query needs a text, an estimate and a mixture",
+                f"every query needs a text and one each of {', '.join(sounds)}",
                 where="CLAPScore",
-                got=f"{len(texts)} texts, {len(estimates)} estimates, {len(mixtures)} mixtures",
+                got=", ".join([f"{len(texts)} texts", *counts]),
             )
-        heard: dict[int, NDArray[np.float64]] = {}
+        # The array itself is kept too: another one could be given its id.
+        heard: dict[int, tuple[ArrayLike, NDArray[np.float64]]] = {}
+
+        def hear(sound: ArrayLike) -> NDArray[np.float64]:
+            if id(sound) not in heard:
+                heard[id(sound)] = sound, self._embed(sound, sample_rate_hz)
+            return heard[id(sound)][1]
+
         scores = []
         words = self.embed_texts(texts) if len(texts) else np.empty((0, 0))
-        for word, estimate, mixture in zip(words, estimates, mixtures, strict=True):
-            if id(mixture) not in heard:
-                heard[id(mixture)] = self._embed(mixture, sample_rate_hz)
+        for word, estimate, mixture, *rest in zip(words, *sounds.values(), strict=True):
+            vectors = [word]
+            for reference in rest:  # one or none
+                checked_reference(reference, where="reference")
+                vectors.append(hear(reference))
             silent = is_silent(checked(estimate, where="estimate"))
-            cosine = SILENT if silent else float(self._embed(estimate, sample_rate_hz) @ word)
-            scores.append(ClapScore(cosine, float(heard[id(mixture)] @ word)))
+            cosines = []
+            for vector in vectors:
+                cosines.append(SILENT if silent else float(hear(estimate) @ vector))
+                cosines.append(float(hear(mixture) @ vector))
+            scores.append(ClapScore(*cosines))
         return scores
 
     def _embed(self, sound: ArrayLike, sample_rate_hz: int) -> NDArray[np.float64]:

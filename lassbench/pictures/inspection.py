@@ -22,7 +22,7 @@ from lassbench.pictures.spectrogram import BINS, HOP, RANGE_DB, Axis, level_db, 
 from lassbench.predictions import PredictionSet
 from lassbench.records import Query
 from lassbench.scores.judge import Judge
-from lassbench.scores.score_file import METRICS, SAR_UNDEFINED_DB, SEPARATION_METRICS
+from lassbench.scores.rows import METRICS, SAR_UNDEFINED_DB, SEPARATION_METRICS
 from lassbench.suites.suite import PARTS, Suite
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,10 +27,13 @@ from lassbench.audio import encode_flac
 from lassbench.errors import one_line
 from lassbench.pictures import plots
 from lassbench.pictures.spectrogram import level_db, picture, png, top_db
-from lassbench.pictures.terminal import number, query_types, targets, who_asks
+from lassbench.pictures.terminal import EXTREMES as FAILING
+from lassbench.pictures.terminal import number, sounds, who_asks
 from lassbench.predictions import PredictionSet, open_predictions
-from lassbench.scores.comparison import Beside, default_metric, shown_metrics, verdict
-from lassbench.scores.score_file import MetricDefinition, Scores, in_order, seen
+from lassbench.scores.comparison import Line, default_metric, paired, verdict
+from lassbench.scores.rows import METRICS, in_order, seen
+from lassbench.scores.score_file import Scores, heard_in_training
+from lassbench.scores.summary import failing_sentences
 from lassbench.suites.suite import Suite
 
 #: Queries shown as the best, and as the worst.
@@ -54,7 +57,7 @@ class Track:
 class Example:
     """One of the best or worst queries."""
 
-    row: dict[str, Any]
+    row: dict[Any, Any]
     value: float
     numbers: list[tuple[str, str]]
     attributions: tuple[str, ...]
@@ -67,7 +70,7 @@ def write_report(
     suite: Suite,
     folder: Path,
     *,
-    beside: Sequence[Beside] = (),
+    lines: Sequence[Line] = (),
     include_audio: bool = False,
 ) -> Path:
     """Write ``<system>.html`` into ``out`` and return its path.
@@ -77,8 +80,8 @@ def write_report(
     folder
         The prediction folder that was scored: the best and worst queries are
         drawn, and heard where the suite's audio may be published.
-    beside
-        Other systems' rows.
+    lines
+        The table of all systems (:func:`lassbench.scores.comparison.table_of`).
     include_audio
         Put audio into the page even if it may not be published.
 
@@ -95,7 +98,7 @@ def write_report(
         policy_note=_content_policy(),
         style=Markup(_asset("report.css")),
         script=Markup(_asset("report.js")),
-        **_numbers(scores, beside),
+        **_numbers(scores, lines),
         **_plots(scores),
         best=best,
         worst=worst,
@@ -138,49 +141,69 @@ def _content_policy() -> str:
     )
 
 
-def _numbers(scores: Scores, beside: Sequence[Beside]) -> dict[str, Any]:
-    file, ranked = scores.file, default_metric(scores)
-    spread = file.annotators.get(ranked)
-    headline = ("si_sdr_i", "sdr_i", "snr_i") if file.kind == "separation" else tuple(file.summary)
+def _numbers(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
+    file, summary = scores.file, scores.summary
+    ranked = default_metric(file.kind, file.definitions)
+    spread = summary.annotators.get(ranked)
+    headline = [*summary.metrics]
+    if file.kind == "separation":
+        headline = [ranked, "sdr_i", "snr_i"]
     return {
-        "summary": in_order(file.summary),
-        "metrics": file.metrics,
+        "summary": summary,
+        "metrics": METRICS,
         "headline": headline,
-        "shown": shown_metrics(scores),
-        "ranked": file.metrics[ranked],
+        "shown": _shown(scores),
+        "ranked": METRICS[ranked],
         "ends": ("best", "worst")
         if (file.kind, ranked) != ("unreferenced", "attenuation")
         else ("quietest", "loudest"),
-        "beside": [(one, verdict(one.ahead, ranked, file.kind)) for one in beside],
+        "beside": [(one, *_ahead(scores, one, ranked)) for one in lines],
+        "heard_in_training": heard_in_training(file),
         "spread": who_asks(spread) if spread else "",
-        "query_types": query_types(scores),
-        "targets": targets(scores),
+        "failing": failing_sentences(scores.rows, ranked).head(2 * FAILING).to_dict("records")
+        if spread
+        else [],
+        "query_types": "/".join(summary.groups("query_type")),
+        "targets": sounds(summary.targets, file.kind),
         "isnan": math.isnan,
     }
 
 
+def _shown(scores: Scores) -> list[str]:
+    """The metrics that a line of a table shows: the values, and the ranking improvement."""
+    left_out = ("sdr_i", "sir_i", "snr_i")
+    return [name for name in in_order(scores.file.definitions) if name not in left_out]
+
+
+def _ahead(scores: Scores, line: Line, metric: str) -> tuple[Any, str]:
+    """How far the scored system is ahead of ``line``, and the verdict; nothing of itself."""
+    if line.rows is scores.rows or metric not in line.cells:
+        return None, ""
+    ahead = paired(scores.rows, line.rows, metric)
+    return ahead, verdict(ahead, metric, scores.file.kind)
+
+
 def _plots(scores: Scores) -> dict[str, Any]:
-    file, ranked = scores.file, default_metric(scores)
-    label = file.metrics[ranked].heading
-    values = seen(scores.rows, ranked)
-    groups = {
-        kind: plots.bars(
-            {name: cells[ranked] for name, cells in file.breakdowns[kind].items()}, label=label
-        )
-        for kind in ("concept", "root", "annotator", "audit")
-        if len(file.breakdowns.get(kind, {})) > 1
-    }
+    file, summary = scores.file, scores.summary
+    ranked = default_metric(file.kind, file.definitions)
+    label = METRICS[ranked].heading
+    groups = {kind: summary.by(kind) for kind in ("concept", "root", "annotator", "audit")}
     return {
-        "histogram": plots.histogram(values, label=label, mean=file.summary[ranked].mean),
+        "histogram": plots.histogram(
+            seen(scores.rows, ranked), label=label, mean=summary.metrics[ranked].mean
+        ),
         "scatter": _scatter(scores) if file.kind == "separation" else None,
-        "groups": groups,
+        "groups": {
+            kind: plots.bars({name: cells[ranked] for name, cells in found.items()}, label=label)
+            for kind, found in groups.items()
+            if len(found) > 1
+        },
     }
 
 
 def _scatter(scores: Scores) -> Markup:
     rows = scores.rows
     before, after = (seen(rows, name) for name in ("si_sdr_mixture", "si_sdr"))
-    described = rows.select(["query_id", "text", "concept", "noise_concept", "wrong_source"])
     points = [
         plots.Point(
             x=float(x),
@@ -191,7 +214,7 @@ def _scatter(scores: Scores) -> Markup:
             ),
             wrong=row["wrong_source"],
         )
-        for row, x, y in zip(described.to_pylist(), before, after, strict=True)
+        for row, x, y in zip(rows.to_dict("records"), before, after, strict=True)
     ]
     return plots.scatter(
         points, x_label="SI-SDR of the mixture (dB)", y_label="SI-SDR of the estimate (dB)"
@@ -202,18 +225,17 @@ def _extremes(
     scores: Scores, suite: Suite, predictions: PredictionSet, *, heard: bool
 ) -> tuple[list[Example], list[Example]]:
     """The best and the worst queries; none is in both lists."""
-    ranked = default_metric(scores)
+    ranked = default_metric(scores.file.kind, scores.file.definitions)
     values = seen(scores.rows, ranked).tolist()
     rows = [
         (value, row)
-        for value, row in zip(values, scores.rows.to_pylist(), strict=True)
+        for value, row in zip(values, scores.rows.to_dict("records"), strict=True)
         if not math.isnan(value) and row["query_id"] in predictions.paths
     ]
     ordered = sorted(rows, key=lambda one: (-one[0], one[1]["query_id"]))
     count = min(EXTREMES, len(ordered) // 2)
-    shown = {name: scores.file.metrics[name] for name in shown_metrics(scores)}
     best, worst = (
-        [_example(value, row, shown, suite, predictions, heard=heard) for value, row in part]
+        [_example(value, row, scores, suite, predictions, heard=heard) for value, row in part]
         for part in (ordered[:count], ordered[::-1][:count])
     )
     return best, worst
@@ -221,8 +243,8 @@ def _extremes(
 
 def _example(
     value: float,
-    row: dict[str, Any],
-    shown: Mapping[str, MetricDefinition],
+    row: dict[Any, Any],
+    scores: Scores,
     suite: Suite,
     predictions: PredictionSet,
     *,
@@ -249,7 +271,10 @@ def _example(
     ]
     clips = suite.dataset.clips if suite.dataset is not None else {}
     people = [clips[one].attribution for one in (row["target_id"], row["noise_id"]) if one in clips]
-    numbers = [(one.title, number(row[name], 1 if one.unit else 2)) for name, one in shown.items()]
+    numbers = [
+        (METRICS[name].title, number(row[name], 1 if METRICS[name].unit else 2))
+        for name in _shown(scores)
+    ]
     return Example(row, value, numbers, tuple(one for one in people if one), tracks)
 
 

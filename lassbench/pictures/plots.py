@@ -14,7 +14,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from lassbench.scores.score_file import LIMIT_DB, Cell
+from lassbench.scores.rows import LIMIT_DB
+from lassbench.scores.summary import Cell
 
 Floats = NDArray[np.float64]
 

@@ -1,10 +1,11 @@
-"""Tables on the terminal."""
+"""Tables on the terminal, readable at 80 columns."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -12,23 +13,39 @@ from rich.text import Text
 
 from lassbench.errors import one_line
 from lassbench.scores.comparison import (
-    Beside,
     Comparison,
-    Moved,
+    Line,
     default_metric,
-    shown_metrics,
+    paired,
     verdict,
 )
-from lassbench.scores.crosscheck import CrossCheck
-from lassbench.scores.score_file import AnnotatorSpread, Cell, Kind, Scores, in_order
+from lassbench.scores.rows import CLAP_METRICS, METRICS, SPECTRAL_METRICS, Kind
+from lassbench.scores.score import CrossCheck
+from lassbench.scores.score_file import Scores, SuiteInfo
 from lassbench.scores.statistics import Paired
-from lassbench.scores.summary import CLEAN, NOT_CLEAN, average
+from lassbench.scores.summary import (
+    CLEAN,
+    NOT_CLEAN,
+    AnnotatorSpread,
+    Cell,
+    Summary,
+    average,
+    failing_sentences,
+)
 
 #: Width where there is no terminal to ask.
-WIDTH = 110
-#: Concepts, and queries, that are listed before only the extremes are.
+WIDTH = 100
+#: Groups, and queries, that are listed before only the extremes are.
 LISTED = 12
 EXTREMES = 5
+
+#: Metrics in the table of all systems, beside the one that it is ranked by.
+_BESIDE: Mapping[Kind, tuple[str, ...]] = {
+    "separation": ("sdr_i", "sir_i", "sar", "snr_i"),
+    "absent": ("silent_share",),
+    "unreferenced": (),
+}
+_WRONG = "% of queries whose estimate is not nearer to the target than to the interference"
 
 
 def console() -> Console:
@@ -39,7 +56,9 @@ def console() -> Console:
 
 def number(value: float | None, digits: int = 2) -> str:
     """``value`` as a table shows it; ``-`` where it is undefined."""
-    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # never -0.00
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # never -0.00
 
 
 def _table(*columns: str, title: str | None = None, caption: str | None = None) -> Table:
@@ -52,17 +71,18 @@ def _table(*columns: str, title: str | None = None, caption: str | None = None) 
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for name in columns:
         if name.startswith(">"):
-            table.add_column(name[1:], justify="right")
+            table.add_column(name[1:], justify="right", no_wrap=True)
         else:
             table.add_column(name, overflow="fold")
     return table
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return "-" if low is None or high is None else f"{low:.2f} .. {high:.2f}"
+def _interval(low: float | None, high: float | None, digits: int = 2) -> str:
+    return "-" if low is None or high is None else f"{low:.{digits}f}..{high:.{digits}f}"
 
 
 def _p(value: float) -> str:
@@ -70,127 +90,170 @@ def _p(value: float) -> str:
 
 
 def _safe(text: str, limit: int = 60) -> Text:
-    # Names and captions are strangers' words: never markup, never control characters.
+    # Names and captions are other people's words: never markup, never control characters.
     return Text(one_line(text, limit))
 
 
-def _title(*parts: str) -> Text:
-    return Text(one_line("".join(parts), 200), style="bold")
+def _warning(text: str) -> Text:
+    return Text.assemble(("warning: ", "bold yellow"), one_line(text, 400))
 
 
-def show_scores(out: Console, scores: Scores, others: Sequence[Beside]) -> None:
-    """Print a system's summary, its row beside the others', and its breakdowns."""
-    file = scores.file
-    suite, covered = file.suite, file.coverage
+# ---------------------------------------------------------------------------
+# All systems
+# ---------------------------------------------------------------------------
+
+
+def show_table(out: Console, lines: Sequence[Line], suite: SuiteInfo, kind: Kind) -> None:
+    """Print all systems in one table, and what its columns are."""
     synthetic = " (synthetic)" if suite.synthetic else ""
-    partial = "PARTIAL, " if covered.partial else ""
-    out.print(_title(f"{file.system.name} on {suite.title or suite.name}{synthetic}"))
-    out.print(
-        Text(
-            f"{partial}{covered.queries_scored} of {covered.queries_total} "
-            f"{query_types(scores)} queries, {targets(scores)}; "
-            f"suite {suite.name}, fingerprint {suite.fingerprint[:16]}"
+    rows = lines[-1].rows
+    types = "/".join(sorted(rows["query_type"].unique()))
+    asked = f"{suite.queries} {types} queries, {sounds(rows['target_id'].nunique(), kind)}"
+    out.print(Text(one_line(f"{suite.title or suite.name}{synthetic}", 200), style="bold"))
+    out.print(Text(f"{suite.name}, fingerprint {suite.fingerprint[:16]}; {asked}"))
+    metrics = dict.fromkeys(name for one in lines for name in one.cells)
+    ranked = default_metric(kind, metrics)
+    shown = [name for name in _BESIDE[kind] if name in metrics]
+    wrong = any(one.wrong_source_share is not None for one in lines)
+    _print_table(out, lines, ranked, shown, wrong=wrong)
+    for_ears = [one for one in (*CLAP_METRICS, *SPECTRAL_METRICS) if one in metrics]
+    if for_ears:
+        _print_table(out, lines, "", for_ears)
+    if any(one.place for one in lines):
+        out.print(
+            f"* best by {METRICS[ranked].title}; = not told apart from it (paired test over "
+            "targets)",
+            style="dim",
         )
-    )
-    out.print(_summary_table(scores))
-    if others:
-        out.print(_beside_table(scores, others))
-    _print_breakdowns(out, scores)
-    for warning in file.warnings:
-        out.print(Text("warning: ", style="bold yellow") + _safe(warning, 400))
+    for name in (ranked, *shown, *for_ears):
+        definition = METRICS[name]
+        better = ", lower is better" if definition.better == "lower" else ""
+        out.print(Text(f"{definition.heading}: {definition.explained}{better}", style="dim"))
+    if wrong:
+        out.print(f"wrong: {_WRONG}", style="dim")
+    if any(one.runs > 1 for one in lines):
+        out.print("sd: standard deviation between runs of their means", style="dim")
+    for one in lines:
+        for note in one.notes:
+            out.print(_warning(f"{one.name}: {note}"))
 
 
-def query_types(scores: Scores) -> str:
-    """How the queries' words were made: ``caption``, ``annotator``, ``templated``, ``tag``."""
-    return "/".join(scores.file.breakdowns.get("query_type", {}))
+def show_warnings(out: Console, scores: Scores) -> None:
+    """Print what has to be known of a score."""
+    for warning in scores.file.warnings:
+        out.print(_warning(f"{scores.name}: {warning}"))
 
 
-def targets(scores: Scores) -> str:
+def sounds(targets: int, kind: Kind) -> str:
     """How many sounds the queries are of: ``80 targets``, or recordings without references."""
-    return f"{scores.file.targets} " + (
-        "recordings" if scores.file.kind == "unreferenced" else "targets"
-    )
+    return f"{targets} {'recordings' if kind == 'unreferenced' else 'targets'}"
 
 
-def show_average(out: Console, scores: Scores, name: str) -> None:
-    """Print an average by its name (:func:`lassbench.scores.summary.average`) and the mean."""
-    table = _table("metric", f">{name}", ">mean")
-    for metric, found in in_order(scores.file.summary).items():
-        by_name = average(scores.rows, metric, name)
-        table.add_row(scores.file.metrics[metric].heading, number(by_name), number(found.mean))
+def _print_table(
+    out: Console, lines: Sequence[Line], ranked: str, shown: Sequence[str], *, wrong: bool = False
+) -> None:
+    columns = [">" + METRICS[name].title for name in shown]
+    if ranked:
+        # The interval stands beside the metric that systems are compared in.
+        columns.insert(0, f">{METRICS[ranked].title}, 95 %")
+    table = _table("system", *columns, *[">wrong"] * wrong, ">queries")
+    for one in lines:
+        mark = {"best": " *", "tied": " ="}.get(one.place, "")
+        uses = f" ({one.uses})" if one.uses in ("oracle", "tag") else ""
+        style = "bold" if one.place == "best" and ranked else ""
+        cells = [number(one.cells[name].mean) if name in one.cells else "-" for name in shown]
+        if ranked:
+            cells.insert(0, Text(_with_interval(one, ranked), style=style))  # type: ignore[arg-type]
+        if wrong:
+            share = one.wrong_source_share
+            cells.append("-" if share is None else number(100 * share, 1))
+        of = "" if one.queries == one.of else f"/{one.of}"
+        name = _safe(one.name + uses + " (PARTIAL)" * one.partial + mark)
+        name.stylize(style)
+        table.add_row(name, *cells, f"{one.queries}{of}")
     out.print(table)
 
 
-def _summary_table(scores: Scores) -> Table:
-    file = scores.file
-    columns = ("metric", ">mean", ">95 % interval", ">median", ">infinite", ">undefined")
-    unusual = any(one.n_infinite or one.n_undefined for one in file.summary.values())
-    note = f"infinite and undefined values as {file.policy} says (lassbench.scores)"
-    table = _table(*columns, caption=note if unusual else None)
-    for name, found in in_order(file.summary).items():
-        table.add_row(
-            file.metrics[name].heading,
-            number(found.mean),
-            _interval(found.ci_low, found.ci_high),
-            number(found.median),
-            str(found.n_infinite or ""),
-            str(found.n_undefined or ""),
-        )
-    if file.wrong_source_share is not None:
-        table.add_section()
-        table.add_row("wrong source (% of queries)", number(100 * file.wrong_source_share, 1))
-    return table
+def _with_interval(line: Line, metric: str) -> str:
+    cell = line.cells.get(metric)
+    if cell is None:
+        return "-"
+    between = "" if line.spread is None else f" sd {line.spread:.2f} of {line.runs}"
+    return f"{number(cell.mean)} {_interval(cell.ci_low, cell.ci_high, 1)}{between}"
 
 
-def _beside_table(scores: Scores, others: Sequence[Beside]) -> Table:
-    file, names, metric = scores.file, shown_metrics(scores), default_metric(scores)
-    ranked = file.metrics[metric].title
-    table = _table(
-        *("system", "told", *(f">{file.metrics[name].title}" for name in names)),
-        *(">difference", "so it is"),
-        title=f"beside others (difference: {one_line(file.system.name, 40)} minus it, {ranked})",
-    )
-    means = {name: file.summary[name].mean for name in names}
-    uses = file.system.query_type
-    table.add_row(_safe(file.system.name), uses, *_numbers(means, names), style="bold")
-    for one in others:
-        note = "" if one.queries == file.coverage.queries_scored else f" (on {one.queries})"
-        difference, interval, p_value, said = _paired_cells(one.ahead, metric, file.kind)
-        table.add_row(
-            _safe(one.name + note),
-            one.uses,
-            *_numbers(one.means, names),
-            f"{difference}\n{interval}",
-            f"{said}\np {p_value}",
-        )
-    return table
+def show_average(out: Console, scores: Sequence[Scores], name: str) -> None:
+    """Print an average by its name (:func:`lassbench.scores.summary.average`) of each system."""
+    metrics = [*scores[0].summary.metrics]
+    table = _table("metric", *(f">{one_line(one.name, 30)}" for one in scores), title=name)
+    for metric in metrics:
+        values = (number(average(one.rows, metric, name)) for one in scores)
+        table.add_row(METRICS[metric].heading, *values)
+    out.print(table)
 
 
-def _numbers(means: Mapping[str, float | None], names: Sequence[str]) -> list[str]:
-    return [number(means.get(name)) for name in names]
+# ---------------------------------------------------------------------------
+# One system, in detail
+# ---------------------------------------------------------------------------
 
 
-def _paired_cells(paired: Paired, metric: str, kind: Kind) -> list[str]:
-    if not paired.n:
-        return ["-", "-", "-", "-"]
-    interval = "-" if math.isnan(paired.low) else _interval(paired.low, paired.high)
-    return [f"{paired.diff:+.2f}", interval, _p(paired.p_value), verdict(paired, metric, kind)]
-
-
-def _print_breakdowns(out: Console, scores: Scores) -> None:
-    file, metric = scores.file, default_metric(scores)
-    title = file.metrics[metric].title
-    for kind in ("concept", "annotator", "audit"):
+def show_details(out: Console, scores: Scores, lines: Sequence[Line]) -> None:
+    """Print a system's summary, how it differs from the others, and its breakdowns."""
+    file, summary = scores.file, scores.summary
+    metric = default_metric(file.kind, file.definitions)
+    title = METRICS[metric].title
+    out.print(Text(one_line(scores.name, 200), style="bold"))
+    out.print(_summary_table(summary))
+    others = {
+        one.name: (paired(scores.rows, one.rows, metric), metric)
+        for one in lines
+        if one.rows is not scores.rows and metric in one.cells
+    }
+    if others:
+        out.print(_paired_table(f"{title}: {scores.name} minus", others, file.kind))
+    for by in ("concept", "annotator", "audit"):
         groups = {
             value: cells[metric]
-            for value, cells in file.breakdowns.get(kind, {}).items()
-            if kind != "audit" or value in (CLEAN, NOT_CLEAN)
+            for value, cells in summary.by(by).items()
+            if by != "audit" or value in (CLEAN, NOT_CLEAN)
         }
         if len(groups) > 1:
-            out.print(_groups_table(f"{title} by {kind}", groups))
-    spread = file.annotators.get(metric)
-    if spread:
-        out.print(_safe(who_asks(spread), 600))
+            out.print(_groups_table(f"{title} by {by}", groups))
+    _print_askers(out, summary, metric)
+
+
+def _summary_table(summary: Summary) -> Table:
+    numbers = (">mean", ">95 % interval", ">targets", ">median", ">infinite", ">undefined")
+    found = summary.metrics
+    unusual = any(one.n_infinite or one.n_undefined for one in found.values())
+    note = "infinite and undefined values as lassbench.scores.rows says" if unusual else None
+    table = _table("metric", *numbers, caption=note)
+    for name, one in found.items():
+        table.add_row(
+            METRICS[name].heading,
+            number(one.mean),
+            _interval(one.ci_low, one.ci_high),
+            str(one.targets),
+            number(one.median),
+            str(one.n_infinite or ""),
+            str(one.n_undefined or ""),
+        )
+    if summary.wrong_source_share is not None:
+        table.add_section()
+        table.add_row("wrong source (% of queries)", number(100 * summary.wrong_source_share, 1))
+    return table
+
+
+def _print_askers(out: Console, summary: Summary, metric: str) -> None:
+    spread = summary.annotators.get(metric)
+    if not spread:
+        return
+    out.print(_safe(who_asks(spread), 600))
+    failing = failing_sentences(summary.rows, metric)
+    if len(failing):
+        title = f"sentences that fail where another wording works ({len(failing)})"
+        columns = ("query", "who", ">dB", ">best wording", "words")
+        out.print(_query_table(columns, failing.head(2 * EXTREMES), title=title))
 
 
 def who_asks(spread: AnnotatorSpread) -> str:
@@ -204,16 +267,24 @@ def who_asks(spread: AnnotatorSpread) -> str:
     )
 
 
+def _query_table(columns: Sequence[str], rows: pd.DataFrame, *, title: str) -> Table:
+    """A table of queries: texts safely, numbers with two digits."""
+    table = _table(*columns, title=title)
+    for row in rows.itertuples(index=False):
+        table.add_row(*(number(one) if isinstance(one, float) else _safe(one) for one in row))
+    return table
+
+
 def _groups_table(title: str, groups: Mapping[str, Cell]) -> Table:
     ordered = sorted(groups.items(), key=lambda one: (-(one[1].mean or 0.0), one[0]))
     if len(ordered) > LISTED:
         left_out = len(ordered) - 2 * EXTREMES
-        title = f"{title} (best and worst {EXTREMES}; {left_out} between them are in the file)"
+        title = f"{title} (best and worst {EXTREMES}; {left_out} between them)"
         ordered = ordered[:EXTREMES] + ordered[-EXTREMES:]
-    table = _table("", ">mean", ">95 % interval", ">queries", title=title)
+    table = _table("", ">mean", ">95 % interval", ">targets", ">queries", title=title)
     for value, cell in ordered:
         interval = _interval(cell.ci_low, cell.ci_high)
-        table.add_row(_safe(value), number(cell.mean), interval, str(cell.n))
+        table.add_row(_safe(value), number(cell.mean), interval, str(cell.targets), str(cell.n))
     return table
 
 
@@ -234,53 +305,53 @@ def show_cross_check(out: Console, check: CrossCheck) -> None:
         out.print(_safe(f"  mir_eval could not score {query_id}: {reason}", 300))
 
 
+# ---------------------------------------------------------------------------
+# Two systems
+# ---------------------------------------------------------------------------
+
+
 def show_comparison(out: Console, found: Comparison) -> None:
     """Print a paired comparison of two scores."""
-    first, second = found.first.file.system.name, found.second.file.system.name
-    suite, metrics = found.first.file.suite, found.first.file.metrics
-    title = metrics[found.metric].title
-    out.print(_title(f"{first} minus {second} on {suite.title or suite.name}"))
+    first, second, kind = found.first, found.second, found.first.file.kind
+    suite, title = first.file.suite, METRICS[found.metric].title
+    heading = f"{first.name} minus {second.name} on {suite.title or suite.name}"
+    out.print(Text(one_line(heading, 200), style="bold"))
     out.print(Text(f"{found.queries} queries of {found.targets} targets, paired"))
-    kind = found.first.file.kind
-    headings = {metrics[name].heading: (one, name) for name, one in found.metrics.items()}
-    out.print(_paired_table("", headings, kind))
+    rows = {METRICS[name].heading: (one, name) for name, one in found.metrics.items()}
+    out.print(_paired_table("", rows, kind))
     for by, groups in found.by.items():
         if len(groups) > 1:
             rows = {value: (one, found.metric) for value, one in groups.items()}
             out.print(_paired_table(f"{title} by {by}", rows, kind))
-    for one in (found.first, found.second):
-        spread = one.file.annotators.get(found.metric)
+    for one in (first, second):
+        spread = one.summary.annotators.get(found.metric)
         if spread:
-            out.print(_safe(f"{one.file.system.name}, {who_asks(spread)}", 600))
-    if found.moved:
-        ahead = [one for one in found.moved if one.difference > 0][:EXTREMES]
-        behind = [one for one in reversed(found.moved) if one.difference < 0][:EXTREMES]
-        out.print(_moved_table(f"{title}: the queries that moved most", [*ahead, *behind]))
+            out.print(_safe(f"{one.name}, {who_asks(spread)}", 600))
+    moved = found.moved[found.moved["difference"] != 0.0]
+    if len(moved):
+        ahead = moved[moved["difference"] > 0].head(EXTREMES)
+        behind = moved[moved["difference"] < 0].tail(EXTREMES)[::-1]
+        columns = ("query", "target", "noise", "text", ">first", ">second", ">difference")
+        moved_most = pd.concat([ahead, behind])
+        out.print(_query_table(columns, moved_most, title=f"{title}: the queries that moved most"))
     for warning in found.warnings:
-        out.print(Text("warning: ", style="bold yellow") + _safe(warning, 300))
+        out.print(_warning(warning))
 
 
 def _paired_table(title: str, rows: Mapping[str, tuple[Paired, str]], kind: Kind) -> Table:
     numbers = (">difference", ">95 % interval", ">p", ">wins", ">losses", ">queries")
-    table = _table("", *numbers, "the first is", title=title or None)
-    for name, (paired, metric) in rows.items():
-        cells = _paired_cells(paired, metric, kind)
-        counts = (str(paired.wins), str(paired.losses), str(paired.n))
-        table.add_row(_safe(name), *cells[:3], *counts, cells[3])
+    table = _table("", *numbers, "so it is", title=one_line(title, 200) or None)
+    for name, (one, metric) in rows.items():
+        table.add_row(_safe(name), *_paired_cells(one, metric, kind))
     return table
 
 
-def _moved_table(title: str, moved: Sequence[Moved]) -> Table:
-    columns = ("query", "target", "noise", "text", ">first", ">second", ">difference")
-    table = _table(*columns, title=title)
-    for one in moved:
-        table.add_row(
-            _safe(one.query_id),
-            _safe(one.concept),
-            _safe(one.noise_concept),
-            _safe(one.text),
-            number(one.first),
-            number(one.second),
-            f"{one.difference:+.2f}",
-        )
-    return table
+def _paired_cells(one: Paired, metric: str, kind: Kind) -> Iterator[str]:
+    if not one.n:
+        yield from ("-",) * 7
+        return
+    yield f"{one.diff:+.2f}"
+    yield "-" if math.isnan(one.low) else _interval(one.low, one.high)
+    yield _p(one.p_value)
+    yield from map(str, (one.wins, one.losses, one.n))
+    yield verdict(one, metric, kind)

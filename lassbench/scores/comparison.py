@@ -128,6 +128,7 @@ class Line:
     of: int
     runs: int = 1
     spread: float | None = None
+    partial: bool = False
     place: str = ""
     notes: tuple[str, ...] = ()
 
@@ -135,9 +136,15 @@ class Line:
 def table_of(scores: Sequence[Scores]) -> list[Line]:
     """All systems in their order, runs of one system as one, below the unprocessed mixture.
 
-    The mixture needs no score file: every row carries its metrics.  All must be scores on
-    one list (:func:`check_same_list`).
+    The mixture needs no score file: every row carries its metrics.
+
+    Raises
+    ------
+    UsageError
+        If they are scores on different lists of queries.
     """
+    for one in scores[1:]:
+        check_same_list(scores[0].file.suite, one.file.suite, where=one.name)
     groups: dict[object, list[Scores]] = {}
     for place, one in enumerate(scores):
         system = one.file.system
@@ -152,6 +159,18 @@ def table_of(scores: Sequence[Scores]) -> list[Line]:
     return _placed(lines, metric) if first.file.kind != "unreferenced" else lines
 
 
+def others_than(own: Sequence[Scores], others: Iterable[Scores]) -> list[Scores]:
+    """``others`` without the mixture, what is one of ``own`` again, or has no query of theirs."""
+    known = {(one.name, one.file.system.predictions_sha256) for one in own}
+    return [
+        one
+        for one in others
+        if (one.name, one.file.system.predictions_sha256) not in known
+        and one.name != MIXTURE
+        and one.rows["query_id"].isin(own[0].rows["query_id"]).any()
+    ]
+
+
 def _line(runs: Sequence[Scores], metrics: Sequence[str]) -> Line:
     file = runs[0].file
     rows, summary = runs[0].rows, runs[0].summary
@@ -161,7 +180,6 @@ def _line(runs: Sequence[Scores], metrics: Sequence[str]) -> Line:
         summary = Summary(rows)
         metric = default_metric(file.kind, file.definitions)
         spread = spread_of_runs([one.rows for one in runs], metric)
-    partial = any(one.file.coverage.partial for one in runs)
     return Line(
         name=file.system.name if len(runs) > 1 else runs[0].name,
         uses=file.system.query_type,
@@ -172,7 +190,8 @@ def _line(runs: Sequence[Scores], metrics: Sequence[str]) -> Line:
         of=file.coverage.queries_total,
         runs=len(runs),
         spread=spread,
-        notes=(*["partial"] * partial, *heard_in_training(file)),
+        partial=any(one.file.coverage.partial for one in runs),
+        notes=heard_in_training(file),
     )
 
 
@@ -198,7 +217,7 @@ def _mixture(scores: Scores) -> Line:
 
 def _placed(lines: Sequence[Line], metric: str) -> list[Line]:
     """``lines`` with the best marked, and those that cannot be told apart from it."""
-    ranked = [one for one in lines if one.uses != "oracle" and "partial" not in one.notes]
+    ranked = [one for one in lines if one.uses != "oracle" and not one.partial]
     common = set.intersection(*(set(one.rows["query_id"]) for one in ranked)) if ranked else set()
     means = {}
     for place, one in enumerate(lines):
@@ -206,7 +225,7 @@ def _placed(lines: Sequence[Line], metric: str) -> list[Line]:
             values = seen(one.rows[one.rows["query_id"].isin(common)], metric)
             if not np.isnan(values).all():
                 means[place] = float(np.nanmean(values))
-    if not means:
+    if len(means) < 2:
         return list(lines)
     best = max(means, key=means.__getitem__)
     placed = list(lines)

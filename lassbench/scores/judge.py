@@ -152,7 +152,8 @@ class Judge:
             **self._of_mixture,
         }
         if self._magnitudes is not None:
-            values["mrstft"], values["lsd"] = self._magnitudes.distances(e)
+            distances = self._magnitudes.distances(e)
+            values |= {"mrstft": distances.mrstft, "lsd": distances.lsd_db}
         return Verdict(values, self._level_db(power), not nearer_target)
 
 

@@ -35,7 +35,7 @@ from lassbench.scores.pieces import (
 )
 from lassbench.scores.result import make_scores, predictions_sha256, system_info, warn_of_levels
 from lassbench.scores.rows import LIMIT_DB
-from lassbench.scores.score_file import Scores
+from lassbench.scores.score_file import Scores, check_not_others, score_paths
 from lassbench.separators import as_separator, card_of, estimate
 from lassbench.suites.suite import Suite
 
@@ -201,10 +201,24 @@ def open_folders(
     return opened
 
 
-def predictions_hash(predictions: PredictionSet, query_ids: Sequence[str]) -> str:
-    """The hash that a score of these answers would carry; ``""`` if any is missing or faulty."""
+def check_places(out: Path, opened: Sequence[_Folder], suite: Suite) -> None:
+    """Refuse, before anything is scored, what :meth:`Scores.save` would refuse at the end.
+
+    Raises
+    ------
+    UsageError
+        If ``out`` holds the score of other predictions by one of these names.
+    """
+    for one in opened:
+        path, _ = score_paths(out, one.predictions.system.card.name, one.run)
+        if path.exists():
+            check_not_others(path, suite.fingerprint, partial(_hash, one))
+
+
+def _hash(folder: _Folder, query_ids: Sequence[str]) -> str:
+    """The hash that a score of these answers would carry; empty if any is missing or faulty."""
     try:
-        hashes = {one: pcm_sha256(predictions.load(one)) for one in query_ids}
+        hashes = {one: pcm_sha256(folder.predictions.load(one)) for one in query_ids}
     except (KeyError, AudioFault):
         return ""
     return predictions_sha256(hashes)
@@ -229,11 +243,9 @@ def _clap_columns(model: ClapModel, suite: Suite, one: _Folder) -> dict[str, dic
                 "clap_mixture": score.mixture,
                 "clap_i": score.improvement,
             }
-            if target is not None:
-                columns[query.query_id] |= {
-                    "clap_a": score.audio,
-                    "clap_a_mixture": score.audio_mixture,
-                }
+            if score.audio is not None and score.audio_mixture is not None:
+                audio = {"clap_a": score.audio, "clap_a_mixture": score.audio_mixture}
+                columns[query.query_id] |= audio
     return columns
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -235,7 +236,8 @@ class Scores:
         """
         json_path, parquet_path = self.paths(folder)
         if not replace:
-            check_not_others(json_path, self.file)
+            system, fingerprint = self.file.system, self.file.suite.fingerprint
+            check_not_others(json_path, fingerprint, lambda _: system.predictions_sha256)
         table = rows_table(self.rows, self.file.kind)
         write_together(
             {
@@ -352,23 +354,34 @@ def read_scores(path: str | Path) -> Scores:
     return Scores(file, read_rows(json_path.with_name(stem + PARQUET_SUFFIX), file))
 
 
-def check_not_others(path: Path, file: ScoreFile) -> None:
-    """Refuse to write ``file`` over the score of other predictions, or on another suite.
+def check_not_others(
+    path: Path, fingerprint: str, predictions: Callable[[Sequence[str]], str]
+) -> None:
+    """Refuse to write over the score of other predictions, or on another suite.
+
+    Parameters
+    ----------
+    path
+        The JSON that would be written.
+    fingerprint
+        The suite's.
+    predictions
+        From the ids of the queries that were scored there to the hash of these answers.
 
     Raises
     ------
     UsageError
-        If ``path`` holds one, or anything that cannot be read.
+        If ``path`` holds such a score, or one that cannot be read.
     """
     if not path.exists():
         return
     try:
-        before = read_file(path)
-        same = (before.suite.fingerprint, before.system.predictions_sha256) == (
-            file.suite.fingerprint,
-            file.system.predictions_sha256,
+        before = read_scores(path)
+        file, ids = before.file, list(before.rows["query_id"])
+        got = f"{before.name} on {file.suite.name}, of other predictions"
+        same = file.suite.fingerprint == fingerprint and (
+            file.system.predictions_sha256 == predictions(ids)
         )
-        got = f"{before.system.name} on {before.suite.name}, of other predictions"
     except LassbenchError as error:
         same, got = False, error.brief
     if not same:

@@ -244,6 +244,27 @@ def groups_of(rows: pd.DataFrame, breakdown: str) -> dict[str, NDArray[np.intp]]
     }
 
 
+def failing_sentences(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The wordings that fail where another wording of the same mixture does not.
+
+    A wording fails when its estimate is of the wrong source, or below 0 in ``metric`` (an
+    improvement: worse than the mixture).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``query_id``, ``annotator``, ``value`` (dB), ``best`` (of the mixture's
+        wordings, dB), ``text``; the lowest value first.
+    """
+    found = rows.assign(value=seen(rows, metric))
+    found["fails"] = (found["value"] < 0) | found.get("wrong_source", False)
+    by_mixture = found.groupby("mixture_id")
+    found["best"] = by_mixture["value"].transform("max")
+    works = ~by_mixture["fails"].transform("all")
+    columns = ["query_id", "annotator", "value", "best", "text"]
+    return found.loc[found["fails"] & works, columns].sort_values(["value", "query_id"])
+
+
 # ---------------------------------------------------------------------------
 # Several runs of one system
 # ---------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""CLAPScore with a tiny CLAP model of random weights."""
+"""CLAPScore and CLAPScore-A with a tiny CLAP model of random weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lassbench.errors import LassbenchError
 from lassbench.metrics.clap import SILENT, ClapModel
+from lassbench.metrics.signals import SilentReference
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -94,6 +95,60 @@ def test_score_is_the_cosine_that_transformers_computes(folder: Path, model: Cla
     assert found[0].mixture != found[1].mixture
 
 
+def test_with_references_it_is_also_the_cosine_of_two_sounds(
+    folder: Path, model: ClapModel
+) -> None:
+    sounds = [sound(seed) for seed in range(4)]
+    plain = transformers.ClapModel.from_pretrained(folder).eval()
+    extractor = transformers.ClapFeatureExtractor.from_pretrained(folder)
+    with torch.no_grad():
+        mel = extractor(sounds, sampling_rate=RATE, return_tensors="pt")["input_features"]
+        hidden = plain.audio_model(mel, is_longer=torch.zeros(4, 1, dtype=torch.bool))
+        unit = torch.nn.functional.normalize(plain.audio_projection(hidden.pooler_output), dim=-1)
+    cosines = (unit @ unit.T).double().numpy()
+    mixture, first, second, reference = sounds
+    texts = ["a dog barks", "rain falls"]
+    without = model.score(
+        texts=texts, estimates=[first, second], mixtures=[mixture] * 2, sample_rate_hz=RATE
+    )
+    found = model.score(
+        texts=texts,
+        estimates=[first, second],
+        mixtures=[mixture] * 2,
+        references=[reference, second],
+        sample_rate_hz=RATE,
+    )
+    assert [one.audio for one in found] == pytest.approx([cosines[1, 3], 1.0], abs=1e-5)
+    expected = [cosines[0, 3], cosines[0, 2]]
+    assert [one.audio_mixture for one in found] == pytest.approx(expected, abs=1e-5)
+    assert abs(cosines[1, 3] - cosines[0, 3]) > 1e-3, "the model tells these sounds apart"
+    for one, plain_score in zip(found, without, strict=True):
+        assert (one.estimate, one.mixture) == (plain_score.estimate, plain_score.mixture)
+        assert one.audio is not None and one.audio_mixture is not None
+        assert one.audio_improvement == one.audio - one.audio_mixture
+        assert plain_score.audio is plain_score.audio_mixture is None
+        assert plain_score.audio_improvement is None
+
+
+def test_one_array_is_embedded_once(model: ClapModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    mixture, target = sound(1), sound(2)
+    heard: list[object] = []
+
+    def embed(sound: object, sample_rate_hz: int) -> NDArray[np.float64]:
+        heard.append(sound)
+        return np.ones(32)
+
+    monkeypatch.setattr(model, "_embed", embed)
+    model.score(
+        texts=["rain"] * 3,
+        estimates=[mixture, sound(3), target.copy()],
+        mixtures=[mixture] * 3,
+        references=[target] * 3,
+        sample_rate_hz=RATE,
+    )
+    assert len(heard) == 4 == len({id(one) for one in heard})
+
+
 def test_scores_do_not_depend_on_company_and_repeat(model: ClapModel) -> None:
     texts = ["a dog barks", "rain", "a dog barks and the unknown words go on " * 5]
     sounds, mixture = [sound(1), sound(2, 0.4), sound(3, 2.7)], sound(4)
@@ -128,10 +183,15 @@ def test_other_rates_are_resampled(model: ClapModel) -> None:
 
 def test_silence_is_the_least_possible_score(model: ClapModel) -> None:
     found = model.score(
-        texts=["rain"], estimates=[np.zeros(RATE)], mixtures=[sound(1)], sample_rate_hz=RATE
-    )
-    assert found[0].estimate == SILENT == -1.0
-    assert found[0].improvement < 0
+        texts=["rain"],
+        estimates=[np.zeros(RATE)],
+        mixtures=[sound(1)],
+        references=[sound(2)],
+        sample_rate_hz=RATE,
+    )[0]
+    assert found.estimate == found.audio == SILENT == -1.0
+    assert found.improvement < 0
+    assert found.audio_improvement is not None and found.audio_improvement < 0
 
 
 def test_nothing_to_score(model: ClapModel) -> None:
@@ -147,3 +207,19 @@ def test_errors(tmp_path: Path, model: ClapModel) -> None:
         )
     with pytest.raises(LassbenchError, match="1 texts, 0 estimates, 1 mixtures"):
         model.score(texts=["rain"], estimates=[], mixtures=[sound(1)], sample_rate_hz=RATE)
+    with pytest.raises(LassbenchError, match="1 texts, 1 estimates, 1 mixtures, 2 references"):
+        model.score(
+            texts=["rain"],
+            estimates=[sound(1)],
+            mixtures=[sound(1)],
+            references=[sound(1)] * 2,
+            sample_rate_hz=RATE,
+        )
+    with pytest.raises(SilentReference, match="reference: the reference is silent"):
+        model.score(
+            texts=["rain"],
+            estimates=[sound(1)],
+            mixtures=[sound(1)],
+            references=[np.zeros(RATE)],
+            sample_rate_hz=RATE,
+        )
