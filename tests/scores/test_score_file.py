@@ -7,6 +7,7 @@ import json
 import math
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,14 @@ from lassbench.scores.rows import (
     rows_sha256,
     seen,
 )
-from lassbench.scores.score_file import Coverage, ScoreFile, Scores, read_scores
+from lassbench.scores.score_file import (
+    Contamination,
+    Coverage,
+    ScoreFile,
+    Scores,
+    heard_in_training,
+    read_scores,
+)
 from tests.scores.by_hand import rows_by_hand, score_by_hand
 
 
@@ -198,6 +206,46 @@ def test_coverage_adds_up() -> None:
     Coverage(**counts, unscorable=2)
     with pytest.raises(ValidationError, match="unscorable"):
         Coverage(**counts, unscorable=3)
+
+
+HEARD = {
+    "AudioSet": {"lass-test", "AudioSet-test", "audiocaps-test"},
+    "AudioCaps": {"lass-test"},
+    "WavCaps": {"lass-test"},
+    "Hive": {"esc10-test", "esc50-x", "clotho-test", "dcase2024-validation"},
+    "hive (subset)": {"esc10-test", "esc50-x", "clotho-test", "dcase2024-validation"},
+    "audio set, audio caps": {"lass-test", "AudioSet-test", "audiocaps-test"},
+    "ESC-50": {"esc10-test", "esc50-x"},
+    "VGGSound": set(),
+    "LASS-2022 train": set(),
+    "AudioCaps (LASS-2022 train)": set(),
+    "archive of mine": set(),
+}
+
+
+@pytest.mark.parametrize("trained_on", HEARD)
+def test_training_sets_that_hold_the_suites_clips_are_named(trained_on: str) -> None:
+    found = score_by_hand(rows_by_hand(), trained_on=("Freesound", trained_on)).file
+
+    def on(name: str, **changes: Any) -> tuple[str, ...]:
+        suite = found.suite.model_copy(update={"name": name})
+        return heard_in_training(found.model_copy(update={"suite": suite, **changes}))
+
+    assert {name for name in set().union(*HEARD.values()) if on(name)} == HEARD[trained_on]
+    for name in HEARD[trained_on]:
+        told = on(name)
+        assert all(one.startswith(f"trained on {trained_on}: ") for one in told)
+        assert len(told) == (2 if (name, trained_on[-4:]) == ("lass-test", "caps") else 1)
+        # Where clips are known by their hashes they decide, one way or the other.
+        assert on(name, contamination=Contamination(declared=9)) == ()
+        (by_clip,) = on(name, contamination=Contamination(declared=9, clips=("Ya", "Yb")))
+        assert by_clip.startswith("2 of the suite's clips")
+
+
+def test_the_data_sets_name_tells_where_the_suites_does_not() -> None:
+    found = score_by_hand(rows_by_hand(), trained_on=("Hive",)).file
+    suite = found.suite.model_copy(update={"name": "mine", "dataset_name": "clotho"})
+    assert heard_in_training(found.model_copy(update={"suite": suite}))
 
 
 def test_the_schema_is_published_and_closed() -> None:

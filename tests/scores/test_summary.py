@@ -42,9 +42,10 @@ COMMITTED = sorted(ENTRIES.glob("*/*.parquet"))
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_summaries_of_the_committed_rows_are_an_independent_computations(path: Path) -> None:
     rows = pd.read_parquet(path)
-    assert rows_sha256(rows) == json.loads(path.with_suffix(".json").read_text())["score"][
-        "rows_sha256"
-    ]
+    assert (
+        rows_sha256(rows)
+        == json.loads(path.with_suffix(".json").read_text())["score"]["rows_sha256"]
+    )
     summary = Summary(rows)
     decibels = rows[list(summary.metrics)].clip(-100, 100)
     counts = rows.groupby("target_id").size()
@@ -96,6 +97,7 @@ def test_mixture_and_oracle_of_esc10_scored_from_scratch_equal_their_committed_r
     for system, name in ((OracleMask(), "oracle-ratio-mask"), (MixtureSeparator(), "mixture")):
         rows = evaluate(system, suite, progress=False).rows
         committed = pd.read_parquet(ENTRIES / "esc10-test" / f"{name}.parquet")
+        rows["text"] = ""  # a table does not publish the sentences
         pd.testing.assert_frame_equal(rows, committed, check_exact=False, atol=1e-9, rtol=0)
 
 
@@ -167,7 +169,7 @@ def test_scores_by_annotator(frozen: Path) -> None:
 
 
 def test_sentences_fail_where_another_wording_of_the_same_mixture_works() -> None:
-    """Five people and four mixtures: some fail, all fail, none fails, one takes the wrong source."""
+    """Five people, four mixtures: some fail, all fail, none fails, one takes the wrong source."""
     values = {
         "some": [3.0, -2.0, 4.0, 0.0, -7.0],
         "all": [-1.0, -2.0, -3.0, -4.0, -5.0],
@@ -203,8 +205,6 @@ def test_runs_are_averaged_query_by_query_on_what_all_cover() -> None:
     assert mean["si_sdr_i"].tolist() == pytest.approx([2.5, 108 / 3, 5.0])
     assert mean["wrong_source"].tolist() == pytest.approx([0, 2 / 3, 2 / 3])
     assert Summary(mean).wrong_source_share == pytest.approx(4 / 9)
-    pd.testing.assert_frame_equal(mean_over_runs(runs[:1]).drop(columns="sdr"), runs[0].assign(
-        wrong_source=runs[0]["wrong_source"].astype(float)).drop(columns="sdr"))
 
 
 def test_the_spread_of_runs_is_between_their_means_on_the_same_queries() -> None:
