@@ -13,7 +13,7 @@ import pytest
 
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import read_leaderboard
-from lassbench.scores.score_file import column
+from lassbench.scores.comparison import common_rows
 from lassbench.scores.statistics import paired_difference
 from tests.leaderboard import sounds
 
@@ -264,7 +264,7 @@ def test_bars_show_the_breakdown_and_its_numbers(suite: Any, root: Path) -> None
         )
     )
     entries = {e.name: e for e in read_leaderboard(root).entries["made-test"]}
-    breakdown = entries[head[1]].entry.score.breakdowns["concept"]
+    breakdown = entries[head[1]].breakdowns["concept"]
     for concept, text in cells.items():
         mean = breakdown[concept]["si_sdr_i"].mean
         assert text.startswith(f"{mean:.2f}".replace("-", "\u2212"))
@@ -295,10 +295,9 @@ def test_the_comparison_agrees_with_the_statistics(
 ) -> None:
     entries = {e.slug: e for e in read_leaderboard(root).entries["made-test"]}
     a, b = entries["lass-net"], entries["half-done"]
-    ids = b.query_ids
-    chosen = [a.query_ids.index(one) for one in ids]
-    targets = b.rows.column("target_id").to_pylist()
-    expected = paired_difference(column(a.rows, metric)[chosen], column(b.rows, metric), targets)
+    ours, theirs = common_rows(a.rows, b.rows)
+    targets = list(theirs["target_id"])
+    expected = paired_difference(ours[metric], theirs[metric], targets)
     page = opened.open(f"{site}/suites/made-test/compare.html#a=lass-net&b=half-done&m={metric}")
     page.wait_for_selector("html.ready")
 
@@ -322,9 +321,9 @@ def test_few_targets_are_tested_exactly(opened: Opened, site: str, root: Path) -
     """Twelve targets: the page lists all sign patterns, as the package does."""
     entries = {e.slug: e for e in read_leaderboard(root).entries["made-test"]}
     a, b = entries["lass-net-small"], entries["unet-tags"]
-    targets = a.rows.column("target_id").to_pylist()
+    targets = list(a.rows["target_id"])
     assert len(set(targets)) == 12
-    expected = paired_difference(column(a.rows, "sdr_i"), column(b.rows, "sdr_i"), targets)
+    expected = paired_difference(a.rows["sdr_i"], b.rows["sdr_i"], targets)
     page = opened.open(f"{site}/suites/made-test/compare.html#a=lass-net-small&b=unet-tags&m=sdr_i")
     page.wait_for_selector("html.ready")
     assert float(page.inner_text("#p-value")) == pytest.approx(expected.p_value, abs=0.0006)
