@@ -337,6 +337,8 @@ def test_a_histogram_counts_from_zero() -> None:
     for low, high in ((-0.05, 0.1), (-0.05, 0.45), (-3.0, 7.0)):
         values = np.array([low, 0.0, 0.0, high])
         drawn = Drawing(str(plots.histogram(values, label="x", mean=0.0)))
+        (zeros,) = (one for one in drawn.marks if one.title.endswith(": 2 queries"))
+        assert zeros.title.startswith("0.0 to ")
         worse = [one.title for one in drawn.marks if one.look.get("fill") == "var(--worse)"]
         assert [one.split(": ")[1] for one in worse] == ["1 query"]
     zero, mean = drawn.titled("no change")[0], drawn.titled("mean 0.00")[0]
