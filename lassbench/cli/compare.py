@@ -24,8 +24,8 @@ def command(first: Path, second: Path, **how: Any) -> None:
     """Compare two score files on the queries that both cover.
 
     Mean difference with its 95 % interval (bootstrap over targets), p-value of a
-    sign-flip permutation test by target, wins and losses, by concept and
-    annotator, and the queries that moved most.
+    test by target, wins and losses, by concept and annotator, and the queries
+    that moved most.
     """
     from lassbench.pictures import terminal
     from lassbench.scores.comparison import compare
