@@ -21,7 +21,8 @@ its SI-SDR against the target is not above that against the interference.
 
 The references are the float32 samples whose hashes the suite froze, the same
 that `lassbench freeze --references` exports, so that mir_eval on those files
-gives these numbers to about 1e-11 dB.  BSS Eval does not depend on a
+gives these numbers to 1e-6 dB where the references are well conditioned
+(:mod:`lassbench.metrics.bss_eval`, "How exact").  BSS Eval does not depend on a
 reference's gain, and a target could be prepared once for its five mixtures from
 the clip itself; that saves a tenth of the time and moves results by up to
 3e-7 dB (measured on ESC-10), because float32 rounds each mixture's references
