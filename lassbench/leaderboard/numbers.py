@@ -19,7 +19,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -30,6 +30,7 @@ from lassbench.scores.rows import (
     METRICS,
     SAR_UNDEFINED_DB,
     SILENT_BELOW_DB,
+    Kind,
     improvement,
 )
 from lassbench.scores.score_file import ScoreFile
@@ -57,12 +58,8 @@ ROUNDING_DB = 1e-6
 def row_faults(score: ScoreFile, rows: pd.DataFrame) -> Iterator[str]:
     """What is impossible in the rows of one entry, a sentence each."""
     values = {str(name): rows[name].to_numpy() for name in rows.select_dtypes("float")}
-    if score.kind == "separation":
-        laws = (_beyond, _improvements_differ, _inequalities_broken, _left_out, _parts_differ)
-    else:
-        laws = (_beyond, _silences_differ)
     with np.errstate(all="ignore"):
-        for law in laws:
+        for law in (_beyond, *_LAWS[score.kind]):
             for name, off, what in law(values):
                 if off.any():
                     first, *more = rows["query_id"][off]
@@ -90,7 +87,8 @@ def _improvements_differ(values: Values) -> Iterator[Fault]:
         own = given.removesuffix("_i")
         mixture = f"{own}_mixture"
         expected = improvement(pd.Series(values[own]), pd.Series(values[mixture]))
-        yield given, ~_close(values[given], expected.to_numpy()), f"not {own} minus {mixture}"
+        same = np.isclose(values[given], expected, rtol=0, atol=ROUNDING_DB, equal_nan=True)
+        yield given, ~same, f"not {own} minus {mixture}"
 
 
 def _inequalities_broken(values: Values) -> Iterator[Fault]:
@@ -128,13 +126,13 @@ def _parts_differ(values: Values) -> Iterator[Fault]:
 
 def _silences_differ(values: Values) -> Iterator[Fault]:
     attenuation = values["attenuation"]
-    same = _close(attenuation, -values["estimate_level_db"])
+    same = np.isclose(attenuation, -values["estimate_level_db"], rtol=0, atol=ROUNDING_DB)
     yield "attenuation", ~same, "not minus its estimate_level_db"
     silent = f"not whether its attenuation is at least {SILENT_BELOW_DB:g} dB"
     yield "silent_share", values["silent_share"] != (attenuation >= SILENT_BELOW_DB), silent
 
 
-def _close(one: Floats, other: Floats) -> NDArray[np.bool_]:
-    """Where two columns are equal up to rounding, infinite or undefined in both."""
-    same = (one == other) | (np.abs(one - other) <= ROUNDING_DB)
-    return same | (np.isnan(one) & np.isnan(other))
+_LAWS: Mapping[Kind, Sequence[Callable[[Values], Iterator[Fault]]]] = {
+    "separation": (_improvements_differ, _inequalities_broken, _left_out, _parts_differ),
+    "absent": (_silences_differ,),
+}
