@@ -75,7 +75,7 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
     type=click.Choice(["mean", "mean-by-class", "median-by-class"]),
     help="Also print this average: AudioSep's of MUSIC and of AudioSet are by class.",
 )
-@click.option("--report", type=PATH, help="Write a page with plots and players here.")
+@click.option("--report", type=OutputPath(), help="Write a page with plots and players here.")
 @click.option(
     "--include-audio", is_flag=True, help="Put audio into the page that must not be published."
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lassbench.cli.options import PATH, OutputPath
+from lassbench.cli.options import PATH, OutputPath, check_folder_name
 
 
 @click.command(name="separate")
@@ -14,7 +14,7 @@ from lassbench.cli.options import PATH, OutputPath
 @click.argument("file", required=False, type=PATH)
 @click.option("--suite", type=PATH, help="A suite folder, or a dataset with one suite.")
 @click.option("--query", help="With FILE: what to extract, as a sentence.")
-@click.option("-o", "--out", type=OutputPath(), help="Prediction folder, or output file.")
+@click.option("-o", "--out", type=OutputPath(file=True), help="Prediction folder, or output file.")
 @click.option(
     "--device", default="auto", show_default=True, help="auto, cpu or cuda, for checkpoints."
 )
@@ -51,6 +51,8 @@ def command(
     from lassbench import files, separators
     from lassbench.suites.suite import load_suite
 
+    if out is not None:
+        check_folder_name(out)
     separator = separators.find_separator(system, device=device)
     opened = load_suite(suite)
     name = files.name_of(separators.card_of(separator).name).lower()
