@@ -167,6 +167,7 @@ def _check_asked(suite: Suite, *, oracle: bool, average: str) -> None:
 def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
     """The suite that was named, or the one that the predictions were made for."""
     from lassbench.errors import UsageError
+    from lassbench.files import file_fault
     from lassbench.predictions import check_folder, read_system
     from lassbench.suites.suite import load_suite
 
@@ -176,7 +177,7 @@ def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
     check_folder(first)
     recorded = read_system(first).suite.path
     place = first / recorded if recorded else None
-    if place is None or not (place / "suite.json").is_file():
+    if place is None or file_fault(place / "suite.json"):
         raise UsageError(
             "which suite do these predictions answer?",
             where=first,
