@@ -290,7 +290,7 @@ def test_a_perfect_estimate_is_infinite_in_its_row_and_limited_in_the_mean(
     class Cheat:
         card = SystemCard(name="cheat", query_type="oracle")
 
-        def separate_oracle(self, rendered, query):
+        def separate_oracle(self, rendered, query, sample_rate):
             return rendered.target
 
     file, rows = evaluate(Cheat(), suite, progress=False, bootstrap=FAST)
