@@ -11,7 +11,6 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
@@ -25,7 +24,7 @@ from pydantic import (
     ValidationError,
 )
 
-from lassbench.errors import Fault, FaultsError, did_you_mean, one_line
+from lassbench.errors import Fault, FaultsError, did_you_mean, nearest, one_line
 from lassbench.files import JSON_LIMIT, name_fault, read_json
 from lassbench.plain_text import refused_character, text_fault, url_fault
 
@@ -270,8 +269,8 @@ def _meant(key: Key, kind: Any) -> str:
     """The key nearest to an unknown one, in its own section if that has one as near."""
     plain = tuple(part for part in key if isinstance(part, str))
     known = _known(kind)
-    near = get_close_matches(plain[-1], {one[-1] for one in known}, n=1)
-    same_name = [one for one in known if [one[-1]] == near]
+    near = nearest(plain[-1], (one[-1] for one in known))
+    same_name = [one for one in known if one[-1] == near]
     same_name.sort(key=lambda one: one[:-1] != plain[:-1])
     if same_name:
         return f" (did you mean {'.'.join(same_name[0])!r}?)"

@@ -8,6 +8,7 @@ is only ever a bug.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -168,7 +169,23 @@ def one_line(text: str, limit: int = 300) -> str:
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The one of ``known`` that ``word`` is nearest to, ``""`` if none is near.
+
+    ``test-1`` is ``test-0001``: zeros in front of a number do not count.
+    """
+    plain: dict[str, str] = {}
+    for one in known:
+        plain.setdefault(_unpadded(one), one)
+    near = get_close_matches(_unpadded(word), plain, n=1, cutoff=0.6)
+    return plain[near[0]] if near else ""
+
+
+def _unpadded(word: str) -> str:
+    return re.sub(r"(?<!\d)0+(?=\d)", "", word)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`` (did you mean 'x'?)`` for the nearest of ``known``, or an empty string."""
-    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    """`` (did you mean 'x'?)`` for the :func:`nearest` of ``known``, or an empty string."""
+    near = nearest(word, known)
+    return f" (did you mean {near!r}?)" if near else ""

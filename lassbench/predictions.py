@@ -10,9 +10,10 @@ reports all faults in one pass, :meth:`PredictionSet.load` checks the samples.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +27,7 @@ from lassbench.checked import Count, Finite, Label, Strict, Text, validate
 from lassbench.containers import SUFFIXES as SOUND_SUFFIXES
 from lassbench.errors import Fault, LassbenchError, UsageError
 from lassbench.records import SystemCard, SystemQuery
-from lassbench.suites.suite import Suite
+from lassbench.suites.suite import Suite, load_suite
 from lassbench.yaml_files import read_yaml, write_yaml
 
 SYSTEM_FILE = "system.yaml"
@@ -96,6 +97,7 @@ class _SystemFile(Strict):
     trained_on: Annotated[tuple[Text, ...] | None, BeforeValidator(_texts)] = None
     training_clips_sha256: tuple[Label, ...] | None = None
     checkpoint_sha256: Annotated[str, Field(max_length=200)] | None = None
+    generative: bool | None = None
     suite: SeparatedSuite | None = None
     cost: SeparationCost | None = None
 
@@ -138,6 +140,8 @@ def write_system(folder: Path, system: System) -> None:
     path = folder / SYSTEM_FILE
     content = dataclasses.asdict(system.card)
     hashes = content.pop("training_clips_sha256")
+    if not content["generative"]:  # so that the cards of other systems keep their bytes
+        del content["generative"]
     content["suite"] = system.suite.model_dump(exclude_none=True)
     content["cost"] = system.cost.model_dump(exclude_none=True)
     validate(_SystemFile, content, what=_CARD_FAULT, where=path)
@@ -207,12 +211,19 @@ def check(folder: Path, suite: Suite) -> tuple[PredictionSet, list[Fault]]:
     Raises
     ------
     UsageError
-        If the folder is not there.
+        If the folder is not there, or answers another suite and this one not at all.
     """
     check_folder(folder)
     system = read_system(folder)
     wanted = {query.query_id for query in suite.renderable_queries}
     found, answered, faults = _scan(folder, wanted, set(suite.queries))
+    if not answered and (reason := belongs_elsewhere(folder, suite)):
+        raise UsageError(
+            f"these are predictions for another suite: {reason}",
+            where=folder,
+            expected=f"answers to {suite.name} ({suite.path})",
+            fix="name their own suite with --suite, or the folder that answers this one",
+        )
     paths: dict[str, Path] = {}
     for query_id in sorted(found):
         fault = header_fault(found[query_id], suite)
@@ -223,6 +234,39 @@ def check(folder: Path, suite: Suite) -> tuple[PredictionSet, list[Fault]]:
     missing = sorted(wanted - answered)
     faults += [Fault("missing", query_id, f"no {query_id}.wav or .flac") for query_id in missing]
     return PredictionSet(folder, system, suite.sample_rate_hz, suite.samples, paths), faults
+
+
+def belongs_elsewhere(folder: Path, suite: Suite) -> str:
+    """Which other suite a prediction folder answers, if most of its files do not answer ``suite``.
+
+    Looked for where its ``system.yaml`` says, beside ``suite``, and in the dataset that
+    ``suite`` was frozen from.
+
+    Returns
+    -------
+    ``these ids belong to mini-test (data/suites/mini-test)``, or ``""``.
+    """
+    names = [path for path in files.listed(folder) if path.suffix.lower() in SOUND_SUFFIXES]
+    stems = {path.stem for path in names}
+    unknown = stems - suite.queries.keys()
+    if 2 * len(unknown) <= len(stems):
+        return ""
+    for other in _other_suites(folder, suite):
+        if 2 * len(unknown & other.queries.keys()) > len(unknown):
+            return f"these ids belong to {other.name} ({os.path.relpath(other.path)})"
+    return ""
+
+
+def _other_suites(folder: Path, suite: Suite) -> Iterator[Suite]:
+    said = read_system(folder).suite.path
+    found = [folder / said / "suite.json"] if said else []
+    for around in (suite.path.parent, suite.path / suite.frozen_from.path / "suites"):
+        found += files.listed(around, "[!.]*/suite.json")
+    places = dict.fromkeys(one.parent.resolve() for one in found if not files.file_fault(one))
+    places.pop(suite.path.resolve(), None)
+    for place in places:
+        with contextlib.suppress(LassbenchError):  # damaged, or its dataset is gone
+            yield load_suite(place)
 
 
 def open_predictions(folder: Path, suite: Suite) -> PredictionSet:

@@ -198,6 +198,9 @@ class SystemCard:
         that a test clip among them can be found.
     checkpoint_sha256
         Hash of the weights file, or ``""``.
+    generative
+        Whether it makes its answer anew (autoencoder, vocoder, codec), so that the
+        waveform's phase is not kept and SI-SDR says little of it.
     """
 
     name: str
@@ -209,3 +212,4 @@ class SystemCard:
     trained_on: tuple[str, ...] = ()
     training_clips_sha256: tuple[str, ...] = ()
     checkpoint_sha256: str = ""
+    generative: bool = False

@@ -3,7 +3,8 @@
 A separator is anything with ``separate(mixture, query, sample_rate)``, or that
 function itself.  The reference ones that need no training are here: the
 untouched mixture (the floor) and the oracle ratio mask (an upper bound that
-looks at the answer).  Trained ones come from ``models``.
+looks at the answer).  The target through a codec comes from ``codec``, trained
+ones from ``models``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
 from lassbench.benchmark.mixtures import Rendered
+from lassbench.codec import DEFAULT, CodecRoundTrip
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.predictions import (
     SUFFIXES,
@@ -91,7 +93,7 @@ class OracleMask:
         description="Ideal ratio mask from the true sources: an upper bound, not a system.",
     )
 
-    def separate_oracle(self, rendered: Rendered, query: Query) -> Samples:
+    def separate_oracle(self, rendered: Rendered, query: Query, sample_rate: int) -> Samples:
         """The masked mixture; silence where the queried sound is not in it."""
         if query.expects == "silence":
             return np.zeros_like(rendered.mixture)
@@ -120,24 +122,33 @@ class FunctionSeparator:
 
 #: Systems known by a word.
 BUILT_IN: dict[str, Callable[[], Any]] = {"mixture": MixtureSeparator, "oracle": OracleMask}
+CODEC = "codec-roundtrip"
 
 
-def find_separator(system: str, *, device: str = "auto") -> Any:
+def find_separator(system: str, *, device: str = "auto", codec: str = "") -> Any:
     """The system that ``system`` names.
 
     Parameters
     ----------
     system
-        ``mixture``, ``oracle``, the folder of a trained checkpoint, or
-        ``package.module:object`` (looked up from the working folder too).
+        ``mixture``, ``oracle``, ``codec-roundtrip``, the folder of a trained checkpoint,
+        or ``package.module:object`` (looked up from the working folder too).
     device
         For checkpoints: ``auto``, ``cpu`` or ``cuda``.
+    codec
+        For ``codec-roundtrip``: as :class:`~lassbench.codec.CodecRoundTrip` takes it.
 
     Raises
     ------
     UsageError
-        If it names nothing.
+        If it names nothing, or ``codec`` is given to another system or names none.
     """
+    if system == CODEC:
+        return CodecRoundTrip(codec or DEFAULT)
+    if codec:
+        raise UsageError(
+            f"--codec is for {CODEC}, and this is another system", where=system, fix="leave it out"
+        )
     if system in BUILT_IN:
         return BUILT_IN[system]()
     if Path(system).exists():
@@ -149,7 +160,8 @@ def find_separator(system: str, *, device: str = "auto") -> Any:
     raise UsageError(
         "no such system",
         where=system,
-        expected="mixture, oracle, the folder of a checkpoint, or package.module:object",
+        expected=f"{', '.join((*BUILT_IN, CODEC))}, the folder of a checkpoint, or "
+        "package.module:object",
         fix="check the path, or train one with `lassbench train-baseline`",
     )
 
@@ -265,7 +277,9 @@ def estimate(
 
 def _ask(separator: Any, suite: Suite, batch: Sequence[Query], negative: bool) -> Sequence[Any]:
     if hasattr(separator, "separate_oracle"):
-        return [separator.separate_oracle(suite.render(query.mixture_id), query) for query in batch]
+        rate = suite.sample_rate_hz
+        rendered = ((suite.render(query.mixture_id), query) for query in batch)
+        return [separator.separate_oracle(*asked, rate) for asked in rendered]
     mixtures = [suite.mixture_samples(query.mixture_id) for query in batch]
     if hasattr(separator, "separate_batch"):
         return list(separator.separate_batch(mixtures, list(batch), suite.sample_rate_hz))

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pickle
 
-from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
+import pytest
+
+from lassbench.errors import (
+    Fault,
+    FaultsError,
+    LassbenchError,
+    UsageError,
+    did_you_mean,
+    nearest,
+    one_line,
+)
 
 
 def test_a_message_answers_five_questions() -> None:
@@ -50,3 +60,21 @@ def test_strangers_text_cannot_rewrite_the_terminal() -> None:
 def test_the_nearest_word() -> None:
     assert did_you_mean("batch_sise", ["batch_size", "steps"]) == " (did you mean 'batch_size'?)"
     assert did_you_mean("zzz", ["batch_size"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("esc10-test-1", "esc10-test-0001"),
+        ("esc10-test-00040", "esc10-test-0040"),
+        ("esc10-tset-31", "esc10-test-0031"),
+        ("esc10-test-0", "esc10-test-0000"),
+        ("esc10-test-100", "esc10-test-0100"),
+        ("a01-x7", "a1-x007"),
+    ],
+)
+def test_zeros_in_front_of_a_number_do_not_count(word: str, meant: str) -> None:
+    known = [f"esc10-test-{number:04d}" for number in range(401)]
+    assert nearest(word, [*known, "a1-x007"]) == meant
+    assert nearest(word, reversed([*known, "a1-x007"])) == meant
+    assert did_you_mean(word, [*known, "a1-x007"]) == f" (did you mean {meant!r}?)"

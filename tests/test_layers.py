@@ -37,6 +37,7 @@ STAGES: list[set[str]] = [
     {"training"},
     {"suites"},
     {"predictions"},
+    {"codec"},
     {"separators", "userfiles"},
     {"scores"},
     {"pictures"},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,8 @@ import yaml
 
 from lassbench import audio, predictions, separators, userfiles
 from lassbench.benchmark.mixtures import Rendered
-from lassbench.dataset import Dataset
+from lassbench.cli import run
+from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
 from lassbench.predictions import SeparatedSuite, SeparationCost, System
 from lassbench.records import Query, SystemCard
@@ -93,6 +96,67 @@ def test_every_fault_is_found_in_one_pass(suite: Suite, tmp_path: Path) -> None:
     }
     # Of two files for one query neither is used: which is meant is not known.
     assert set(found.paths) == set(ids[14:])
+
+
+# Predictions of another suite ---------------------------------------------------
+
+
+def frozen(dataset: Dataset, folder: Path, name: str) -> Suite:
+    plan = freezing.plan_separation(dataset, name=name, noises=1)
+    return freezing.freeze(plan, dataset, folder / name, export_audio=False)
+
+
+@pytest.mark.parametrize("known_by", ["card", "neighbour", "dataset"])
+def test_predictions_of_another_suite_are_told_by_its_name(
+    tiny_dataset: Dataset, tmp_path: Path, known_by: str
+) -> None:
+    shutil.copytree(tiny_dataset.path, tmp_path / "dataset")
+    dataset = open_dataset(tmp_path / "dataset")
+    suites = tmp_path / "dataset" / "suites"
+    asked = frozen(dataset, tmp_path if known_by != "neighbour" else suites, "mini-test")
+    other = frozen(dataset, tmp_path / "far" if known_by == "card" else suites, "maxi-test")
+    # Neither what is damaged nor one that has none of these ids stands in the way.
+    frozen(dataset, suites, "a-test")
+    (suites / "b-test").mkdir()
+    (suites / "b-test" / "suite.json").write_text("{")
+    folder = tmp_path / "p"
+    separators.run(separators.MixtureSeparator(), other, folder)
+    if known_by != "card":
+        (folder / "system.yaml").unlink()
+    words = r"these ids belong to maxi-test \(.*maxi-test\)\n  expected: answers to mini-test"
+    with pytest.raises(UsageError, match=words) as caught:
+        predictions.check(folder, asked)
+    assert len(str(caught.value).splitlines()) <= 5
+    # With answers of its own it can be scored in part: then it is a hint.
+    (folder / "maxi-test-0001.wav").rename(folder / "mini-test-0001.wav")
+    _, faults = predictions.check(folder, asked)
+    assert {fault.kind for fault in faults} == {"extra", "missing"}
+    assert "belong to maxi-test" in predictions.belongs_elsewhere(folder, asked)
+    assert predictions.belongs_elsewhere(folder, other) == ""
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "loop", "nowhere"])
+def test_a_card_that_names_no_suite_that_could_be_is_no_crash(
+    suite: Suite, tmp_path: Path, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "system.yaml").write_text(f"name: x\nsuite: {{path: {path}}}\n")
+    soundfile.write(tmp_path / "strange.wav", noise(1), 8000)
+    assert predictions.belongs_elsewhere(tmp_path, suite) == ""
+    assert run(["score", str(tmp_path)]) == 2
+    assert "which suite do these predictions answer?" in capsys.readouterr().err
+
+
+def test_ids_of_no_suite_are_as_before(suite: Suite, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    separators.run(separators.MixtureSeparator(), suite, folder, limit=2)
+    assert predictions.belongs_elsewhere(folder, suite) == ""
+    for path in folder.glob("*.wav"):
+        path.rename(path.with_name(f"my-{path.name}"))
+    write_by_hand(suite.path.parent / "beside", [(noise(1), noise(2))])
+    _, faults = predictions.check(folder, suite)
+    assert sum(fault.kind == "extra" for fault in faults) == 2
+    assert predictions.belongs_elsewhere(folder, suite) == ""
 
 
 # What a file holds, and what its name says -----------------------------------
@@ -310,6 +374,7 @@ def test_a_flac_that_tells_no_length_is_decoded_only_as_far_as_it_may_go(
         ("name: x\ncost:\n  real_time_factor: fast", "cost.real_time_factor must be a number"),
         ("name: x\ncost: {real_time_factor: -1}", "must be at least 0, got -1"),
         ("name: x\ncost: {device: 3}", "yaml:2: cost.device must be text, got 3"),
+        ("name: x\ngenerative: somewhat", "yaml:2: generative must be true or false"),
         ("name: x\nquery_type: telepathy", "yaml:2: query_type must be text .* got 'telepathy'"),
     ],
 )
@@ -322,7 +387,7 @@ def test_a_wrong_system_file_is_explained(tmp_path: Path, content: str, words: s
 
 def test_keys_without_a_value_are_as_good_as_none(tmp_path: Path) -> None:
     keys = ("query_type", "authors", "url", "description", "parameters", "trained_on")
-    keys += ("training_clips_sha256", "checkpoint_sha256", "suite", "cost")
+    keys += ("training_clips_sha256", "checkpoint_sha256", "generative", "suite", "cost")
     (tmp_path / "system.yaml").write_text("name: x\n" + "".join(f"{key}:\n" for key in keys))
     assert predictions.read_system(tmp_path) == System(SystemCard(name="x"))
     (tmp_path / "system.yaml").write_text("name: x\nsuite: {path: ~}\ncost: {device: ~}\n")
@@ -344,7 +409,13 @@ def test_system_files_round_trip(tmp_path: Path) -> None:
     )
     predictions.write_system(tmp_path, system)
     assert predictions.read_system(tmp_path) == system
-    assert yaml.safe_load((tmp_path / "system.yaml").read_text())["name"] == "Ünet"
+    written = yaml.safe_load((tmp_path / "system.yaml").read_text())
+    assert written["name"] == "Ünet"
+    # Cards of systems that keep the waveform are what they were before there was this key.
+    assert "generative" not in written
+    remade = replace(system, card=replace(card, generative=True))
+    predictions.write_system(tmp_path, remade)
+    assert predictions.read_system(tmp_path) == remade
 
 
 @pytest.mark.parametrize("card", [SystemCard(name=""), SystemCard("x", authors="a" * 5001)])
@@ -435,11 +506,11 @@ def test_the_oracle_mask_recovers_disjoint_spectra() -> None:
     target = (0.5 * np.sin(2 * np.pi * 500 * time)).astype(np.float32)
     noise = (0.5 * np.sin(2 * np.pi * 3000 * time)).astype(np.float32)
     rendered = Rendered(target + noise, target, noise)
-    estimate = separators.OracleMask().separate_oracle(rendered, Query("q", "m", "low tone"))
+    estimate = separators.OracleMask().separate_oracle(rendered, Query("q", "m", "low tone"), 8000)
     error = np.sum((estimate - target)[512:-512] ** 2) / np.sum(target**2)
     assert 10 * np.log10(error) < -40
     absent = separators.OracleMask().separate_oracle(
-        rendered, Query("q", "m", "x", expects="silence")
+        rendered, Query("q", "m", "x", expects="silence"), 8000
     )
     assert not absent.any()
 
@@ -542,6 +613,7 @@ def test_systems_are_found_by_word_by_import_and_not_otherwise(
         ("my_system_module:x", "has no 'x'"),
         ("json:__doc__", "does not separate"),
         ("nonsense", "no such system"),
+        ("nonsense", "mixture, oracle, codec-roundtrip, the folder of a checkpoint"),
     ):
         with pytest.raises(UsageError, match=words):
             separators.find_separator(wrong)

@@ -8,7 +8,7 @@ import io
 import itertools
 import re
 import shutil
-from collections.abc import Iterator
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -123,14 +123,17 @@ def test_strangers_words_stay_words(text: str) -> None:
 
 
 def test_every_query_is_in_the_plots(text: str, scored: Scores) -> None:
-    page = Page(text)
-    assert len(page.all("circle", "point")) == len(scored.rows)
-    wrong = sum(scored.rows["wrong_source"].to_pylist())
-    assert len(page.all("circle", "wrong")) == wrong
-    counts = re.findall(r"-?[\d.]+ to -?[\d.]+: (\d+) quer", text)
-    assert sum(map(int, counts)) == len(scored.rows)
+    drawings = [Drawing(svg) for svg in re.findall(r"<svg.*?</svg>", text, re.S)]
+    points = [mark for one in drawings for mark in one.marks if mark.kind == "circle"]
+    assert len(points) == len(scored.rows)
+    ids = {point.title.split(":")[0]: point.fill for point in points}
+    wrong = {row["query_id"]: row["wrong_source"] for row in scored.rows.to_pylist()}
+    assert ids == {name: f"var(--{'worse' if wrong[name] else 'bar'})" for name in wrong}
+    titles = [mark.title for one in drawings for mark in one.marks]
+    counts = [re.fullmatch(r"-?[\d.]+ to -?[\d.]+: (\d+) quer(y|ies)", one) for one in titles]
+    assert sum(int(one[1]) for one in counts if one) == len(scored.rows)
     for concept in scored.file.breakdowns["concept"]:
-        assert concept in page.words
+        assert [one for one in titles if one.startswith(f"{concept}: ")]
 
 
 def test_the_best_and_the_worst_are_shown_in_order(text: str, scored: Scores) -> None:
@@ -192,107 +195,83 @@ def test_an_absent_suite_has_its_own_page(tiny_dataset: Dataset, tmp_path: Path)
 # --- plots ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "zero", "expected"),
-    [
-        (0.3, 13.0, False, (0.0, 14.0, 2.0)),
-        (-3.2, 41.0, True, (-10.0, 50.0, 10.0)),
-        (5.0, 5.0, False, (4.0, 6.0, 1.0)),
-        (0.012, 0.034, False, (0.01, 0.035, 0.005)),
-    ],
-)
-def test_axes_are_round(low: float, high: float, zero: bool, expected: tuple[float, ...]) -> None:
-    found = plots.axis(np.array([low, high]), 0, 100, zero=zero)
-    assert (found.low, found.high, found.step) == pytest.approx(expected)
-    assert found(found.low) == 0
-    assert found(found.high) == 100
-    assert found((found.low + found.high) / 2) == pytest.approx(50)
-    assert found.ticks[0] == pytest.approx(found.low)
-    assert found.ticks[-1] == pytest.approx(found.high)
-
-
-def test_infinite_values_stand_at_the_axis_end_and_are_counted() -> None:
-    drawn = str(plots.histogram(np.array([1.0, 2.0, 3.0, -100.0, -100.0]), label="x", mean=None))
-    assert "2 further left" in drawn
-    assert sum(map(int, re.findall(r" to [-.\d]+: (\d+) quer", drawn))) == 5
-
-
-def test_many_queries_in_one_bar_fit_the_axis() -> None:
-    drawn = str(plots.histogram(np.zeros(150), label="x", mean=0.0))
-    assert "150 queries" in drawn
-    ticks = [int(one) for one in re.findall(r'class="tick end"[^>]*>(\d+)<', drawn)]
-    assert (min(ticks), max(ticks)) == (0, 150)
-
-
-def test_bars_are_ordered_with_their_intervals() -> None:
-    cells = {
-        "<low>": Cell(mean=-1.0, ci_low=-2.0, ci_high=0.5, n=3),
-        "high": Cell(mean=4.0, ci_low=None, ci_high=None, n=3),
-        "none": Cell(mean=None, ci_low=None, ci_high=None, n=0),
-    }
-    drawn = str(plots.bars(cells, label="SI-SDRi (dB)"))
-    assert drawn.index("high: 4.00") < drawn.index("&lt;low&gt;: -1.00")
-    assert "none" not in drawn.replace("too few targets", "")
-    assert drawn.count('class="whisker"') == 1
-    assert "nothing to draw" in plots.bars({}, label="x")
-
-
 Box = tuple[float, float, float, float]
+FONT = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """A path, circle or text: its box (left, top, right, bottom) in the drawing's units."""
+
+    kind: str
+    box: Box
+    look: dict[str, str]
+    title: str
+    text: str = ""
+
+    @property
+    def fill(self) -> str:
+        return self.look["fill"]
 
 
 class Drawing:
-    """A plot as a browser lays it out: boxes (left, top, right, bottom) in its own units.
-
-    Sizes and anchors come from the page's style sheet, widths from DejaVu Sans, which
-    is wider than what browsers have.
-    """
+    """A plot as a browser lays it out, in DejaVu Sans, which is wider than what browsers have."""
 
     def __init__(self, svg: str) -> None:
-        style = Path(plots.__file__).with_name("templates").joinpath("report.css").read_text()
-        size = float(re.search(r"^svg \{.*font-size: ([\d.]+)px", style, re.M)[1])  # type: ignore[index]
-        self._anchors = dict(re.findall(r"^svg \.(\w+) \{.*text-anchor: (\w+)", style, re.M))
-        path = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
-        self._font = ImageFont.truetype(path, size)
         root = ElementTree.fromstring(svg)
         self.view: Box = tuple(map(float, root.attrib["viewBox"].split()))  # type: ignore[assignment]
-        self.texts = [(str(one.text), self._text(one)) for one in root.iter("text") if one.text]
-        self.marks = [box for one in root.iter() for box in self._mark(one)]
+        self._font = ImageFont.truetype(FONT, plots.TEXT)
+        found = [self._mark(one, dict(group.attrib)) for group in root for one in group]
+        self.texts = [one for one in found if one.kind == "text"]
+        self.marks = [one for one in found if one.kind != "text"]
 
-    def _text(self, one: ElementTree.Element) -> Box:
-        left, top, right, bottom = self._font.getbbox(str(one.text), anchor="ls")
-        classes = one.attrib["class"].split()
-        anchor = next((self._anchors[name] for name in classes if name in self._anchors), "start")
-        shift = {"start": 0.0, "middle": (left + right) / 2, "end": right}[anchor]
-        left, right = left - shift, right - shift
-        if "transform" in one.attrib:
-            numbers = re.fullmatch(
-                r"translate\(([-\d.]+) ([-\d.]+)\) rotate\(-90\)", one.attrib["transform"]
-            )
-            assert numbers is not None
-            x, y = map(float, numbers.groups())
-            return x + top, y - right, x + bottom, y - left
-        x, y = float(one.attrib["x"]), float(one.attrib["y"])
-        return x + left, y + top, x + right, y + bottom
-
-    @staticmethod
-    def _mark(one: ElementTree.Element) -> Iterator[Box]:
-        def numbers(*names: str) -> list[float]:
-            return [float(one.attrib[name]) for name in names]
-
-        if one.tag == "rect":
-            x, y, width, height = numbers("x", "y", "width", "height")
-            yield x, y, x + width, y + height
+    def _mark(self, one: ElementTree.Element, look: dict[str, str]) -> Mark:
+        title, text = one.findtext("title") or "", ""
+        if one.tag == "path":
+            corners = re.findall(r"([-\d.]+) ([-\d.]+)", one.attrib["d"])
+            x, y = np.array(corners, dtype=float).T
+            box = x.min(), y.min(), x.max(), y.max()
         elif one.tag == "circle":
-            x, y, r = numbers("cx", "cy", "r")
-            yield x - r, y - r, x + r, y + r
-        elif one.tag == "line":
-            x1, y1, x2, y2 = numbers("x1", "y1", "x2", "y2")
-            if one.attrib["class"] == "axis" or x1 == x2:  # not the grid, not the diagonal
-                yield min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
-        elif one.tag == "path":
-            low, high, y = map(float, re.match(r"M([-\d.]+) ([-\d.]+)H([-\d.]+)", one.attrib["d"])
-                               .group(1, 3, 2))  # type: ignore[union-attr]  # fmt: skip
-            yield low, y - 4, high, y + 4
+            x, y, r = (float(one.attrib[name]) for name in ("cx", "cy", "r"))
+            box = x - r, y - r, x + r, y + r
+        else:
+            text = str(one.text)
+            left, top, right, bottom = self._font.getbbox(text, anchor="ls")
+            shift = {"start": left, "middle": (left + right) / 2, "end": right}
+            left, right = (end - shift[look.get("text-anchor", "start")] for end in (left, right))
+            turn, *at = map(float, re.findall(r"[-\d.]+", one.attrib["transform"]))
+            x, y = float(one.attrib["x"]), float(one.attrib["y"])
+            assert at == [x, y]
+            assert turn in (0, -90)
+            box = (x + left, y + top, x + right, y + bottom)
+            if turn:
+                box = (x + top, y - right, x + bottom, y - left)
+        return Mark(one.tag, box, look, title, text)
+
+    def titled(self, title: str) -> list[Mark]:
+        return [one for one in self.marks if one.title.startswith(title)]
+
+    def ticks(self, anchor: str) -> list[tuple[float, Mark]]:
+        """The numbers under the plot ("middle") or left of it ("end")."""
+        return [
+            (float(one.text.replace("\N{MINUS SIGN}", "-")), one)
+            for one in self.texts
+            if one.look.get("text-anchor") == anchor
+            and re.fullmatch("\N{MINUS SIGN}?[\\d.]+", one.text)
+        ]
+
+    def x(self, pixel: float) -> float:
+        """The value of ``pixel``, by the ticks."""
+        ticks = self.ticks("middle")
+        values = [value for value, _ in ticks]
+        middles = [(one.box[0] + one.box[2]) / 2 for _, one in ticks]
+        return float(np.polyval(np.polyfit(middles, values, 1), pixel))
+
+    def y(self, pixel: float) -> float:
+        """The value of ``pixel``, by the lines of the grid and their numbers."""
+        lines = [one.box[1] for one in self.marks if one.look.get("stroke") == "var(--line)"]
+        values = [value for value, _ in self.ticks("end")]
+        return float(np.polyval(np.polyfit(lines, values, 1), pixel))
 
 
 def apart(one: Box, other: Box) -> bool:
@@ -301,12 +280,121 @@ def apart(one: Box, other: Box) -> bool:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "ends"),
+    [
+        (0.3, 13.0, (0.0, 14.0)),
+        (-3.2, 41.0, (-10.0, 50.0)),
+        (5.0, 5.0, (4.0, 6.0)),
+        (0.012, 0.034, (0.01, 0.035)),
+        (-100.0, -100.0, (-101.0, -99.0)),
+    ],
+)
+def test_points_stand_where_round_ticks_say(
+    low: float, high: float, ends: tuple[float, float]
+) -> None:
+    values = [(low, high), (high, low), (low, low), (high, high)]
+    points = [plots.Point(x, y, f"{number}", False) for number, (x, y) in enumerate(values)]
+    points.append(plots.Point(np.nan, 0.0, "undefined", False))
+    drawn = Drawing(str(plots.scatter(points, x_label="x", y_label="y")))
+    for anchor in ("middle", "end"):
+        ticks = [value for value, _ in drawn.ticks(anchor)]
+        assert (ticks[0], ticks[-1]) == pytest.approx(ends)
+        assert np.diff(ticks) == pytest.approx(np.diff(ticks)[0])
+    circles = {one.title: one.box for one in drawn.marks if one.kind == "circle"}
+    assert sorted(circles) == ["0", "1", "2", "3"]
+    for number, (x, y) in enumerate(values):
+        left, top, right, bottom = circles[str(number)]
+        found = drawn.x((left + right) / 2), drawn.y((top + bottom) / 2)
+        # The middle of a number is known to a pixel.
+        assert found == pytest.approx((x, y), abs=0.005 * (ends[1] - ends[0]))
+
+
+def test_infinite_values_stand_at_the_axis_end_and_are_counted() -> None:
+    drawn = Drawing(
+        str(plots.histogram(np.array([1.0, 2.0, 3.0, -100.0, -100.0]), label="x", mean=None))
+    )
+    assert "2 further left" in [one.text for one in drawn.texts]
+    counts = {one.title.split(": ")[0]: one for one in drawn.marks if "quer" in one.title}
+    assert sum(int(one.title.split()[3]) for one in counts.values()) == 5
+    assert [one.fill for one in counts.values() if "2 queries" in one.title] == ["var(--bar)"]
+    values = [(0.0, 0.0), (1.0, 3.0), (-100.0, 1.0), (2.0, 100.0), (2.0, -100.0), (1.0, -100.0)]
+    points = [plots.Point(x, y, "", False) for x, y in values]
+    drawn = Drawing(str(plots.scatter(points, x_label="x", y_label="y")))
+    assert "1 further left, 2 further below, 1 further above" in [one.text for one in drawn.texts]
+    assert [value for value, _ in drawn.ticks("middle")][-1] == 2.0
+    middles = [(one.box[1] + one.box[3]) / 2 for one in drawn.marks if one.kind == "circle"]
+    assert [round(drawn.y(one), 2) for one in middles] == [0, 3, 1, 3, 0, 0]
+
+
+def test_a_histogram_counts_from_zero() -> None:
+    """Also more queries than the policy's limit in dB; and no change is not worse."""
+    drawn = Drawing(str(plots.histogram(np.zeros(150), label="x", mean=0.0)))
+    (bar,) = (one for one in drawn.marks if one.title.endswith("150 queries"))
+    assert [drawn.y(bar.box[3]), drawn.y(bar.box[1])] == pytest.approx([0, 150], abs=0.01)
+    assert bar.fill == "var(--bar)"
+    assert drawn.ticks("end")[-1][0] >= 150
+    for low, high in ((-0.05, 0.1), (-0.05, 0.45), (-3.0, 7.0)):
+        values = np.array([low, 0.0, 0.0, high])
+        drawn = Drawing(str(plots.histogram(values, label="x", mean=0.0)))
+        (zeros,) = (one for one in drawn.marks if one.title.endswith(": 2 queries"))
+        assert zeros.title.startswith("0.0 to ")
+        worse = [one.title for one in drawn.marks if one.look.get("fill") == "var(--worse)"]
+        assert [one.split(": ")[1] for one in worse] == ["1 query"]
+    zero, mean = drawn.titled("no change")[0], drawn.titled("mean 0.00")[0]
+    assert zero.box == mean.box
+    assert "stroke-dasharray" in mean.look
+    assert "stroke-dasharray" not in zero.look
+
+
+def test_bars_are_ordered_with_their_intervals() -> None:
+    cells = {
+        "<low>": Cell(mean=-1.0, ci_low=-2.0, ci_high=0.5, n=3),
+        "high": Cell(mean=4.0, ci_low=None, ci_high=None, n=3),
+        "lost": Cell(mean=-100.0, ci_low=None, ci_high=None, n=1),
+        "none": Cell(mean=None, ci_low=None, ci_high=None, n=0),
+    }
+    drawn = Drawing(str(plots.bars(cells, label="SI-SDRi (dB)")))
+    (high,) = drawn.titled("high: 4.00, too few targets for an interval, 3 queries")
+    (lost,) = drawn.titled("lost: -100.00, too few targets for an interval, 1 queries")
+    bar, whisker = drawn.titled("<low>: -1.00, 95 % interval -2.00 to 0.50, 3 queries")
+    assert high.box[3] < bar.box[1] < bar.box[3] < lost.box[1]
+    for mark, ends in ((high, (0, 4)), (bar, (-1, 0)), (whisker, (-2, 0.5)), (lost, (-100, 0))):
+        assert [drawn.x(mark.box[0]), drawn.x(mark.box[2])] == pytest.approx(ends, abs=0.5)
+    assert [one.fill for one in (high, bar)] == ["var(--bar)", "var(--worse)"]
+    assert not drawn.titled("none")
+    assert "nothing to draw" in plots.bars({}, label="x")
+
+
+def test_a_plot_is_its_data_and_nothing_else() -> None:
+    """No address, no style, no mathematics, no warning, whatever a matplotlibrc says."""
+    name = '$x$ <b>"雨"&\x0b\n]]>'
+    cells = {name: Cell(mean=1.0, ci_low=0.5, ci_high=1.5, n=3)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn = str(plots.bars(cells, label="x"))
+    with matplotlib.rc_context({"font.size": 30, "axes.labelpad": 40, "svg.fonttype": "path"}):
+        assert plots.bars(cells, label="x") == drawn
+        assert matplotlib.rcParams["font.size"] == 30
+    shown = r'$x$ <b>"雨"&\x0b\n]]>'
+    assert Drawing(drawn).titled(f"{shown}: 1.00")
+    assert f"{shown}\N{EN SPACE}1.0" in [one.text for one in Drawing(drawn).texts]
+    tags = Page(drawn).tags
+    assert {tag for tag, _ in tags} == {"svg", "g", "path", "text", "title"}
+    used = {attribute for _, attributes in tags for attribute in attributes}
+    assert {one for one in used if not one.startswith("stroke")} == {
+        *("viewbox", "role", "aria-label", "fill", "d", "x", "y", "transform", "text-anchor")
+    }
+    assert not re.search(r"xmlns|<!|<\?|#", drawn)
+
+
 def plots_of_a_result() -> dict[str, Markup]:
     """Each plot with what stretches it: infinite values, three digits, long names, minus signs."""
     generator = np.random.default_rng(0)
     gains = np.concatenate([generator.normal(4, 6, 1000), np.full(30, -100.0), np.full(9, 100.0)])
-    points = [plots.Point(x, np.clip(x + gain, -100, 100), "q", gain < 0) for x, gain in zip(
-        generator.normal(0, 6, gains.size), gains, strict=True)]  # fmt: skip
+    before = generator.normal(0, 6, gains.size)
+    after = np.where(np.abs(gains) < 100, before + gains, gains)
+    points = [plots.Point(x, y, "q", y < x) for x, y in zip(before, after, strict=True)]
     names = ("dog", "Vehicle horn, car horn, honking", "Female singing, child singing", "rain")
     cells = {
         name: Cell(mean=mean, ci_low=mean - 3, ci_high=mean + 4, n=20)
@@ -323,16 +411,22 @@ def plots_of_a_result() -> dict[str, Markup]:
 
 @pytest.mark.parametrize("kind", list(plots_of_a_result()))
 def test_nothing_in_a_plot_is_cut_off_or_written_over(kind: str) -> None:
+    style = Path(plots.__file__).with_name("templates").joinpath("report.css").read_text()
+    assert re.findall(r"^svg \{.*font-size: (\d+)px", style, re.M) == [str(plots.TEXT)]
     drawn = Drawing(str(plots_of_a_result()[kind]))
     left, top, right, bottom = drawn.view
-    for what, box in [*drawn.texts, *(("a mark", mark) for mark in drawn.marks)]:
+    for one in [*drawn.texts, *drawn.marks]:
+        box = one.box
         inside = left <= box[0] and top <= box[1] and box[2] <= right and box[3] <= bottom
-        assert inside, f"{what!r} sticks out: {box} of {drawn.view}"
-    for (one, here), (other, there) in itertools.combinations(drawn.texts, 2):
-        assert apart(here, there), f"{one!r} and {other!r} overlap: {here}, {there}"
-    for text, box in drawn.texts:
-        for mark in drawn.marks:
-            assert apart(box, mark), f"{text!r} at {box} overlaps a mark at {mark}"
+        assert inside, f"{one} sticks out of {drawn.view}"
+    for one, other in itertools.combinations(drawn.texts, 2):
+        assert apart(one.box, other.box), f"{one} and {other} overlap"
+    # Neither the grid nor the diagonal.
+    solid = [one for one in drawn.marks if one.title or "stroke-dasharray" not in one.look]
+    solid = [one for one in solid if one.look.get("stroke") != "var(--line)"]
+    assert len(solid) > 3
+    for text, mark in itertools.product(drawn.texts, solid):
+        assert apart(text.box, mark.box), f"{text} overlaps {mark}"
 
 
 # --- sounds and pictures ----------------------------------------------------
@@ -400,6 +494,7 @@ def test_a_browser_shows_it_without_a_complaint_or_a_request(text: str, tmp_path
         page.goto((tmp_path / "page.html").as_uri())
         width = page.evaluate("document.documentElement.scrollWidth")
         paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        colour = page.evaluate("getComputedStyle(document.querySelector('circle')).fill")
         playable = page.evaluate(
             """async () => { const a = document.querySelector('audio'); a.preload = 'auto';
             a.load(); await new Promise(done => a.oncanplay = done); return a.duration; }"""
@@ -409,4 +504,5 @@ def test_a_browser_shows_it_without_a_complaint_or_a_request(text: str, tmp_path
     assert [one for one in requests if not one.startswith(("file:", "data:"))] == []
     assert width == 390  # nothing sticks out on a phone
     assert paper == "rgb(20, 24, 27)"  # dark where the reader asks for dark
+    assert colour == "rgb(75, 179, 184)"  # and the plots follow
     assert playable == pytest.approx(1.0, abs=0.2)

@@ -23,7 +23,6 @@ store_option = click.option(
     type=PATH,
     help="The store of descriptions.  Default: DATASET/annotations/descriptions.sqlite.",
 )
-out_option = click.option("-o", "--out", type=OutputPath())
 url_option = click.option(
     "--public-url", default="", help="How browsers reach the server, for links and cookies."
 )
@@ -248,7 +247,7 @@ def forget(dataset: Path, annotator: str, store: Path | None, yes: bool) -> None
 @command.command()
 @dataset_argument
 @store_option
-@out_option
+@click.option("-o", "--out", type=OutputPath(file=True), help="Default: standard output.")
 @click.option(
     "--format",
     "kind",
@@ -324,7 +323,7 @@ def import_(
 @command.command()
 @dataset_argument
 @store_option
-@out_option
+@click.option("-o", "--out", type=OutputPath(), help="A folder for report.csv, .json and .png.")
 @click.option("--model", default="", help="A text embedding model, by name or folder.")
 def report(dataset: Path, store: Path | None, out: Path | None, model: str) -> None:
     """Report on what was collected: length, vocabulary, overlap, times, outliers.

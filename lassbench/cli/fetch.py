@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--status", is_flag=True, help="Fetch nothing: show how it stands.")
 @click.option(
     "--export",
-    type=PATH,
+    type=OutputPath(file=True),
     metavar="FILE",
     help="Fetch nothing: write one CSV row a clip (the dead-link census).",
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from lassbench.containers import SUFFIXES as SOUNDS
 from lassbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,11 +25,41 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 
 
-class OutputPath(click.Path):
-    """A place to write to; an address is refused, since ``Path`` would make it a local folder."""
+#: What ends the name of a file and hardly a folder's.
+_FILES = SOUNDS | {
+    *(".csv", ".tsv", ".xlsx", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".parquet", ".sqlite"),
+    *(".html", ".htm", ".md", ".txt", ".log", ".tex", ".pdf", ".png", ".jpg", ".jpeg", ".svg"),
+    *(".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".npy", ".npz", ".h5"),
+    *(".pt", ".pth", ".ckpt", ".safetensors", ".onnx", ".py", ".ipynb"),
+}
 
-    def __init__(self) -> None:
+
+def check_folder_name(path: Path) -> None:
+    """Refuse a folder to be made that is named like a file.
+
+    Raises
+    ------
+    UsageError
+        If nothing is there yet and the name ends like a file's.
+    """
+    if path.suffix.lower() in _FILES and not os.path.lexists(path):
+        raise UsageError(
+            "the output is a folder, and this is a file's name",
+            where=path,
+            expected=f"a folder, such as {path.with_suffix('')}",
+            fix="name a folder; one of this name is used if you make it first",
+        )
+
+
+class OutputPath(click.Path):
+    """A place to write to: a folder, or, where ``file`` says so, perhaps a file.
+
+    An address is refused, since ``Path`` would make it a local folder.
+    """
+
+    def __init__(self, *, file: bool = False) -> None:
         super().__init__(path_type=Path)
+        self.file = file
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """``value`` as a ``Path``.
@@ -35,7 +67,8 @@ class OutputPath(click.Path):
         Raises
         ------
         UsageError
-            If ``value`` is an address such as ``s3://bucket/lass``.
+            If ``value`` is an address such as ``s3://bucket/lass``, or as
+            :func:`check_folder_name`.
         """
         if "://" in str(value):
             raise UsageError(
@@ -45,6 +78,8 @@ class OutputPath(click.Path):
                 fix="mount the store and name the folder where it is mounted, or write to a "
                 "local folder and copy that afterwards, such as with `rclone copy FOLDER REMOTE:`",
             )
+        if not self.file:
+            check_folder_name(Path(value))
         return super().convert(value, param, ctx)
 
 

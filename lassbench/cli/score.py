@@ -94,7 +94,7 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
 )
 @click.option("-v", "--verbose", is_flag=True, help="Also comparisons and breakdowns.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-@click.option("--report", type=PATH, help="Write a page with plots and players here.")
+@click.option("--report", type=OutputPath(), help="Write a page with plots and players here.")
 @click.option(
     "--include-audio", is_flag=True, help="Put audio into the page that must not be published."
 )
@@ -216,6 +216,7 @@ def _check_asked(suite: Suite, *, oracle: bool, average: str) -> None:
 def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
     """The suite that was named, or the one that the predictions were made for."""
     from lassbench.errors import UsageError
+    from lassbench.files import file_fault
     from lassbench.predictions import check_folder, read_system
     from lassbench.suites.suite import load_suite
 
@@ -225,7 +226,7 @@ def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
     check_folder(first)
     recorded = read_system(first).suite.path
     place = first / recorded if recorded else None
-    if place is None or not (place / "suite.json").is_file():
+    if place is None or file_fault(place / "suite.json"):
         raise UsageError(
             "which suite do these predictions answer?",
             where=first,

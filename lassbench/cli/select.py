@@ -32,7 +32,10 @@ from lassbench.cli.options import PATH, OutputPath, metadata_options, metadata_s
 @click.option("--explain", metavar="YOUTUBE_ID", help="Say why one clip is where it is.")
 @click.option("--counts", is_flag=True, help="Print the counts only; write nothing.")
 @click.option(
-    "--rejected", type=PATH, metavar="CSV", help="Write every rejected clip with its reason."
+    "--rejected",
+    type=OutputPath(file=True),
+    metavar="CSV",
+    help="Write every rejected clip with its reason.",
 )
 @click.option("--sources", is_flag=True, help="List the published files: address, hash, licence.")
 @metadata_options

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lassbench.cli.options import PATH, OutputPath
+from lassbench.cli.options import PATH, OutputPath, check_folder_name
 
 
 @click.command(name="separate")
@@ -14,7 +14,10 @@ from lassbench.cli.options import PATH, OutputPath
 @click.argument("file", required=False, type=PATH)
 @click.option("--suite", type=PATH, help="A suite folder, or a dataset with one suite.")
 @click.option("--query", help="With FILE: what to extract, as a sentence.")
-@click.option("-o", "--out", type=OutputPath(), help="Prediction folder, or output file.")
+@click.option("-o", "--out", type=OutputPath(file=True), help="Prediction folder, or output file.")
+@click.option(
+    "--codec", default="", help="For codec-roundtrip: opus, mp3 or aac@NNk.  Default: opus@64k."
+)
 @click.option(
     "--device", default="auto", show_default=True, help="auto, cpu or cuda, for checkpoints."
 )
@@ -31,6 +34,7 @@ def command(
     suite: Path | None,
     query: str | None,
     out: Path | None,
+    codec: str,
     device: str,
     batch_size: int,
     limit: int | None,
@@ -38,20 +42,23 @@ def command(
 ) -> None:
     """Run SYSTEM over a suite (--suite), or over one audio FILE (--query).
 
-    SYSTEM is `mixture`, `oracle`, a checkpoint folder, or package.module:object
+    SYSTEM is `mixture`, `oracle`, `codec-roundtrip` (the target through --codec and back:
+    the ceiling of generative systems), a checkpoint folder, or package.module:object
     with separate(mixture, query, sample_rate).  FILE is any sound (WAV, FLAC, MP3, M4A, WebM
     ...) of any length; what comes out is .wav or .flac, at FILE's rate, with its channels.
     """
     if (file is None) == (suite is None):
         raise click.UsageError("give either --suite SUITE or FILE with --query TEXT")
     if file is not None:
-        _separate_file(system, file, query, out, device, rate)
+        _separate_file(system, file, query, out, {"codec": codec, "device": device}, rate)
         return
     assert suite is not None
     from lassbench import files, separators
     from lassbench.suites.suite import load_suite
 
-    separator = separators.find_separator(system, device=device)
+    if out is not None:
+        check_folder_name(out)
+    separator = separators.find_separator(system, device=device, codec=codec)
     opened = load_suite(suite)
     name = files.name_of(separators.card_of(separator).name).lower()
     folder = out or Path("predictions") / opened.name / name
@@ -63,7 +70,12 @@ def command(
 
 
 def _separate_file(
-    system: str, file: Path, query: str | None, out: Path | None, device: str, rate: int | None
+    system: str,
+    file: Path,
+    query: str | None,
+    out: Path | None,
+    how: dict[str, str],
+    rate: int | None,
 ) -> None:
     if not query:
         raise click.UsageError("FILE needs --query TEXT")
@@ -72,7 +84,7 @@ def _separate_file(
 
     target = out or file.with_name(f"{file.stem}.separated.wav")
     userfiles.check_files(file, target)
-    separator = separators.find_separator(system, device=device)
+    separator = separators.find_separator(system, **how)
     if not hasattr(separator, "separate"):
         raise click.UsageError(f"{system} needs the true sources, which a file does not come with")
     own_rate: int = getattr(separator, "sample_rate_hz", SAMPLE_RATE_HZ)

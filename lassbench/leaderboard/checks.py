@@ -332,8 +332,8 @@ def check_rows(score: ScoreFile, rows: pd.DataFrame) -> None:
             f"{known} of {score.coverage.queries_total} queries could be rendered: recordings"
             " vanish, the sounds of a synthetic suite do not",
         )
-    for name, values in rows.select_dtypes("str").items():
-        for text in values.unique():
+    for name in map(str, rows.select_dtypes("str")):
+        for text in rows[name].unique():
             if reason := caption_fault(text):
                 raise Refused("text", f"{name} of a row {reason}")
     clips = {*rows["target_id"], *rows["noise_id"]}

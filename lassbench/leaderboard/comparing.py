@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lassbench.errors import one_line
 from lassbench.leaderboard.entries import Entry, Leaderboard, Loaded
@@ -52,7 +53,7 @@ def compare_rescored(entry: Entry, rows: pd.DataFrame, again: Scores) -> Rescore
     theirs = again.rows
     if differences or list(rows["query_id"]) != list(theirs["query_id"]):
         return Rescored((*differences, *_coverage_differences(rows, theirs)), 0.0)
-    not_checked = [one for one in in_order(rows) if one in CLAP_METRICS and one not in theirs]
+    not_checked = [one for one in CLAP_METRICS if one in rows and one not in theirs]
     largest = 0.0
     for name in map(str, rows.columns):
         metric = name.removesuffix("_mixture")
@@ -61,7 +62,7 @@ def compare_rescored(entry: Entry, rows: pd.DataFrame, again: Scores) -> Rescore
         if name not in theirs:
             differences.append(f"{name} was not scored again")
         elif pd.api.types.is_float_dtype(rows[name]):
-            apart, off = _difference(rows[name], theirs[name])
+            apart, off = _difference(rows[name].to_numpy(), theirs[name].to_numpy())
             largest = max(largest, apart)
             if off:
                 unit = METRICS[metric].unit if metric in METRICS else "dB"
@@ -104,14 +105,15 @@ def _coverage_differences(rows: pd.DataFrame, again: pd.DataFrame) -> Iterator[s
         yield f"{len(theirs - ours)} queries were scored that the entry lacks"
 
 
-def _difference(a: pd.Series[float], b: pd.Series[float]) -> tuple[float, int]:
+def _difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, int]:
     """The largest finite difference of two columns where neither measures rounding
     (:data:`TRUSTED_DB`), and how many values are not the same.
     """
-    high = np.minimum(a.abs(), b.abs()) > TRUSTED_DB
+    high = np.minimum(np.abs(a), np.abs(b)) > TRUSTED_DB
     allowed = np.where(high, SAME_ABOVE_TRUSTED_DB, SAME_DB)
     same = np.isclose(a, b, rtol=0, atol=allowed, equal_nan=True)
-    apart = (a - b).abs()
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(a - b)
     trusted = np.max(apart[np.isfinite(apart) & ~high], initial=0.0)
     return float(trusted), int((~same).sum())
 

@@ -19,7 +19,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -29,10 +30,16 @@ from lassbench.scores.rows import (
     METRICS,
     SAR_UNDEFINED_DB,
     SILENT_BELOW_DB,
-    SPECTRAL_METRICS,
+    Kind,
     improvement,
 )
 from lassbench.scores.score_file import ScoreFile
+
+Floats = NDArray[np.float64]
+#: Columns by name.
+Values: TypeAlias = Mapping[str, Floats]
+#: A column, where it is at fault, and what it is there.
+Fault: TypeAlias = tuple[str, NDArray[np.bool_], str]
 
 #: Slack of the inequalities: solvers differ by far less below ``TRUSTED_DB``.
 SLACK_DB = 0.05
@@ -50,94 +57,82 @@ ROUNDING_DB = 1e-6
 
 def row_faults(score: ScoreFile, rows: pd.DataFrame) -> Iterator[str]:
     """What is impossible in the rows of one entry, a sentence each."""
-    for name in rows.select_dtypes("float"):
-        metric = str(name).removesuffix("_mixture")
-        if metric in METRICS:
-            yield from _beyond(rows, str(name), metric)
-    if score.kind == "separation":
-        yield from _improvements_differ(rows)
-        yield from _inequalities_broken(rows)
-        yield from _left_out(rows)
-        yield from _parts_differ(rows)
-    else:
-        yield from _silences_differ(rows)
+    values = {str(name): rows[name].to_numpy() for name in rows.select_dtypes("float")}
+    with np.errstate(all="ignore"):
+        for law in (_beyond, *_LAWS[score.kind]):
+            for name, off, what in law(values):
+                if off.any():
+                    first, *more = rows["query_id"][off]
+                    query = f"query {first}" + (f" and {len(more)} more" if more else "")
+                    yield f"{name} of {query} is {what}"
 
 
-def _beyond(rows: pd.DataFrame, name: str, metric: str) -> Iterator[str]:
-    values, unit = rows[name], METRICS[metric].unit
-    if metric in SPECTRAL_METRICS:
-        least, most = 0.0, LARGEST_DISTANCE
-    else:
-        most = LARGEST_DB if unit == "dB" else LARGEST_SHARE
+def _beyond(values: Values) -> Iterator[Fault]:
+    for name, found in values.items():
+        metric = METRICS.get(name.removesuffix("_mixture"))
+        if metric is None:
+            continue
+        is_ratio = metric.unit == "dB" and metric.better == "higher"
+        most = LARGEST_DB if is_ratio else LARGEST_SHARE
         least = -most
-        if unit == "dB":
-            values = values.replace([np.inf, -np.inf], 0.0)  # a ratio may be infinite
-    off = values.notna() & ~values.between(least, most)
-    if off.any():
-        yield f"{name} of {_at(rows, off)} is not between {least:g} and {most:g} {unit}".rstrip()
+        if metric.better == "lower":
+            least, most = 0.0, LARGEST_DISTANCE
+        off = (found < least) | (found > most)
+        bounds = f"{least:g} and {most:g} {metric.unit}".rstrip()
+        yield name, off & ~(is_ratio & np.isinf(found)), f"not between {bounds}"
 
 
-def _improvements_differ(rows: pd.DataFrame) -> Iterator[str]:
-    for given in (name for name in METRICS if name.endswith("_i") and name in rows):
+def _improvements_differ(values: Values) -> Iterator[Fault]:
+    for given in (name for name in values if name.endswith("_i")):
         own = given.removesuffix("_i")
-        expected = improvement(rows[own], rows[f"{own}_mixture"])
-        same = np.isclose(rows[given], expected, rtol=0, atol=ROUNDING_DB, equal_nan=True)
-        if not same.all():
-            yield f"{given} of {_at(rows, ~same)} is not {own} minus {own}_mixture"
+        mixture = f"{own}_mixture"
+        expected = improvement(pd.Series(values[own]), pd.Series(values[mixture]))
+        same = np.isclose(values[given], expected, rtol=0, atol=ROUNDING_DB, equal_nan=True)
+        yield given, ~same, f"not {own} minus {mixture}"
 
 
-def _inequalities_broken(rows: pd.DataFrame) -> Iterator[str]:
-    with np.errstate(over="ignore"):
-        best_snr = 10 * np.log10(1 + 10 ** (rows["si_sdr"] / 10))
-    laws = (
-        ("sdr", "sir", rows["sir"]),
-        ("sdr", "sar", rows["sar"]),
-        ("si_sdr", "sdr", rows["sdr"]),
+def _inequalities_broken(values: Values) -> Iterator[Fault]:
+    sdr, si_sdr = values["sdr"], values["si_sdr"]
+    best_snr = 10 * np.log10(1 + 10 ** (si_sdr / 10))
+    for low, high_name, high in (
+        ("sdr", "sir", values["sir"]),
+        ("sdr", "sar", values["sar"]),
+        ("si_sdr", "sdr", sdr),
         ("snr", "10 log10(1 + 10^(si_sdr/10))", best_snr),
-    )
-    for low, high_name, high in laws:
+    ):
         # Infinities count: only what is undefined, or beyond trust, cannot be compared.
-        off = (rows[low] < TRUSTED_DB) & (rows[low] > high + SLACK_DB)
-        if off.any():
-            yield f"{low} of {_at(rows, off)} is above {high_name}, which cannot be"
+        off = (values[low] < TRUSTED_DB) & (values[low] > high + SLACK_DB)
+        yield low, off, f"above {high_name}, which cannot be"
 
 
-def _left_out(rows: pd.DataFrame) -> Iterator[str]:
-    for name in (name for name in METRICS if f"{name}_mixture" in rows):
-        off = rows[name].isna() & rows[f"{name}_mixture"].notna()
-        if off.any():
-            yield f"{name} of {_at(rows, off)} is left out, though the mixture's is defined"
-    high = rows["sar"] > SAR_UNDEFINED_DB
-    if high.any():
-        yield f"sar of {_at(rows, high)} is above {SAR_UNDEFINED_DB:g} dB, where it is undefined"
+def _left_out(values: Values) -> Iterator[Fault]:
+    for name in (name for name in values if f"{name}_mixture" in values):
+        off = np.isnan(values[name]) & ~np.isnan(values[f"{name}_mixture"])
+        yield name, off, "left out, though the mixture's is defined"
+    high = f"above {SAR_UNDEFINED_DB:g} dB, where it is undefined"
+    yield "sar", values["sar"] > SAR_UNDEFINED_DB, high
 
 
-def _parts_differ(rows: pd.DataFrame) -> Iterator[str]:
-    sdr, given = rows["sdr"], rows["sar"].notna()
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        # Where SAR is left out it is at least so high.
-        artefacts = 10 ** (-rows["sar"].fillna(SAR_UNDEFINED_DB) / 10)
-        interference = 10 ** (-rows["sir"] / 10)
-        expected = -10 * np.log10(interference + (1 + interference) * artefacts)
-        far = (sdr < TRUSTED_DB) & ((sdr - expected).abs() > SLACK_DB)
-    off = far & (given | (sdr < expected))
-    if off.any():
-        yield f"sdr of {_at(rows, off)} is not what its sir and sar make it"
+def _parts_differ(values: Values) -> Iterator[Fault]:
+    sdr, sir, sar = (values[name] for name in ("sdr", "sir", "sar"))
+    given = ~np.isnan(sar)
+    # Where SAR is left out it is at least so high.
+    least = np.where(given, sar, SAR_UNDEFINED_DB)
+    interference, artefacts = 10 ** (-sir / 10), 10 ** (-least / 10)
+    expected = -10 * np.log10(interference + (1 + interference) * artefacts)
+    far = (sdr < TRUSTED_DB) & (np.abs(sdr - expected) > SLACK_DB)
+    yield "sdr", far & (given | (sdr < expected)), "not what its sir and sar make it"
 
 
-def _silences_differ(rows: pd.DataFrame) -> Iterator[str]:
-    attenuation, level = rows["attenuation"], rows["estimate_level_db"]
-    same = np.isclose(attenuation, -level, rtol=0, atol=ROUNDING_DB)
-    if not same.all():
-        yield f"attenuation of {_at(rows, ~same)} is not minus its estimate_level_db"
-    off = rows["silent_share"] != (attenuation >= SILENT_BELOW_DB)
-    if off.any():
-        yield (
-            f"silent_share of {_at(rows, off)} is not whether its attenuation is at least"
-            f" {SILENT_BELOW_DB:g} dB"
-        )
+def _silences_differ(values: Values) -> Iterator[Fault]:
+    attenuation = values["attenuation"]
+    same = np.isclose(attenuation, -values["estimate_level_db"], rtol=0, atol=ROUNDING_DB)
+    yield "attenuation", ~same, "not minus its estimate_level_db"
+    silent = f"not whether its attenuation is at least {SILENT_BELOW_DB:g} dB"
+    yield "silent_share", values["silent_share"] != (attenuation >= SILENT_BELOW_DB), silent
 
 
-def _at(rows: pd.DataFrame, where: pd.Series[bool] | NDArray[np.bool_]) -> str:
-    first, *more = rows["query_id"][where]
-    return f"query {first}" + (f" and {len(more)} more" if more else "")
+_LAWS: Mapping[Kind, Sequence[Callable[[Values], Iterator[Fault]]]] = {
+    "separation": (_improvements_differ, _inequalities_broken, _left_out, _parts_differ),
+    "absent": (_silences_differ,),
+}

@@ -205,7 +205,8 @@ class _Draft:
         """The values of one metric, a column for each entry."""
         if not self.entries:
             return self.values
-        return self.values.xs(metric, axis="columns", level=1)
+        found: Any = self.values.xs(metric, axis="columns", level=1)
+        return pd.DataFrame(found)
 
     def finished(self, ranks: Mapping[str, Sequence[RankInterval]]) -> Standings:
         """The table, given what :func:`_rank` made of each contest."""

@@ -140,7 +140,8 @@ def explanation(metric: str) -> str:
 
 def breakdown_table(table: Standings, by: str) -> Table | None:
     """One metric by ``concept`` or ``annotator``, a column each; ``None`` if there is none."""
-    values = sorted({v for row in table.rows for v in row.loaded.breakdowns.get(by, {})})
+    groups = [row.loaded.breakdowns.get(by, {}) for row in table.rows]
+    values = sorted({value for one in groups for value in one})
     if not values:
         return None
     marks = _footnoted(table)
@@ -149,7 +150,11 @@ def breakdown_table(table: Standings, by: str) -> Table | None:
         [_marked(row, marks), *cells] for row, *cells in zip(table.rows, *columns, strict=True)
     ]
     title = f"{table.card.title}: {METRICS[table.sorted_by].heading} by {by}"
-    notes = [*suite_notes(table, ranked=False), *_footnotes(marks)]
+    notes = suite_notes(table, ranked=False)
+    targets = {c[table.sorted_by].targets for one in groups for c in one.values()} - {0} or {0}
+    ends = sorted({min(targets), max(targets)})
+    notes[-1] += f" Each stands on {' to '.join(map(str, ends))} targets."
+    notes += _footnotes(marks)
     notes.append(f"{METRICS[table.sorted_by].title}: {explanation(table.sorted_by)}.")
     return Table(title, ["System", *values], rows, notes)
 
@@ -213,16 +218,20 @@ def suite_notes(table: Standings, *, ranked: bool = True) -> list[str]:
     if table.templated:
         notes.append("Its queries are templated: written by a program, not by people.")
     if table.rows and not ranked:
-        notes.append(
-            "Intervals are 95 %, from resampled targets. In each column the best mean of a ranked"
-            " system is bold, and with it every ranked system whose interval overlaps that of the"
-            " best: these are not told apart. Where there are too few targets for intervals, the"
-            " best mean alone is bold."
-        )
+        notes.append("Intervals are 95 %, from resampled targets.")
+        if table.sorted_by != "sar":  # Row.leads
+            notes[-1] += (
+                " In each column the best mean of a ranked system is bold, and with it every"
+                " ranked system whose interval overlaps that of the best: these are not told"
+                " apart. Where there are too few targets for intervals, the best mean alone is"
+                " bold."
+            )
     elif table.rows:
         shared, heading = table.shared[table.sorted_by], METRICS[table.sorted_by].heading
+        figures = [row.figures[table.sorted_by] for row in table.rows]
+        targets = max((one.targets for one in figures if one.rank is not None), default=0)
         notes.append(
-            f"Ranked by {heading} on the {shared} of {card.queries} queries"
+            f"Ranked by {heading} on the {shared} of {card.queries} queries ({targets} targets)"
             " that all ranked systems cover. Intervals are 95 %, from resampled targets. Systems"
             " that cannot be told apart share a rank (=), with the ranks that they take in 95 % of"
             " resamples in brackets; every system that shares the first rank is bold"

@@ -1,137 +1,146 @@
-"""Plots as inline SVG: no script, no outside file, colours from the page's style sheet.
+"""Plots as inline SVG: matplotlib draws them, the page's style sheet colours them.
 
-Every mark carries a ``<title>``, which browsers show on hovering and screen
-readers read.  All text is escaped here.
+Every mark carries a ``<title>``, which browsers show on hovering and screen readers
+read.  No script, no id, no outside file, and no ``style``, which the page's policy forbids.
 """
 
 from __future__ import annotations
 
+import io
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from lassbench.errors import one_line
 from lassbench.scores.rows import LIMIT_DB
 from lassbench.scores.summary import Cell
 
 Floats = NDArray[np.float64]
 
-WIDTH = 560
-#: Space for axis labels: left, right, top, bottom.
-LEFT, RIGHT, TOP, BOTTOM = 56, 14, 22, 48
+#: In the drawing's units; the page's style sheet has the same size of text.
+WIDTH, TEXT, RADIUS = 480, 14, 3
+#: What matplotlib is given for the page's colours, which are light or dark.
+COLOURS = {
+    f"#00000{number}": f"var(--{name})"
+    for number, name in enumerate(("ink", "soft", "line", "bar", "worse"), start=1)
+}
+INK, SOFT, LINE, BAR, WORSE = COLOURS
+#: What an artist's group id begins with, if its rest is the title of the artist's mark.
+TITLE = "title: "
+STEPS = (1, 2, 5, 10)
+STYLE: dict[Any, Any] = {
+    **{f"axes.spines.{side}": False for side in ("left", "right", "top")},
+    **{f"{text}color": SOFT for text in ("text.", "axes.label", "axes.edge", "xtick.", "ytick.")},
+    **{"xtick.bottom": False, "ytick.left": False, "xtick.major.pad": 8, "ytick.major.pad": 8},
+    **{"axes.grid": True, "axes.grid.axis": "y", "axes.axisbelow": True, "grid.color": LINE},
+    **{"axes.autolimit_mode": "round_numbers", "axes.xmargin": 0, "axes.ymargin": 0},
+    **{"font.size": TEXT, "axes.titlesize": TEXT, "text.parse_math": False},
+    **{"lines.linewidth": 1.2, "svg.fonttype": "none", "svg.hashsalt": "lassbench"},
+}
 
 
-@dataclass(frozen=True)
-class Axis:
-    """A linear axis: values ``low`` to ``high`` onto pixels ``start`` to ``end``."""
-
-    low: float
-    high: float
-    start: float
-    end: float
-    step: float
-
-    def __call__(self, value: float) -> float:
-        """The pixel of ``value``, within the axis."""
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return self.start + share * (self.end - self.start)
-
-    @property
-    def ticks(self) -> list[float]:
-        """Round numbers along the axis."""
-        first = math.ceil(round(self.low / self.step, 9))
-        last = math.floor(round(self.high / self.step, 9))
-        return [number * self.step for number in range(first, last + 1)]
+@contextmanager
+def _style() -> Iterator[None]:
+    """One style whatever a ``matplotlibrc`` says, and no warning of letters that a browser has."""
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        yield
 
 
-def axis(values: Floats, start: float, end: float, *, zero: bool = False, ticks: int = 7) -> Axis:
-    """An axis with round ends for ``values``.
+def _panel(height: float) -> tuple[Figure, Axes]:
+    figure = Figure((WIDTH / 72, height / 72), 72, frameon=False, layout="constrained")
+    axes = figure.add_subplot()
+    axes.patch.set_visible(False)
+    return figure, axes
 
-    Parameters
-    ----------
-    values
-        Finite numbers, at least one.
-    zero
-        Whether 0 must lie on it.
+
+def _svg(figure: Figure, described: str, points: Sequence[str] = ()) -> Markup:
+    """The figure as one group an artist, of paths, texts, or a circle for each of ``points``."""
+    memory = io.StringIO()
+    metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(memory, format="svg", metadata=metadata)
+    root, titles = ElementTree.fromstring(memory.getvalue()), iter(points)
+    attributes = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": described}
+    drawn = group = ElementTree.Element("svg", attributes)
+    title = ""
+    for one in root.iter():
+        kind, found = one.tag.rpartition("}")[2], one.attrib
+        if kind == "g" and "id" in found:
+            group, title = drawn, found["id"].partition(TITLE)[2]
+        # A path with an id is a marker's shape.
+        if kind not in {"path", "text", "use"} or "id" in found:
+            continue
+        if group is drawn:
+            pairs = (pair.split(": ") for pair in found["style"].split("; "))
+            look = {name: COLOURS.get(value, value) for name, value in pairs if name[:4] != "font"}
+            group = ElementTree.SubElement(drawn, "g", look)
+        if kind == "use":
+            kind, title = "circle", next(titles)
+            found = {"cx": found["x"], "cy": found["y"], "r": str(RADIUS)}
+        kept = {name: found[name] for name in found if name not in {"style", "clip-path"}}
+        mark = ElementTree.SubElement(group, kind, kept)
+        mark.text = one.text
+        if title:
+            ElementTree.SubElement(mark, "title").text = title
+    return Markup(ElementTree.tostring(drawn, encoding="unicode"))
+
+
+def _ticks(decibels: Floats, *, zero: bool = False) -> Floats:
+    """Round numbers around ``decibels``, and around 0 if asked.
+
+    Values at the policy's limits stand for infinite ones: unless there is no other,
+    they do not stretch an axis, and their marks stand at its ends.
     """
-    low, high = float(values.min()), float(values.max())
-    if zero:
-        low, high = min(low, 0.0), max(high, 0.0)
-    step = _round_step((high - low) / ticks)
-    low, high = math.floor(low / step) * step, math.ceil(high / step) * step
-    if low == high:
-        low, high = low - step, high + step
-    return Axis(low, high, start, end, step)
+    ordinary = decibels[np.abs(decibels) < LIMIT_DB]
+    held = np.append(ordinary if len(ordinary) else decibels, [0.0] * zero)
+    apart = float(held.min() == held.max())
+    ticks = MaxNLocator(7, steps=STEPS).tick_values(held.min() - apart, held.max() + apart)
+    return np.asarray(ticks)
 
 
-def ordinary(decibels: Floats) -> Floats:
-    """``decibels`` without those at the policy's limits, if any are left.
-
-    They stand for infinite values: they should not stretch an axis, and their
-    marks stand at its ends.
-    """
-    found = decibels[np.abs(decibels) < LIMIT_DB]
-    return found if len(found) else decibels
+def _beyond(**outside: NDArray[np.bool_]) -> str:
+    """How many values are drawn at which of the axes' ends."""
+    return ", ".join(f"{sum(here)} further {where}" for where, here in outside.items() if any(here))
 
 
-def _round_step(rough: float) -> float:
-    """1, 2 or 5 times a power of ten, not below ``rough``."""
-    if rough <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= rough * (1 - 1e-9))
-
-
+@_style()
 def histogram(values: Floats, *, label: str, mean: float | None) -> Markup:
     """How many queries fall into each interval of ``values`` (dB)."""
     shown = values[~np.isnan(values)]
     if not len(shown):
         return nothing()
-    height = 300
-    x = axis(ordinary(shown), LEFT, WIDTH - RIGHT, zero=True)
-    bins = np.linspace(x.low, x.high, max(12, round((x.high - x.low) / x.step) * 4) + 1)
-    counts = np.histogram(np.clip(shown, x.low, x.high), bins)[0]
-    y = axis(counts.astype(np.float64), height - BOTTOM, TOP, zero=True, ticks=4)
-    marks = [_grid_y(y, x), _axis_x(x, height, label)]
-    for count, low, high in zip(counts, bins, bins[1:], strict=False):
+    figure, axes = _panel(260)
+    ticks = _ticks(shown, zero=True)
+    low, high = ticks[[0, -1]]
+    # Rounded, so that 0 is not left of the edge at 0.
+    bins = np.linspace(low, high, max(12, 4 * (len(ticks) - 1)) + 1).round(9)
+    counts, _ = np.histogram(np.clip(shown, low, high), bins)
+    for count, left, right in zip(counts, bins, bins[1:], strict=False):
         if count:
-            marks.append(_bar(x, y, float(low), float(high), int(count)))
-    marks.append(_vertical(x, 0.0, height, "zero", "no change"))
-    if mean is not None:
-        marks.append(_vertical(x, mean, height, "mean", f"mean {mean:.2f}"))
-    marks.append(_beyond(x, shown))
-    described = f"Histogram of {label}: {len(shown)} queries"
-    return _svg(height, described, marks)
-
-
-def _beyond(
-    x: Axis, values: Floats, under: str = "left", over: str = "right", across: Axis | None = None
-) -> Markup:
-    """How many values lie beyond the axis and are drawn at its ends."""
-    of = across or x
-    low, high = int(np.sum(values < of.low - 1e-9)), int(np.sum(values > of.high + 1e-9))
-    said = [f"{count} further {where}" for count, where in ((low, under), (high, over)) if count]
-    return Markup('<text class="tick" x="{:.1f}" y="{}">{}</text>').format(
-        x.start + 4, TOP - 8, ", ".join(said)
-    )
-
-
-def _bar(x: Axis, y: Axis, low: float, high: float, count: int) -> Markup:
-    top, base = y(count), y(0)
-    return Markup(
-        '<rect class="bar{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}">'
-        "<title>{}</title></rect>"
-    ).format(
-        " worse" if high <= 0 else "",
-        x(low) + 0.5,
-        top,
-        max(1.0, x(high) - x(low) - 1.0),
-        base - top,
-        f"{low:.1f} to {high:.1f}: {count} {'query' if count == 1 else 'queries'}",
-    )
+            title = f"{left:.1f} to {right:.1f}: {count} {'query' if count == 1 else 'queries'}"
+            middle, width = (left + right) / 2, 0.92 * (right - left)
+            axes.bar(middle, count, width, color=BAR if right > 0 else WORSE, gid=TITLE + title)
+    axes.axvline(0.0, color=INK, gid=f"{TITLE}no change")
+    if mean is not None and low <= mean <= high:
+        axes.axvline(mean, color=INK, linestyle="--", gid=f"{TITLE}mean {mean:.2f}")
+    axes.set(xlabel=label, ylabel="queries", xticks=ticks, xlim=(low, high))
+    axes.locator_params("y", nbins=4, steps=STEPS, integer=True)
+    axes.set_title(_beyond(left=shown < low, right=shown > high), loc="left")
+    return _svg(figure, f"Histogram of {label}: {len(shown)} queries")
 
 
 @dataclass(frozen=True)
@@ -144,144 +153,59 @@ class Point:
     wrong: bool
 
 
+@_style()
 def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> Markup:
     """Output against input; above the diagonal is better than not separating at all."""
-    shown = [one for one in points if not math.isnan(one.x + one.y)]
+    defined = [one for one in points if not math.isnan(one.x + one.y)]
+    # Those of the wrong source are drawn last, above the others.
+    shown = sorted(defined, key=lambda one: one.wrong)
     if not shown:
         return nothing()
-    height = 420
-    xs, ys = np.array([one.x for one in shown]), np.array([one.y for one in shown])
-    x = axis(ordinary(xs), LEFT, WIDTH - RIGHT)
-    y = axis(ordinary(ys), height - BOTTOM, TOP)
-    low, high = max(x.low, y.low), min(x.high, y.high)
-    marks = [_grid_y(y, x, y_label), _axis_x(x, height, x_label)]
-    if low < high:
-        marks.append(
-            Markup('<line class="diagonal" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>')
-            .format(x(low), y(low), x(high), y(high))
-        )  # fmt: skip
-    marks += [
-        Markup('<circle class="point{}" cx="{:.1f}" cy="{:.1f}" r="3.2"><title>{}</title></circle>')
-        .format(" wrong" if one.wrong else "", x(one.x), y(one.y), one.title)
-        for one in shown
-    ]  # fmt: skip
-    marks.append(_beyond(x, ys, "below", "above", y))
-    return _svg(height, f"{y_label} against {x_label}: {len(shown)} queries", marks)
+    figure, axes = _panel(400)
+    x, y = np.array([(one.x, one.y) for one in shown]).T
+    x_ticks, y_ticks = _ticks(x), _ticks(y)
+    (left, right), (below, above) = x_ticks[[0, -1]], y_ticks[[0, -1]]
+    ends = max(left, below), min(right, above)
+    if ends[0] < ends[1]:
+        axes.plot(ends, ends, "--", color=SOFT)
+    at = np.array([x.clip(left, right), y.clip(below, above)])
+    split = sum(not one.wrong for one in shown)
+    axes.plot(*at[:, :split], "o", color=BAR, alpha=0.55, markeredgewidth=0)
+    axes.plot(*at[:, split:], "o", color=WORSE, alpha=0.9, markeredgewidth=0)
+    axes.set(xlabel=x_label, ylabel=y_label, xticks=x_ticks, yticks=y_ticks)
+    axes.set(xlim=(left, right), ylim=(below, above))
+    said = _beyond(left=x < left, right=x > right, below=y < below, above=y > above)
+    axes.set_title(said, loc="left")
+    described = f"{y_label} against {x_label}: {len(shown)} queries"
+    return _svg(figure, described, [one.title for one in shown])
 
 
+@_style()
 def bars(groups: Mapping[str, Cell], *, label: str) -> Markup:
     """One bar a group, longest first, with its interval and number of queries."""
-    ordered = sorted(
-        ((name, cell) for name, cell in groups.items() if cell.mean is not None),
-        key=lambda one: (-(one[1].mean or 0.0), one[0]),
-    )
-    if not ordered:
+    defined = [(cell.mean, name, cell) for name, cell in groups.items() if cell.mean is not None]
+    if not defined:
         return nothing()
-    row, left = 26, 178
-    height = TOP + row * len(ordered) + BOTTOM
-    ends = [
-        value
-        for _, cell in ordered
-        for value in (cell.mean, cell.ci_low, cell.ci_high)
-        if value is not None
-    ]
-    x = axis(np.array(ends), left, WIDTH - 56, zero=True)
-    marks = [_axis_x(x, height, label)]
-    for index, (name, cell) in enumerate(ordered):
-        marks += _row(x, TOP + row * index, row, name, cell)
-    marks.append(_vertical(x, 0.0, height, "zero", "0"))
-    return _svg(height, f"{label}: {len(ordered)} groups", marks)
-
-
-def _row(x: Axis, top: float, height: float, name: str, cell: Cell) -> Iterator[Markup]:
-    mean = cell.mean or 0.0
-    middle = top + height / 2
-    short = name if len(name) <= 23 else name[:22] + "…"
-    if cell.ci_low is None or cell.ci_high is None:
+    (figure, axes), names = _panel(24 * len(defined) + 60), []
+    for row, (mean, name, cell) in enumerate(sorted(defined, key=lambda one: (-one[0], one[1]))):
         interval = "too few targets for an interval"
-    else:
-        interval = f"95 % interval {cell.ci_low:.2f} to {cell.ci_high:.2f}"
-    yield Markup(
-        '<g><title>{}</title><text class="name" x="{:.1f}" y="{:.1f}">{}</text>'
-        '<rect class="bar{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>'
-    ).format(
-        f"{name}: {mean:.2f}, {interval}, {cell.n} queries",
-        x.start - 10,
-        middle + 4,
-        short,
-        " worse" if mean < 0 else "",
-        min(x(0.0), x(mean)),
-        top + 5,
-        max(1.0, abs(x(mean) - x(0.0))),
-        height - 10,
-    )
-    if cell.ci_low is not None and cell.ci_high is not None:
-        yield Markup(
-            '<path class="whisker" d="M{0:.1f} {2:.1f}H{1:.1f}'
-            'M{0:.1f} {3:.1f}v8M{1:.1f} {3:.1f}v8"/>'
-        ).format(x(cell.ci_low), x(cell.ci_high), middle, middle - 4)
-    yield Markup('<text class="value" x="{:.1f}" y="{:.1f}">{}</text></g>').format(
-        WIDTH - 8, middle + 4, f"{mean:.1f}"
-    )
+        if cell.ci_low is not None and cell.ci_high is not None:
+            interval = f"95 % interval {cell.ci_low:.2f} to {cell.ci_high:.2f}"
+        title = TITLE + one_line(f"{name}: {mean:.2f}, {interval}, {cell.n} queries")
+        axes.barh(row, mean, 0.66, color=WORSE if mean < 0 else BAR, gid=title)
+        if cell.ci_low is not None and cell.ci_high is not None:
+            ends, high = np.repeat([cell.ci_low, cell.ci_high], 3), 0.15
+            axes.plot(ends, row + np.array([-high, high, 0, 0, high, -high]), color=INK, gid=title)
+        value = f"{mean:.1f}".replace("-", "\N{MINUS SIGN}")
+        names.append(f"{one_line(name, 23)}\N{EN SPACE}{value}")
+    axes.axvline(0.0, color=INK, gid=f"{TITLE}0")
+    axes.locator_params("x", nbins=6, steps=STEPS)
+    axes.set(xlabel=label, ylim=(len(names) - 0.4, -0.6))
+    axes.set_yticks(range(len(names)), names, color=INK)
+    axes.grid(visible=False)
+    return _svg(figure, f"{label}: {len(names)} groups")
 
 
 def nothing() -> Markup:
     """What stands where there is nothing to draw."""
     return Markup('<p class="quiet">nothing to draw: no defined value</p>')
-
-
-def _svg(height: float, described: str, marks: Sequence[Markup]) -> Markup:
-    return Markup(
-        '<svg viewBox="0 0 {} {}" role="img" aria-label="{}" preserveAspectRatio="xMidYMid meet">'
-        "{}</svg>"
-    ).format(WIDTH, round(height), described, Markup("").join(marks))
-
-
-def _tick(value: float, step: float) -> str:
-    return f"{value:.{max(0, -math.floor(math.log10(step)))}f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _axis_x(x: Axis, height: float, label: str) -> Markup:
-    base = height - BOTTOM
-    parts = [
-        Markup('<line class="axis" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(
-            x.start, base, x.end, base
-        )
-    ]
-    parts += [
-        Markup('<text class="tick middle" x="{:.1f}" y="{:.1f}">{}</text>').format(
-            x(value), base + 16, _tick(value, x.step)
-        )
-        for value in x.ticks
-    ]
-    parts.append(
-        Markup('<text class="label middle" x="{:.1f}" y="{:.1f}">{}</text>').format(
-            (x.start + x.end) / 2, height - 8, label
-        )
-    )
-    return Markup("").join(parts)
-
-
-def _grid_y(y: Axis, x: Axis, label: str = "queries") -> Markup:
-    parts = []
-    for value in y.ticks:
-        parts.append(
-            Markup(
-                '<line class="grid" x1="{0:.1f}" y1="{2:.1f}" x2="{1:.1f}" y2="{2:.1f}"/>'
-                '<text class="tick end" x="{3:.1f}" y="{4:.1f}">{5}</text>'
-            ).format(x.start, x.end, y(value), x.start - 6, y(value) + 4, _tick(value, y.step))
-        )
-    middle = (y.start + y.end) / 2
-    parts.append(
-        Markup('<text class="label middle" transform="translate(14 {:.1f}) rotate(-90)">{}</text>')
-        .format(middle, label)
-    )  # fmt: skip
-    return Markup("").join(parts)
-
-
-def _vertical(x: Axis, value: float, height: float, kind: str, title: str) -> Markup:
-    if not x.low <= value <= x.high:
-        return Markup("")
-    return Markup(
-        '<line class="{}" x1="{:.1f}" y1="{}" x2="{:.1f}" y2="{:.1f}"><title>{}</title></line>'
-    ).format(kind, x(value), TOP, x(value), height - BOTTOM, title)

@@ -20,7 +20,7 @@ from lassbench.audio import AudioFault, pcm_sha256
 from lassbench.errors import Fault, FaultsError, UsageError, one_line
 from lassbench.files import name_of
 from lassbench.parallel import map_ordered, open_executor
-from lassbench.predictions import PredictionSet, System, check
+from lassbench.predictions import PredictionSet, System, belongs_elsewhere, check
 from lassbench.progress import track
 from lassbench.records import Query, SystemCard
 from lassbench.scores.pieces import (
@@ -130,10 +130,10 @@ def score_folders(
         if not allow_partial and any(one.faults for one in opened):
             # Before anything is scored every file is read, to tell everything at once.
             _measure_all(opened, suite, executor, judging=False)
-            _refuse_faults(opened)
+            _refuse_faults(opened, suite)
         unscorable = _measure_all(opened, suite, executor, spectral=spectral)
     if not allow_partial:
-        _refuse_faults(opened)
+        _refuse_faults(opened, suite)
     found = [
         make_scores(
             one.measured,
@@ -293,7 +293,7 @@ def _part(predictions: PredictionSet, queries: Sequence[Query]) -> PredictionSet
     return dataclasses.replace(predictions, paths=paths, system=system)
 
 
-def _refuse_faults(opened: Sequence[_Folder]) -> None:
+def _refuse_faults(opened: Sequence[_Folder], suite: Suite) -> None:
     # With several folders, ``where`` says which one a query lacks in.
     faults = [
         dataclasses.replace(fault, where=f"{one.predictions.folder}/{fault.where}")
@@ -305,8 +305,11 @@ def _refuse_faults(opened: Sequence[_Folder]) -> None:
     if not faults:
         return
     names = ", ".join(str(one.predictions.folder) for one in opened if one.faults)
+    # Most of a folder's files may answer another suite.
+    elsewhere = {belongs_elsewhere(one.predictions.folder, suite) for one in opened if one.faults}
+    hint = "".join(f"; {one}" for one in sorted(elsewhere) if one)
     raise FaultsError(
-        f"{len(faults)} faults in the predictions: nothing was scored",
+        f"{len(faults)} faults in the predictions: nothing was scored{hint}",
         faults,
         where=names,
         fix="repair or make these files with the system; "

@@ -4,28 +4,52 @@ The mixtures of one target are not independent: they share the target, so an
 easy target is easy several times over.  Everything here therefore resamples or
 flips whole targets (clusters), never single queries.
 
-**Intervals.**  With K targets, a resample draws K targets with replacement and
-takes the mean of *all their queries*: ``sum_c w_c S_c / sum_c w_c n_c`` with
-multiplicities ``w``, sums ``S`` and sizes ``n``, which is right for targets with
-unequal numbers of queries.  The interval's ends are percentiles of those means.
-A plain percentile interval is too short for few clusters (its variance lacks
+With K targets, a resample draws K targets with replacement and takes the mean
+of *all their queries*, ``m = sum_c w_c S_c / sum_c w_c n_c`` with multiplicities
+``w``, sums ``S`` and sizes ``n``, which is right for targets with unequal
+numbers of queries.
+
+**From** :data:`FEW_CLUSTERS` **targets on**, an interval's ends are percentiles
+of those means.  A plain percentile interval is too short (its variance lacks
 the factor K/(K-1) and it uses normal tails), so the percentiles are the
 expanded ones of Hesterberg (2015, "What Teachers Should Know About the
 Bootstrap", section 5.3)::
 
     alpha' = Phi(-sqrt(K / (K - 1)) * t_{1 - alpha/2, K - 1})
 
-Even the whole range of the resamples, which is that of the targets' means,
-misses the true mean of a symmetric distribution with probability 2^(1 - K)
-(all targets on one side of it).  With fewer than six targets no 95 % interval
-can be had this way, and none is given.
+The paired test flips signs: if two systems are exchangeable on every target,
+the sign of a target's summed difference is a coin toss, and the p-value is the
+share of random sign patterns whose total is at least as far from zero as the
+observed one, itself counted (Phipson and Smyth 2010: never exactly zero).
 
-**Tests.**  Under the hypothesis that two systems are exchangeable on every
-target, the sign of a target's summed difference is a coin toss: the p-value is
-the share of sign patterns whose total is at least as far from zero as the
-observed one, over all patterns where they can be listed (up to
-:data:`EXACT_CLUSTERS` targets), otherwise over random ones, counting the
-observed pattern itself (Phipson and Smyth 2010: never exactly zero).
+**With fewer**, skewed means are missed too often, and the interval is that of
+the studentised bootstrap (bootstrap-t; Hall 1992, section 3.2; Efron and
+Tibshirani 1993, section 12.5), with the standard error of the mean's linear part::
+
+    s(m)^2 = K / (K - 1) * sum_c w_c (S_c - m n_c)^2 / (sum_c w_c n_c)^2
+    t* = (m* - m) / max(s(m*), s(m) / 4)
+    low = m - s(m) max(t*_{1 - alpha/2}, t_{1 - alpha/2, K - 1})
+    high = m - s(m) min(t*_{alpha/2}, -t_{1 - alpha/2, K - 1})
+
+Resamples of almost equal targets have a standard error near zero; the quarter
+keeps their t* finite and leaves coverage as it is.  Student's quantile is taken
+where it is the wider, for that of t* is too short under heavy tails.  The paired
+test is the interval turned round: the p-value is twice the larger of the
+resampled and Student's probability beyond m / s(m), below 1 - level where the
+interval leaves out zero.  It is at least 2^(1 - K), the probability that all
+targets of a symmetric distribution lie on one side of its mean, for which
+reason also fewer than six targets carry no 95 % interval.
+
+Ten targets of five queries, 4000 runs of ``python -m tests.bench intervals``::
+
+    means of targets:                normal  exponential  log-normal  t, 3 degrees
+    coverage, expanded percentiles    0.946        0.912       0.873         0.942
+    coverage, BCa                     0.900        0.872       0.833         0.867
+    coverage, bootstrap-t             0.951        0.934       0.905         0.934
+    coverage, with Student's (here)   0.966        0.942       0.913         0.970
+    its width, in Student's t's        1.09         1.23        1.30          1.12
+    size of sign flips                0.045        0.087       0.126         0.045
+    size of the test here             0.032        0.058       0.086         0.029
 
 Values are finite or NaN (undefined, left out); infinities are limited by the
 score policy before they come here.  The same arguments give the same numbers.
@@ -35,8 +59,6 @@ from __future__ import annotations
 
 import functools
 import math
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,15 +70,15 @@ Floats = NDArray[np.float64]
 
 RESAMPLES = 10_000
 LEVEL = 0.95
-#: Sign patterns of up to this many targets are listed, not sampled (2^15 by symmetry).
-EXACT_CLUSTERS = 16
+#: With fewer targets intervals and tests are studentised.  Simulated (tests/bench/intervals.py),
+#: expanded percentiles cover 90 % of exponential means with 8 targets, 93 % with 30.
+FEW_CLUSTERS = 30
 #: Numbers closer than this (dB) are equal: rounding must not decide a tie.
 TIE = 1e-9
+# Least standard error of a resample, in the sample's.
+_LEAST_ERROR = 0.25
 # Multiplicities held at once (8 bytes each): memory stays flat.
 _BLOCK = 1_000_000
-# Multiplicities kept for the next call that asks for the same: of one call, of all.
-_KEPT = 2_000_000
-_KEPT_IN_ALL = 12_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +119,7 @@ class RankInterval:
     ``rank`` is one more than the number of systems that are better beyond
     chance, so that systems that cannot be told apart from the best of their
     group share a rank; ``low`` to ``high`` are the ranks it takes in 95 %
-    of the resamples.
+    of the resamples, with few targets those that the pairs leave open.
     """
 
     rank: int
@@ -185,30 +207,29 @@ def _intervals(
     means = np.ascontiguousarray(table.T).mean(axis=1).tolist()
     if resamples < 1 or not enough_clusters(len(sizes), level):
         return [Interval(mean, math.nan, math.nan) for mean in means]
-    blocks = list(_resampled_means(sums, sizes, resamples, seed))
-    drawn = blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
-    tail = expanded_tail(len(sizes), level)
-    return [
-        Interval(mean, _quantile(values, tail), _quantile(values, 1 - tail))
-        for mean, values in zip(means, drawn, strict=True)
-    ]
+    if len(sizes) < FEW_CLUSTERS:
+        low, high = _studentised_ends(sums, sizes, resamples, seed, level)
+    else:
+        drawn = np.concatenate(list(_resampled_means(sums, sizes, resamples, seed)), axis=1)
+        drawn.sort(axis=1)
+        tail = expanded_tail(len(sizes), level)
+        low, high = _quantile(drawn, tail), _quantile(drawn, 1 - tail)
+    return [Interval(*ends) for ends in zip(means, low.tolist(), high.tolist(), strict=True)]
 
 
-def _quantile(values: Floats, share: float) -> float:
-    """NumPy's (linear) quantile of ``values``, whose order is not kept.
+def _quantile(ordered: Floats, share: float) -> Floats:
+    """NumPy's (linear) quantile of each row, all of which ascend.
 
-    Selecting one place at a time is several times quicker than
-    :func:`numpy.quantile` of many columns, and intervals are little else.
+    Sorting first is three times quicker than :func:`numpy.quantile` of the rows.
     """
-    last = len(values) - 1
+    last = ordered.shape[1] - 1
     place = share * last
-    below = min(int(place), last)
-    values.partition(below)
-    low = float(values[below])
-    high = float(values[below + 1 :].min()) if below < last else low
-    part, gap = place - below, high - low
+    below = int(place)
+    part = place - below
+    low, high = ordered[:, below], ordered[:, min(below + 1, last)]
     # From the nearer end, as NumPy does: the same digits.
-    return low + gap * part if part < 0.5 else high - gap * (1 - part)
+    found: Floats = low + (high - low) * part if part < 0.5 else high - (high - low) * (1 - part)
+    return found
 
 
 def _cluster_sums(table: Floats, labels: NDArray[np.intp]) -> tuple[Floats, Floats]:
@@ -242,30 +263,6 @@ def _blas() -> Any:
 
 def _multiplicities(clusters: int, resamples: int, seed: int) -> Iterator[Floats]:
     """How often each cluster is drawn, in blocks of shape ``(clusters, resamples)``."""
-    if clusters * resamples > _KEPT:
-        yield from _drawn_multiplicities(clusters, resamples, seed)
-        return
-    yield from _kept_multiplicities(clusters, resamples, seed)
-
-
-def _kept_multiplicities(clusters: int, resamples: int, seed: int) -> tuple[Floats, ...]:
-    # Every metric, breakdown and entry of one suite asks for the same draws,
-    # and a breakdown by pairs has groups of a dozen sizes.
-    asked = (clusters, resamples, seed)
-    with _keeping:
-        found = _kept.pop(asked, None) or tuple(_drawn_multiplicities(*asked))
-        _kept[asked] = found
-        while sum(size * times for size, times, _ in _kept) > _KEPT_IN_ALL:
-            _kept.popitem(last=False)
-    return found
-
-
-# The draws kept, those asked for last at the end.
-_kept: OrderedDict[tuple[int, int, int], tuple[Floats, ...]] = OrderedDict()
-_keeping = threading.Lock()
-
-
-def _drawn_multiplicities(clusters: int, resamples: int, seed: int) -> Iterator[Floats]:
     generator = np.random.default_rng(seed)
     block = max(1, _BLOCK // clusters)
     for start in range(0, resamples, block):
@@ -287,10 +284,69 @@ def expanded_tail(clusters: int, level: float = LEVEL) -> float:
     Hesterberg's expanded percentile, see the module's docstring; with many
     clusters it nears ``(1 - level) / 2``.
     """
-    from scipy.special import ndtr, stdtrit
+    from scipy.special import ndtr
 
-    quantile = float(stdtrit(clusters - 1, 0.5 + level / 2))
-    return float(ndtr(-math.sqrt(clusters / (clusters - 1)) * quantile))
+    students = student_quantile(clusters, level)
+    return float(ndtr(-math.sqrt(clusters / (clusters - 1)) * students))
+
+
+def student_quantile(clusters: int, level: float = LEVEL) -> float:
+    """Student's t of K - 1 degrees beyond which half of what ``level`` leaves lies."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(clusters - 1, 0.5 + level / 2))
+
+
+def _studentised(
+    sums: Floats, sizes: Floats, resamples: int, seed: int
+) -> tuple[Floats, Floats, Floats]:
+    """Means and standard errors ``(columns,)``, ascending t* ``(columns, resamples)``."""
+    columns, total = sums.shape[1], sizes.sum()
+    means = sums.sum(axis=0) / total
+    scale = len(sizes) / (len(sizes) - 1)
+    off = sums.T - np.outer(means, sizes)
+    errors = np.sqrt(scale * (off**2).sum(axis=1)) / total
+    # Without spread every resample is the sample, and any divisor makes t* zero.
+    least = np.where(errors > 0, errors * _LEAST_ERROR, 1.0)[:, np.newaxis]
+    parts = np.concatenate([off, off**2, off * sizes, [sizes, sizes**2]])
+    with _blas().limit(limits=1):
+        blocks = [parts @ weights for weights in _multiplicities(len(sizes), resamples, seed)]
+    drawn = np.concatenate(blocks, axis=1)
+    apart, squares, products = drawn[:-2].reshape(3, columns, -1)
+    queries, queries_squared = drawn[-2:]
+    apart /= queries
+    # The sum of w (off - apart n)^2; rounding may leave it below zero.
+    squares += apart * (apart * queries_squared - 2 * products)
+    drawn_errors = np.sqrt(scale * np.maximum(squares, 0.0)) / queries
+    apart /= np.maximum(drawn_errors, least)
+    apart.sort(axis=1)
+    return means, errors, apart
+
+
+def _studentised_ends(
+    sums: Floats, sizes: Floats, resamples: int, seed: int, level: float
+) -> tuple[Floats, Floats]:
+    """Both ends of each column's interval."""
+    means, errors, drawn = _studentised(sums, sizes, resamples, seed)
+    students = student_quantile(len(sizes), level)
+    # What is left beyond has a share of (1 - level) / 2, the sample being counted too.
+    beyond = max(int((1 - level) / 2 * (resamples + 1)), 1)
+    low = means - errors * np.maximum(drawn[:, -beyond], students)
+    high = means - errors * np.minimum(drawn[:, beyond - 1], -students)
+    return low, high
+
+
+def _studentised_p_value(sums: Floats, sizes: Floats, resamples: int, seed: int) -> float:
+    """Two-sided p-value of the one column of ``sums``: see the module's docstring."""
+    from scipy.special import stdtr
+
+    if len(sizes) < 2 or resamples < 1 or abs(sums.sum()) <= TIE * sizes.sum():
+        return 1.0
+    means, errors, drawn = _studentised(sums, sizes, resamples, seed)
+    observed = abs(means[0]) / errors[0] if errors[0] > 0 else math.inf
+    beyond = np.count_nonzero(drawn * np.sign(means) >= observed)
+    share = max((beyond + 1) / (resamples + 1), stdtr(len(sizes) - 1, -observed))
+    return float(min(max(2 * share, 2.0 ** (1 - len(sizes))), 1.0))
 
 
 def paired_difference(
@@ -325,54 +381,34 @@ def paired_difference(
     if not len(difference):
         return Paired(math.nan, math.nan, math.nan, math.nan, 0, 0, 0)
     interval = _intervals(difference[:, np.newaxis], labels, resamples, seed)[0]
-    sums = _cluster_sums(difference[:, np.newaxis], labels)[0][:, 0]
+    sums, sizes = _cluster_sums(difference[:, np.newaxis], labels)
+    if len(sizes) < FEW_CLUSTERS:
+        p_value = _studentised_p_value(sums, sizes, resamples, seed)
+    else:
+        p_value = _sign_flip_p_value(sums[:, 0], resamples, seed)
     return Paired(
         diff=interval.mean,
         low=interval.low,
         high=interval.high,
-        p_value=sign_flip_p_value(sums, resamples=resamples, seed=seed),
+        p_value=p_value,
         wins=int(np.sum(difference > TIE)),
         losses=int(np.sum(difference < -TIE)),
         n=len(difference),
     )
 
 
-def sign_flip_p_value(sums: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0) -> float:
-    """Two-sided p-value of the total of ``sums`` when each one's sign is a coin toss.
-
-    Parameters
-    ----------
-    sums
-        Shape ``(clusters,)``: summed differences of each target.
-    """
-    totals = np.asarray(sums, dtype=np.float64)
-    observed = abs(float(np.sum(totals)))
-    threshold = observed - TIE * max(1.0, float(np.sum(np.abs(totals))))
-    if len(totals) <= EXACT_CLUSTERS:
-        flipped = _all_sign_totals(totals)
-        return float(np.mean(np.abs(flipped) >= threshold))
-    hits = sum(
-        int(np.sum(np.abs(block) >= threshold))
-        for block in _random_sign_totals(totals, resamples, seed)
-    )
-    return (hits + 1) / (resamples + 1)
-
-
-def _all_sign_totals(sums: Floats) -> Floats:
-    """Totals under every sign pattern with the first sign fixed (the others mirror them)."""
-    totals = sums[:1]
-    for one in sums[1:]:
-        totals = np.concatenate([totals + one, totals - one])
-    return totals
-
-
-def _random_sign_totals(sums: Floats, resamples: int, seed: int) -> Iterator[Floats]:
+def _sign_flip_p_value(sums: Floats, resamples: int, seed: int) -> float:
+    """Two-sided p-value of the total of ``sums`` when each one's sign is a coin toss."""
+    threshold = abs(float(sums.sum())) - TIE * max(1.0, float(np.abs(sums).sum()))
     generator = np.random.default_rng([seed, 1])
     block = max(1, _BLOCK // len(sums))
+    hits = 1  # the observed pattern
     for start in range(0, resamples, block):
         rows = min(block, resamples - start)
         signs = generator.integers(0, 2, size=(rows, len(sums)), dtype=np.int8)
-        yield np.sum(np.where(signs, sums, -sums), axis=1)
+        totals = np.sum(np.where(signs, sums, -sums), axis=1)
+        hits += int(np.sum(np.abs(totals) >= threshold))
+    return hits / (resamples + 1)
 
 
 def rank_intervals(
@@ -406,47 +442,37 @@ def rank_intervals(
         raise ValueError("no query is defined for every system")
     sums, sizes = _cluster_sums(table[defined], _labels(clusters)[defined])
     systems = table.shape[1]
+    if len(sizes) < FEW_CLUSTERS:
+        better = _better_studentised(sums, sizes, resamples, seed)
+        low, high = 1 + better.sum(axis=0), systems - better.sum(axis=1)
+    else:
+        means = np.concatenate(list(_resampled_means(sums, sizes, resamples, seed)), axis=1)
+        tail = expanded_tail(len(sizes))
+        better = np.zeros((systems, systems), dtype=np.bool_)
+        ranks = np.ones(means.shape, dtype=np.int32)
+        for one, own in enumerate(means):
+            ahead = own - TIE > means
+            ranks += ahead
+            better[one] = ahead.sum(axis=1) >= (1 - tail) * resamples
+        low = np.quantile(ranks, tail, axis=1, method="inverted_cdf")
+        high = np.quantile(ranks, 1 - tail, axis=1, method="inverted_cdf")
+    places = 1 + better.sum(axis=0)
+    return [RankInterval(*map(int, ends)) for ends in zip(places, low, high, strict=True)]
+
+
+def _better_studentised(
+    sums: Floats, sizes: Floats, resamples: int, seed: int
+) -> NDArray[np.bool_]:
+    """Whether the interval of i minus j is above zero, shape ``(systems, systems)``."""
+    systems = sums.shape[1]
+    better = np.zeros((systems, systems), dtype=np.bool_)
     if not enough_clusters(len(sizes)):
-        # So few targets say nothing about others: nobody can be told apart.
-        return [RankInterval(1, 1, systems)] * systems
-    tail = expanded_tail(len(sizes))
-    means = np.concatenate(list(_resampled_means(sums, sizes, resamples, seed)), axis=1)
-    better = _better_beyond(means, (1 - tail) * resamples)
-    ranks = _ranks(np.ascontiguousarray(means.T))
-    low = np.quantile(ranks, tail, axis=0, method="inverted_cdf")
-    high = np.quantile(ranks, 1 - tail, axis=0, method="inverted_cdf")
-    return [
-        RankInterval(int(1 + better[:, one].sum()), int(low[one]), int(high[one]))
-        for one in range(systems)
-    ]
-
-
-def _ranks(means: Floats) -> NDArray[np.int32]:
-    """Rank of each system in each resample, shape of ``means``: ``(resamples, systems)``."""
-    ranks = np.empty(means.shape, dtype=np.int32)
-    for own, row, there in zip(means, np.sort(means, axis=1), ranks, strict=True):
-        there[:] = len(own) + 1 - np.searchsorted(row, own + TIE, side="right")
-    return ranks
-
-
-def _better_beyond(means: Floats, wanted: float) -> NDArray[np.bool_]:
-    """Whether i is ahead of j in at least ``wanted`` resamples, shape ``(systems, systems)``.
-
-    ``means`` has shape ``(systems, resamples)``.  ``wanted`` is more than half of
-    the resamples, so that of two systems one at most can be ahead.
-    """
-    # Each pair once, and its rows stay in the cache: 200 systems take a fifth of a second.
-    better = np.zeros((len(means), len(means)), dtype=np.bool_)
-    order = np.argsort(-means.mean(axis=1), kind="stable")
-    for place, one in enumerate(order):
-        clearly = means[one] - TIE
-        for other in order[place + 1 :]:
-            ahead = np.count_nonzero(clearly > means[other])
-            if ahead >= wanted:
-                better[one, other] = True
-            elif len(clearly) - ahead >= wanted:
-                behind = np.count_nonzero(means[other] - TIE > means[one])
-                better[other, one] = behind >= wanted
+        return better
+    for one in range(systems - 1):
+        differences = sums[:, [one]] - sums[:, one + 1 :]
+        low, high = _studentised_ends(differences, sizes, resamples, seed, LEVEL)
+        better[one, one + 1 :] = low > TIE
+        better[one + 1 :, one] = high < -TIE
     return better
 
 

@@ -99,7 +99,7 @@ class Blend:
 
     card = SystemCard(name="blend", query_type="oracle")
 
-    def separate_oracle(self, rendered: Rendered, query: Query) -> np.ndarray:
+    def separate_oracle(self, rendered: Rendered, query: Query, sample_rate: int) -> np.ndarray:
         seed = int(hashlib.sha256(query.query_id.encode()).hexdigest()[:8], 16)
         generator = np.random.default_rng(seed)
         leak, level = generator.uniform(0.02, 0.8), np.abs(rendered.mixture).mean()

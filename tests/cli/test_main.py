@@ -11,7 +11,7 @@ import click
 import pytest
 
 from lassbench import __version__, files
-from lassbench.cli import demo, root
+from lassbench.cli import demo, root, run
 from lassbench.cli.options import OutputPath
 from lassbench.errors import UsageError
 
@@ -64,13 +64,64 @@ def commands(group: click.Group) -> Iterator[click.Command]:
         yield from commands(command) if isinstance(command, click.Group) else (command,)
 
 
-def test_every_verb_refuses_an_address_as_its_output() -> None:
-    # `Path` would make a local folder `s3:` of it.
-    outputs = [
-        (command.name, param)
+OUTPUTS = {
+    (command.name, param.name): (command, param)
+    for command in commands(root)
+    for param in command.params
+    if param.name in {"out", "site", "report", "rejected", "export"}
+}
+#: Those that are files, or may be.
+FILES = {("separate", "out"), ("export", "out"), ("select", "rejected"), ("fetch", "export")}
+
+
+def test_the_outputs_of_all_verbs_are_known() -> None:
+    assert len(OUTPUTS) >= 18
+    assert set(OUTPUTS) > FILES
+    typed = {
+        (command.name, param.name)
         for command in commands(root)
         for param in command.params
-        if param.name in {"out", "site"}
-    ]
-    assert len(outputs) >= 12
-    assert [name for name, param in outputs if not isinstance(param.type, OutputPath)] == []
+        if isinstance(param.type, OutputPath)
+    }
+    assert typed == set(OUTPUTS)
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_every_verb_refuses_an_address_as_its_output(output: tuple[str, str]) -> None:
+    # `Path` would make a local folder `s3:` of it.
+    command, param = OUTPUTS[output]
+    with pytest.raises(UsageError, match="on a disk of this machine"):
+        param.process_value(click.Context(command), "s3://bucket/lass")
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_every_verb_refuses_to_make_a_folder_that_is_named_like_a_file(
+    output: tuple[str, str], tmp_path: Path
+) -> None:
+    command, param = OUTPUTS[output]
+
+    def given(name: str) -> Path:
+        path: Path = param.process_value(click.Context(command), str(tmp_path / name))
+        return path
+
+    for name in ("out.json", "x/out.CSV", "dog.wav", "b.flac", "a.html", "w.tar.gz", "m.yaml"):
+        if output in FILES:
+            assert given(name) == tmp_path / name
+        else:
+            with pytest.raises(UsageError, match="this is a file's name") as caught:
+                given(name)
+            assert str((tmp_path / name).with_suffix("")) in str(caught.value)
+    # What is no file's ending, and what is there already.
+    (tmp_path / "there.json").mkdir()
+    for name in ("out", "v1.2", "run.final", ".json", "lass-2022.v3", "there.json"):
+        assert given(name) == tmp_path / name
+    assert [path.name for path in tmp_path.iterdir()] == ["there.json"]
+
+
+def test_a_suites_predictions_are_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["separate", "mixture", "--suite", "x", "-o", "p.wav"]) == 2
+    assert "expected: a folder, such as p" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

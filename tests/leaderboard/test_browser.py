@@ -13,8 +13,9 @@ import pytest
 
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import read_leaderboard
-from lassbench.scores.score_file import column
-from lassbench.scores.statistics import paired_difference
+from lassbench.leaderboard.ranking import TABLE_METRICS
+from lassbench.scores.comparison import common_rows
+from lassbench.scores.statistics import RESAMPLES, paired_difference
 from tests.leaderboard import sounds
 
 pytestmark = pytest.mark.browser
@@ -264,7 +265,7 @@ def test_bars_show_the_breakdown_and_its_numbers(suite: Any, root: Path) -> None
         )
     )
     entries = {e.name: e for e in read_leaderboard(root).entries["made-test"]}
-    breakdown = entries[head[1]].entry.score.breakdowns["concept"]
+    breakdown = entries[head[1]].breakdowns["concept"]
     for concept, text in cells.items():
         mean = breakdown[concept]["si_sdr_i"].mean
         assert text.startswith(f"{mean:.2f}".replace("-", "\u2212"))
@@ -295,10 +296,9 @@ def test_the_comparison_agrees_with_the_statistics(
 ) -> None:
     entries = {e.slug: e for e in read_leaderboard(root).entries["made-test"]}
     a, b = entries["lass-net"], entries["half-done"]
-    ids = b.query_ids
-    chosen = [a.query_ids.index(one) for one in ids]
-    targets = b.rows.column("target_id").to_pylist()
-    expected = paired_difference(column(a.rows, metric)[chosen], column(b.rows, metric), targets)
+    ours, theirs = common_rows(a.rows, b.rows)
+    targets = list(theirs["target_id"])
+    expected = paired_difference(ours[metric], theirs[metric], targets)
     page = opened.open(f"{site}/suites/made-test/compare.html#a=lass-net&b=half-done&m={metric}")
     page.wait_for_selector("html.ready")
 
@@ -318,16 +318,24 @@ def test_the_comparison_agrees_with_the_statistics(
     assert numbers("#counted") == [expected.n, len(set(targets))]
 
 
-def test_few_targets_are_tested_exactly(opened: Opened, site: str, root: Path) -> None:
-    """Twelve targets: the page lists all sign patterns, as the package does."""
+def test_few_targets_are_studentised(opened: Opened, site: str, root: Path) -> None:
+    """Twelve targets, for which the page needs Student's distribution."""
     entries = {e.slug: e for e in read_leaderboard(root).entries["made-test"]}
     a, b = entries["lass-net-small"], entries["unet-tags"]
-    targets = a.rows.column("target_id").to_pylist()
+    targets = list(a.rows["target_id"])
     assert len(set(targets)) == 12
-    expected = paired_difference(column(a.rows, "sdr_i"), column(b.rows, "sdr_i"), targets)
     page = opened.open(f"{site}/suites/made-test/compare.html#a=lass-net-small&b=unet-tags&m=sdr_i")
     page.wait_for_selector("html.ready")
-    assert float(page.inner_text("#p-value")) == pytest.approx(expected.p_value, abs=0.0006)
+    shown = page.locator("#every tbody tr").all()
+    assert len(shown) > 3
+    for line, metric in zip(shown, TABLE_METRICS["separation"], strict=True):
+        expected = paired_difference(a.rows[metric], b.rows[metric], targets)
+        _, interval, p_value, *_ = line.locator("td").all_inner_texts()
+        ends = [float(one) for one in interval.replace("\u2212", "-").split(" to ")]
+        width = expected.high - expected.low
+        assert ends == pytest.approx([expected.low, expected.high], abs=0.05 * width + 0.006)
+        noise = 5 * np.sqrt(expected.p_value / RESAMPLES)
+        assert float(p_value.strip("<")) == pytest.approx(expected.p_value, abs=noise)
 
 
 def test_the_comparison_follows_what_is_chosen(opened: Opened, site: str) -> None:

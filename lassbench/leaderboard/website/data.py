@@ -19,7 +19,13 @@ from lassbench.leaderboard.entries import Loaded
 from lassbench.leaderboard.ranking import Standings
 from lassbench.leaderboard.tables import explanation
 from lassbench.scores.rows import METRICS, seen
-from lassbench.scores.statistics import RESAMPLES, enough_clusters, expanded_tail
+from lassbench.scores.statistics import (
+    FEW_CLUSTERS,
+    RESAMPLES,
+    enough_clusters,
+    expanded_tail,
+    student_quantile,
+)
 from lassbench.scores.summary import Cell
 
 
@@ -82,8 +88,9 @@ def query_data(table: Standings) -> dict[str, Any]:
     """The suite's questions, and what the paired statistics need to know.
 
     ``targets`` and ``concepts`` are numbers: the same number, the same target.
-    ``tails[k]`` is the percentile at which a 95 % interval over k targets begins
-    (:func:`lassbench.scores.statistics.expanded_tail`), ``null`` where so few carry none.
+    For k targets, ``students[k]`` is Student's quantile of a studentised 95 % interval where
+    they are few (``null`` where so few carry none), ``tails[k]`` the percentile at which the
+    interval begins where they are not, ``null`` before (:mod:`lassbench.scores.statistics`).
     """
     questions = {str(name): column.tolist() for name, column in table.questions.items()}
     targets, target_of = _numbered(questions["target_id"])
@@ -99,8 +106,12 @@ def query_data(table: Standings) -> dict[str, Any]:
         "concepts": concepts,
         "concept": concept_of,
         "target": target_of,
+        "students": [
+            round(student_quantile(k), 6) if enough_clusters(k) else None
+            for k in range(FEW_CLUSTERS)
+        ],
         "tails": [
-            round(expanded_tail(k), 6) if enough_clusters(k) else None
+            None if k < FEW_CLUSTERS else round(expanded_tail(k), 6)
             for k in range(len(targets) + 1)
         ],
         "resamples": RESAMPLES,

@@ -204,9 +204,8 @@ def _searchable(row: Row) -> str:
 def _suite_values(table: Standings) -> dict[str, Any]:
     entries = [row.entry for row in table.rows]
     kinds = {entry.score.system.query_type for entry in entries}
-    breakdowns = [
-        by for by in BREAKDOWN_VIEWS if any(by in r.loaded.breakdowns for r in table.rows)
-    ]
+    shown = {by for row in table.rows for by in row.loaded.breakdowns}
+    breakdowns = [by for by in BREAKDOWN_VIEWS if by in shown]
     return {
         "kinds": [kind for kind in format.QUERY_TYPES if kind in kinds],
         "present": [one for one in STANDINGS if one in {e.standing for e in entries}],

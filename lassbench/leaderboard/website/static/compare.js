@@ -1,6 +1,6 @@
 "use strict";
 /* Two systems on the queries that both answered: the difference, its interval, and where it comes from.
-   The statistics are those of lassbench.scores.statistics: whole targets are resampled, and whole targets change sign. */
+   The statistics are those of lassbench.scores.statistics: whole targets are resampled, or change sign. */
 document.addEventListener("DOMContentLoaded", function () {
   var charts = window.lassbench.charts;
   var page = document.getElementById("comparison");
@@ -35,7 +35,7 @@ document.addEventListener("DOMContentLoaded", function () {
     return Array.from(sums.values());
   }
 
-  function paired(differences, targets, tails, resamples) {
+  function paired(differences, targets, queries, resamples) {
     var groups = byTarget(differences, targets);
     var count = groups.length;
     var total = differences.reduce(function (a, b) { return a + b; }, 0);
@@ -44,48 +44,85 @@ document.addEventListener("DOMContentLoaded", function () {
     found.losses = differences.filter(function (d) { return d < -1e-9; }).length;
     if (count < 2) { return found; }
     var next = generator(20220914);
+    if (count < queries.students.length) {
+      studentised(found, groups, queries.students[count], resamples, next);
+      return found;
+    }
     var means = new Float64Array(resamples);
-    for (var r = 0; r < resamples; r += 1) {
-      var sum = 0;
-      var size = 0;
-      for (var k = 0; k < count; k += 1) {
-        var group = groups[next() % count];
-        sum += group[0];
-        size += group[1];
-      }
-      means[r] = sum / size;
-    }
+    for (var r = 0; r < resamples; r += 1) { means[r] = judged(drawn(groups, next)).mean; }
     means.sort();
-    if (tails[count] !== null) {
-      found.low = charts.quantile(means, tails[count]);
-      found.high = charts.quantile(means, 1 - tails[count]);
-    }
+    found.low = charts.quantile(means, queries.tails[count]);
+    found.high = charts.quantile(means, 1 - queries.tails[count]);
     found.p = signFlip(groups.map(function (g) { return g[0]; }), resamples, next);
     return found;
   }
 
-  /* The share of sign patterns whose total is as far from zero: all of them for few targets, else random ones. */
+  function drawn(groups, next) {
+    return groups.map(function () { return groups[next() % groups.length]; });
+  }
+
+  /* The mean of all queries of these targets, and its standard error. */
+  function judged(groups) {
+    var sum = 0;
+    var size = 0;
+    groups.forEach(function (g) { sum += g[0]; size += g[1]; });
+    var mean = sum / size;
+    var squares = 0;
+    groups.forEach(function (g) { squares += Math.pow(g[0] - mean * g[1], 2); });
+    return { mean: mean, error: Math.sqrt(squares * groups.length / (groups.length - 1)) / size };
+  }
+
+  /* Few targets: interval (where there is a Student's quantile) and p of the studentised bootstrap. */
+  function studentised(found, groups, quantile, resamples, next) {
+    var all = judged(groups);
+    var ratios = new Float64Array(resamples);
+    for (var r = 0; r < resamples; r += 1) {
+      var one = judged(drawn(groups, next));
+      ratios[r] = all.error ? (one.mean - all.mean) / Math.max(one.error, all.error / 4) : 0;
+    }
+    ratios.sort();
+    if (quantile !== null) {
+      var place = Math.max(Math.floor(0.025 * (resamples + 1)), 1);
+      found.low = all.mean - all.error * Math.max(ratios[resamples - place], quantile);
+      found.high = all.mean - all.error * Math.min(ratios[place - 1], -quantile);
+    }
+    found.p = 1;
+    if (Math.abs(all.mean) > 1e-9) {
+      var observed = Math.abs(all.mean) / all.error;
+      var beyond = ratios.filter(function (t) { return t * Math.sign(all.mean) >= observed; }).length;
+      var share = Math.max(2 * (beyond + 1) / (resamples + 1), student(observed, groups.length - 1));
+      found.p = Math.min(Math.max(share, Math.pow(2, 1 - groups.length)), 1);
+    }
+  }
+
+  /* Probability that Student's t is further from zero than this (Abramowitz and Stegun 26.7.3 and 26.7.4). */
+  function student(t, degrees) {
+    var angle = Math.atan(t / Math.sqrt(degrees));
+    var odd = degrees % 2;
+    var term = odd ? Math.cos(angle) : 1;
+    var sum = 0;
+    for (var k = odd; k < degrees - 1; k += 2) {
+      sum += term;
+      term *= (k + 1) / (k + 2) * Math.pow(Math.cos(angle), 2);
+    }
+    return 1 - (odd ? 2 / Math.PI * (angle + Math.sin(angle) * sum) : Math.sin(angle) * sum);
+  }
+
+  /* The share of random sign patterns whose total is as far from zero, the observed one counted. */
   function signFlip(sums, resamples, next) {
     var observed = Math.abs(sums.reduce(function (a, b) { return a + b; }, 0));
     var all = sums.reduce(function (a, b) { return a + Math.abs(b); }, 0);
     var threshold = observed - 1e-9 * Math.max(1, all);
-    var hits = 0;
-    var patterns = sums.length <= 16 ? Math.pow(2, sums.length - 1) : resamples;
-    for (var p = 0; p < patterns; p += 1) {
+    var hits = 1;
+    for (var p = 0; p < resamples; p += 1) {
       var total = 0;
-      var bits = 0;
       for (var k = 0; k < sums.length; k += 1) {
-        if (sums.length <= 16) {
-          bits = k === 0 ? 1 : p >> (k - 1) & 1;
-        } else {
-          if (k % 32 === 0) { var word = next(); }
-          bits = word >>> (k % 32) & 1;
-        }
-        total += bits ? sums[k] : -sums[k];
+        if (k % 32 === 0) { var word = next(); }
+        total += word >>> (k % 32) & 1 ? sums[k] : -sums[k];
       }
       if (Math.abs(total) >= threshold) { hits += 1; }
     }
-    return sums.length <= 16 ? hits / patterns : (hits + 1) / (resamples + 1);
+    return hits / (resamples + 1);
   }
 
   function common(a, b, queries, only) {
@@ -119,7 +156,7 @@ document.addEventListener("DOMContentLoaded", function () {
     var results = {};
     queries.metrics.forEach(function (m) {
       var both = common(a.values[m.name], b.values[m.name], queries);
-      results[m.name] = both.differences.length ? paired(both.differences, both.targets, queries.tails, queries.resamples) : { n: 0, mean: null, low: null, high: null, p: null, wins: 0, losses: 0, targets: 0 };
+      results[m.name] = both.differences.length ? paired(both.differences, both.targets, queries, queries.resamples) : { n: 0, mean: null, low: null, high: null, p: null, wins: 0, losses: 0, targets: 0 };
     });
     var main = results[metric.value];
     verdict.textContent = sentence(main, a.name, b.name, info.title, info.unit);
@@ -152,7 +189,7 @@ document.addEventListener("DOMContentLoaded", function () {
     var groups = queries.concepts.map(function (name, number) {
       var both = common(a.values[metric.value], b.values[metric.value], queries, number);
       if (!both.differences.length) { return { label: name || "(none)", cells: [null] }; }
-      var one = paired(both.differences, both.targets, queries.tails, 2000);
+      var one = paired(both.differences, both.targets, queries, 2000);
       return { label: name || "(none)", cells: [[one.mean, one.low, one.high]] };
     });
     charts.bars(document.getElementById("by-concept"), { groups: groups, series: ["difference"], signed: true, unit: "difference in " + info.title + (info.unit ? " (" + info.unit + ")" : ""), label: "Difference by concept: " + groups.filter(function (g) { return g.cells[0]; }).map(function (g) { return g.label + " " + charts.signed(g.cells[0][0]); }).join(", ") });
