@@ -189,7 +189,7 @@ def test_a_perfect_estimate_is_infinite_in_its_row_and_limited_in_the_mean(
     class Cheat:
         card = SystemCard(name="cheat", query_type="oracle")
 
-        def separate_oracle(self, rendered, query):
+        def separate_oracle(self, rendered, query, sample_rate):
             return rendered.target
 
     found = evaluate(Cheat(), suite, progress=False)
@@ -484,7 +484,7 @@ def test_an_empty_folder_and_no_folder_and_twins(
         score_folders([tmp_path / "empty"], suite, allow_partial=True, workers=1)
     with pytest.raises(UsageError, match="no such prediction folder"):
         score_folders([tmp_path / "nowhere"], suite, workers=1)
-    with pytest.raises(UsageError, match="one name"):
+    with pytest.raises(UsageError, match="one score file"):
         score_folders([folder, folder], suite, workers=1)
 
 
