@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -46,6 +47,8 @@ _BESIDE: Mapping[Kind, tuple[str, ...]] = {
     "absent": ("silent_share",),
     "unreferenced": ("attenuation",),
 }
+#: Width that texts keep beside numbers.
+_LEAST = 12
 #: Below this width the table of all systems is printed in two parts.
 _NARROW = 74
 _WRONG = "% of queries whose estimate is not nearer to the target than to the interference"
@@ -82,6 +85,25 @@ def _table(*columns: str, title: str | None = None, caption: str | None = None) 
         else:
             table.add_column(name, overflow="fold")
     return table
+
+
+def _print(out: Console, table: Table) -> None:
+    """Print ``table``; where it is narrow without the last columns of numbers, for texts' sake."""
+    while (last := max(_numbers(table)[1:], default=0)) and _least_width(table) > out.width:
+        del table.columns[last]
+    out.print(table)
+
+
+def _numbers(table: Table) -> list[int]:
+    return [place for place, one in enumerate(table.columns) if one.justify == "right"]
+
+
+def _least_width(table: Table) -> int:
+    width = 1
+    for place, column in enumerate(table.columns):
+        longest = max(cell_len(str(cell)) for cell in (column.header, *column.cells))
+        width += 2 + (longest if place in _numbers(table) else min(longest, _LEAST))
+    return width
 
 
 def _interval(low: float | None, high: float | None, digits: int = 2) -> str:
@@ -180,7 +202,7 @@ def _print_table(
     if ranked:
         # The interval stands beside the metric that systems are compared in.
         columns.insert(0, f">{METRICS[ranked].title}, 95 %")
-    table = _table("system", *columns, *[">wrong"] * wrong, ">queries")
+    table = _table("system", *columns, *[">wrong"] * wrong, *[">queries"] * bool(ranked))
     for one in lines:
         style = "bold" if one.place == "best" and ranked else ""
         cells = [Text(number(one.cells[name].mean) if name in one.cells else "-") for name in shown]
@@ -189,13 +211,15 @@ def _print_table(
         if wrong:
             share = one.wrong_source_share
             cells.append(Text("-" if share is None else number(100 * share, 1)))
-        of = "" if one.queries == one.of else f"/{one.of}"
+        if ranked:
+            of = "" if one.queries == one.of else f"/{one.of}"
+            cells.append(Text(f"{one.queries}{of}"))
         uses = f" ({one.uses})" if one.uses in ("oracle", "tag") else ""
         mark = {"best": " *", "tied": " ="}.get(one.place, "")
         # Behind the name, whose length must not hide them.
         name = _safe(one.name).append(uses + " (PARTIAL)" * one.partial + mark)
         name.stylize(style)
-        table.add_row(name, *cells, Text(f"{one.queries}{of}"))
+        table.add_row(name, *cells)
     out.print(table)
 
 
@@ -240,14 +264,14 @@ def show_details(out: Console, scores: Scores, lines: Sequence[Line]) -> None:
     metric = default_metric(file.kind, file.definitions)
     title = METRICS[metric].title
     out.print(Text(one_line(scores.name, 200), style="bold"))
-    out.print(_summary_table(summary))
+    _print(out, _summary_table(summary))
     others = [
         (one.name, paired(scores.rows, one.rows, metric), metric)
         for one in lines
         if not one.holds(scores) and metric in one.cells
     ]
     if others:
-        out.print(_paired_table(f"{title}: {scores.name} minus", others, file.kind))
+        _print(out, _paired_table(f"{title}: {scores.name} minus", others, file.kind))
     for by in ("concept", "annotator", "audit"):
         groups = {
             value: cells[metric]
@@ -255,7 +279,7 @@ def show_details(out: Console, scores: Scores, lines: Sequence[Line]) -> None:
             if by != "audit" or value in (CLEAN, NOT_CLEAN)
         }
         if len(groups) > 1:
-            out.print(_groups_table(f"{title} by {by}", groups))
+            _print(out, _groups_table(f"{title} by {by}", groups))
     _print_askers(out, summary, metric)
 
 
@@ -290,7 +314,7 @@ def _print_askers(out: Console, summary: Summary, metric: str) -> None:
     if len(failing):
         title = f"sentences that fail where another wording works ({len(failing)})"
         columns = ("query", "who", ">dB", ">best wording", "words")
-        out.print(_query_table(columns, failing.head(2 * EXTREMES), title=title))
+        _print(out, _query_table(columns, failing.head(2 * EXTREMES), title=title))
 
 
 def who_asks(spread: AnnotatorSpread) -> str:
@@ -359,11 +383,11 @@ def show_comparison(out: Console, found: Comparison) -> None:
     out.print(Text(one_line(heading, 200), style="bold"))
     out.print(Text(f"{found.queries} queries of {found.targets} targets, paired"))
     rows = [(METRICS[name].heading, one, name) for name, one in found.metrics.items()]
-    out.print(_paired_table("", rows, kind))
+    _print(out, _paired_table("", rows, kind))
     for by, groups in found.by.items():
         if len(groups) > 1:
             rows = [(value, one, found.metric) for value, one in groups.items()]
-            out.print(_paired_table(f"{title} by {by}", rows, kind))
+            _print(out, _paired_table(f"{title} by {by}", rows, kind))
     for one in (first, second):
         spread = one.summary.annotators.get(found.metric)
         if spread:
@@ -374,7 +398,9 @@ def show_comparison(out: Console, found: Comparison) -> None:
         behind = moved[moved["difference"] < 0].tail(EXTREMES)[::-1]
         columns = ("query", "target", "noise", "text", ">first", ">second", ">difference")
         moved_most = pd.concat([ahead, behind])
-        out.print(_query_table(columns, moved_most, title=f"{title}: the queries that moved most"))
+        _print(
+            out, _query_table(columns, moved_most, title=f"{title}: the queries that moved most")
+        )
     for warning in found.warnings:
         out.print(_warning(warning))
 

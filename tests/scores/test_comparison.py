@@ -289,6 +289,10 @@ def test_details_are_beside_all_others_and_never_beside_itself() -> None:
     markup = system("[/red]", 3.0)
     lines = table_of([*own, *twins, markup])
     for one, beside in ((own[0], 4), (twins[0], 4), (markup, 4)):
+        narrow = shown(terminal.show_details, one, lines, width=60)
+        assert max(map(len, narrow.splitlines())) <= 60
+        assert "SI-SDRi (dB)" in narrow
+        assert "…" not in narrow
         text = shown(terminal.show_details, one, lines)
         assert max(map(len, text.splitlines())) <= 80
         assert "…" not in text
