@@ -74,7 +74,7 @@ def _labelled(links: tuple[str, ...]) -> dict[str, str]:
     "--base", type=PATH, help="The leaderboard as it was: check this one as a submission to it."
 )
 def check(root: Path, base: Path | None) -> None:
-    """Check every entry: schema, hashes, coverage, numbers, names, duplicates.
+    """Check every entry: schema, hash, coverage, numbers, names, duplicates.
 
     With --base also that a submission only adds entries, and calls none verified.
     """
@@ -96,7 +96,7 @@ def check(root: Path, base: Path | None) -> None:
 @command.command(name="build")
 @ROOT
 @click.option("--site", type=OutputPath(), help="Also write the site into this folder.")
-@click.option("--metric", default="", help="What to sort and rank by.  Default: si_sdr_i.")
+@click.option("--metric", default="", help="What to sort and rank by.  Default: SI-SDRi.")
 @click.option(
     "--include-audio",
     "unpublished_audio",
@@ -155,13 +155,14 @@ def rescore(
     """Score PREDICTIONS again and say whether ENTRY says the same.
 
     Equal means: the same suite, the same queries, the same system by its
-    system.yaml, and every value and mean within 0.001 dB.  Exits with 1 if not.
+    system.yaml, and every value within 0.001 dB.  Exits with 1 if not.
     """
     from lassbench.errors import LassbenchError
     from lassbench.leaderboard.adding import mark_verified
     from lassbench.leaderboard.checks import read_entry
     from lassbench.leaderboard.comparing import compare_rescored
-    from lassbench.scores.folders import score_folders
+    from lassbench.scores.rows import SPECTRAL_METRICS
+    from lassbench.scores.score import score_folders
     from lassbench.suites.suite import load_suite
 
     loaded = read_entry(entry)
@@ -171,7 +172,7 @@ def rescore(
         allow_partial=loaded.entry.standing == "partial",
         workers=workers,
         clap=clap,
-        bootstrap=loaded.entry.score.bootstrap,
+        spectral=SPECTRAL_METRICS[0] in loaded.rows,
     )[0]
     result = compare_rescored(loaded.entry, loaded.rows, again)
     if not result.equal:
@@ -179,7 +180,7 @@ def rescore(
             f"{loaded.name}: not equal", where=entry, got="; ".join(result.differences[:8])
         )
     click.echo(
-        f"{loaded.name}: equal, {loaded.rows.num_rows} queries,"
+        f"{loaded.name}: equal, {len(loaded.rows)} queries,"
         f" largest difference {result.largest:.2g} dB"
     )
     if result.not_checked:
@@ -243,7 +244,7 @@ def publish(target: str, root: Path, **how: Any) -> None:
 @click.argument("entry", type=PATH)
 @click.option("--dataset-id", required=True, metavar="OWNER/NAME", help="Benchmark on the Hub.")
 @click.option("--task-id", default="", help="Task of its eval.yaml.  Default: the suite's name.")
-@click.option("--metric", default="", help="Default: si_sdr_i, or attenuation.")
+@click.option("--metric", default="", help="Default: SI-SDRi, or attenuation.")
 @click.option(
     "--source", "source_url", default="", metavar="URL", help="Where the leaderboard stands."
 )

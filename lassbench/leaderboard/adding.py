@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import pandas as pd
 import pyarrow.parquet as pq
 
 from lassbench import __version__, files, output_folders
@@ -34,12 +33,13 @@ from lassbench.leaderboard.entries import (
     model_bytes,
     read_model,
 )
+from lassbench.scores.rows import rows_sha256
 from lassbench.scores.score_file import (
     JSON_SUFFIX,
     PARQUET_SUFFIX,
     ScoreFile,
     find_score,
-    rows_sha256,
+    rows_table,
 )
 
 
@@ -120,7 +120,7 @@ def _read_one(root: Path, path: Path, given: Mapping[str, Any]) -> Loaded | Faul
     return Loaded(place, score.suite.name, entry, rows)
 
 
-def without_captions(rows: pa.Table, *, synthetic: bool) -> pa.Table:
+def without_captions(rows: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
     """``rows`` with the texts of captions left empty, unless they were made with the sounds.
 
     An entry is published.  Captions of recordings belong to their datasets, which say
@@ -128,9 +128,7 @@ def without_captions(rows: pa.Table, *, synthetic: bool) -> pa.Table:
     """
     if synthetic:
         return rows
-    texts = pc.if_else(pc.equal(rows["query_type"], "caption"), "", rows["text"])
-    index = rows.schema.get_field_index("text")
-    return rows.set_column(index, rows.schema.field(index), texts)
+    return rows.assign(text=rows["text"].mask(rows["query_type"] == "caption", ""))
 
 
 def _entry(score: ScoreFile, given: Mapping[str, Any]) -> Entry:
@@ -210,7 +208,7 @@ def _write(root: Path, made: Sequence[Loaded]) -> list[Path]:
         path: model_bytes(card) for path, card in cards.items() if card != known[path]
     }
     for loaded in made:
-        contents |= _entry_contents(loaded.path, loaded.entry, loaded.rows)
+        contents |= entry_contents(loaded.path, loaded.entry, loaded.rows)
     contents[root / "entry.schema.json"] = files.to_json(entry_schema()).encode()
     files.write_together(contents)
     return [loaded.path for loaded in made]
@@ -219,20 +217,15 @@ def _write(root: Path, made: Sequence[Loaded]) -> list[Path]:
 Content = bytes | Callable[[Path], None]
 
 
-def _entry_contents(path: Path, entry: Entry, rows: pa.Table) -> dict[Path, Content]:
+def entry_contents(path: Path, entry: Entry, rows: pd.DataFrame) -> dict[Path, Content]:
     """An entry's two files; the rows first, so that no entry is without them."""
 
     def write_rows(temporary: Path) -> None:
-        # Written anew rather than copied: whatever else a stranger's Parquet
-        # file carries stays behind.
-        pq.write_table(rows.replace_schema_metadata(None), temporary, compression="zstd")
+        # Written anew rather than copied: whatever else somebody's Parquet file
+        # carries stays behind.
+        pq.write_table(rows_table(rows, entry.score.kind), temporary, compression="zstd")
 
     return {path.with_suffix(".parquet"): write_rows, path: model_bytes(entry)}
-
-
-def write_entry(path: Path, entry: Entry, rows: pa.Table) -> None:
-    """Write an entry and its rows."""
-    files.write_together(_entry_contents(path, entry, rows))
 
 
 def mark_verified(loaded: Loaded, result: Rescored, *, date: str = "") -> Entry:
@@ -261,5 +254,5 @@ def mark_verified(loaded: Loaded, result: Rescored, *, date: str = "") -> Entry:
     )
     earned: dict[str, Any] = {"standing": "verified", "verification": record}
     entry = Entry(**{**dict(loaded.entry), **earned})
-    write_entry(loaded.path, entry, loaded.rows)
+    files.write_bytes(loaded.path, model_bytes(entry))
     return entry

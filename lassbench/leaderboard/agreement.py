@@ -11,12 +11,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import pyarrow as pa
 
 from lassbench.errors import Fault
 from lassbench.leaderboard.entries import Loaded, SuiteCard
 from lassbench.leaderboard.text import identity
-from lassbench.scores.score_file import MIXTURE_COLUMNS, column
+from lassbench.scores.comparison import common_rows
+from lassbench.scores.rows import MIXTURE_COLUMNS
 
 #: Mixture metrics of one query may differ by this between two machines (dB).
 MACHINES_DB = 1e-2
@@ -85,15 +85,14 @@ def _trust(entry: Loaded) -> tuple[bool, str, str]:
 
 
 def _disagreement(reference: Loaded, entry: Loaded) -> str:
-    ours, theirs = _common_rows(reference, entry)
+    ours, theirs = common_rows(reference.rows, entry.rows)
     for name in _QUESTION:
-        if not ours.column(name).equals(theirs.column(name)):
+        if (ours[name].to_numpy() != theirs[name].to_numpy()).any():
             return f"has another {name} for the same query than {reference.path.name}"
     if entry.entry.score.kind == "separation":
         for name in MIXTURE_COLUMNS:
-            a, b = column(ours, name), column(theirs, name)
-            with np.errstate(invalid="ignore"):
-                differs = (np.abs(a - b) > MACHINES_DB) | (np.isnan(a) != np.isnan(b))
+            a, b = ours[name].to_numpy(), theirs[name].to_numpy()
+            differs = ~np.isclose(a, b, rtol=0, atol=MACHINES_DB, equal_nan=True)
             if differs.any():
                 return (
                     f"was scored on other audio than {reference.path.name}: {name}, which no"
@@ -120,14 +119,3 @@ def _other_audio(reference: Loaded, entry: Loaded) -> str:
             f" {b.suite.fingerprint[:12]} and {a.suite.fingerprint[:12]}"
         )
     return ""
-
-
-def _common_rows(a: Loaded, b: Loaded) -> tuple[pa.Table, pa.Table]:
-    if a.query_ids == b.query_ids:
-        return a.rows, b.rows
-    common = set(a.query_ids) & set(b.query_ids)
-
-    def chosen(loaded: Loaded) -> pa.Table:
-        return loaded.rows.filter(pa.array([one in common for one in loaded.query_ids]))
-
-    return chosen(a), chosen(b)

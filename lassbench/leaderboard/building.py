@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lassbench import files, output_folders
+from lassbench.errors import Fault
 from lassbench.leaderboard.checks import check_is_there, read_leaderboard
-from lassbench.leaderboard.entries import Leaderboard, entry_schema
+from lassbench.leaderboard.entries import Leaderboard, Loaded, entry_schema
 from lassbench.leaderboard.examples import read_examples
 from lassbench.leaderboard.ranking import Standings
 from lassbench.leaderboard.tables import all_standings, table_files, write_tables
@@ -68,7 +69,8 @@ def build(
     with output_folders.folder_lock(root, what="the leaderboard"):
         output_folders.remove_leavings(root)
         with _mapper(root, workers) as mapper:
-            board = read_leaderboard(root, mapper=mapper)
+            # What tables and pages show is computed where the entry is read: in the pool.
+            board = read_leaderboard(root, mapper=lambda f, of: mapper(partial(_computed, f), of))
             wanted = site is not None
             listening = read_examples(board, unpublished=unpublished_audio) if wanted else {}
             found = all_standings(board, metric=metric, mapper=mapper)
@@ -79,6 +81,13 @@ def build(
         if site is not None:
             page = build_site(board, found, site, texts=texts, listening=listening)
         return Built(board, found, tables, page)
+
+
+def _computed(load: Callable[[Path], Loaded | Fault], path: Path) -> Loaded | Fault:
+    found = load(path)
+    if isinstance(found, Loaded):
+        _ = found.summary.metrics, found.breakdowns
+    return found
 
 
 def read(root: Path, *, workers: int | None = None) -> Leaderboard:

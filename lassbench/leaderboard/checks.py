@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -27,26 +28,14 @@ from lassbench.leaderboard.entries import (
     read_model,
 )
 from lassbench.leaderboard.numbers import row_faults
-from lassbench.leaderboard.summaries import summary_fault
-from lassbench.leaderboard.text import (
-    LIST_LIMIT,
-    name_fault,
-    slug,
-    strings,
-)
+from lassbench.leaderboard.text import LIST_LIMIT, name_fault, slug, strings
 from lassbench.plain_text import caption_fault, text_fault, url_fault
-from lassbench.scores.score_file import (
-    METRICS,
-    ScoreFile,
-    ids_sha256,
-    read_rows,
-)
+from lassbench.scores.rows import CLAP_METRICS, METRICS, ids_sha256
+from lassbench.scores.score_file import ScoreFile, read_rows
 
 #: Largest Parquet file that is opened, and the most it may unpack to, in bytes.
 PARQUET_LIMIT = 200_000_000
 UNPACKED_LIMIT = 1_000_000_000
-#: Resamples that intervals must be made with: fewer are noise, more are an attack.
-RESAMPLES = (1_000, 100_000)
 
 #: Score file texts that may have line breaks, and texts compared with constants instead.
 _MULTILINE = ("notes", "score.system.description")
@@ -229,7 +218,7 @@ def read_entry(path: Path) -> Loaded:
 
 
 def check_entry(entry: Entry) -> None:
-    """Check an entry's texts, links, hash and definitions, without its rows.
+    """Check what an entry says of the system, and its definitions, without its rows.
 
     Raises
     ------
@@ -252,18 +241,14 @@ def check_entry(entry: Entry) -> None:
             raise Refused("text", f"link {one_line(where, 40)} {url_fault(url)}")
     if len(score.system.trained_on) > LIST_LIMIT or len(score.warnings) > LIST_LIMIT:
         raise Refused("text", f"a list is longer than {LIST_LIMIT}")
-    record = entry.model_dump(exclude={"score": {"metrics", "summary", "breakdowns"}})
-    reason = _texts_fault(record, multiline=_MULTILINE) or next(
-        (
-            f"breakdowns.{one_line(by, 40)} {fault}"
-            for by, groups in score.breakdowns.items()
-            for fault in map(caption_fault, [by, *groups])
-            if fault
-        ),
-        "",
-    )
-    if reason:
+    if reason := _texts_fault(entry.model_dump(), multiline=_MULTILINE):
         raise Refused("text", reason)
+    if score.system.run:
+        raise Refused(
+            "run",
+            f"is one run ({score.system.run}) of several: an entry is one system; choose the run"
+            " that stands for it, and score its folder alone, without --runs",
+        )
     if not score.system.predictions_sha256:
         raise Refused(
             "coverage",
@@ -274,23 +259,15 @@ def check_entry(entry: Entry) -> None:
 
 
 def _check_definitions(score: ScoreFile) -> None:
-    for name, definition in score.metrics.items():
-        known = METRICS.get(name)
-        # The id says what the number means; wording may change, and what is
-        # shown is always this version's.
-        if known is None or (known.id, known.better) != (definition.id, definition.better):
+    for name, definition in score.definitions.items():
+        if name not in METRICS or METRICS[name].id != definition:
             raise Refused(
                 "definition",
                 f"metric {one_line(name, 40)!r} is not defined as this version defines it:"
                 " score the predictions again with it",
             )
-    least, most = RESAMPLES
-    if not least <= score.bootstrap.resamples <= most or score.bootstrap.level != 0.95:
-        raise Refused(
-            "numbers",
-            f"intervals must be 95 % ones from {least} to {most} resamples, these are"
-            f" {score.bootstrap.level:.0%} ones from {score.bootstrap.resamples}",
-        )
+    if any(name in score.definitions for name in CLAP_METRICS) != bool(score.clap_model):
+        raise Refused("definition", "clap_model must name the model of its CLAPScores, if any")
 
 
 def _check_place(path: Path, entry: Entry) -> None:
@@ -304,7 +281,7 @@ def _check_place(path: Path, entry: Entry) -> None:
     raise Refused("layout", f"must be named {expected}.json, after its system's name")
 
 
-def open_rows(path: Path, score: ScoreFile) -> pa.Table:
+def open_rows(path: Path, score: ScoreFile) -> pd.DataFrame:
     """The rows beside an entry, once their size has been looked at without unpacking them.
 
     Raises
@@ -330,15 +307,15 @@ def open_rows(path: Path, score: ScoreFile) -> pa.Table:
     return read_rows(path, score)
 
 
-def check_rows(score: ScoreFile, rows: pa.Table) -> None:
-    """Check an entry's rows and that its summary is theirs.
+def check_rows(score: ScoreFile, rows: pd.DataFrame) -> None:
+    """Check an entry's rows: which queries they are of, their texts and their numbers.
 
     Raises
     ------
     Refused
         With the first thing found.
     """
-    if ids_sha256(rows.column("query_id").to_pylist()) != score.coverage.scored_sha256:
+    if ids_sha256(rows["query_id"]) != score.coverage.scored_sha256:
         raise Refused("coverage", "scored_sha256 is of other queries than the rows have")
     if score.coverage.queries_total != score.suite.queries:
         raise Refused(
@@ -346,7 +323,7 @@ def check_rows(score: ScoreFile, rows: pa.Table) -> None:
             f"the suite has {score.suite.queries} queries, the coverage says"
             f" {score.coverage.queries_total}",
         )
-    if not rows.num_rows:
+    if rows.empty:
         raise Refused("coverage", "no query was scored")
     known = score.coverage.renderable + score.coverage.unscorable
     if score.suite.synthetic and known < score.coverage.queries_total:
@@ -355,16 +332,12 @@ def check_rows(score: ScoreFile, rows: pa.Table) -> None:
             f"{known} of {score.coverage.queries_total} queries could be rendered: recordings"
             " vanish, the sounds of a synthetic suite do not",
         )
-    for name in rows.column_names:
-        if not pa.types.is_string(rows.schema.field(name).type):
-            continue
-        for text in rows.column(name).unique().to_pylist():
-            reason = caption_fault(text)
-            if reason:
+    for name in map(str, rows.select_dtypes("str")):
+        for text in rows[name].unique():
+            if reason := caption_fault(text):
                 raise Refused("text", f"{name} of a row {reason}")
-    clips = {*rows.column("target_id").to_pylist(), *rows.column("noise_id").to_pylist()}
-    if rows.num_rows == score.suite.queries and not clips.issuperset(score.contamination.clips):
+    clips = {*rows["target_id"], *rows["noise_id"]}
+    if len(rows) == score.suite.queries and not clips.issuperset(score.contamination.clips):
         raise Refused("coverage", "names training clips as test clips that no row has")
-    impossible = next(row_faults(score, rows), "") or summary_fault(score, rows)
-    if impossible:
+    if impossible := next(row_faults(score, rows), ""):
         raise Refused("numbers", impossible)

@@ -6,23 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 from numpy.typing import NDArray
 
+from lassbench.errors import one_line
 from lassbench.leaderboard.entries import Entry, Leaderboard, Loaded
 from lassbench.leaderboard.numbers import TRUSTED_DB
 from lassbench.leaderboard.ranking import TABLE_METRICS, standings
-from lassbench.leaderboard.summaries import SAME_DB, summary_differences
-from lassbench.scores.score_file import CLAP_METRICS, METRICS, Scores, column
+from lassbench.scores.rows import CLAP_METRICS, METRICS, in_order
+from lassbench.scores.score_file import ScoreFile, Scores
 
-Floats = NDArray[np.float64]
-
-#: Scores differ by less than ``SAME_DB``, except where a ratio is so high that it
-#: measures rounding.
+#: Two machines' scores of the same audio differ by less than this (dB), ...
+SAME_DB = 1e-3
+#: ... except where a ratio is so high that it measures rounding.
 SAME_ABOVE_TRUSTED_DB = 1.0
 
-#: Columns that only a CLAP model can make again.
-_CLAP_COLUMNS = ("clap", "clap_mixture", "clap_i")
+#: What a table says of a system by its card, ``system.yaml``.
+_LABELS = ("name", "query_type", "generative", "parameters", "trained_on", "checkpoint_sha256")
 
 
 @dataclass(frozen=True)
@@ -44,45 +44,41 @@ class Rescored:
         return not self.differences
 
 
-def compare_rescored(entry: Entry, rows: pa.Table, again: Scores) -> Rescored:
+def compare_rescored(entry: Entry, rows: pd.DataFrame, again: Scores) -> Rescored:
     """Compare ``entry`` and its ``rows`` with its predictions scored again.
 
-    CLAPScore is left out, and told as not checked, where ``again`` has none.
+    CLAPScores are left out, and told as not checked, where ``again`` has none.
     """
-    differences = list(_identity_differences(entry, again))
-    ids = rows.column("query_id")
-    if differences or not ids.equals(again.rows.column("query_id")):
-        return Rescored((*differences, *_coverage_differences(rows, again.rows)), 0.0)
-    checked_clap = "clap" in again.rows.column_names
-    not_checked = () if checked_clap or "clap" not in rows.column_names else CLAP_METRICS
-    without = _CLAP_COLUMNS if not_checked else ()
-    apart: dict[str, float] = {}
+    differences = list(_identity_differences(entry.score, again.file))
+    theirs = again.rows
+    if differences or list(rows["query_id"]) != list(theirs["query_id"]):
+        return Rescored((*differences, *_coverage_differences(rows, theirs)), 0.0)
+    not_checked = [one for one in CLAP_METRICS if one in rows and one not in theirs]
     largest = 0.0
-    for name in rows.column_names:
-        if name in without:
+    for name in map(str, rows.columns):
+        metric = name.removesuffix("_mixture")
+        if metric in not_checked:
             continue
-        if name not in again.rows.column_names:
+        if name not in theirs:
             differences.append(f"{name} was not scored again")
-        elif pa.types.is_floating(rows.schema.field(name).type):
-            apart[name], trusted, off = _difference(column(rows, name), column(again.rows, name))
-            largest = max(largest, trusted)
+        elif pd.api.types.is_float_dtype(rows[name]):
+            apart, off = _difference(rows[name].to_numpy(), theirs[name].to_numpy())
+            largest = max(largest, apart)
             if off:
-                unit = METRICS[name].unit if name in METRICS else "dB"
+                unit = METRICS[metric].unit if metric in METRICS else "dB"
                 differences.append(
-                    f"{name} differs for {off} queries, by up to {trusted:.4g} {unit}".rstrip()
+                    f"{name} differs for {off} queries, by up to {apart:.4g} {unit}".rstrip()
                 )
         else:
-            pairs = zip(rows[name].to_pylist(), again.rows[name].to_pylist(), strict=True)
             # An empty text was withheld from the entry, see adding.without_captions.
-            off = sum(one != other for one, other in pairs if one or name != "text")
-            if off:
+            told = (rows[name] != "") | (name != "text")
+            if off := int((told & (rows[name].to_numpy() != theirs[name].to_numpy())).sum()):
                 differences.append(f"{name} differs for {off} queries")
-    differences += summary_differences(entry.score, again.file, apart, without=without)
+    differences += _label_differences(entry.score, again.file)
     return Rescored(tuple(differences), largest, tuple(not_checked))
 
 
-def _identity_differences(entry: Entry, again: Scores) -> Iterator[str]:
-    ours, theirs = entry.score, again.file
+def _identity_differences(ours: ScoreFile, theirs: ScoreFile) -> Iterator[str]:
     lists = ours.suite.list_fingerprint, theirs.suite.list_fingerprint
     if lists[0] != lists[1] or ours.suite.name != theirs.suite.name:
         yield (
@@ -91,10 +87,8 @@ def _identity_differences(entry: Entry, again: Scores) -> Iterator[str]:
         )
     elif ours.suite.fingerprint != theirs.suite.fingerprint:
         yield "the suite's audio is not the audio that the entry was scored on"
-    for name in CLAP_METRICS:
-        a, b = ours.metrics.get(name), theirs.metrics.get(name)
-        if a is not None and b is not None and a.definition != b.definition:
-            yield f"{name} is of another model: {b.definition!r}, the entry's is {a.definition!r}"
+    if ours.clap_model and theirs.clap_model not in ("", ours.clap_model):
+        yield f"CLAPScores are of another model: {theirs.clap_model}, not {ours.clap_model}"
     wanted = ours.system.predictions_sha256
     if wanted != theirs.system.predictions_sha256:
         yield (
@@ -103,26 +97,44 @@ def _identity_differences(entry: Entry, again: Scores) -> Iterator[str]:
         )
 
 
-def _coverage_differences(rows: pa.Table, again: pa.Table) -> Iterator[str]:
-    ours, theirs = set(rows["query_id"].to_pylist()), set(again["query_id"].to_pylist())
+def _coverage_differences(rows: pd.DataFrame, again: pd.DataFrame) -> Iterator[str]:
+    ours, theirs = set(rows["query_id"]), set(again["query_id"])
     if ours - theirs:
         yield f"{len(ours - theirs)} queries of the entry were not scored again"
     if theirs - ours:
         yield f"{len(theirs - ours)} queries were scored that the entry lacks"
 
 
-def _difference(a: Floats, b: Floats) -> tuple[float, float, int]:
-    """How far two columns are apart: the largest finite difference, that below
-    :data:`TRUSTED_DB`, and how many values are not the same.
+def _difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, int]:
+    """The largest finite difference of two columns where neither measures rounding
+    (:data:`TRUSTED_DB`), and how many values are not the same.
     """
-    with np.errstate(invalid="ignore"):
-        apart = np.abs(a - b)
     high = np.minimum(np.abs(a), np.abs(b)) > TRUSTED_DB
     allowed = np.where(high, SAME_ABOVE_TRUSTED_DB, SAME_DB)
-    finite = np.isfinite(apart)
-    same = (a == b) | (np.isnan(a) & np.isnan(b)) | (finite & (apart <= allowed))
-    trusted = np.max(apart[finite & ~high], initial=0.0)
-    return float(np.max(apart[finite], initial=0.0)), float(trusted), int((~same).sum())
+    same = np.isclose(a, b, rtol=0, atol=allowed, equal_nan=True)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(a - b)
+    trusted = np.max(apart[np.isfinite(apart) & ~high], initial=0.0)
+    return float(trusted), int((~same).sum())
+
+
+def _label_differences(ours: ScoreFile, theirs: ScoreFile) -> Iterator[str]:
+    for name in _LABELS:
+        said, meant = getattr(ours.system, name), getattr(theirs.system, name)
+        if said != meant:
+            yield (
+                f"{name} is {one_line(str(said), 80)!r}, the predictions' system.yaml says"
+                f" {one_line(str(meant), 80)!r}"
+            )
+    a, b = ours.contamination, theirs.contamination
+    if a.declared != b.declared:
+        yield f"the entry lists {a.declared} training clips, system.yaml lists {b.declared}"
+    elif set(a.clips) != set(b.clips):
+        yield (
+            f"the entry says that {len(a.clips)} test clips were trained on,"
+            f" its training clips hold {len(b.clips)}"
+            f" ({len(set(a.clips) ^ set(b.clips))} clips differ)"
+        )
 
 
 def describe_changes(old: Leaderboard, new: Leaderboard) -> list[str]:
@@ -145,7 +157,7 @@ def describe_changes(old: Leaderboard, new: Leaderboard) -> list[str]:
 def _brief(loaded: Loaded) -> str:
     score = loaded.entry.score
     metric = TABLE_METRICS[score.kind][0]
-    cell = score.summary[metric]
+    cell = loaded.summary.metrics[metric]
     mean = "undefined" if cell.mean is None else f"{cell.mean:.2f} {METRICS[metric].unit}"
     return f"{METRICS[metric].title} {mean}, {loaded.entry.standing}"
 
@@ -154,12 +166,14 @@ def _changed(before: Loaded, after: Loaded) -> Iterator[str]:
     a, b = before.entry, after.entry
     if a.standing != b.standing:
         yield f"{a.standing} -> {b.standing}"
-    for name in sorted(a.score.summary.keys() & b.score.summary.keys()):
-        x, y = a.score.summary[name].mean, b.score.summary[name].mean
-        if x != y:
-            shown = ["undefined" if v is None else f"{v:.4f}" for v in (x, y)]
-            yield f"{METRICS[name].title} {shown[0]} -> {shown[1]}"
-    if a.score.rows_sha256 == b.score.rows_sha256 and a != b and a.standing == b.standing:
+    if a.score.rows_sha256 != b.score.rows_sha256:
+        ours, theirs = before.summary.metrics, after.summary.metrics
+        for name in in_order(ours.keys() & theirs):
+            if ours[name].mean != theirs[name].mean:
+                means = (one[name].mean for one in (ours, theirs))
+                shown = ["undefined" if mean is None else f"{mean:.4f}" for mean in means]
+                yield f"{METRICS[name].title} {shown[0]} -> {shown[1]}"
+    elif a != b and a.standing == b.standing:
         yield "description, links or notes changed"
 
 

@@ -2,7 +2,7 @@
 
 A leaderboard folder::
 
-    suites/<suite>.json             SuiteCard: what the suite is, its list fingerprint, notes
+    suites/<suite>.json             SuiteCard: what the suite is, its list fingerprint
     entries/<suite>/<system>.json   Entry: a score file with its standing, date and links
     entries/<suite>/<system>.parquet    its per-query rows, as `lassbench score` wrote them
     reported/<source>.json          Reported: figures of a publication, on other test sets
@@ -10,9 +10,9 @@ A leaderboard folder::
     tables/                         made by `lassbench leaderboard build`
     entry.schema.json               the published schema of an entry
 
-An entry holds the score file itself, so that there is one schema and one place
-where a mean is made.  Unknown fields, NaN, infinities and repeated keys are
-refused while reading.
+An entry holds the score file itself: the system's card, the suite, the coverage.  Every
+mean, interval, breakdown and rank is computed from the rows.  Unknown fields, NaN,
+infinities and repeated keys are refused while reading.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import pyarrow as pa
+import pandas as pd
 from pydantic import Field, model_validator
 
 from lassbench import files
@@ -42,8 +42,10 @@ from lassbench.checked import (
 )
 from lassbench.leaderboard.text import slug
 from lassbench.scores.score_file import JSON_LIMIT, ScoreFile
+from lassbench.scores.summary import Cell, Summary
 
-SCHEMA_VERSION = 1
+#: What tables and pages break a metric down by.
+BREAKDOWN_VIEWS = ("concept", "annotator")
 
 #: Kinds of suites that have a table.  Of recordings without references a CLAP model's opinion
 #: is all there is, and two models' opinions are not comparable.
@@ -105,19 +107,6 @@ class Entry(Strict):
         return self
 
 
-class SeenNote(Strict):
-    """What to say of a system that was trained on a set which holds test audio.
-
-    The note is given to a system when one of its ``trained_on`` texts holds
-    ``training_set`` and none of ``unless`` (all compared without case), and it
-    lists no training clips by hash: a list of hashes is compared instead.
-    """
-
-    training_set: Label
-    unless: tuple[str, ...] = ()
-    note: Text
-
-
 class SuiteCard(Strict):
     """A suite that this leaderboard has a table for.
 
@@ -134,7 +123,6 @@ class SuiteCard(Strict):
     synthetic: bool
     queries: Count
     how_to_fill: Text = ""
-    seen_notes: tuple[SeenNote, ...] = ()
     order: int = 100
 
 
@@ -181,7 +169,7 @@ class Loaded:
     path: Path
     suite: str
     entry: Entry
-    rows: pa.Table = field(repr=False)
+    rows: pd.DataFrame = field(repr=False)
 
     @property
     def slug(self) -> str:
@@ -194,10 +182,14 @@ class Loaded:
         return self.entry.score.system.name
 
     @cached_property
-    def query_ids(self) -> list[str]:
-        """The ids of the queries covered, sorted."""
-        ids: list[str] = self.rows.column("query_id").to_pylist()
-        return ids
+    def summary(self) -> Summary:
+        """What the rows come to."""
+        return Summary(self.rows)
+
+    @cached_property
+    def breakdowns(self) -> Mapping[str, Mapping[str, Mapping[str, Cell]]]:
+        """Breakdown -> value -> metric -> mean and interval, of those that are shown."""
+        return {by: found for by in BREAKDOWN_VIEWS if (found := self.summary.by(by))}
 
 
 @dataclass(frozen=True)

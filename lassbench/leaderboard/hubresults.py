@@ -12,11 +12,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lassbench.errors import UsageError, did_you_mean
+from lassbench.errors import UsageError
 from lassbench.leaderboard.entries import Loaded
 from lassbench.leaderboard.ranking import TABLE_METRICS
 from lassbench.plain_text import url_fault
-from lassbench.scores.score_file import METRICS, Cell
+from lassbench.scores.rows import METRICS, metric_named
+from lassbench.scores.summary import Cell
 from lassbench.yaml_files import write_yaml
 
 
@@ -32,7 +33,7 @@ def eval_results(
     task_id
         The task in the benchmark's ``eval.yaml``; the suite's name by default.
     metric
-        Which metric is the value; the suite's ranking metric by default.
+        Which metric is the value, by its name or title; the suite's ranking metric by default.
 
     Raises
     ------
@@ -41,33 +42,22 @@ def eval_results(
         or the source is not a web address.
     """
     entry, score = loaded.entry, loaded.entry.score
-    name = metric or TABLE_METRICS[score.kind][0]
-    cell = _exportable(loaded, name)
+    name = metric_named(metric or TABLE_METRICS[score.kind][0], loaded.summary.metrics)
+    cell = loaded.summary.metrics[name]
+    if cell.mean is None or entry.standing == "partial":
+        why = "it is undefined" if cell.mean is None else "the entry is partial"
+        raise UsageError(f"{name} cannot be exported: {why}", where=loaded.path)
     if source_url and url_fault(source_url):
         raise UsageError(f"the source {url_fault(source_url)}", got=source_url[:100])
     result: dict[str, Any] = {
         "dataset": {"id": dataset_id, "task_id": task_id or score.suite.name},
-        "value": round(cell.mean or 0.0, 3),
+        "value": round(cell.mean, 3),
         "date": entry.date,
         "notes": _notes(loaded, name, cell),
     }
     if source_url:
         result["source"] = {"url": source_url, "name": "lassbench leaderboard"}
     return [result]
-
-
-def _exportable(loaded: Loaded, name: str) -> Cell:
-    summary = loaded.entry.score.summary
-    if name not in summary:
-        raise UsageError(
-            f"no metric {name!r} in this entry{did_you_mean(name, summary)}",
-            where=loaded.path,
-            expected=", ".join(summary),
-        )
-    if summary[name].mean is None or loaded.entry.standing == "partial":
-        why = "it is undefined" if summary[name].mean is None else "the entry is partial"
-        raise UsageError(f"{name} cannot be exported: {why}", where=loaded.path)
-    return summary[name]
 
 
 def _notes(loaded: Loaded, name: str, cell: Cell) -> str:

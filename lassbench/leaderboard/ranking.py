@@ -12,19 +12,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from lassbench.errors import UsageError, did_you_mean
 from lassbench.leaderboard.entries import Entry, Loaded, SuiteCard
-from lassbench.scores.score_file import METRICS, column, limited
-from lassbench.scores.statistics import RankInterval, cluster_bootstrap, rank_intervals
-
-Floats = NDArray[np.float64]
+from lassbench.scores.rows import METRICS, metric_named, seen
+from lassbench.scores.score_file import heard_in_training
+from lassbench.scores.statistics import RankInterval, rank_intervals
+from lassbench.scores.summary import Cell, interval_cells
 
 #: Least share of a suite's queries that an entry must cover to be ranked.
 MIN_COVERAGE = 0.5
@@ -38,21 +38,28 @@ TABLE_METRICS: Mapping[str, tuple[str, ...]] = {
     "absent": ("attenuation", "silent_share"),
 }
 
+#: What has to be known of a system that makes its answer anew.
+GENERATIVE = (
+    "Generative: it makes its answer anew and loses the phase, which SI-SDR, SDR and SNR punish"
+    " and nobody hears."
+)
+
+_OF_CELL = [one.name for one in fields(Cell)]
+# What is asked, the same for every entry of a suite.
+_QUESTION = (
+    "query_id", "target_id", "concept", "noise_concept", "query_type", "annotator", "text",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Cell):
     """One system's value of one metric, as a table shows it.
 
-    ``mean`` with its 95 % interval (``None`` where undefined) is over ``n``
-    queries: those all ranked systems share if ``shared``, otherwise the
-    system's own.  ``rank`` and its interval are ``None`` for unranked systems,
+    The mean is over the queries that all ranked systems share if ``shared``, otherwise
+    over the system's own.  ``rank`` and its interval are ``None`` for unranked systems,
     ``tied`` says that another system has the same rank.
     """
 
-    mean: float | None
-    low: float | None
-    high: float | None
-    n: int
     shared: bool
     rank: int | None = None
     tied: bool = False
@@ -62,12 +69,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Row:
-    """A system in a suite's table."""
+    """A system in a suite's table; ``heard`` says which test clips it was trained on."""
 
     loaded: Loaded
     figures: Mapping[str, Figure]
     unranked_because: str
-    notes: tuple[str, ...]
+    heard: tuple[str, ...]
 
     @property
     def entry(self) -> Entry:
@@ -79,12 +86,26 @@ class Row:
         """The system's name."""
         return self.loaded.name
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What has to be known before comparing it."""
+        return (*self.heard, *[GENERATIVE] * self.entry.score.system.generative)
+
+    def leads(self, metric: str) -> bool:
+        """Whether its figure stands out: it shares the first rank.
+
+        SAR alone says nothing, for a system that hardly touches the mixture wins it.
+        """
+        first = {name for name, figure in self.figures.items() if figure.rank == 1}
+        return metric in first and first != {"sar"}
+
 
 @dataclass(frozen=True)
 class Standings:
     """A suite's table: rows best first, and what they were compared on.
 
-    ``shared`` is, for each metric, how many queries the ranks stand on.
+    ``shared`` is, for each metric, how many queries the ranks stand on; ``questions`` are
+    the queries that any system covers, sorted by id.
     """
 
     card: SuiteCard
@@ -92,12 +113,17 @@ class Standings:
     sorted_by: str
     rows: Sequence[Row]
     shared: Mapping[str, int]
-    query_types: tuple[str, ...]
+    questions: pd.DataFrame
 
     @cached_property
     def ranked(self) -> int:
         """How many systems have a rank in the metric that the table is sorted by."""
         return sum(row.figures[self.sorted_by].rank is not None for row in self.rows)
+
+    @cached_property
+    def query_types(self) -> tuple[str, ...]:
+        """The kinds of queries that there are."""
+        return tuple(sorted(self.questions["query_type"].unique()))
 
     @property
     def templated(self) -> bool:
@@ -111,7 +137,7 @@ def standings(card: SuiteCard, entries: Sequence[Loaded], *, metric: str = "") -
     Raises
     ------
     UsageError
-        If ``metric`` is not one that this suite's table has.
+        If ``metric`` is neither name nor title of one that this suite's table has.
     """
     return next(many_standings([(card, entries, metric)]))
 
@@ -130,55 +156,101 @@ def many_standings(
     """
     drafts = [_Draft(card, entries, metric) for card, entries, metric in suites]
     # Suite after suite, but as one queue: no process waits for the end of a suite.
-    ranks = iter(mapper(_rank, (one for draft in drafts for one in draft.contests())))
+    ranks = iter(mapper(_rank, (one for draft in drafts for one in draft.contests.values())))
     for draft in drafts:
-        yield draft.finished([next(ranks) for _ in draft.metrics])
+        yield draft.finished({name: next(ranks) for name in draft.metrics})
 
 
 class _Draft:
-    """A suite's table that waits for its ranks."""
+    """A suite's table that waits for its ranks.
+
+    ``values`` has a row for each query that anyone covers, sorted by id, and a column for
+    each (entry, metric): as means see it, NaN where it is undefined or not covered.
+    """
 
     def __init__(self, card: SuiteCard, entries: Sequence[Loaded], metric: str) -> None:
         self.card, self.entries = card, entries
         self.metrics = TABLE_METRICS[card.kind]
-        self.sorted_by = metric or self.metrics[0]
-        if self.sorted_by not in self.metrics:
-            near = did_you_mean(self.sorted_by, self.metrics)
-            raise UsageError(
-                f"no column {self.sorted_by!r} in the table of {card.name}{near}",
-                expected=", ".join(self.metrics),
-            )
-        self.grid = _Grid(card, entries)
-
-    def contests(self) -> Iterator[_Contest]:
-        """What has to be ranked, metric by metric."""
-        return map(self.grid.contest, self.metrics)
-
-    def finished(self, ranks: Sequence[Any]) -> Standings:
-        """The table, given what :func:`_rank` made of each contest."""
-        by_metric = {
-            name: self.grid.figures(name, found)
-            for name, found in zip(self.metrics, ranks, strict=True)
+        self.sorted_by = metric_named(metric or self.metrics[0], self.metrics)
+        asked = [loaded.rows[[*_QUESTION]] for loaded in entries]
+        self.questions = (
+            pd.concat(asked).drop_duplicates("query_id").sort_values("query_id")
+            if asked
+            else pd.DataFrame(columns=_QUESTION)
+        )
+        self.targets = self.questions["target_id"].to_numpy(str)
+        found = {
+            (loaded.slug, name): pd.Series(seen(loaded.rows, name), loaded.rows["query_id"])
+            for loaded in entries
+            for name in self.metrics
         }
+        self.values = pd.DataFrame(found, index=self.questions["query_id"])
+        self.contests = {name: self._contest(name) for name in self.metrics}
+
+    def _contest(self, metric: str) -> _Contest:
+        """Who is ranked by ``metric``, on which queries."""
+        values = self._of(metric)
+        ranked = [
+            loaded.slug
+            for loaded in self.entries
+            if not unranked_because(loaded.entry, self.card)
+            and values[loaded.slug].count() >= MIN_COVERAGE * self.card.queries
+        ]
+        common = values[ranked].notna().all(axis=1).to_numpy() & bool(ranked)
+        sign = 1.0 if METRICS[metric].better == "higher" else -1.0
+        shared = sign * values.loc[common, ranked].to_numpy().T
+        return _Contest(tuple(ranked), shared, self.targets[common], common)
+
+    def _of(self, metric: str) -> pd.DataFrame:
+        """The values of one metric, a column for each entry."""
+        if not self.entries:
+            return self.values
+        found: Any = self.values.xs(metric, axis="columns", level=1)
+        return pd.DataFrame(found)
+
+    def finished(self, ranks: Mapping[str, Sequence[RankInterval]]) -> Standings:
+        """The table, given what :func:`_rank` made of each contest."""
+        figures = {name: self._figures(name, ranks[name]) for name in self.metrics}
         rows = [
             Row(
                 loaded,
-                {name: by_metric[name][0][loaded.slug] for name in self.metrics},
+                {name: figures[name][loaded.slug] for name in self.metrics},
                 unranked_because(loaded.entry, self.card),
-                seen_notes(loaded, self.card),
+                tuple(
+                    f"{one[:1].upper()}{one[1:]}." for one in heard_in_training(loaded.entry.score)
+                ),
             )
             for loaded in self.entries
         ]
         rows.sort(key=lambda row: _order(row, self.sorted_by))
-        shared = {name: by_metric[name][1] for name in self.metrics}
-        types = {
-            kind
-            for loaded in self.entries
-            for kind in loaded.rows.column("query_type").unique().to_pylist()
-        }
-        return Standings(
-            self.card, self.metrics, self.sorted_by, rows, shared, tuple(sorted(types))
-        )
+        shared = {name: int(one.common.sum()) for name, one in self.contests.items()}
+        return Standings(self.card, self.metrics, self.sorted_by, rows, shared, self.questions)
+
+    def _figures(self, metric: str, ranks: Sequence[RankInterval]) -> dict[str, Figure]:
+        """Every entry's figure of ``metric``."""
+        values, contest = self._of(metric), self.contests[metric]
+        defined, common = values.notna(), contest.common
+        counts, whole = defined.sum(), defined[common].all()
+        # None if nothing is shared.
+        by_slug = dict(zip(contest.slugs, ranks, strict=False))
+        holders = Counter(rank.rank for rank in ranks)
+        found = {}
+        for loaded in self.entries:
+            slug = loaded.slug
+            shared = bool(common.any() and whole[slug])
+            cell: Cell = loaded.summary.metrics[metric]
+            if cell.n != (common.sum() if shared else counts[slug]):
+                chosen = common if shared else defined[slug].to_numpy()
+                own = values.loc[chosen, [slug]].to_numpy()
+                (cell,) = interval_cells(own, self.targets[chosen])
+            figure = Figure(**{one: getattr(cell, one) for one in _OF_CELL}, shared=shared)
+            if rank := by_slug.get(slug):
+                tied = holders[rank.rank] > 1
+                figure = replace(
+                    figure, rank=rank.rank, tied=tied, rank_low=rank.low, rank_high=rank.high
+                )
+            found[slug] = figure
+        return found
 
 
 def _order(row: Row, metric: str) -> tuple[float, str]:
@@ -199,108 +271,19 @@ def unranked_because(entry: Entry, card: SuiteCard) -> str:
     return ""
 
 
-def seen_notes(loaded: Loaded, card: SuiteCard) -> tuple[str, ...]:
-    """What has to be said about training data that holds test audio."""
-    score = loaded.entry.score
-    seen = score.contamination
-    if seen.clips:
-        count = len(seen.clips)
-        return (f"{count} of its training clips are test clips of this suite.",)
-    if seen.declared:
-        return ()
-    trained = [text.casefold() for text in score.system.trained_on]
-    return tuple(
-        note.note
-        for note in card.seen_notes
-        if any(
-            note.training_set.casefold() in text
-            and not any(word.casefold() in text for word in note.unless)
-            for text in trained
-        )
-    )
-
-
 @dataclass(frozen=True)
 class _Contest:
     """One metric's ranked systems on the queries that they share; picklable.
 
     ``values`` has shape (systems, queries), higher is better; ``common`` marks
-    the shared queries among all of the grid's.
+    the shared queries among all of the suite's.
     """
 
     slugs: tuple[str, ...]
-    values: Floats
-    targets: NDArray[np.object_]
+    values: NDArray[np.float64]
+    targets: NDArray[np.str_]
     common: NDArray[np.bool_]
 
 
-def _rank(contest: _Contest) -> tuple[_Contest, Mapping[str, RankInterval]]:
-    if not contest.common.any():
-        return contest, {}
-    ranks = rank_intervals(contest.values, contest.targets)
-    return contest, dict(zip(contest.slugs, ranks, strict=True))
-
-
-class _Grid:
-    """All entries' values on one list of queries: the union of what they cover."""
-
-    def __init__(self, card: SuiteCard, entries: Sequence[Loaded]) -> None:
-        self.card, self.entries = card, entries
-        self.rankable = [e for e in entries if not unranked_because(e.entry, card)]
-        target_of: dict[str, str] = {}
-        for loaded in entries:
-            if not target_of.keys() >= set(loaded.query_ids):
-                targets = loaded.rows.column("target_id").to_pylist()
-                target_of.update(zip(loaded.query_ids, targets, strict=True))
-        self.ids = sorted(target_of)
-        self.targets = np.asarray([target_of[one] for one in self.ids], dtype=object)
-
-    def values(self, loaded: Loaded, metric: str) -> Floats:
-        """The metric of each query, limited as means see it; NaN where not covered."""
-        own = limited(column(loaded.rows, metric), metric)
-        if len(own) == len(self.ids):
-            return own
-        values = np.full(len(self.ids), np.nan)
-        values[np.searchsorted(self.ids, loaded.query_ids)] = own
-        return values
-
-    def contest(self, metric: str) -> _Contest:
-        """Who is ranked by ``metric``, on which queries."""
-        least = MIN_COVERAGE * self.card.queries
-        values = {loaded.slug: self.values(loaded, metric) for loaded in self.rankable}
-        ranked = [one for one, found in values.items() if np.sum(~np.isnan(found)) >= least]
-        common = np.full(len(self.ids), bool(ranked))
-        for one in ranked:
-            common &= ~np.isnan(values[one])
-        sign = 1.0 if METRICS[metric].better == "higher" else -1.0
-        matrix = np.array([sign * values[one][common] for one in ranked])
-        return _Contest(tuple(ranked), matrix, self.targets[common], common)
-
-    def figures(
-        self, metric: str, ranked: tuple[_Contest, Mapping[str, RankInterval]]
-    ) -> tuple[dict[str, Figure], int]:
-        """Every entry's figure of ``metric``, and how many queries the ranks stand on."""
-        contest, ranks = ranked
-        found = {loaded.slug: self._figure(loaded, metric, contest) for loaded in self.entries}
-        holders = Counter(rank.rank for rank in ranks.values())
-        for one, rank in ranks.items():
-            found[one] = replace(
-                found[one],
-                rank=rank.rank,
-                tied=holders[rank.rank] > 1,
-                rank_low=rank.low,
-                rank_high=rank.high,
-            )
-        return found, int(contest.common.sum())
-
-    def _figure(self, loaded: Loaded, metric: str, contest: _Contest) -> Figure:
-        values, common = self.values(loaded, metric), contest.common
-        defined = ~np.isnan(values)
-        shared = bool(common.any() and defined[common].all())
-        chosen = common if shared else defined
-        cell = loaded.entry.score.summary[metric]
-        if int(chosen.sum()) != cell.n:
-            made = cluster_bootstrap(values[chosen], self.targets[chosen])
-            low, high = (None if np.isnan(end) else end for end in (made.low, made.high))
-            return Figure(made.mean, low, high, int(chosen.sum()), shared)
-        return Figure(cell.mean, cell.ci_low, cell.ci_high, cell.n, shared)
+def _rank(contest: _Contest) -> Sequence[RankInterval]:
+    return rank_intervals(contest.values, contest.targets) if contest.values.size else ()

@@ -7,6 +7,7 @@ cells; the writers escape for their format and decide nothing.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +17,8 @@ from typing import Any
 
 from lassbench import files, output_folders
 from lassbench.csv_files import write_table
-from lassbench.errors import UsageError, did_you_mean
-from lassbench.leaderboard.entries import Leaderboard, Reported
+from lassbench.errors import UsageError
+from lassbench.leaderboard.entries import BREAKDOWN_VIEWS, Leaderboard, Reported
 from lassbench.leaderboard.ranking import (
     TABLE_METRICS,
     Figure,
@@ -27,12 +28,25 @@ from lassbench.leaderboard.ranking import (
     many_standings,
 )
 from lassbench.plain_text import markdown, markdown_lines
-from lassbench.scores.score_file import METRICS, Cell
+from lassbench.scores.rows import METRICS, metric_named
+from lassbench.scores.summary import Cell
 
 #: What a dash in a table means: not defined, or not measured.
 DASH = "-"
 
-BREAKDOWN_VIEWS = ("concept", "annotator")
+STANDINGS = {
+    "verified": "scored again here from the predictions, with the same result",
+    "submitted": "as sent in, checked for consistency, not scored again",
+    "partial": "some predictions were missing: shown, never ranked",
+}
+#: What the columns that are no metrics mean.
+COLUMNS = {
+    "Query": "what the system reads: the text, the target's tag, nothing (none), or as an oracle"
+    " the references",
+    "Queries": "how many the value that ranks stands on",
+    "Parameters": "of the model",
+    "Standing": ", ".join(f"{name} ({meaning})" for name, meaning in STANDINGS.items()),
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,11 @@ class Value:
     low: float | None = None
     high: float | None = None
     best: bool = False
+
+    @classmethod
+    def of(cls, cell: Cell, *, best: bool) -> Value:
+        """The mean and interval of ``cell``."""
+        return cls(cell.mean, cell.ci_low, cell.ci_high, best)
 
 
 @dataclass(frozen=True)
@@ -88,11 +107,6 @@ def count_text(number: int | None) -> str:
     return f"{number / 1e3:.0f} k" if number >= 10_000 else str(number)
 
 
-def value_of(figure: Figure) -> Value:
-    """A figure as a cell: bold where the system shares the first rank."""
-    return Value(figure.mean, figure.low, figure.high, best=figure.rank == 1)
-
-
 def overall_table(table: Standings) -> Table:
     """All metrics of a suite, one row a system, best first."""
     columns = ["Rank", "System", "Query", *(METRICS[name].heading for name in table.metrics)]
@@ -103,19 +117,30 @@ def overall_table(table: Standings) -> Table:
             rank_text(row.figures[table.sorted_by]),
             _marked(row, marks),
             row.entry.score.system.query_type,
-            *(value_of(row.figures[name]) for name in table.metrics),
+            *(Value.of(row.figures[name], best=row.leads(name)) for name in table.metrics),
             row.figures[table.sorted_by].n,
             Size(row.entry.score.system.parameters),
             row.entry.standing,
         ]
         for row in table.rows
     ]
-    return Table(table.card.title, columns, rows, [*suite_notes(table), *_footnotes(marks)])
+    notes = [*suite_notes(table), *_footnotes(marks)]
+    if rows:
+        notes += [f"{METRICS[name].title}: {explanation(name)}." for name in table.metrics]
+        notes.append(" ".join(f"{name}: {meaning}." for name, meaning in COLUMNS.items()))
+    return Table(table.card.title, columns, rows, notes)
+
+
+def explanation(metric: str) -> str:
+    """What a metric is, and what others call it; an improvement with what it improves."""
+    base = METRICS[metric.removesuffix("_i")]
+    explained = METRICS[metric].explained
+    return explained if base is METRICS[metric] else f"{explained}. {base.title}: {base.explained}"
 
 
 def breakdown_table(table: Standings, by: str) -> Table | None:
     """One metric by ``concept`` or ``annotator``, a column each; ``None`` if there is none."""
-    values = sorted({v for row in table.rows for v in row.entry.score.breakdowns.get(by, {})})
+    values = sorted({v for row in table.rows for v in row.loaded.breakdowns.get(by, {})})
     if not values:
         return None
     marks = _footnoted(table)
@@ -125,15 +150,14 @@ def breakdown_table(table: Standings, by: str) -> Table | None:
     ]
     title = f"{table.card.title}: {METRICS[table.sorted_by].heading} by {by}"
     notes = [*suite_notes(table, ranked=False), *_footnotes(marks)]
+    notes.append(f"{METRICS[table.sorted_by].title}: {explanation(table.sorted_by)}.")
     return Table(title, ["System", *values], rows, notes)
 
 
 def _broken_down(table: Standings, by: str, value: str) -> list[Value]:
     """A column of a breakdown: one value a row, bold where :func:`_leads` says so."""
     metric = table.sorted_by
-    found = [
-        row.entry.score.breakdowns.get(by, {}).get(value, {}).get(metric) for row in table.rows
-    ]
+    found = [row.loaded.breakdowns.get(by, {}).get(value, {}).get(metric) for row in table.rows]
     sign = 1.0 if METRICS[metric].better == "higher" else -1.0
     ranked = [
         (sign * cell.mean, cell)
@@ -141,13 +165,9 @@ def _broken_down(table: Standings, by: str, value: str) -> list[Value]:
         if cell is not None and cell.mean is not None and row.figures[metric].rank is not None
     ]
     best = max(ranked, key=lambda one: one[0])[1] if ranked else None
-    leading = {id(cell) for _, cell in ranked if best is not None and _leads(cell, best)}
-    return [
-        Value(cell.mean, cell.ci_low, cell.ci_high, best=id(cell) in leading)
-        if cell is not None
-        else Value(None)
-        for cell in found
-    ]
+    # SAR alone says nothing (Row.leads), and here it is alone.
+    leading = {id(cell) for _, cell in ranked if best and metric != "sar" and _leads(cell, best)}
+    return [Value.of(cell, best=id(cell) in leading) if cell else Value(None) for cell in found]
 
 
 def _leads(cell: Cell, best: Cell) -> bool:
@@ -182,6 +202,9 @@ def _footnotes(marks: Mapping[str, str]) -> list[str]:
     return [f"[{mark}] {note}" for note, mark in marks.items()]
 
 
+_SAR_ALONE = ", but not in SAR alone, which a system wins that hardly touches the mixture"
+
+
 def suite_notes(table: Standings, *, ranked: bool = True) -> list[str]:
     """What a reader has to know about a suite before comparing its numbers (or ranks)."""
     card, notes = table.card, []
@@ -202,7 +225,8 @@ def suite_notes(table: Standings, *, ranked: bool = True) -> list[str]:
             f"Ranked by {heading} on the {shared} of {card.queries} queries"
             " that all ranked systems cover. Intervals are 95 %, from resampled targets. Systems"
             " that cannot be told apart share a rank (=), with the ranks that they take in 95 % of"
-            " resamples in brackets; every system that shares the first rank is bold."
+            " resamples in brackets; every system that shares the first rank is bold"
+            f"{_SAR_ALONE if 'sar' in table.metrics else ''}."
         )
     else:
         notes.append(f"No entry yet. {card.how_to_fill}".strip())
@@ -352,25 +376,14 @@ def _row_json(row: Row) -> dict[str, Any]:
         "parameters": score.system.parameters,
         "trained_on": list(score.system.trained_on),
         "queries_scored": score.coverage.queries_scored,
-        "wrong_source_share": score.wrong_source_share,
+        "generative": score.system.generative,
+        "wrong_source_share": row.loaded.summary.wrong_source_share,
         "unranked_because": row.unranked_because,
         "notes": list(row.notes),
-        "metrics": {
-            name: {
-                "mean": f.mean,
-                "ci_low": f.low,
-                "ci_high": f.high,
-                "n": f.n,
-                "rank": f.rank,
-                "rank_low": f.rank_low,
-                "rank_high": f.rank_high,
-            }
-            for name, f in row.figures.items()
-        },
+        "metrics": {name: dataclasses.asdict(figure) for name, figure in row.figures.items()},
         "by": {
             by: {v: {m: c.mean for m, c in cells.items()} for v, cells in groups.items()}
-            for by, groups in score.breakdowns.items()
-            if by in BREAKDOWN_VIEWS
+            for by, groups in row.loaded.breakdowns.items()
         },
     }
 
@@ -438,14 +451,10 @@ def all_standings(board: Leaderboard, *, metric: str = "", mapper: Mapper = map)
     Raises
     ------
     UsageError
-        If no kind of suite has a column called ``metric``.
+        If ``metric`` is neither name nor title of a column of any kind of suite.
     """
-    known = {name: None for names in TABLE_METRICS.values() for name in names}
-    if metric and metric not in known:
-        raise UsageError(
-            f"no table has a column {metric!r}{did_you_mean(metric, known)}",
-            expected=", ".join(known),
-        )
+    known = [name for names in TABLE_METRICS.values() for name in names]
+    metric = metric_named(metric, known) if metric else ""
     suites = (
         # A metric of the separation suites does not exist in the others.
         (card, board.entries[name], metric if metric in TABLE_METRICS[card.kind] else "")

@@ -75,7 +75,7 @@ def paired(
     seed: int = 0,
 ) -> Paired:
     """The mean difference of ``metric``, first minus second, over the queries of both."""
-    a, b = _common(first, second)
+    a, b = common_rows(first, second)
     targets = a["target_id"].to_numpy(str)
     ours, theirs = seen(a, metric), seen(b, metric)
     return paired_difference(ours, theirs, targets, resamples=resamples, seed=seed)
@@ -289,7 +289,7 @@ def compare(
     """
     names = f"{first.name}, {second.name}"
     check_same_list(first.file.suite, second.file.suite, where=names)
-    a, b = _common(first.rows, second.rows)
+    a, b = common_rows(first.rows, second.rows)
     if not len(a):
         suite = first.file.suite.name
         raise LassbenchError("the two scores have no query in common", where=suite)
@@ -322,8 +322,10 @@ def compare(
     )
 
 
-def _common(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def common_rows(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of both for the queries that both cover (it may be none), in the same order."""
+    if a["query_id"].equals(b["query_id"]):  # as nearly always: quicker
+        return a, b
     return a[a["query_id"].isin(b["query_id"])], b[b["query_id"].isin(a["query_id"])]
 
 

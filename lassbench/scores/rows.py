@@ -291,7 +291,7 @@ def rows_sha256(rows: pd.DataFrame) -> str:
         elif pd.api.types.is_bool_dtype(values.dtype):
             kind, data = "bool", b"".join(b"true\n" if one else b"false\n" for one in values)
         else:
-            kind, texts = "string", [one.encode() for one in values]
+            kind, texts = "string", [one.encode() for one in values.tolist()]
             data = b"".join(struct.pack("<q", len(one)) + one for one in texts)
         digest.update(f"{name}:{kind}:{len(values)}\n".encode())
         digest.update(data)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lassbench import files
-from lassbench.leaderboard.adding import write_entry
+from lassbench.leaderboard.adding import entry_contents
 from lassbench.leaderboard.building import build, read
 from lassbench.leaderboard.entries import Entry, card_from_score, entry_path, model_bytes
 from tests.bench._table import machine, print_table
@@ -89,10 +89,10 @@ def make(root: Path, entries: int, suites: int, queries: int) -> None:
                 suite=suite,
                 quality_db=2 + system * 8 * suites / entries,
                 seed=number * 100_000 + system,
-                resamples=10_000,
             )
             entry = Entry(standing="submitted", date="2026-01-02", score=scores.file)
-            write_entry(entry_path(root, suite.name, scores.file.system.name), entry, scores.rows)
+            path = entry_path(root, suite.name, scores.file.system.name)
+            files.write_together(entry_contents(path, entry, scores.rows))
         card = model_bytes(card_from_score(scores.file))
         files.write_bytes(root / "suites" / f"{suite.name}.json", card)
 

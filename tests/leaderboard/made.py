@@ -7,33 +7,15 @@ say nothing about any system.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+import pandas as pd
 
-from lassbench.scores.score_file import (
-    ABSENT_METRICS,
-    METRICS,
-    SEPARATION_METRICS,
-    AnnotatorSpread,
-    Bootstrap,
-    Cell,
-    Coverage,
-    MetricSummary,
-    ScoreFile,
-    Scores,
-    SuiteInfo,
-    SystemInfo,
-    column,
-    ids_sha256,
-    rows_schema,
-    rows_sha256,
-    seen,
-)
-from lassbench.scores.statistics import asker_spread, bootstrap_columns
+from lassbench.scores.rows import METRICS, Kind, ids_sha256, in_order, rows_schema, rows_sha256
+from lassbench.scores.score_file import Coverage, ScoreFile, Scores, SuiteInfo, SystemInfo
 
 CONCEPTS = ("dog", "rain", "siren", "bell", "typing")
 #: Concept -> what its targets are tagged with: the first always, one of the others by turns.
@@ -143,12 +125,12 @@ def absent_columns(size: int, quality_db: float, seed: int) -> dict[str, Any]:
 def make_rows(
     suite: SuiteInfo,
     *,
-    kind: str = "separation",
+    kind: Kind = "separation",
     quality_db: float = 5.0,
     seed: int = 0,
     annotators: int = 1,
     undefined_sar: bool = False,
-) -> pa.Table:
+) -> pd.DataFrame:
     table = questions(suite, annotators=annotators)
     if kind == "separation":
         table.update(separation_columns(suite, table["target_id"], quality_db, seed))
@@ -156,96 +138,23 @@ def make_rows(
         table.update(absent_columns(suite.queries, quality_db, seed))
     if undefined_sar:
         # No artefacts: all that is not target is interference.
-        table["sar"], table["sir"] = [None] * suite.queries, table["sdr"]
+        table["sar"], table["sir"] = [np.nan] * suite.queries, table["sdr"]
         table["sir_i"] = table["sir"] - table["sir_mixture"]
     table["flags"] = [""] * suite.queries
-    schema = rows_schema(kind)
-    return pa.table({name: table[name] for name in schema.names}, schema=schema)
+    return pd.DataFrame(table)[rows_schema(kind).names]
 
 
-def _cells(rows: pa.Table, names: Sequence[str], resamples: int) -> dict[str, dict[str, Any]]:
-    matrix = np.stack([seen(rows, name) for name in names], axis=1)
-    targets = rows.column("target_id").to_numpy(zero_copy_only=False)
-    cells = {}
-    for name, interval, values in zip(
-        names, bootstrap_columns(matrix, targets, resamples=resamples), matrix.T, strict=True
-    ):
-        ends = {"mean": interval.mean, "ci_low": interval.low, "ci_high": interval.high}
-        defined = values[~np.isnan(values)]
-        cells[name] = {
-            **{end: None if np.isnan(value) else value for end, value in ends.items()},
-            "n": len(defined),
-            "median": float(np.median(defined)) if len(defined) else None,
-        }
-    return cells
-
-
-def _labels(rows: pa.Table) -> dict[str, list[list[str]]]:
-    """What each row counts for, breakdown by breakdown."""
-    found = {
-        by: [[one] if one else [] for one in rows.column(by).to_pylist()]
-        for by in ("concept", "root", "annotator", "query_type")
-    }
-    pairs = rows.select(["concept", "noise_concept"]).to_pylist()
-    found["concept_pair"] = [[f"{one['concept']} + {one['noise_concept']}"] for one in pairs]
-    found["tag"] = [one.split("; ") for one in rows.column("tags").to_pylist()]
-    return found
-
-
-def breakdowns(rows: pa.Table, names: Sequence[str], resamples: int) -> dict[str, Any]:
-    """Breakdown -> value -> metric -> cell."""
-    found: dict[str, Any] = {}
-    for by, labels in _labels(rows).items():
-        for value in sorted({one for of_row in labels for one in of_row}):
-            part = rows.filter(pa.array([value in of_row for of_row in labels]))
-            found.setdefault(by, {})[value] = {
-                name: Cell(**{k: v for k, v in cell.items() if k != "median"})
-                for name, cell in _cells(part, names, resamples).items()
-            }
-    return found
-
-
-def summarise(
-    rows: pa.Table,
+def score_file(
+    rows: pd.DataFrame,
     suite: SuiteInfo,
     system: SystemInfo,
     *,
-    kind: str = "separation",
-    resamples: int = 10_000,
+    kind: Kind = "separation",
     renderable: int | None = None,
     **changes: Any,
 ) -> ScoreFile:
     """A score file of ``rows``: what `lassbench score` would say of them."""
-    names = SEPARATION_METRICS if kind == "separation" else ABSENT_METRICS
-    summary = {}
-    for name, cell in _cells(rows, names, resamples).items():
-        values = column(rows, name)
-        summary[name] = MetricSummary(
-            **cell,
-            n_infinite=int(np.isinf(values).sum()),
-            n_undefined=int(np.isnan(values).sum()),
-            n_limited=int(np.sum(np.abs(values) > 100)),
-        )
-    annotators: dict[str, Any] = {}
-    people = sorted(set(rows.column("annotator").to_pylist()) - {""})
-    if len(people) > 1:
-        for name in names:
-            # Questions are made mixture by mixture, one row an annotator.
-            matrix = seen(rows, name).reshape(-1, len(people))
-            spread = asker_spread(matrix)
-            assert spread is not None
-            annotators[name] = AnnotatorSpread(
-                annotators=len(people),
-                mixtures=spread.mixtures,
-                mean=spread.mean,
-                spread=spread.spread,
-                worst=spread.means[spread.worst],
-                worst_annotator=people[spread.worst],
-                worst_of_mixture=spread.worst_of_mixture,
-                within_mixture_sd=spread.within_mixture_sd,
-                asker_share=spread.asker_share,
-            )
-    scored = rows.num_rows
+    scored = len(rows)
     can = scored if renderable is None else renderable
     values: dict[str, Any] = {
         "lassbench_version": "0.1.0",
@@ -258,20 +167,35 @@ def summarise(
             queries_scored=scored,
             missing_predictions=can - scored,
             partial=scored < can,
-            scored_sha256=ids_sha256(rows.column("query_id").to_pylist()),
+            scored_sha256=ids_sha256(rows["query_id"]),
         ),
-        "metrics": {name: METRICS[name] for name in names},
-        "summary": summary,
-        "breakdowns": breakdowns(rows, names, resamples),
-        "annotators": annotators,
-        "wrong_source_share": float(np.mean(rows.column("wrong_source").to_pylist()))
-        if kind == "separation"
-        else None,
-        "targets": len(set(rows.column("target_id").to_pylist())),
-        "bootstrap": Bootstrap(resamples=resamples, seed=0),
+        "definitions": {name: METRICS[name].id for name in in_order(rows.columns)},
         "rows_sha256": rows_sha256(rows),
     }
     return ScoreFile(**{**values, **changes})
+
+
+def rehashed(file: ScoreFile, rows: pd.DataFrame) -> ScoreFile:
+    """``file`` as it is of ``rows``, which hold no other queries."""
+    return file.model_copy(update={"rows_sha256": rows_sha256(rows)})
+
+
+EVERYTHING = ("clap", "clap_a", "mrstft")
+
+
+def with_more(
+    scores: Scores, model: str = "", more: Collection[str] = EVERYTHING, *, seed: int = 0
+) -> Scores:
+    """``scores`` with what may be asked for: CLAPScores by ``model``, distances."""
+    draw = np.random.default_rng(seed)
+    every = rows_schema("separation", EVERYTHING).names
+    drawn = {name: draw.random(len(scores.rows)) for name in every}
+    drawn["clap_i"] = drawn["clap"] - drawn["clap_mixture"]
+    names = rows_schema("separation", more).names
+    rows = scores.rows.assign(**{n: drawn[n] for n in names if n not in scores.rows})[names]
+    definitions = {name: METRICS[name].id for name in in_order(names)}
+    changes = {"definitions": definitions, "clap_model": model}
+    return Scores(rehashed(scores.file, rows).model_copy(update=changes), rows)
 
 
 def system_info(name: str = "System A", **changes: Any) -> SystemInfo:
@@ -292,11 +216,10 @@ def make_scores(
     suite: SuiteInfo | None = None,
     quality_db: float = 5.0,
     seed: int = 0,
-    kind: str = "separation",
+    kind: Kind = "separation",
     annotators: int = 1,
     keep: Sequence[int] | None = None,
     renderable: int | None = None,
-    resamples: int = 1_000,
     undefined_sar: bool = False,
     system: dict[str, Any] | None = None,
     **changes: Any,
@@ -312,16 +235,9 @@ def make_scores(
         undefined_sar=undefined_sar,
     )
     if keep is not None:
-        rows = rows.take(pa.array(sorted(keep)))
-    file = summarise(
-        rows,
-        suite,
-        system_info(name, **(system or {})),
-        kind=kind,
-        resamples=resamples,
-        renderable=renderable,
-        **changes,
-    )
+        rows = rows.iloc[sorted(keep)]
+    card = system_info(name, **(system or {}))
+    file = score_file(rows, suite, card, kind=kind, renderable=renderable, **changes)
     return Scores(file, rows)
 
 

@@ -14,7 +14,8 @@ import pytest
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.ranking import TABLE_METRICS
-from lassbench.scores.score_file import column
+from lassbench.scores.comparison import common_rows
+from lassbench.scores.rows import seen
 from lassbench.scores.statistics import RESAMPLES, paired_difference
 from tests.leaderboard import sounds
 
@@ -265,7 +266,7 @@ def test_bars_show_the_breakdown_and_its_numbers(suite: Any, root: Path) -> None
         )
     )
     entries = {e.name: e for e in read_leaderboard(root).entries["made-test"]}
-    breakdown = entries[head[1]].entry.score.breakdowns["concept"]
+    breakdown = entries[head[1]].breakdowns["concept"]
     for concept, text in cells.items():
         mean = breakdown[concept]["si_sdr_i"].mean
         assert text.startswith(f"{mean:.2f}".replace("-", "\u2212"))
@@ -296,10 +297,9 @@ def test_the_comparison_agrees_with_the_statistics(
 ) -> None:
     entries = {e.slug: e for e in read_leaderboard(root).entries["made-test"]}
     a, b = entries["lass-net"], entries["half-done"]
-    ids = b.query_ids
-    chosen = [a.query_ids.index(one) for one in ids]
-    targets = b.rows.column("target_id").to_pylist()
-    expected = paired_difference(column(a.rows, metric)[chosen], column(b.rows, metric), targets)
+    ours, theirs = common_rows(a.rows, b.rows)
+    targets = list(theirs["target_id"])
+    expected = paired_difference(ours[metric], theirs[metric], targets)
     page = opened.open(f"{site}/suites/made-test/compare.html#a=lass-net&b=half-done&m={metric}")
     page.wait_for_selector("html.ready")
 
@@ -323,14 +323,14 @@ def test_few_targets_are_studentised(opened: Opened, site: str, root: Path) -> N
     """Twelve targets, for which the page needs Student's distribution."""
     entries = {e.slug: e for e in read_leaderboard(root).entries["made-test"]}
     a, b = entries["lass-net-small"], entries["unet-tags"]
-    targets = a.rows.column("target_id").to_pylist()
+    targets = list(a.rows["target_id"])
     assert len(set(targets)) == 12
     page = opened.open(f"{site}/suites/made-test/compare.html#a=lass-net-small&b=unet-tags&m=sdr_i")
     page.wait_for_selector("html.ready")
     shown = page.locator("#every tbody tr").all()
     assert len(shown) > 3
     for line, metric in zip(shown, TABLE_METRICS["separation"], strict=True):
-        first, second = column(a.rows, metric), column(b.rows, metric)
+        first, second = seen(a.rows, metric), seen(b.rows, metric)
         expected = paired_difference(first, second, targets)
         _, interval, p_value, *_ = line.locator("td").all_inner_texts()
         ends = [float(one) for one in interval.replace("\u2212", "-").split(" to ")]

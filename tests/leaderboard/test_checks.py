@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,7 +21,8 @@ from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import inspect_leaderboard, read_leaderboard
 from lassbench.leaderboard.entries import SuiteCard, entry_schema, model_bytes, read_model
-from lassbench.scores.score_file import ScoreFile, rows_sha256
+from lassbench.scores.rows import improvement, rows_sha256
+from lassbench.scores.score_file import Scores, rows_table
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
 
@@ -114,18 +117,10 @@ def test_hostile_labels_of_links(board: Path) -> None:
     one_fault(board, "formula")
 
 
-def test_hostile_breakdowns(board: Path) -> None:
-    def act(e: dict[str, Any]) -> None:
-        groups = e["score"]["breakdowns"]["concept"]
-        groups["<b>dog</b>"] = groups.pop("dog")
-
-    change(entry(board), act)
-    one_fault(board, "markup")
-
-
-def test_breakdowns_by_something_unknown(board: Path) -> None:
-    change(entry(board), lambda e: e["score"]["breakdowns"].update(weather={}))
-    one_fault(board, "breakdowns has 'weather', which the rows do not give")
+@pytest.mark.parametrize("name", ["concept", "text", "annotator", "flags"])
+def test_hostile_rows(board: Path, name: str) -> None:
+    rewrite(board, lambda rows: rows.assign(**{name: "<b>dog</b>"}))
+    one_fault(board, f"{name} of a row holds markup")
 
 
 def replace_text(path: Path, old: str, new: str) -> None:
@@ -135,12 +130,12 @@ def replace_text(path: Path, old: str, new: str) -> None:
 
 
 def test_not_a_number(board: Path) -> None:
-    replace_text(entry(board), '"wrong_source_share": ', '"wrong_source_share": NaN, "x": ')
+    replace_text(entry(board), '"parameters": ', '"parameters": NaN, "x": ')
     one_fault(board, "holds NaN")
 
 
 def test_a_number_beyond_all_numbers(board: Path) -> None:
-    replace_text(entry(board), '"wrong_source_share": ', '"wrong_source_share": 1e999, "x": ')
+    replace_text(entry(board), '"parameters": ', '"parameters": 1e999, "x": ')
     one_fault(board, "1e999")
 
 
@@ -164,23 +159,23 @@ def test_a_suite_with_more_queries_than_a_float_can_count(board: Path) -> None:
 
 @pytest.mark.parametrize("name", ["query_id", "text", "wrong_source", "estimate_level_db"])
 def test_rows_without_a_value(board: Path, name: str) -> None:
-    def act(rows: pa.Table) -> pa.Table:
-        at, kind = rows.column_names.index(name), rows.schema.field(name).type
-        values = [None, *rows.column(name).to_pylist()[1:]]
-        return rows.set_column(at, pa.field(name, kind), pa.array(values, type=kind))
+    def act(table: pa.Table) -> pa.Table:
+        at, kind = table.column_names.index(name), table.schema.field(name).type
+        values = [None, *table.column(name).to_pylist()[1:]]
+        return table.set_column(at, pa.field(name, kind), pa.array(values, type=kind))
 
-    rewrite(board, act)
+    rewrite_table(board, act)
     one_fault(board, f"lacks values: null in {name}")
 
 
 def test_rows_that_are_not_text(board: Path) -> None:
-    def act(rows: pa.Table) -> pa.Table:
-        values = [text.encode() for text in rows.column("text").to_pylist()]
+    def act(table: pa.Table) -> pa.Table:
+        values = [text.encode() for text in table.column("text").to_pylist()]
         broken = pa.array([b"\xff\xfe", *values[1:]]).view(pa.string())
-        at = rows.column_names.index("text")
-        return rows.set_column(at, rows.schema.field("text"), broken)
+        at = table.column_names.index("text")
+        return table.set_column(at, table.schema.field("text"), broken)
 
-    rewrite(board, act, rehash=False)
+    rewrite_table(board, act)
     one_fault(board, "UTF8")
 
 
@@ -232,18 +227,25 @@ def test_damaged_rows(board: Path, damage: str) -> None:
     one_fault(board, "not beside it" if damage == "gone" else "not a whole Parquet file")
 
 
-def rewrite(board: Path, act: Callable[[pa.Table], pa.Table], *, rehash: bool = True) -> None:
-    """Change the rows, and make the JSON's hash follow: as a forger would."""
+def rewrite_table(board: Path, act: Callable[[pa.Table], pa.Table]) -> None:
+    """Change the rows as Parquet holds them; the JSON does not follow."""
     path = entry(board).with_suffix(".parquet")
-    rows = act(pq.read_table(path))
-    pq.write_table(rows, path)
-    if rehash:
-        change(entry(board), lambda e: e["score"].update(rows_sha256=rows_sha256(rows)))
+    pq.write_table(act(pq.read_table(path)), path)
 
 
-def shifted(rows: pa.Table, name: str, by: float) -> pa.Table:
-    values = np.asarray(rows.column(name).to_pylist(), dtype=np.float64) + by
-    return rows.set_column(rows.column_names.index(name), rows.schema.field(name), pa.array(values))
+def rewrite(
+    board: Path, act: Callable[[pd.DataFrame], pd.DataFrame], *, path: Path | None = None
+) -> None:
+    """Change the rows, and make the JSON's hash follow: as a forger would."""
+    path = path or entry(board)
+    rows = act(pq.read_table(path.with_suffix(".parquet")).to_pandas())
+    kind = json.loads(path.read_text())["score"]["kind"]
+    pq.write_table(rows_table(rows, kind), path.with_suffix(".parquet"))
+    change(path, lambda e: e["score"].update(rows_sha256=rows_sha256(rows)))
+
+
+def shifted(rows: pd.DataFrame, **by: float) -> pd.DataFrame:
+    return rows.assign(**{name: rows[name] + amount for name, amount in by.items()})
 
 
 def test_rows_of_another_entry(board: Path) -> None:
@@ -253,173 +255,26 @@ def test_rows_of_another_entry(board: Path) -> None:
 
 
 def test_rows_with_another_count(board: Path) -> None:
-    rewrite(board, lambda rows: rows.slice(0, 50), rehash=False)
+    rewrite_table(board, lambda table: table.slice(0, 50))
     one_fault(board, "has 50 rows")
 
 
 def test_rows_with_other_columns(board: Path) -> None:
-    rewrite(board, lambda rows: rows.append_column("bonus", pa.array([1.0] * 60)))
+    rewrite_table(board, lambda table: table.append_column("bonus", pa.array([1.0] * 60)))
     one_fault(board, "other columns")
 
 
-def test_a_mean_that_its_rows_do_not_give(board: Path) -> None:
-    def act(e: dict[str, Any]) -> None:
-        e["score"]["summary"]["si_sdr_i"]["mean"] += 0.01
-
-    change(entry(board), act)
-    one_fault(board, "si_sdr_i: mean is")
-
-
-def test_an_interval_that_its_rows_do_not_give(board: Path) -> None:
-    def act(e: dict[str, Any]) -> None:
-        e["score"]["summary"]["si_sdr_i"]["ci_low"] += 0.3
-
-    change(entry(board), act)
-    one_fault(board, "si_sdr_i: ci_low is")
-
-
-GROUPS = {
-    "concept": "dog",
-    "root": "Animal",
-    "concept_pair": "dog + rain",
-    "tag": "Domestic animals, pets",
-    "query_type": "templated",
-}
-
-
-@pytest.mark.parametrize("by", GROUPS)
-def test_a_mean_of_a_breakdown_that_its_rows_do_not_give(board: Path, by: str) -> None:
-    rows = pq.read_table(entry(board).with_suffix(".parquet")).to_pylist()
-    belongs: dict[str, Callable[[dict[str, Any]], bool]] = {
-        "concept_pair": lambda r: f"{r['concept']} + {r['noise_concept']}" == GROUPS[by],
-        "tag": lambda r: GROUPS[by] in r["tags"].split("; "),
-    }
-    chosen = belongs.get(by, lambda r: r[by] == GROUPS[by])
-    right = float(np.mean([row["sdr"] for row in rows if chosen(row)]))
-    change(
-        entry(board),
-        lambda e: e["score"]["breakdowns"][by][GROUPS[by]]["sdr"].update(mean=99.0),
-    )
-    one_fault(board, f"{by}, {GROUPS[by]}, sdr: mean is 99.0, the rows give {right:.6f}"[:-1])
-
-
-@pytest.mark.parametrize("end", ["ci_low", "ci_high"])
-@pytest.mark.parametrize("by", ["concept", "query_type"])
-def test_an_interval_of_a_breakdown_that_its_rows_do_not_give(
-    asked_widely: Path, by: str, end: str
-) -> None:
-    """Drawn in by a hundredth of a decibel: too little to see, and too much for rounding."""
-    path = asked_widely / "entries" / "wide" / "new.json"
-    told: list[float] = []
-
-    def act(e: dict[str, Any]) -> None:
-        cell = e["score"]["breakdowns"][by][VALUES[by]]["si_sdr_i"]
-        told.append(cell[end])
-        cell[end] += 0.01 if end == "ci_low" else -0.01
-
-    change(path, act)
-    one_fault(
-        asked_widely,
-        f"{by}, {VALUES[by]}, si_sdr_i: {end} is {told[0] + (0.01 if end == 'ci_low' else -0.01)},"
-        f" the rows give {told[0]:.6f}"[:-1],
-        file="new.json",
-    )
-
-
-VALUES = {"concept": "dog", "query_type": "templated"}
-
-
-@pytest.fixture
-def asked_widely(tmp_path: Path) -> Path:
-    """An entry whose concepts have targets enough for an interval: 8 each."""
-    suite = made.suite_info("wide", queries=200)
-    scores = made.make_scores("New", suite=suite, seed=3)
-    add_scores(tmp_path / "board", [made.write(tmp_path / "scores", scores)], date=DATE)
-    return tmp_path / "board"
-
-
-def test_an_interval_where_there_are_too_few_targets_for_one(board: Path) -> None:
-    def act(e: dict[str, Any]) -> None:
-        e["score"]["breakdowns"]["concept"]["dog"]["sdr"].update(ci_low=1.0, ci_high=2.0)
-
-    change(entry(board), act)
-    one_fault(board, "concept, dog, sdr: ci_high is 2.0, the rows give None (and 1 more")
-
-
-def test_a_group_that_is_left_out(board: Path) -> None:
-    """The worst concept is not hidden by leaving it out."""
-    change(entry(board), lambda e: e["score"]["breakdowns"]["concept"].pop("dog"))
-    one_fault(board, "breakdowns, concept lacks 'dog', which the rows give")
-
-
-def test_a_whole_breakdown_that_is_left_out(board: Path) -> None:
-    change(entry(board), lambda e: e["score"]["breakdowns"].pop("tag"))
-    one_fault(board, "breakdowns lacks 'tag', which the rows give")
-
-
-def test_a_group_that_no_row_has(board: Path) -> None:
-    def act(e: dict[str, Any]) -> None:
-        tags = e["score"]["breakdowns"]["tag"]
-        tags["Miaow"] = tags["Bell"]
-
-    change(entry(board), act)
-    one_fault(board, "breakdowns, tag has 'Miaow', which the rows do not give")
-
-
-def test_a_metric_that_a_group_leaves_out(board: Path) -> None:
-    change(entry(board), lambda e: e["score"]["breakdowns"]["concept"]["dog"].pop("sir"))
-    one_fault(board, "concept, dog lacks 'sir', which the rows give")
-
-
 def test_tags_that_other_entries_do_not_have(board: Path) -> None:
-    """Who edits the tags of rows too, to move queries from one mean to another, differs."""
-
-    def act(rows: pa.Table) -> pa.Table:
-        tags = pa.array(["Bell", *rows["tags"].to_pylist()[1:]])
-        return rows.set_column(rows.column_names.index("tags"), rows.schema.field("tags"), tags)
-
-    rewrite(board, act)
-    rows = pq.read_table(entry(board).with_suffix(".parquet"))
-
-    def follow(e: dict[str, Any]) -> None:
-        names = list(e["score"]["metrics"])
-        cells = made.breakdowns(rows, names, e["score"]["bootstrap"]["resamples"])["tag"]
-        e["score"]["breakdowns"]["tag"] = {
-            tag: {name: cell.model_dump() for name, cell in of_tag.items()}
-            for tag, of_tag in cells.items()
-        }
-
-    change(entry(board), follow)
+    """Who edits the tags of rows, to move queries from one mean to another, differs."""
+    rewrite(board, lambda rows: rows.assign(tags=["Bell", *rows["tags"][1:]]))
     one_fault(board, "another tags for the same query")
 
 
-def test_a_count_of_limited_values_that_its_rows_do_not_give(board: Path) -> None:
-    change(entry(board), lambda e: e["score"]["summary"]["sdr"].update(n_limited=3))
-    one_fault(board, "sdr: n_limited is 3")
-
-
-def test_a_worst_annotator_that_its_rows_do_not_give(board: Path) -> None:
-    path = board / "entries" / "made-asked" / "lass-net.json"
-    change(path, lambda e: e["score"]["annotators"]["si_sdr_i"].update(worst=1.0))
-    one_fault(board, "annotators, si_sdr_i: worst is 1.0, the rows", file="lass-net.json")
-
-
-def test_a_spread_between_annotators_that_its_rows_do_not_give(board: Path) -> None:
-    path = board / "entries" / "made-asked" / "lass-net.json"
-
-    def act(e: dict[str, Any]) -> None:
-        e["score"]["annotators"]["si_sdr_i"]["asker_share"] /= 2
-
-    change(path, act)
-    one_fault(board, "annotators, si_sdr_i: asker_share is", file="lass-net.json")
-
-
-def test_annotators_that_are_not_compared(board: Path) -> None:
-    path = board / "entries" / "made-asked" / "lass-net.json"
-    change(path, lambda e: e["score"].update(annotators={}))
-    one_fault(
-        board, "annotators lacks 'sar', which the rows give (and 8 more", file="lass-net.json"
-    )
+@pytest.mark.parametrize("name", ["summary", "breakdowns", "wrong_source_share", "annotators"])
+def test_figures_that_are_not_the_rows(board: Path, name: str) -> None:
+    """Every figure is computed: an entry that brings its own is none of this version's."""
+    change(entry(board), lambda e: e["score"].update({name: {}}))
+    one_fault(board, name)
 
 
 def test_test_clips_that_do_not_exist(board: Path) -> None:
@@ -431,50 +286,23 @@ def test_test_clips_that_do_not_exist(board: Path) -> None:
 
 
 def test_sdr_above_sir(board: Path) -> None:
-    def act(rows: pa.Table) -> pa.Table:
-        return shifted(shifted(rows, "sdr", 30.0), "sdr_i", 30.0)
-
-    rewrite(board, act)
+    rewrite(board, lambda rows: shifted(rows, sdr=30, sdr_i=30))
     one_fault(board, "is above sir, which cannot be")
 
 
 def test_snr_above_what_si_sdr_allows(board: Path) -> None:
-    rewrite(board, lambda rows: shifted(shifted(rows, "snr", 20.0), "snr_i", 20.0))
+    rewrite(board, lambda rows: shifted(rows, snr=20, snr_i=20))
     one_fault(board, "which cannot be")
 
 
 def test_an_improvement_that_is_no_difference(board: Path) -> None:
-    rewrite(board, lambda rows: shifted(rows, "si_sdr_i", 3.0))
+    rewrite(board, lambda rows: shifted(rows, si_sdr_i=3))
     one_fault(board, "is not si_sdr minus si_sdr_mixture")
 
 
-def filled_columns(rows: pa.Table, values: Mapping[str, float | None]) -> pa.Table:
-    for name, value in values.items():
-        at, field = rows.column_names.index(name), rows.schema.field(name)
-        rows = rows.set_column(at, field, pa.array([value] * rows.num_rows, type=field.type))
-    return rows
-
-
 def restate(board: Path, values: Mapping[str, float | None]) -> None:
-    """Rows with constant columns, and a summary that follows: consistent, as a forger would."""
-    restate_by(board, lambda rows: filled_columns(rows, values))
-
-
-def restate_by(
-    board: Path, act: Callable[[pa.Table], pa.Table], *, path: Path | None = None
-) -> None:
-    """Changed rows, and a summary that follows."""
-    path = path or entry(board)
-    rows = act(pq.read_table(path.with_suffix(".parquet")))
-    pq.write_table(rows, path.with_suffix(".parquet"))
-
-    def follow(e: dict[str, Any]) -> None:
-        old = ScoreFile.model_validate(e["score"])
-        resamples = old.bootstrap.resamples
-        new = made.summarise(rows, old.suite, old.system, kind=old.kind, resamples=resamples)
-        e["score"] = new.model_dump(mode="json")
-
-    change(path, follow)
+    """Rows with constant columns."""
+    rewrite(board, lambda rows: rows.assign(**values))
 
 
 RATIOS = ("sdr", "sir", "si_sdr", "snr")
@@ -496,30 +324,26 @@ def test_perfection_beyond_what_the_mixture_leaves(board: Path) -> None:
 def test_infinities_by_the_policy_pass(board: Path, value: float) -> None:
     """All silent, or all perfect: the written policy says what their improvements are."""
     names = (*RATIOS, *(f"{name}_i" for name in RATIOS))
-    sar = {"sar": value if value < 0 else None}
+    sar = {"sar": value if value < 0 else np.nan}
     restate(board, dict.fromkeys(names, value) | sar)
     assert faults(board) == []
 
 
-def worst_left_out(rows: pa.Table, names: Sequence[str], by: str = "si_sdr_i") -> pa.Table:
+def worst_left_out(rows: pd.DataFrame, names: Sequence[str], by: str = "si_sdr_i") -> pd.DataFrame:
     """``rows`` where the ten worst answers are undefined."""
-    worst = np.argsort(rows[by].to_pylist())[:10].tolist()
-    for name in names:
-        kept = [None if i in worst else one for i, one in enumerate(rows[name].to_pylist())]
-        at, field = rows.column_names.index(name), rows.schema.field(name)
-        rows = rows.set_column(at, field, pa.array(kept, type=field.type))
-    return rows
+    worst = rows[by].rank() <= 10
+    return rows.assign(**{name: rows[name].mask(worst) for name in names})
 
 
 def test_the_worst_answers_left_out_as_undefined(board: Path) -> None:
     """Policy 3: undefined never hides a bad answer."""
     names = (*RATIOS, "sar", *(f"{name}_i" for name in RATIOS))
-    restate_by(board, lambda rows: worst_left_out(rows, names))
+    rewrite(board, lambda rows: worst_left_out(rows, names))
     one_fault(board, "and 9 more is left out, though the mixture's is defined")
 
 
 def test_the_lowest_sar_left_out_as_undefined(board: Path) -> None:
-    restate_by(board, lambda rows: worst_left_out(rows, ["sar"], by="sar"))
+    rewrite(board, lambda rows: worst_left_out(rows, ["sar"], by="sar"))
     one_fault(board, "is not what its sir and sar make it")
 
 
@@ -530,14 +354,14 @@ def test_a_sar_that_measures_rounding(board: Path) -> None:
 
 def test_parts_that_do_not_add_up(board: Path) -> None:
     """SDR raised by a tenth of a decibel, still below SIR and SAR."""
-    restate_by(board, lambda rows: shifted(shifted(rows, "sdr", 0.1), "sdr_i", 0.1))
+    rewrite(board, lambda rows: shifted(rows, sdr=0.1, sdr_i=0.1))
     one_fault(board, "is not what its sir and sar make it")
 
 
 ABSENT = {
-    "attenuation": (lambda rows: shifted(rows, "attenuation", 3.0), "is not minus its"),
+    "attenuation": (lambda rows: shifted(rows, attenuation=3), "is not minus its"),
     "silent_share": (
-        lambda rows: filled_columns(rows, {"silent_share": 1.0}),
+        lambda rows: rows.assign(silent_share=1.0),
         "is not whether its attenuation is at least 20 dB",
     ),
 }
@@ -547,7 +371,7 @@ ABSENT = {
 def test_silences_that_are_none(board: Path, name: str) -> None:
     act, words = ABSENT[name]
     path = board / "entries" / "made-absent" / "lass-net.json"
-    restate_by(board, act, path=path)
+    rewrite(board, act, path=path)
     one_fault(board, words, file="lass-net.json")
 
 
@@ -556,37 +380,64 @@ def test_a_finite_sdr_above_the_worst_sir(board: Path) -> None:
     one_fault(board, "is above sir, which cannot be")
 
 
-def test_numbers_beyond_all_ratios(board: Path) -> None:
-    rewrite(board, lambda rows: shifted(rows, "sir", 1000.0))
-    one_fault(board, "beyond 400 dB")
+BEYOND = {
+    "sir": (1000.0, "-400 and 400 dB"),
+    "sir_mixture": (1000.0, "-400 and 400 dB"),
+    "clap": (2.5, "-2.001 and 2.001"),
+    "clap_a": (-np.inf, "-2.001 and 2.001"),
+    "clap_a_mixture": (1e308, "-2.001 and 2.001"),
+    "lsd": (-0.1, "0 and 1e+20 dB"),
+    "mrstft": (np.inf, "0 and 1e+20"),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_numbers_that_no_estimate_has(tmp_path: Path, name: str) -> None:
+    value, bounds = BEYOND[name]
+    scores = made.with_more(made.make_scores("New"), "some/model")
+    add_scores(tmp_path / "good", [made.write(tmp_path / "s", scores)], date=DATE)
+    scores.rows.loc[3, name] = value
+    bad = Scores(made.rehashed(scores.file, scores.rows), scores.rows)
+    path = made.write(tmp_path / "bad", bad)
+    words = re.escape(f"{name} of query q00003 is not between {bounds}")
+    with pytest.raises(FaultsError, match=words):
+        add_scores(tmp_path / "board", [path], date=DATE)
+
+
+@pytest.mark.parametrize("name", ["clap", "clap_a", "lsd", "mrstft"])
+def test_an_answer_left_out_in_any_metric(tmp_path: Path, name: str) -> None:
+    scores = made.with_more(made.make_scores("New"), "some/model")
+    names = [one for one in (name, f"{name}_i") if one in scores.rows]
+    scores.rows.loc[3, names] = np.nan
+    bad = Scores(made.rehashed(scores.file, scores.rows), scores.rows)
+    with pytest.raises(FaultsError, match=f"{name} of query q00003 is left out"):
+        add_scores(tmp_path / "board", [made.write(tmp_path / "bad", bad)], date=DATE)
+
+
+def claimed(board: Path, name: str, **columns: Any) -> Path:
+    """The score file of a system whose rows say something else."""
+    suite = made.suite_info("made-test", queries=60)
+    scores = made.make_scores(name, suite=suite, quality_db=5, seed=77)
+    rows = scores.rows.assign(**columns)
+    return made.write(board.parent / name, Scores(made.rehashed(scores.file, rows), rows))
 
 
 def test_mixture_metrics_that_differ_between_systems(board: Path) -> None:
     """A system cannot change what the unprocessed mixture scores: other audio, or forged."""
-    scores = made.make_scores(
-        "Forger", suite=made.suite_info("made-test", queries=60), quality_db=5, seed=77
+    mixture = made.make_rows(made.suite_info("made-test", queries=60), seed=77)["si_sdr_mixture"]
+    own = made.make_rows(made.suite_info("made-test", queries=60), seed=77)["si_sdr"]
+    path = claimed(
+        board, "Forger", si_sdr_mixture=mixture - 4, si_sdr_i=improvement(own, mixture - 4)
     )
-    rows = scores.rows
-    for name, by in (("si_sdr_mixture", -4.0), ("si_sdr_i", 4.0)):
-        rows = shifted(rows, name, by)
-    forged = made.summarise(rows, scores.file.suite, scores.file.system)
-    path = made.write(board.parent / "forged", type(scores)(forged, rows))
     with pytest.raises(FaultsError, match=r"other audio.*si_sdr_mixture"):
         add_scores(board, [path], date=DATE)
     assert not (entry(board).with_name("forger.json")).exists()
 
 
-def test_another_question_for_the_same_query(board: Path) -> None:
-    scores = made.make_scores(
-        "Asker", suite=made.suite_info("made-test", queries=60), quality_db=5, seed=78
-    )
-    texts = ["something else", *scores.rows.column("text").to_pylist()[1:]]
-    index = scores.rows.column_names.index("text")
-    rows = scores.rows.set_column(index, scores.rows.schema.field("text"), pa.array(texts))
-    changed = made.summarise(rows, scores.file.suite, scores.file.system)
-    path = made.write(board.parent / "asked", type(scores)(changed, rows))
-    with pytest.raises(FaultsError, match="another text for the same query"):
-        add_scores(board, [path], date=DATE)
+@pytest.mark.parametrize("name", ["text", "target_id", "concept", "annotator"])
+def test_another_question_for_the_same_query(board: Path, name: str) -> None:
+    with pytest.raises(FaultsError, match=f"another {name} for the same query"):
+        add_scores(board, [claimed(board, "Asker", **{name: "else"})], date=DATE)
 
 
 def test_captions_and_concepts_may_begin_like_formulas_and_are_none_in_the_tables(
@@ -594,12 +445,10 @@ def test_captions_and_concepts_may_begin_like_formulas_and_are_none_in_the_table
 ) -> None:
     # As datasets and suites may have them: who has scored must not be refused here.
     scores = made.make_scores("Asker", quality_db=5, seed=79)
-    rows = scores.rows
+    rows = scores.rows.copy()
     for name in ("text", "concept", "noise_concept"):
-        begun = pa.array([f"=- {text}" for text in rows.column(name).to_pylist()])
-        rows = rows.set_column(rows.column_names.index(name), rows.schema.field(name), begun)
-    changed = made.summarise(rows, scores.file.suite, scores.file.system)
-    path = made.write(tmp_path / "asked", type(scores)(changed, rows))
+        rows[name] = "=- " + rows[name]
+    path = made.write(tmp_path / "asked", Scores(made.rehashed(scores.file, rows), rows))
     add_scores(tmp_path / "board", [path], date=DATE)
     built = build(tmp_path / "board", workers=1)
     (table,) = (path for path in built.tables if path.name.endswith(".by-concept.csv"))
@@ -671,23 +520,29 @@ def test_coverage_that_its_rows_do_not_have(board: Path) -> None:
     one_fault(board, "scored_sha256")
 
 
-def test_a_metric_by_another_definition(board: Path) -> None:
-    change(entry(board), lambda e: e["score"]["metrics"]["sdr"].update(id="snr"))
-    one_fault(board, "metric 'sdr' is not defined")
+@pytest.mark.parametrize("name", ["sdr", "loudness"])
+def test_a_metric_by_another_definition(board: Path, name: str) -> None:
+    change(entry(board), lambda e: e["score"]["definitions"].update({name: "snr"}))
+    one_fault(board, f"metric '{name}' is not defined")
 
 
 def test_a_metric_left_out(board: Path) -> None:
-    def act(e: dict[str, Any]) -> None:
-        e["score"]["metrics"].pop("sir")
-        e["score"]["summary"].pop("sir")
-
-    change(entry(board), act)
-    one_fault(board, "summary lacks 'sir', which the rows give")
+    change(entry(board), lambda e: e["score"]["definitions"].pop("sir"))
+    one_fault(board, "has other metrics than its JSON defines")
 
 
-def test_resamples_that_would_never_end(board: Path) -> None:
-    change(entry(board), lambda e: e["score"]["bootstrap"].update(resamples=10**12))
-    one_fault(board, "1000000000000")
+def test_clap_scores_of_nobody(tmp_path: Path) -> None:
+    path = made.write(tmp_path / "s", made.with_more(made.make_scores("New"), ""))
+    with pytest.raises(FaultsError, match="clap_model must name the model"):
+        add_scores(tmp_path / "board", [path], date=DATE)
+
+
+def test_one_run_of_a_system_is_no_entry(board: Path) -> None:
+    suite = made.suite_info("made-test", queries=60)
+    scores = made.make_scores("New", suite=suite, system={"run": "seed-1"})
+    path = made.write(board.parent / "s", scores)
+    with pytest.raises(FaultsError, match=r"one run \(seed-1\) of several"):
+        add_scores(board, [path], date=DATE)
 
 
 def test_a_link_out_of_the_folder(board: Path) -> None:

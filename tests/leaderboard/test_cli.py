@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
@@ -181,8 +182,11 @@ def test_eval_results_from_the_command_line(root: Path, tmp_path: Path) -> None:
     line = ["leaderboard", "eval-results", str(entry(root, "oracle-ratio-mask"))]
     assert run([*line, "--dataset-id", "me/bench", "-o", str(tmp_path)]) == 0
     [result] = yaml.safe_load((tmp_path / ".eval_results" / "synthetic-test.yaml").read_text())
-    mean = json.loads(entry(root, "oracle-ratio-mask").read_text())["score"]["summary"]
-    assert result["value"] == round(mean["si_sdr_i"]["mean"], 3)
+    rows = pd.read_parquet(entry(root, "oracle-ratio-mask").with_suffix(".parquet"))
+    assert result["value"] == round(rows["si_sdr_i"].mean(), 3)
+    assert run([*line, "--dataset-id", "me/bench", "-o", str(tmp_path), "--metric", "SNRi"]) == 0
+    [result] = yaml.safe_load((tmp_path / ".eval_results" / "synthetic-test.yaml").read_text())
+    assert result["value"] == round(rows["snr_i"].mean(), 3)
 
 
 def test_diff_says_what_changed(
@@ -196,13 +200,22 @@ def test_diff_says_what_changed(
     assert "rank of LASS-Net small: 2 -> 1" in out
 
 
+def test_metrics_are_known_by_their_titles(board: Path) -> None:
+    told = []
+    for metric in ("snr_i", "SNRi"):
+        assert run(["leaderboard", "build", "--root", str(board), "--metric", metric]) == 0
+        told.append((board / "tables" / "made-test.md").read_text())
+    assert "Ranked by SNRi" in told[0]
+    assert told[0] == told[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (["add", "nothing-here"], 2, "no score file to read"),
         (["check", "--root", "nothing-here"], 1, "no leaderboard here"),
         (["build", "--root", "nothing-here"], 1, "no leaderboard here"),
-        (["build", "--metric", "sdri"], 2, "did you mean"),
+        (["build", "--metric", "sdrii"], 2, "did you mean"),
         (["publish", "ftp:x"], 2, "no place to publish to"),
         (["add", "SCORE", "--link", "nolabel"], 2, "a link needs a label"),
         (["add", "SCORE", "--link", "x=javascript:y"], 1, "not an http or https address"),

@@ -281,7 +281,7 @@ def test_eval_results_are_what_the_hub_reads(filled: Path, tmp_path: Path) -> No
     assert path == tmp_path / ".eval_results" / "made-test.yaml"
     [parsed] = parse_eval_result_entries(yaml.safe_load(path.read_text()))
     assert (parsed.dataset_id, parsed.task_id) == ("me/bench", "made-test")
-    assert parsed.value == round(loaded.entry.score.summary["si_sdr_i"].mean or 0, 3)
+    assert parsed.value == round(loaded.rows["si_sdr_i"].mean(), 3)
     assert parsed.source_url == "https://example.org/board"
     assert "95 % interval" in (parsed.notes or "")
 
@@ -291,7 +291,7 @@ def test_what_cannot_be_a_result_is_not_exported(filled: Path) -> None:
         eval_results(entry(filled, "half-done"), dataset_id="me/bench")
     with pytest.raises(UsageError, match="undefined"):
         eval_results(entry(filled, "mixture"), dataset_id="me/bench", metric="sar")
-    with pytest.raises(UsageError, match="did you mean 'sdr_i'"):
-        eval_results(entry(filled), dataset_id="me/bench", metric="sdri")
+    with pytest.raises(UsageError, match="did you mean 'SDRi'"):
+        eval_results(entry(filled), dataset_id="me/bench", metric="SDRii")
     with pytest.raises(UsageError, match="not an http"):
         eval_results(entry(filled), dataset_id="me/bench", source_url="javascript:x")

@@ -11,9 +11,8 @@ import pytest
 from lassbench.errors import UsageError
 from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.checks import read_leaderboard
-from lassbench.leaderboard.entries import SeenNote
-from lassbench.leaderboard.ranking import Standings, seen_notes, standings
-from lassbench.scores.score_file import column
+from lassbench.leaderboard.ranking import GENERATIVE, Standings, standings
+from lassbench.scores.score_file import Scores
 from lassbench.scores.statistics import cluster_bootstrap
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
@@ -82,14 +81,13 @@ def test_ranks_stand_on_the_intersection_of_coverage(tmp_path: Path) -> None:
     found = table(root, "s")
     assert found.shared["si_sdr_i"] == 45
     for row in found.rows:
-        values = column(row.loaded.rows, "si_sdr_i")
-        ids = row.loaded.query_ids
-        chosen = [n for n, one in enumerate(ids) if 5 <= int(one[1:]) < 50]
+        numbers = row.loaded.rows["query_id"].str[1:].astype(int)
+        chosen = row.loaded.rows[numbers.between(5, 49)]
         figure = row.figures["si_sdr_i"]
-        assert figure.mean == pytest.approx(np.mean(values[chosen]), abs=1e-12)
-        targets = [f"t{int(ids[n][1:]) // 5:04d}" for n in chosen]
-        expected = cluster_bootstrap(values[chosen], targets)
-        assert (figure.low, figure.high) == pytest.approx((expected.low, expected.high))
+        assert figure.mean == pytest.approx(chosen["si_sdr_i"].mean(), abs=1e-9)
+        expected = cluster_bootstrap(chosen["si_sdr_i"], list(chosen["target_id"]))
+        assert (figure.ci_low, figure.ci_high) == pytest.approx((expected.low, expected.high))
+        assert (figure.n, figure.targets) == (45, 9)
         assert figure.rank is not None
 
 
@@ -119,25 +117,38 @@ def test_an_unknown_metric_names_the_nearest(filled: Path) -> None:
         table(filled, "made-test", metric="sisdr_i")
 
 
-def test_training_data_that_holds_test_clips_is_told(filled: Path) -> None:
-    board = read_leaderboard(filled)
-    loaded = next(e for e in board.entries["made-test"] if e.name == "LASS-Net")
-    note = SeenNote(training_set="AudioCaps", unless=("LASS-2022",), note="It has heard them.")
-    card = board.suites["made-test"].model_copy(update={"seen_notes": (note,)})
+def test_a_metric_is_known_by_its_title(filled: Path) -> None:
+    assert table(filled, "made-test", metric="SNRi").sorted_by == "snr_i"
 
-    def told(trained_on: str, **seen: object) -> tuple[str, ...]:
-        score = loaded.entry.score
-        system = score.system.model_copy(update={"trained_on": (trained_on,)})
-        contamination = score.contamination.model_copy(update=seen)
-        score = score.model_copy(update={"system": system, "contamination": contamination})
-        entry = loaded.entry.model_copy(update={"score": score})
-        return seen_notes(type(loaded)(loaded.path, loaded.suite, entry, loaded.rows), card)
 
-    assert told("audiocaps train split") == ("It has heard them.",)
-    assert told("AudioCaps clips of LASS-2022 train") == ()
-    assert told("ESC-50") == ()
-    assert told("AudioCaps", declared=6044) == ()
-    assert "3 of its training clips" in told("x", declared=9, clips=("a", "b", "c"))[0]
+def test_sar_is_never_bold_on_its_own(tmp_path: Path) -> None:
+    """A system that hardly touches the mixture wins SAR; the best one may win it too."""
+    suite = made.suite_info("s", queries=60)
+    idle = made.make_scores("Idle", suite=suite, quality_db=0.1, seed=1)
+    rows = idle.rows.assign(sar=50.0)
+    rows["sdr"] = -10 * np.log10(10 ** (-rows["sir"] / 10) + (1 + 10 ** (-rows["sir"] / 10)) / 1e5)
+    rows["sdr_i"] = rows["sdr"] - rows["sdr_mixture"]
+    idle = Scores(made.rehashed(idle.file, rows), rows)
+    best = made.make_scores("Best", suite=suite, quality_db=9, seed=2)
+    root = place(tmp_path / "b", idle, best)
+    found = {row.name: row for row in table(root, "s").rows}
+    assert found["Idle"].figures["sar"].rank == 1
+    assert not found["Idle"].leads("sar")
+    assert found["Best"].leads("si_sdr_i")
+    alone = {row.name: row for row in table(place(tmp_path / "c", best), "s").rows}
+    assert alone["Best"].leads("sar")
+
+
+def test_training_data_that_holds_test_clips_is_told(tmp_path: Path) -> None:
+    suite = made.suite_info("lass-made", queries=60)
+    scores = made.make_scores(
+        "Heard", suite=suite, system={"trained_on": ("AudioCaps train",), "generative": True}
+    )
+    [row] = table(place(tmp_path / "b", scores), "lass-made").rows
+    [heard] = row.heard
+    assert heard.startswith("Trained on AudioCaps train: 195 of its 200 test clips")
+    assert heard.endswith(".")
+    assert row.notes == (heard, GENERATIVE)
 
 
 def test_the_order_of_files_does_not_matter(filled: Path, tmp_path: Path) -> None:

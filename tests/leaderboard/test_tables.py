@@ -11,12 +11,13 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import read_leaderboard
-from lassbench.leaderboard.ranking import Figure, Standings, standings
+from lassbench.leaderboard.ranking import TABLE_METRICS, Figure, Standings, standings
 from lassbench.leaderboard.tables import (
     Size,
     Table,
@@ -28,7 +29,8 @@ from lassbench.leaderboard.tables import (
     to_latex,
     to_markdown,
 )
-from lassbench.scores.score_file import Cell
+from lassbench.scores.rows import METRICS
+from lassbench.scores.summary import Cell
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
 
@@ -96,11 +98,11 @@ def test_latex_compiles(tmp_path: Path) -> None:
 
 def test_ranks_and_sizes_in_words() -> None:
     def figure(rank: int | None, low: int, high: int, tied: bool = False) -> Figure:
-        return Figure(0.0, None, None, 1, True, rank, tied, low, high)
+        return Figure(0.0, None, None, 1, 1, True, rank, tied, low, high)
 
     assert rank_text(figure(1, 1, 1)) == "1"
     assert rank_text(figure(2, 1, 3, tied=True)) == "2= (1-3)"
-    assert rank_text(Figure(0.0, None, None, 1, True)) == "-"
+    assert rank_text(Figure(0.0, None, None, 1, 1, True)) == "-"
     assert [count_text(n) for n in (None, 0, 9_999, 850_400, 63_398_883)] == [
         "-", "0", "9999", "850 k", "63.4 M",
     ]  # fmt: skip
@@ -149,13 +151,13 @@ def with_breakdowns(table: Standings) -> Standings:
     rows = []
     for row in table.rows:
         cells = [
-            {table.sorted_by: Cell(mean=mean, ci_low=low, ci_high=high, n=12)}
+            {table.sorted_by: Cell(mean=mean, ci_low=low, ci_high=high, n=12, targets=12)}
             for mean, low, high in MEANS[row.loaded.slug]
         ]
         groups = {"concept": dict(zip(("dog", "rain"), cells, strict=True))}
-        score = row.entry.score.model_copy(update={"breakdowns": groups})
-        entry = row.entry.model_copy(update={"score": score})
-        rows.append(replace(row, loaded=replace(row.loaded, entry=entry)))
+        loaded = replace(row.loaded)
+        vars(loaded)["breakdowns"] = groups
+        rows.append(replace(row, loaded=loaded))
     return replace(table, rows=rows)
 
 
@@ -208,14 +210,45 @@ def test_a_system_without_a_single_query_of_a_concept_builds(tmp_path: Path) -> 
     assert found["rain"] != ""
 
 
-def test_json_says_what_the_entries_say(board: Path) -> None:
+def test_json_says_what_the_rows_say(board: Path) -> None:
     build(board)
     found = json.loads((board / "tables" / "made-test.json").read_text())
     for system in found["systems"]:
-        entry = json.loads((board / "entries" / "made-test" / f"{system['slug']}.json").read_text())
-        if system["metrics"]["sdr_i"]["n"] == entry["score"]["summary"]["sdr_i"]["n"]:
-            assert system["metrics"]["sdr_i"]["mean"] == entry["score"]["summary"]["sdr_i"]["mean"]
-        assert system["standing"] == entry["standing"]
+        path = board / "entries" / "made-test" / f"{system['slug']}.json"
+        rows = pd.read_parquet(path.with_suffix(".parquet"))
+        for name in ("sdr_i", "snr_i"):
+            figure = system["metrics"][name]
+            assert figure["mean"] == pytest.approx(rows[name].mean(), abs=1e-9)
+            assert (figure["n"], figure["targets"]) == (len(rows), rows["target_id"].nunique())
+        assert system["wrong_source_share"] == pytest.approx(rows["wrong_source"].mean())
+        dogs = rows.loc[rows["concept"] == "dog", "sir"]
+        assert system["by"]["concept"]["dog"]["sir"] == pytest.approx(dogs.mean(), abs=1e-9)
+        assert system["standing"] == json.loads(path.read_text())["standing"]
+
+
+def test_every_column_is_explained_where_it_stands(board: Path) -> None:
+    build(board, site=board.parent / "site")
+    markdown = (board / "tables" / "made-test.md").read_text()
+    page = (board.parent / "site" / "suites" / "made-test" / "index.html").read_text()
+    for text in (markdown, page):
+        for name in TABLE_METRICS["separation"]:
+            if METRICS[name].called:
+                assert METRICS[name].called in text
+        assert "hardly touches the mixture" in text
+    head = next(line for line in markdown.splitlines() if line.startswith("| Rank"))
+    for column in head.strip("| ").split(" | ")[2:]:
+        title = column.removesuffix(" (dB)")
+        assert f"\n{title}: " in markdown or f". {title}: " in markdown, title
+    assert "<th" in page
+    for button in re.findall(r"<th [^>]*m-[^>]*><button[^>]*>", page):
+        assert "title=" in button
+    system = page_of(board, "lass-net")
+    assert "Wrong source: in" in system
+    assert "nearer to the target" in system
+
+
+def page_of(board: Path, slug: str) -> str:
+    return (board.parent / "site" / "suites" / "made-test" / "systems" / f"{slug}.html").read_text()
 
 
 def test_the_table_of_a_suite_that_is_gone_goes_too(board: Path) -> None:

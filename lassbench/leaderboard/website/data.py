@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
+import pandas as pd
 
 from lassbench.leaderboard.entries import Loaded
 from lassbench.leaderboard.ranking import Standings
-from lassbench.scores.score_file import METRICS, column, limited
+from lassbench.leaderboard.tables import explanation
+from lassbench.scores.rows import METRICS, seen
 from lassbench.scores.statistics import (
     FEW_CLUSTERS,
     RESAMPLES,
@@ -26,8 +26,7 @@ from lassbench.scores.statistics import (
     expanded_tail,
     student_quantile,
 )
-
-_QUESTION_COLUMNS = ("query_id", "target_id", "concept", "noise_concept", "annotator", "text")
+from lassbench.scores.summary import Cell
 
 
 def script(name: str, value: Any) -> str:
@@ -48,35 +47,39 @@ def rounded(value: float | None) -> float | None:
 
 
 def metric_facts(metrics: Sequence[str]) -> list[dict[str, str]]:
-    """Name, title and unit of each metric, as scripts label axes with them."""
+    """What scripts label axes and rows with."""
     return [
-        {"name": m, "title": METRICS[m].title, "unit": METRICS[m].unit, "better": METRICS[m].better}
-        for m in metrics
+        {
+            "name": name,
+            "title": METRICS[name].title,
+            "unit": METRICS[name].unit,
+            "better": METRICS[name].better,
+            "explained": explanation(name),
+        }
+        for name in metrics
     ]
 
 
 def suite_data(table: Standings) -> dict[str, Any]:
     """Names, metrics and breakdowns of every system of a suite."""
-    systems = {}
-    for row in table.rows:
-        breakdowns = row.entry.score.breakdowns
-        systems[row.loaded.slug] = {
+    systems = {
+        row.loaded.slug: {
             "name": row.name,
             "by": {
                 by: {
-                    value: [_ends(cells, metric) for metric in table.metrics]
-                    for value, cells in breakdowns.get(by, {}).items()
+                    value: [_ends(cells[metric]) for metric in table.metrics]
+                    for value, cells in groups.items()
                 }
-                for by in ("concept", "annotator")
-                if breakdowns.get(by)
+                for by, groups in row.loaded.breakdowns.items()
             },
         }
+        for row in table.rows
+    }
     return {"metrics": metric_facts(table.metrics), "systems": systems}
 
 
-def _ends(cells: Mapping[str, Any], metric: str) -> list[float | None] | None:
-    cell = cells.get(metric)
-    if cell is None or cell.mean is None:
+def _ends(cell: Cell) -> list[float | None] | None:
+    if cell.mean is None:
         return None
     return [rounded(cell.mean), rounded(cell.ci_low), rounded(cell.ci_high)]
 
@@ -89,7 +92,7 @@ def query_data(table: Standings) -> dict[str, Any]:
     they are few (``null`` where so few carry none), ``tails[k]`` the percentile at which the
     interval begins where they are not, ``null`` before (:mod:`lassbench.scores.statistics`).
     """
-    questions = _questions([row.loaded for row in table.rows])
+    questions = {str(name): column.tolist() for name, column in table.questions.items()}
     targets, target_of = _numbered(questions["target_id"])
     concepts, concept_of = _numbered(questions["concept"])
     return {
@@ -116,37 +119,15 @@ def query_data(table: Standings) -> dict[str, Any]:
     }
 
 
-def _questions(entries: Sequence[Loaded]) -> dict[str, list[str]]:
-    """The text columns over all queries that anyone covers, sorted by query id."""
-    largest = sorted(entries, key=lambda loaded: (-loaded.rows.num_rows, loaded.slug))
-    seen: set[str] = set()
-    parts = []
-    for loaded in largest:
-        new = [one not in seen for one in loaded.query_ids]
-        if any(new):
-            parts.append(loaded.rows.select(_QUESTION_COLUMNS).filter(pa.array(new)))
-            seen.update(loaded.query_ids)
-    joined = pa.concat_tables(parts).sort_by("query_id")
-    return {name: joined.column(name).to_pylist() for name in _QUESTION_COLUMNS}
-
-
 def _numbered(labels: Sequence[str]) -> tuple[list[str], list[int]]:
     distinct = sorted(set(labels))
     number = {label: index for index, label in enumerate(distinct)}
     return distinct, [number[label] for label in labels]
 
 
-def system_values(loaded: Loaded, metrics: Sequence[str], ids: Sequence[str]) -> dict[str, Any]:
+def system_values(loaded: Loaded, metrics: Sequence[str], ids: pd.Index[str]) -> dict[str, Any]:
     """One system's value of each metric for each of ``ids``, ``null`` where it has none."""
-    where = np.searchsorted(ids, loaded.query_ids) if len(loaded.query_ids) < len(ids) else None
-    found: dict[str, Any] = {}
-    for metric in metrics:
-        values = np.round(limited(column(loaded.rows, metric), metric), 3) + 0.0
-        if where is not None:
-            spread = np.full(len(ids), np.nan)
-            spread[where] = values
-            values = spread
-        given = values.astype(object)
-        given[np.isnan(values)] = None
-        found[metric] = given.tolist()
-    return {"name": loaded.name, "values": found}
+    values = {name: seen(loaded.rows, name) for name in metrics}
+    found = pd.DataFrame(values, index=loaded.rows["query_id"]).round(3) + 0.0
+    given = found.reindex(ids).astype(object)
+    return {"name": loaded.name, "values": given.where(given.notna(), None).to_dict("list")}

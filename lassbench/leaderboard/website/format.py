@@ -54,9 +54,3 @@ QUERY_TYPES = {
     "oracle": "oracle",
     "none": "no query",
 }
-
-STANDINGS = {
-    "verified": "scored again here from the predictions, with the same result",
-    "submitted": "as sent in, checked for consistency, not scored again",
-    "partial": "some predictions were missing: shown, never ranked",
-}

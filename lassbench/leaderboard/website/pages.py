@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from lassbench import __version__, output_folders
-from lassbench.leaderboard.entries import Leaderboard
+from lassbench.leaderboard.entries import BREAKDOWN_VIEWS, Leaderboard
 from lassbench.leaderboard.examples import Listening, Track
-from lassbench.leaderboard.ranking import MIN_COVERAGE, TABLE_METRICS, Row, Standings
-from lassbench.leaderboard.tables import BREAKDOWN_VIEWS, table_files
+from lassbench.leaderboard.ranking import GENERATIVE, MIN_COVERAGE, TABLE_METRICS, Row, Standings
+from lassbench.leaderboard.tables import COLUMNS, STANDINGS, explanation, table_files
 from lassbench.leaderboard.website import data, format
-from lassbench.scores.score_file import LIMIT_DB, METRICS, Cell
+from lassbench.scores.rows import LIMIT_DB, METRICS
+from lassbench.scores.statistics import RESAMPLES
 
 #: Written into every site, so that only a site is ever replaced.
 MARKER = "lassbench-site.txt"
@@ -115,17 +118,18 @@ class _Site:
         values = {"names": names, "defaults": _first_two(table)}
         self._page("compare.html", f"{home}/compare.html", **common, **values)
         queries = data.query_data(table)
+        ids = pd.Index(table.questions["query_id"])
         self._put(f"{home}/data/suite.js", data.script("suite", data.suite_data(table)))
         self._put(f"{home}/data/queries.js", data.script("queries", queries))
         for row in table.rows:
             slug = row.loaded.slug
-            own = data.system_values(row.loaded, table.metrics, queries["ids"])
+            own = data.system_values(row.loaded, table.metrics, ids)
             self._put(f"{home}/data/system.{slug}.js", data.script(f"system:{slug}", own))
             system = {
                 "row": row,
                 "links": _links(row),
-                "breakdowns": _breakdowns(row, table),
-                "asked": row.entry.score.annotators.get(table.sorted_by),
+                "breakdowns": row.loaded.breakdowns,
+                "asked": row.loaded.summary.annotators.get(table.sorted_by),
             }
             self._page("system.html", f"{home}/systems/{slug}.html", table=table, **system)
         if heard is not None:
@@ -168,7 +172,10 @@ def _environment(board: Leaderboard) -> Environment:
         entries=len(entries),
         newest=max((loaded.entry.date for loaded in entries), default=""),
         metrics=METRICS,
-        standings=format.STANDINGS,
+        explanation=explanation,
+        columns=COLUMNS,
+        standings=STANDINGS,
+        resamples=RESAMPLES,
         query_types=format.QUERY_TYPES,
         number=format.number,
         interval=format.interval,
@@ -197,14 +204,13 @@ def _searchable(row: Row) -> str:
 def _suite_values(table: Standings) -> dict[str, Any]:
     entries = [row.entry for row in table.rows]
     kinds = {entry.score.system.query_type for entry in entries}
-    breakdowns = [
-        by for by in BREAKDOWN_VIEWS if any(entry.score.breakdowns.get(by) for entry in entries)
-    ]
+    shown = {by for row in table.rows for by in row.loaded.breakdowns}
+    breakdowns = [by for by in BREAKDOWN_VIEWS if by in shown]
     return {
         "kinds": [kind for kind in format.QUERY_TYPES if kind in kinds],
-        "present": [one for one in format.STANDINGS if one in {e.standing for e in entries}],
-        "any_seen": any(row.notes for row in table.rows),
-        "seen": sorted({note for row in table.rows for note in row.notes}),
+        "present": [one for one in STANDINGS if one in {e.standing for e in entries}],
+        "any_heard": any(row.heard for row in table.rows),
+        "notes": sorted({note for row in table.rows for note in row.notes}),
         "breakdowns": breakdowns,
         "has_breakdown": bool(breakdowns),
     }
@@ -223,28 +229,16 @@ def _links(row: Row) -> list[tuple[str, str]]:
     return [*links, *sorted(row.entry.links.items())]
 
 
-def _breakdowns(row: Row, table: Standings) -> list[tuple[str, list[tuple[str, Cell]]]]:
-    found = []
-    for by in BREAKDOWN_VIEWS:
-        groups = row.entry.score.breakdowns.get(by, {})
-        metric = table.sorted_by
-        cells = [(v, cells[metric]) for v, cells in sorted(groups.items()) if metric in cells]
-        if cells:
-            found.append((by, cells))
-    return found
-
-
 def _track(
     track: Track, names: Mapping[str, Row], table: Standings, query_id: str
 ) -> dict[str, Any]:
     label = {"mixture": "Mixture", "target": "Target"}.get(track.role) or names[track.system].name
     score = ""
     if track.role == "estimate":
-        loaded = names[track.system].loaded
-        if query_id in loaded.query_ids:
-            value = loaded.rows.column(table.sorted_by)[loaded.query_ids.index(query_id)].as_py()
-            unit = METRICS[table.sorted_by].unit
-            score = f"{METRICS[table.sorted_by].title} {format.number(value)} {unit}".strip()
+        rows, metric = names[track.system].loaded.rows, METRICS[table.sorted_by]
+        for value in rows.loc[rows["query_id"] == query_id, table.sorted_by]:
+            shown = format.number(None if np.isnan(value) else value)
+            score = f"{metric.title} {shown} {metric.unit}".strip()
     return {**track.model_dump(), "label": label, "score": score}
 
 
@@ -254,4 +248,5 @@ def _about(tables: Sequence[Standings]) -> dict[str, Any]:
     # An improvement is explained by what it improves.
     bases = [name.removesuffix("_i") for name in columns if name.endswith("_i")]
     shown = list(dict.fromkeys([*bases, *columns]))
-    return {"shown": shown, "least": MIN_COVERAGE, "limit": f"{LIMIT_DB:g}"}
+    limits = {"least": MIN_COVERAGE, "limit": f"{LIMIT_DB:g}"}
+    return {"shown": shown, "generative": GENERATIVE, **limits}

@@ -176,7 +176,7 @@ document.addEventListener("DOMContentLoaded", function () {
     queries.metrics.forEach(function (m) {
       var one = results[m.name];
       var line = charts.html("tr", {}, body);
-      charts.html("th", { scope: "row" }, line, m.title + (m.unit ? " (" + m.unit + ")" : ""));
+      charts.html("th", { scope: "row", title: m.explained }, line, m.title + (m.unit ? " (" + m.unit + ")" : ""));
       charts.html("td", {}, line, one.n ? charts.signed(one.mean) : "\u2013");
       charts.html("td", {}, line, one.low === null ? "\u2013" : charts.signed(one.low) + " to " + charts.signed(one.high));
       charts.html("td", {}, line, probability(one.p));
