@@ -17,6 +17,7 @@ from lassbench.scores.comparison import (
     Line,
     default_metric,
     paired,
+    table_metrics,
     verdict,
 )
 from lassbench.scores.rows import CLAP_METRICS, METRICS, SPECTRAL_METRICS, Kind
@@ -39,12 +40,6 @@ WIDTH = 100
 LISTED = 12
 EXTREMES = 5
 
-#: Metrics in the table of all systems, beside the one that it is ranked by.
-_BESIDE: Mapping[Kind, tuple[str, ...]] = {
-    "separation": ("sdr_i", "sir_i", "sar", "snr_i"),
-    "absent": ("silent_share",),
-    "unreferenced": (),
-}
 _WRONG = "% of queries whose estimate is not nearer to the target than to the interference"
 
 
@@ -111,12 +106,11 @@ def show_table(out: Console, lines: Sequence[Line], suite: SuiteInfo, kind: Kind
     asked = f"{suite.queries} {types} queries, {sounds(rows['target_id'].nunique(), kind)}"
     out.print(Text(one_line(f"{suite.title or suite.name}{synthetic}", 200), style="bold"))
     out.print(Text(f"{suite.name}, fingerprint {suite.fingerprint[:16]}; {asked}"))
-    metrics = dict.fromkeys(name for one in lines for name in one.cells)
-    ranked = default_metric(kind, metrics)
-    shown = [name for name in _BESIDE[kind] if name in metrics]
+    ranked, *shown = table_metrics(kind, {name for one in lines for name in one.cells})
     wrong = any(one.wrong_source_share is not None for one in lines)
-    _print_table(out, lines, ranked, shown, wrong=wrong)
-    for_ears = [one for one in (*CLAP_METRICS, *SPECTRAL_METRICS) if one in metrics]
+    # All of them do not fit into 80 columns.
+    for_ears = [one for one in shown if one in (*CLAP_METRICS, *SPECTRAL_METRICS)]
+    _print_table(out, lines, ranked, [one for one in shown if one not in for_ears], wrong=wrong)
     if for_ears:
         _print_table(out, lines, "", for_ears)
     if any(one.place for one in lines):
@@ -125,7 +119,7 @@ def show_table(out: Console, lines: Sequence[Line], suite: SuiteInfo, kind: Kind
             "targets)",
             style="dim",
         )
-    for name in (ranked, *shown, *for_ears):
+    for name in (ranked, *shown):
         definition = METRICS[name]
         better = ", lower is better" if definition.better == "lower" else ""
         out.print(Text(f"{definition.heading}: {definition.explained}{better}", style="dim"))
