@@ -30,8 +30,8 @@ from lassbench.pictures.spectrogram import level_db, picture, png, top_db
 from lassbench.pictures.terminal import EXTREMES as FAILING
 from lassbench.pictures.terminal import number, sounds, who_asks
 from lassbench.predictions import PredictionSet, open_predictions
-from lassbench.scores.comparison import Line, default_metric, paired, verdict
-from lassbench.scores.rows import METRICS, in_order, seen
+from lassbench.scores.comparison import Line, default_metric, paired, table_metrics, verdict
+from lassbench.scores.rows import METRICS, seen
 from lassbench.scores.score_file import JSON_SUFFIX, Scores, heard_in_training
 from lassbench.scores.summary import failing_sentences
 from lassbench.suites.suite import Suite
@@ -154,7 +154,7 @@ def _numbers(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
         "summary": summary,
         "metrics": METRICS,
         "headline": headline,
-        "shown": _shown(scores),
+        "shown": table_metrics(file.kind, file.definitions),
         "ranked": METRICS[ranked],
         "ends": ("best", "worst")
         if (file.kind, ranked) != ("unreferenced", "attenuation")
@@ -169,12 +169,6 @@ def _numbers(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
         "targets": sounds(summary.targets, file.kind),
         "isnan": math.isnan,
     }
-
-
-def _shown(scores: Scores) -> list[str]:
-    """The metrics that a line of a table shows: the values, and the ranking improvement."""
-    left_out = ("sdr_i", "sir_i", "snr_i")
-    return [name for name in in_order(scores.file.definitions) if name not in left_out]
 
 
 def _ahead(scores: Scores, line: Line, metric: str) -> tuple[Any, str]:
@@ -275,7 +269,7 @@ def _example(
     people = [clips[one].attribution for one in (row["target_id"], row["noise_id"]) if one in clips]
     numbers = [
         (METRICS[name].title, number(row[name], 1 if METRICS[name].unit else 2))
-        for name in _shown(scores)
+        for name in table_metrics(scores.file.kind, scores.file.definitions)
     ]
     return Example(row, value, numbers, tuple(one for one in people if one), tracks)
 

@@ -19,6 +19,7 @@ from lassbench.scores.comparison import (
     default_metric,
     paired,
     ranked_on,
+    table_metrics,
     verdict,
 )
 from lassbench.scores.rows import CLAP_METRICS, METRICS, SPECTRAL_METRICS, Kind
@@ -41,12 +42,6 @@ WIDTH = 100
 LISTED = 12
 EXTREMES = 5
 
-#: Metrics in the table of all systems, beside the one that it is ranked by.
-_BESIDE: Mapping[Kind, tuple[str, ...]] = {
-    "separation": ("sdr_i", "sir_i", "sar", "snr_i"),
-    "absent": ("silent_share",),
-    "unreferenced": ("attenuation",),
-}
 #: Width that texts keep beside numbers.
 _LEAST = 12
 #: Below this width the table of all systems is printed in two parts.
@@ -136,21 +131,20 @@ def show_table(out: Console, lines: Sequence[Line], suite: SuiteInfo, kind: Kind
     asked = f"{suite.queries} {types} queries, {sounds(rows['target_id'].nunique(), kind)}"
     out.print(Text(one_line(f"{suite.title or suite.name}{synthetic}", 200), style="bold"))
     out.print(Text(f"{suite.name}, fingerprint {suite.fingerprint[:16]}; {asked}"))
-    metrics = dict.fromkeys(name for one in lines for name in one.cells)
-    ranked = default_metric(kind, metrics)
-    shown = [name for name in _BESIDE[kind] if name in metrics and name != ranked]
-    for_ears = [one for one in (*CLAP_METRICS, *SPECTRAL_METRICS) if one in metrics]
-    for_ears = [one for one in for_ears if one != ranked]
+    ranked, *shown = table_metrics(kind, {name for one in lines for name in one.cells})
     wrong = any(one.wrong_source_share is not None for one in lines)
+    # All of them do not fit into 80 columns.
+    for_ears = [one for one in shown if one in (*CLAP_METRICS, *SPECTRAL_METRICS)]
+    others = [one for one in shown if one not in for_ears]
     # On a narrow terminal in two parts, before names have no room.
-    if out.width < _NARROW and shown:
+    if out.width < _NARROW and others:
         _print_table(out, lines, ranked, [])
-        _print_table(out, lines, "", shown, wrong=wrong)
+        _print_table(out, lines, "", others, wrong=wrong)
     else:
-        _print_table(out, lines, ranked, shown, wrong=wrong)
+        _print_table(out, lines, ranked, others, wrong=wrong)
     if for_ears:
         _print_table(out, lines, "", for_ears)
-    _print_legend(out, lines, [ranked, *shown, *for_ears], wrong=wrong)
+    _print_legend(out, lines, [ranked, *shown], wrong=wrong)
 
 
 def _print_legend(

@@ -11,7 +11,15 @@ import numpy as np
 import pandas as pd
 
 from lassbench.errors import LassbenchError, UsageError
-from lassbench.scores.rows import CLAP_METRICS, METRICS, Kind, in_order, metric_named, seen
+from lassbench.scores.rows import (
+    CLAP_METRICS,
+    METRICS,
+    SPECTRAL_METRICS,
+    Kind,
+    in_order,
+    metric_named,
+    seen,
+)
 from lassbench.scores.score_file import ScoreFile, Scores, heard_in_training
 from lassbench.scores.statistics import RESAMPLES, Paired, paired_difference
 from lassbench.scores.summary import Cell, Summary, average, mean_over_runs, spread_of_runs
@@ -23,6 +31,14 @@ _COMPARED_IN: Mapping[Kind, tuple[str, ...]] = {
     "separation": ("si_sdr_i",),
     "absent": ("attenuation",),
     "unreferenced": ("clap_i", "attenuation"),
+}
+
+
+#: Beside it in tables, before CLAPScores and spectral distances.
+_SHOWN: Mapping[Kind, tuple[str, ...]] = {
+    "separation": ("sdr_i", "sir_i", "sar", "snr_i"),
+    "absent": ("silent_share",),
+    "unreferenced": ("attenuation",),
 }
 
 
@@ -64,6 +80,13 @@ def default_metric(kind: Kind, among: Collection[str]) -> str:
         got=", ".join(in_order(among)) or "no metric",
         fix="score both systems with one version of lassbench",
     )
+
+
+def table_metrics(kind: Kind, among: Collection[str]) -> list[str]:
+    """The metrics that a table of systems shows, of those they have; it is ranked by the first."""
+    ranked = default_metric(kind, among)
+    shown = (ranked, *_SHOWN[kind], *CLAP_METRICS, *SPECTRAL_METRICS)
+    return [name for name in dict.fromkeys(shown) if name in among]
 
 
 def comparable(first: ScoreFile, second: ScoreFile) -> list[str]:
