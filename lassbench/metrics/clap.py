@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassbench.errors import LassbenchError
-from lassbench.metrics.signals import checked, checked_reference, is_silent
+from lassbench.metrics.ratios import checked, checked_reference, is_silent
 from lassbench.resampling import resample
 
 #: The weights that most papers mean, on the Hugging Face Hub (776 MB).

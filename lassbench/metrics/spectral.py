@@ -48,7 +48,7 @@ silent estimate
     would reward silence where the target pauses: for 31 of those 100 recordings it would be
     nearer than the mixture with another at equal peaks.
 silent target
-    An error (:func:`~lassbench.metrics.signals.checked_reference`).
+    An error (:func:`~lassbench.metrics.ratios.checked_reference`).
 estimate more than 200 dB above the target
     Taken as 200 dB above it, so that nothing is infinite.
 NaN, infinity, another shape, lengths that differ, no samples
@@ -68,9 +68,9 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from lassbench.metrics.ratios import CEILING_DB
-from lassbench.metrics.signals import (
-    Samples,
+from lassbench.metrics.kernels import Samples
+from lassbench.metrics.ratios import (
+    CEILING_DB,
     check_length,
     checked,
     checked_reference,

@@ -14,7 +14,7 @@ from lassbench.checked import validate
 from lassbench.csv_files import join
 from lassbench.errors import Fault, LassbenchError, LassbenchWarning, one_line
 from lassbench.files import sha256_bytes
-from lassbench.metrics import backend
+from lassbench.metrics import kernels
 from lassbench.predictions import SYSTEM_FILE, System
 from lassbench.records import SystemCard
 from lassbench.scores.pieces import Measured
@@ -96,7 +96,7 @@ def make_scores(
         definitions={name: METRICS[name].id for name in in_order(rows.columns)},
         clap_model=clap_model,
         contamination=find_contamination(suite, system.card),
-        engine={"kernels": backend.name()},
+        engine={"kernels": kernels.name()},
         warnings=(
             *_system_warnings(system, suite, spectral="mrstft" in rows),
             *_coverage_warnings(coverage, faults, unscorable),

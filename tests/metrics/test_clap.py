@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lassbench.errors import LassbenchError
 from lassbench.metrics.clap import SILENT, ClapModel
-from lassbench.metrics.signals import SilentReference
+from lassbench.metrics.ratios import SilentReference
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

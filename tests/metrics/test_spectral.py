@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lassbench.errors import LassbenchError
 from lassbench.metrics import spectral
-from lassbench.metrics.signals import SilentReference
+from lassbench.metrics.ratios import SilentReference
 from lassbench.metrics.spectral import FLOOR_DB, SpectralDistances, SpectralReference
 from tests.metrics.oracles import recording
 
