@@ -243,20 +243,14 @@ class References:
     def __init__(
         self, *, target: ArrayLike, interference: ArrayLike | None, taps: int = TAPS
     ) -> None:
-        self.target = Source(target, taps=taps, where="target reference")
-        self.interference = None
-        r12, r22 = np.empty(0), np.empty(0)
+        first = Source(target, taps=taps, where="target reference")
+        self._sources, r12, r22 = [first], np.empty(0), np.empty(0)
         if interference is not None:
-            self.interference = Source(interference, taps=taps, where="interference reference")
-            check_length(self.interference.samples, self.samples, where="interference reference")
-            r12 = cross_correlation(self.target, self.interference)
-            r22 = self.interference.autocorrelation
-        self._gram = Gram(self.target.autocorrelation, r12, r22)
-
-    @property
-    def samples(self) -> int:
-        """Length that estimates must have."""
-        return self.target.samples.size
+            second = Source(interference, taps=taps, where="interference reference")
+            check_length(second.samples, first.samples.size, where="interference reference")
+            self._sources.append(second)
+            r12, r22 = cross_correlation(first, second), second.autocorrelation
+        self._gram = Gram(first.autocorrelation, r12, r22)
 
     @cached_property
     def condition(self) -> float:
@@ -274,7 +268,7 @@ class References:
         """Scores of several estimates (of several systems, say), cheaper than one by one."""
         signals = [checked(estimate, where="estimate") for estimate in estimates]
         for signal in signals:
-            check_length(signal, self.samples, where="estimate")
+            check_length(signal, self._sources[0].samples.size, where="estimate")
         scores = [_SILENT] * len(signals)
         audible = [index for index, signal in enumerate(signals) if not is_silent(signal)]
         if audible:
@@ -289,7 +283,7 @@ class References:
         The mixture lies in the span of the references, so SAR is plus infinity
         by definition and E - E1 = E2: SDR = SIR, without a difference.
         """
-        if self.interference is None:
+        if len(self._sources) == 1:
             return BssEval(math.inf, math.inf, math.inf)
         d = self._gram.mixture()
         target, interference = self._split(self._coordinates(d[np.newaxis])[0])
@@ -299,10 +293,6 @@ class References:
     def _correlate(self, signal: Samples) -> Floats:
         """d = V'x of a signal of up to n + taps - 1 samples: (columns of V,)."""
         return correlate(self._sources, signal).ravel()
-
-    @property
-    def _sources(self) -> list[Source]:
-        return [source for source in (self.target, self.interference) if source is not None]
 
     def _coordinates(self, rhs: Floats) -> Floats:
         """z of every row d of ``rhs``, (rows, columns of V)."""

@@ -6,7 +6,6 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import numba
 import numpy as np
@@ -39,29 +38,17 @@ def in_another_process(code: str, **environment: str) -> tuple[str, float]:
     return name, float(value)
 
 
-def test_the_variable_turns_numba_off() -> None:
-    name, with_numba = in_another_process(SCORE)
+def test_the_same_without_numba() -> None:
+    """Turned off by the variable, or nowhere to be imported from."""
+    name, expected = in_another_process(SCORE, **{NO_NUMBA: "0"})
     assert name == "numba"
-    for off in ("1", "yes"):
-        name, without = in_another_process(SCORE, **{NO_NUMBA: off})
-        assert name == "scipy"
-        assert without == pytest.approx(with_numba, abs=1e-9)
-    assert in_another_process(SCORE, **{NO_NUMBA: "0"})[0] == "numba"
-
-
-def test_where_numba_cannot_be_imported() -> None:
     hide = "import sys; sys.modules['numba'] = None\n"
-    name, without = in_another_process(hide + SCORE)
-    assert name == "scipy"
-    assert without == pytest.approx(in_another_process(SCORE)[1], abs=1e-9)
-
-
-def load_again() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("kernels_again", KERNELS)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    for name, found in (
+        in_another_process(SCORE, **{NO_NUMBA: "1"}),
+        in_another_process(hide + SCORE),
+    ):
+        assert name == "scipy"
+        assert found == pytest.approx(expected, abs=1e-9)
 
 
 def test_where_no_folder_can_be_written_it_compiles_in_memory(
@@ -76,7 +63,10 @@ def test_where_no_folder_can_be_written_it_compiles_in_memory(
         return njit(*args, **options)
 
     monkeypatch.setattr(numba, "njit", nowhere_to_write)
-    loops = load_again()
+    spec = importlib.util.spec_from_file_location("kernels_again", KERNELS)
+    assert spec is not None and spec.loader is not None
+    loops = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loops)
     a, b = np.random.default_rng(0).standard_normal((2, 3, 8)).view(complex)
     total = np.zeros(4, dtype=complex)
     loops.accumulate(a, b, total)
