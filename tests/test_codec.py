@@ -15,7 +15,7 @@ from lassbench.codec import CODECS, CodecRoundTrip
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.records import Query
 from lassbench.resampling import resample
-from tests.scoring.by_hand import noise, write_by_hand
+from tests.scores.by_hand import noise, write_by_hand
 
 HIGH = {"opus": "opus@256k", "mp3": "mp3@320k", "aac": "aac@256k"}
 

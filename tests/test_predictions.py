@@ -23,7 +23,7 @@ from lassbench.predictions import SeparatedSuite, SeparationCost, System
 from lassbench.records import Query, SystemCard
 from lassbench.suites import freezing
 from lassbench.suites.suite import Suite
-from tests.scoring.by_hand import noise, write_by_hand
+from tests.scores.by_hand import noise, write_by_hand
 from tests.sound_files import encode
 
 

@@ -26,11 +26,10 @@ def command(scores: tuple[Path, ...], metric: str, resamples: int, seed: int) ->
     and annotator, and the queries that moved most.
     """
     from lassbench.pictures import terminal
-    from lassbench.scores.comparison import compare, table_of
+    from lassbench.scores.comparison import compare, each_once, table_of
     from lassbench.scores.score_file import read_scores
 
-    found = [read_scores(path) for path in scores]
-    first, *others = found
+    first, *others = found = each_once(read_scores(path) for path in scores)
     console = terminal.console()
     for other in others:
         one = compare(first, other, metric=metric, resamples=resamples, seed=seed)

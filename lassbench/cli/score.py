@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +131,9 @@ def command(
     Of recordings without references only --clap tells quality.
     """
     from lassbench import output_folders
+    from lassbench.pictures import terminal
     from lassbench.scores import score
+    from lassbench.scores.comparison import others_than, table_of
 
     opened = _open_suite(predictions, suite)
     _check_asked(opened, oracle=bool(oracle), average=average or "")
@@ -144,34 +146,36 @@ def command(
         named = {name: how[name] for name in ("names", "runs")}
         score.check_places(folder, score.open_folders(predictions, opened, **named), opened)
     found = score.score_folders(predictions, opened, **how)
-    # Everything is on disk before anything is shown, which may fail.
-    written = [scores.save(folder, replace=replace) for scores in found]
+    # Everything is on disk before anything is shown, which may fail.  What may be written
+    # over was found out above, before anything was scored.
+    written = [scores.save(folder, replace=True) for scores in found]
+    lines = table_of([*found, *others_than(found, others)])
     if as_json:
-        _print_json(found)
-        return
-    lines = _show(found, others, verbose=verbose, average=average or "")
+        _print_json(found, lines, average or "")
+    else:
+        _show(found, lines, verbose=verbose, average=average or "")
+    # With --json standard output holds nothing else.
+    console = terminal.console(stderr=as_json)
     for scores, path, (json_path, parquet_path) in zip(found, predictions, written, strict=True):
         if oracle:
-            _cross_check(path, opened, scores, oracle, how)
+            processes = {name: how[name] for name in ("workers", "scheduler")}
+            checked = score.cross_check(path, opened, scores.rows, sample=oracle, **processes)
+            terminal.show_cross_check(console, checked)
         if report is not None:
             from lassbench.pictures.page import write_report
 
             page = write_report(
                 report, scores, opened, path, lines=lines, include_audio=include_audio
             )
-            click.echo(f"report: {page}")
-        click.echo(f"wrote {json_path} and {parquet_path.name}")
+            click.echo(f"report: {page}", err=as_json)
+        click.echo(f"wrote {json_path} and {parquet_path.name}", err=as_json)
 
 
-def _show(
-    found: Sequence[Scores], others: Sequence[Scores], *, verbose: bool, average: str
-) -> Sequence[Line]:
-    """Print one table of all, and each system's details if asked; the table's lines."""
+def _show(found: Sequence[Scores], lines: Sequence[Line], *, verbose: bool, average: str) -> None:
+    """Print one table of all, and each system's details if asked."""
     from lassbench.pictures import terminal
-    from lassbench.scores.comparison import others_than, table_of
 
     console = terminal.console()
-    lines = table_of([*found, *others_than(found, others)])
     if verbose:
         for scores in found:
             terminal.show_details(console, scores, lines)
@@ -180,25 +184,21 @@ def _show(
         terminal.show_warnings(console, scores)
     if average:
         terminal.show_average(console, found, average)
-    return lines
 
 
-def _print_json(found: Sequence[Scores]) -> None:
+def _print_json(found: Sequence[Scores], lines: Sequence[Line], average: str) -> None:
+    """Print the scores, with all that is computed from their rows, and the table of all."""
     from lassbench.files import to_json
+    from lassbench.scores import summary
 
-    told = [{**scores.file.model_dump(mode="json"), **scores.summary.to_dict()} for scores in found]
-    click.echo(to_json(told), nl=False)
-
-
-def _cross_check(
-    path: Path, suite: Suite, scores: Scores, sample: int, how: Mapping[str, Any]
-) -> None:
-    from lassbench.pictures import terminal
-    from lassbench.scores.score import cross_check
-
-    processes = {name: how[name] for name in ("workers", "scheduler")}
-    checked = cross_check(path, suite, scores.rows, sample=sample, **processes)
-    terminal.show_cross_check(terminal.console(), checked)
+    told = []
+    for scores in found:
+        one = {**scores.file.model_dump(mode="json"), **scores.summary.to_dict()}
+        if average:
+            values = {name: summary.average(scores.rows, name, average) for name in one["metrics"]}
+            one["average"] = {"name": average, "metrics": values}
+        told.append(one)
+    click.echo(to_json({"scores": told, "table": [one.to_dict() for one in lines]}), nl=False)
 
 
 def _check_asked(suite: Suite, *, oracle: bool, average: str) -> None:

@@ -30,9 +30,9 @@ from lassbench.pictures.spectrogram import level_db, picture, png, top_db
 from lassbench.pictures.terminal import EXTREMES as FAILING
 from lassbench.pictures.terminal import number, sounds, who_asks
 from lassbench.predictions import PredictionSet, open_predictions
-from lassbench.scores.comparison import Line, default_metric, paired, verdict
-from lassbench.scores.rows import METRICS, in_order, seen
-from lassbench.scores.score_file import Scores, heard_in_training
+from lassbench.scores.comparison import Line, default_metric, paired, table_metrics, verdict
+from lassbench.scores.rows import METRICS, seen
+from lassbench.scores.score_file import JSON_SUFFIX, Scores, heard_in_training
 from lassbench.scores.summary import failing_sentences
 from lassbench.suites.suite import Suite
 
@@ -95,6 +95,7 @@ def write_report(
     page = _environment().get_template("report.html")
     text = page.render(
         scores=scores.file,
+        name=scores.name,
         policy_note=_content_policy(),
         style=Markup(_asset("report.css")),
         script=Markup(_asset("report.js")),
@@ -105,7 +106,8 @@ def write_report(
         heard=heard,
         private=include_audio and not suite.audio_may_be_published,
     )
-    path = out / f"{files.name_of(scores.file.system.name)}.html"
+    # Called like the score's files: runs of one system each have their page.
+    path = out / f"{scores.paths(out)[0].name.removesuffix(JSON_SUFFIX)}.html"
     files.write_text(path, text.lstrip())
     return path
 
@@ -152,12 +154,12 @@ def _numbers(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
         "summary": summary,
         "metrics": METRICS,
         "headline": headline,
-        "shown": _shown(scores),
+        "shown": table_metrics(file.kind, file.definitions),
         "ranked": METRICS[ranked],
         "ends": ("best", "worst")
         if (file.kind, ranked) != ("unreferenced", "attenuation")
         else ("quietest", "loudest"),
-        "beside": [(one, *_ahead(scores, one, ranked)) for one in lines],
+        "beside": [(one, one.holds(scores), *_ahead(scores, one, ranked)) for one in lines],
         "heard_in_training": heard_in_training(file),
         "spread": who_asks(spread) if spread else "",
         "failing": failing_sentences(scores.rows, ranked).head(2 * FAILING).to_dict("records")
@@ -169,15 +171,9 @@ def _numbers(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
     }
 
 
-def _shown(scores: Scores) -> list[str]:
-    """The metrics that a line of a table shows: the values, and the ranking improvement."""
-    left_out = ("sdr_i", "sir_i", "snr_i")
-    return [name for name in in_order(scores.file.definitions) if name not in left_out]
-
-
 def _ahead(scores: Scores, line: Line, metric: str) -> tuple[Any, str]:
     """How far the scored system is ahead of ``line``, and the verdict; nothing of itself."""
-    if line.rows is scores.rows or metric not in line.cells:
+    if line.holds(scores) or metric not in line.cells:
         return None, ""
     ahead = paired(scores.rows, line.rows, metric)
     return ahead, verdict(ahead, metric, scores.file.kind)
@@ -273,7 +269,7 @@ def _example(
     people = [clips[one].attribution for one in (row["target_id"], row["noise_id"]) if one in clips]
     numbers = [
         (METRICS[name].title, number(row[name], 1 if METRICS[name].unit else 2))
-        for name in _shown(scores)
+        for name in table_metrics(scores.file.kind, scores.file.definitions)
     ]
     return Example(row, value, numbers, tuple(one for one in people if one), tracks)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pandas as pd
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +18,8 @@ from lassbench.scores.comparison import (
     Line,
     default_metric,
     paired,
+    ranked_on,
+    table_metrics,
     verdict,
 )
 from lassbench.scores.rows import CLAP_METRICS, METRICS, SPECTRAL_METRICS, Kind
@@ -39,19 +42,17 @@ WIDTH = 100
 LISTED = 12
 EXTREMES = 5
 
-#: Metrics in the table of all systems, beside the one that it is ranked by.
-_BESIDE: Mapping[Kind, tuple[str, ...]] = {
-    "separation": ("sdr_i", "sir_i", "sar", "snr_i"),
-    "absent": ("silent_share",),
-    "unreferenced": (),
-}
+#: Width that texts keep beside numbers.
+_LEAST = 12
+#: Below this width the table of all systems is printed in two parts.
+_NARROW = 74
 _WRONG = "% of queries whose estimate is not nearer to the target than to the interference"
 
 
-def console() -> Console:
-    """Standard output, wide enough for the tables when it is a file or a pipe."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=WIDTH)
+def console(*, stderr: bool = False) -> Console:
+    """Standard output or error, wide enough for the tables when it is a file or a pipe."""
+    found = Console(highlight=False, stderr=stderr)
+    return found if found.is_terminal else Console(highlight=False, stderr=stderr, width=WIDTH)
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -64,7 +65,7 @@ def number(value: float | None, digits: int = 2) -> str:
 def _table(*columns: str, title: str | None = None, caption: str | None = None) -> Table:
     """A table of these columns: text, and where a name begins with ``>``, numbers."""
     table = Table(
-        title=title,
+        title=None if title is None else _safe(title, 200),
         title_justify="left",
         title_style="bold",
         caption=caption,
@@ -79,6 +80,25 @@ def _table(*columns: str, title: str | None = None, caption: str | None = None) 
         else:
             table.add_column(name, overflow="fold")
     return table
+
+
+def _print(out: Console, table: Table) -> None:
+    """Print ``table``; where it is narrow without the last columns of numbers, for texts' sake."""
+    while (last := max(_numbers(table)[1:], default=0)) and _least_width(table) > out.width:
+        del table.columns[last]
+    out.print(table)
+
+
+def _numbers(table: Table) -> list[int]:
+    return [place for place, one in enumerate(table.columns) if one.justify == "right"]
+
+
+def _least_width(table: Table) -> int:
+    width = 1
+    for place, column in enumerate(table.columns):
+        longest = max(cell_len(str(cell)) for cell in (column.header, *column.cells))
+        width += 2 + (longest if place in _numbers(table) else min(longest, _LEAST))
+    return width
 
 
 def _interval(low: float | None, high: float | None, digits: int = 2) -> str:
@@ -106,36 +126,56 @@ def _warning(text: str) -> Text:
 def show_table(out: Console, lines: Sequence[Line], suite: SuiteInfo, kind: Kind) -> None:
     """Print all systems in one table, and what its columns are."""
     synthetic = " (synthetic)" if suite.synthetic else ""
-    rows = lines[-1].rows
+    rows = max((one.rows for one in lines), key=len)
     types = "/".join(sorted(rows["query_type"].unique()))
     asked = f"{suite.queries} {types} queries, {sounds(rows['target_id'].nunique(), kind)}"
     out.print(Text(one_line(f"{suite.title or suite.name}{synthetic}", 200), style="bold"))
     out.print(Text(f"{suite.name}, fingerprint {suite.fingerprint[:16]}; {asked}"))
-    metrics = dict.fromkeys(name for one in lines for name in one.cells)
-    ranked = default_metric(kind, metrics)
-    shown = [name for name in _BESIDE[kind] if name in metrics]
+    ranked, *shown = table_metrics(kind, {name for one in lines for name in one.cells})
     wrong = any(one.wrong_source_share is not None for one in lines)
-    _print_table(out, lines, ranked, shown, wrong=wrong)
-    for_ears = [one for one in (*CLAP_METRICS, *SPECTRAL_METRICS) if one in metrics]
+    # All of them do not fit into 80 columns.
+    for_ears = [one for one in shown if one in (*CLAP_METRICS, *SPECTRAL_METRICS)]
+    others = [one for one in shown if one not in for_ears]
+    # On a narrow terminal in two parts, before names have no room.
+    if out.width < _NARROW and others:
+        _print_table(out, lines, ranked, [])
+        _print_table(out, lines, "", others, wrong=wrong)
+    else:
+        _print_table(out, lines, ranked, others, wrong=wrong)
     if for_ears:
         _print_table(out, lines, "", for_ears)
+    _print_legend(out, lines, [ranked, *shown], wrong=wrong)
+
+
+def _print_legend(
+    out: Console, lines: Sequence[Line], shown: Sequence[str], *, wrong: bool
+) -> None:
+    """Print what the marks and columns of the table of all are, and what to know of systems."""
     if any(one.place for one in lines):
-        out.print(
-            f"* best by {METRICS[ranked].title}; = not told apart from it (paired test over "
-            "targets)",
-            style="dim",
-        )
-    for name in (ranked, *shown, *for_ears):
+        on = f", on the {len(ranked_on(lines))} queries of all" if _differ(lines) else ""
+        told = f"* best by {METRICS[shown[0]].title}; = not told apart from it (paired test{on})"
+        out.print(Text(told, style="dim"))
+    for name in shown:
         definition = METRICS[name]
         better = ", lower is better" if definition.better == "lower" else ""
         out.print(Text(f"{definition.heading}: {definition.explained}{better}", style="dim"))
+    if set(shown) & set(CLAP_METRICS):
+        models = (run.file.clap_model for one in lines for run in one.members)
+        first = next(filter(None, models))  # others' are not in the table
+        out.print(Text(one_line(f"CLAPScores by {first}"), style="dim"))
     if wrong:
-        out.print(f"wrong: {_WRONG}", style="dim")
-    if any(one.runs > 1 for one in lines):
-        out.print("sd: standard deviation between runs of their means", style="dim")
+        out.print(Text(f"wrong: {_WRONG}", style="dim"))
+    if any(one.spread is not None for one in lines):
+        out.print(Text("sd: standard deviation between the means of the runs", style="dim"))
     for one in lines:
         for note in one.notes:
             out.print(_warning(f"{one.name}: {note}"))
+
+
+def _differ(lines: Sequence[Line]) -> bool:
+    """Whether those that are ranked cover different queries."""
+    common = len(ranked_on(lines))
+    return any(one.place and one.queries != common for one in lines)
 
 
 def show_warnings(out: Console, scores: Scores) -> None:
@@ -156,21 +196,24 @@ def _print_table(
     if ranked:
         # The interval stands beside the metric that systems are compared in.
         columns.insert(0, f">{METRICS[ranked].title}, 95 %")
-    table = _table("system", *columns, *[">wrong"] * wrong, ">queries")
+    table = _table("system", *columns, *[">wrong"] * wrong, *[">queries"] * bool(ranked))
     for one in lines:
-        mark = {"best": " *", "tied": " ="}.get(one.place, "")
-        uses = f" ({one.uses})" if one.uses in ("oracle", "tag") else ""
         style = "bold" if one.place == "best" and ranked else ""
-        cells = [number(one.cells[name].mean) if name in one.cells else "-" for name in shown]
+        cells = [Text(number(one.cells[name].mean) if name in one.cells else "-") for name in shown]
         if ranked:
-            cells.insert(0, Text(_with_interval(one, ranked), style=style))  # type: ignore[arg-type]
+            cells.insert(0, Text(_with_interval(one, ranked), style=style))
         if wrong:
             share = one.wrong_source_share
-            cells.append("-" if share is None else number(100 * share, 1))
-        of = "" if one.queries == one.of else f"/{one.of}"
-        name = _safe(one.name + uses + " (PARTIAL)" * one.partial + mark)
+            cells.append(Text("-" if share is None else number(100 * share, 1)))
+        if ranked:
+            of = "" if one.queries == one.of else f"/{one.of}"
+            cells.append(Text(f"{one.queries}{of}"))
+        uses = f" ({one.uses})" if one.uses in ("oracle", "tag") else ""
+        mark = {"best": " *", "tied": " ="}.get(one.place, "")
+        # Behind the name, whose length must not hide them.
+        name = _safe(one.name).append(uses + " (PARTIAL)" * one.partial + mark)
         name.stylize(style)
-        table.add_row(name, *cells, f"{one.queries}{of}")
+        table.add_row(name, *cells)
     out.print(table)
 
 
@@ -178,18 +221,30 @@ def _with_interval(line: Line, metric: str) -> str:
     cell = line.cells.get(metric)
     if cell is None:
         return "-"
-    between = "" if line.spread is None else f" sd {line.spread:.2f} of {line.runs}"
-    return f"{number(cell.mean)} {_interval(cell.ci_low, cell.ci_high, 1)}{between}"
+    between = "" if line.spread is None else f"\nsd {line.spread:.2f} of {len(line.members)} runs"
+    digits = 1 if METRICS[metric].unit == "dB" else 2
+    return f"{number(cell.mean)} {_interval(cell.ci_low, cell.ci_high, digits)}{between}"
 
 
 def show_average(out: Console, scores: Sequence[Scores], name: str) -> None:
-    """Print an average by its name (:func:`lassbench.scores.summary.average`) of each system."""
-    metrics = [*scores[0].summary.metrics]
-    table = _table("metric", *(f">{one_line(one.name, 30)}" for one in scores), title=name)
-    for metric in metrics:
-        values = (number(average(one.rows, metric, name)) for one in scores)
-        table.add_row(METRICS[metric].heading, *values)
-    out.print(table)
+    """Print an average by its name (:func:`lassbench.scores.summary.average`) of each system.
+
+    In two tables, so that each is readable at 80 columns: the metrics, and their improvements.
+    """
+    metrics = dict.fromkeys(metric for one in scores for metric in one.summary.metrics)
+    for shown in (
+        [one for one in metrics if not one.endswith("_i")],
+        [one for one in metrics if one.endswith("_i")],
+    ):
+        if shown:
+            table = _table("system", *(f">{METRICS[one].title}" for one in shown), title=name)
+            for one in scores:
+                values = (
+                    number(average(one.rows, metric, name) if metric in one.rows else None)
+                    for metric in shown
+                )
+                table.add_row(_safe(one.name), *values)
+            out.print(table)
 
 
 # ---------------------------------------------------------------------------
@@ -203,14 +258,14 @@ def show_details(out: Console, scores: Scores, lines: Sequence[Line]) -> None:
     metric = default_metric(file.kind, file.definitions)
     title = METRICS[metric].title
     out.print(Text(one_line(scores.name, 200), style="bold"))
-    out.print(_summary_table(summary))
-    others = {
-        one.name: (paired(scores.rows, one.rows, metric), metric)
+    _print(out, _summary_table(summary))
+    others = [
+        (one.name, paired(scores.rows, one.rows, metric), metric)
         for one in lines
-        if one.rows is not scores.rows and metric in one.cells
-    }
+        if not one.holds(scores) and metric in one.cells
+    ]
     if others:
-        out.print(_paired_table(f"{title}: {scores.name} minus", others, file.kind))
+        _print(out, _paired_table(f"{title}: {scores.name} minus", others, file.kind))
     for by in ("concept", "annotator", "audit"):
         groups = {
             value: cells[metric]
@@ -218,7 +273,7 @@ def show_details(out: Console, scores: Scores, lines: Sequence[Line]) -> None:
             if by != "audit" or value in (CLEAN, NOT_CLEAN)
         }
         if len(groups) > 1:
-            out.print(_groups_table(f"{title} by {by}", groups))
+            _print(out, _groups_table(f"{title} by {by}", groups))
     _print_askers(out, summary, metric)
 
 
@@ -253,7 +308,7 @@ def _print_askers(out: Console, summary: Summary, metric: str) -> None:
     if len(failing):
         title = f"sentences that fail where another wording works ({len(failing)})"
         columns = ("query", "who", ">dB", ">best wording", "words")
-        out.print(_query_table(columns, failing.head(2 * EXTREMES), title=title))
+        _print(out, _query_table(columns, failing.head(2 * EXTREMES), title=title))
 
 
 def who_asks(spread: AnnotatorSpread) -> str:
@@ -276,7 +331,11 @@ def _query_table(columns: Sequence[str], rows: pd.DataFrame, *, title: str) -> T
 
 
 def _groups_table(title: str, groups: Mapping[str, Cell]) -> Table:
-    ordered = sorted(groups.items(), key=lambda one: (-(one[1].mean or 0.0), one[0]))
+    def place(group: tuple[str, Cell]) -> tuple[bool, float, str]:
+        name, cell = group
+        return (cell.mean is None, -(cell.mean or 0.0), name)  # what has no mean comes last
+
+    ordered = sorted(groups.items(), key=place)
     if len(ordered) > LISTED:
         left_out = len(ordered) - 2 * EXTREMES
         title = f"{title} (best and worst {EXTREMES}; {left_out} between them)"
@@ -317,12 +376,12 @@ def show_comparison(out: Console, found: Comparison) -> None:
     heading = f"{first.name} minus {second.name} on {suite.title or suite.name}"
     out.print(Text(one_line(heading, 200), style="bold"))
     out.print(Text(f"{found.queries} queries of {found.targets} targets, paired"))
-    rows = {METRICS[name].heading: (one, name) for name, one in found.metrics.items()}
-    out.print(_paired_table("", rows, kind))
+    rows = [(METRICS[name].heading, one, name) for name, one in found.metrics.items()]
+    _print(out, _paired_table("", rows, kind))
     for by, groups in found.by.items():
         if len(groups) > 1:
-            rows = {value: (one, found.metric) for value, one in groups.items()}
-            out.print(_paired_table(f"{title} by {by}", rows, kind))
+            rows = [(value, one, found.metric) for value, one in groups.items()]
+            _print(out, _paired_table(f"{title} by {by}", rows, kind))
     for one in (first, second):
         spread = one.summary.annotators.get(found.metric)
         if spread:
@@ -333,15 +392,17 @@ def show_comparison(out: Console, found: Comparison) -> None:
         behind = moved[moved["difference"] < 0].tail(EXTREMES)[::-1]
         columns = ("query", "target", "noise", "text", ">first", ">second", ">difference")
         moved_most = pd.concat([ahead, behind])
-        out.print(_query_table(columns, moved_most, title=f"{title}: the queries that moved most"))
+        _print(
+            out, _query_table(columns, moved_most, title=f"{title}: the queries that moved most")
+        )
     for warning in found.warnings:
         out.print(_warning(warning))
 
 
-def _paired_table(title: str, rows: Mapping[str, tuple[Paired, str]], kind: Kind) -> Table:
+def _paired_table(title: str, rows: Iterable[tuple[str, Paired, str]], kind: Kind) -> Table:
     numbers = (">difference", ">95 % interval", ">p", ">wins", ">losses", ">queries")
-    table = _table("", *numbers, "so it is", title=one_line(title, 200) or None)
-    for name, (one, metric) in rows.items():
+    table = _table("", *numbers, "so it is", title=title or None)
+    for name, one, metric in rows:
         table.add_row(_safe(name), *_paired_cells(one, metric, kind))
     return table
 

@@ -5,16 +5,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from lassbench.errors import LassbenchError, UsageError
-from lassbench.scores.rows import CLAP_METRICS, METRICS, Kind, in_order, metric_named, seen
+from lassbench.scores.rows import (
+    CLAP_METRICS,
+    METRICS,
+    SPECTRAL_METRICS,
+    Kind,
+    in_order,
+    metric_named,
+    seen,
+)
 from lassbench.scores.score_file import ScoreFile, Scores, heard_in_training
 from lassbench.scores.statistics import RESAMPLES, Paired, paired_difference
-from lassbench.scores.summary import Cell, Summary, mean_over_runs, spread_of_runs
+from lassbench.scores.summary import Cell, Summary, average, mean_over_runs, spread_of_runs
 
 #: The name under which the unprocessed mixture stands in tables.
 MIXTURE = "Mixture"
@@ -23,6 +31,14 @@ _COMPARED_IN: Mapping[Kind, tuple[str, ...]] = {
     "separation": ("si_sdr_i",),
     "absent": ("attenuation",),
     "unreferenced": ("clap_i", "attenuation"),
+}
+
+
+#: Beside it in tables, before CLAPScores and spectral distances.
+_SHOWN: Mapping[Kind, tuple[str, ...]] = {
+    "separation": ("sdr_i", "sir_i", "sar", "snr_i"),
+    "absent": ("silent_share",),
+    "unreferenced": ("attenuation",),
 }
 
 
@@ -48,8 +64,29 @@ def check_same_list(ours: _Listed, theirs: _Listed, *, where: object) -> None:
 
 
 def default_metric(kind: Kind, among: Collection[str]) -> str:
-    """What systems are compared in, by the kind of suite, of the metrics that they have."""
-    return next(one for one in _COMPARED_IN[kind] if one in among)
+    """What systems are compared in, by the kind of suite, of the metrics that they have.
+
+    Raises
+    ------
+    UsageError
+        If they have none of what such systems are compared in.
+    """
+    for one in _COMPARED_IN[kind]:
+        if one in among:
+            return one
+    raise UsageError(
+        "these scores define nothing alike that they could be compared in",
+        expected=" or ".join(METRICS[one].title for one in _COMPARED_IN[kind]),
+        got=", ".join(in_order(among)) or "no metric",
+        fix="score both systems with one version of lassbench",
+    )
+
+
+def table_metrics(kind: Kind, among: Collection[str]) -> list[str]:
+    """The metrics that a table of systems shows, of those they have; it is ranked by the first."""
+    ranked = default_metric(kind, among)
+    shown = (ranked, *_SHOWN[kind], *CLAP_METRICS, *SPECTRAL_METRICS)
+    return [name for name in dict.fromkeys(shown) if name in among]
 
 
 def comparable(first: ScoreFile, second: ScoreFile) -> list[str]:
@@ -110,6 +147,10 @@ class Line:
         What it is told: ``text``, ``tag``, ``oracle``, ``none``.
     cells
         Metric -> its mean and interval, of those that mean the same as the first line's.
+    of
+        How many queries the suite has.
+    members
+        The score, or the runs' scores, that it stands for; empty for the mixture.
     spread
         With several runs: standard deviation of their means in the ranking metric.
     place
@@ -124,13 +165,30 @@ class Line:
     rows: pd.DataFrame = field(repr=False)
     cells: Mapping[str, Cell]
     wrong_source_share: float | None
-    queries: int
     of: int
-    runs: int = 1
+    members: tuple[Scores, ...] = field(default=(), repr=False)
     spread: float | None = None
     partial: bool = False
     place: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def queries(self) -> int:
+        """How many queries its numbers stand on."""
+        return len(self.rows)
+
+    def holds(self, scores: Scores) -> bool:
+        """Whether this line is of ``scores``, alone or among other runs."""
+        return any(one is scores for one in self.members)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The line as JSON can hold it."""
+        plain = ("name", "uses", "wrong_source_share", "queries", "of", "spread", "partial")
+        return {
+            **{name: getattr(self, name) for name in (*plain, "place", "notes")},
+            "runs": len(self.members),
+            "cells": {name: dataclasses.asdict(cell) for name, cell in self.cells.items()},
+        }
 
 
 def table_of(scores: Sequence[Scores]) -> list[Line]:
@@ -150,88 +208,119 @@ def table_of(scores: Sequence[Scores]) -> list[Line]:
         system = one.file.system
         groups.setdefault(system.name if system.run else place, []).append(one)
     first = scores[0]
-    lines = [_line(group, comparable(first.file, group[0].file)) for group in groups.values()]
     metric = default_metric(first.file.kind, first.file.definitions)
-    if f"{metric.removesuffix('_i')}_mixture" in first.rows and not any(
-        line.name == MIXTURE for line in lines
-    ):
-        lines.insert(0, _mixture(first))
+    lines = [_line(group, first.file, metric) for group in groups.values()]
+    if not any(line.name == MIXTURE for line in lines):
+        lines[:0] = _mixture(max(scores, key=lambda one: len(one.rows)), first.file, metric)
     return _placed(lines, metric) if first.file.kind != "unreferenced" else lines
 
 
+def each_once(scores: Iterable[Scores]) -> list[Scores]:
+    """``scores`` without what is among them twice."""
+    return list({(one.name, one.file.rows_sha256): one for one in scores}.values())
+
+
 def others_than(own: Sequence[Scores], others: Iterable[Scores]) -> list[Scores]:
-    """``others`` without the mixture, what is one of ``own`` again, or has no query of theirs."""
-    known = {(one.name, one.file.system.predictions_sha256) for one in own}
+    """``others`` without the mixture, the predictions of ``own`` by whatever name, and what
+    has none of their queries.
+    """
+    known = {_answers(one) for one in own}
+    queries = set().union(*(one.rows["query_id"] for one in own))
     return [
         one
-        for one in others
-        if (one.name, one.file.system.predictions_sha256) not in known
-        and one.name != MIXTURE
-        and one.rows["query_id"].isin(own[0].rows["query_id"]).any()
+        for one in each_once(others)
+        if one.name != MIXTURE
+        and _answers(one) not in known
+        and one.rows["query_id"].isin(queries).any()
     ]
 
 
-def _line(runs: Sequence[Scores], metrics: Sequence[str]) -> Line:
-    file = runs[0].file
-    rows, summary = runs[0].rows, runs[0].summary
-    spread = None
+def _answers(scores: Scores) -> str:
+    return scores.file.system.predictions_sha256 or scores.file.rows_sha256
+
+
+def _line(runs: Sequence[Scores], like: ScoreFile, metric: str) -> Line:
+    """The line of a system, or of its runs, in what means the same as in ``like``."""
+    file, name = runs[0].file, runs[0].name
+    rows, summary, spread = runs[0].rows, runs[0].summary, None
     if len(runs) > 1:
+        name = file.system.name
         rows = mean_over_runs([one.rows for one in runs])
+        if not len(rows):
+            raise LassbenchError("the runs of one system have no query in common", where=name)
         summary = Summary(rows)
-        metric = default_metric(file.kind, file.definitions)
         spread = spread_of_runs([one.rows for one in runs], metric)
+    same = [set(comparable(like, one.file)) for one in runs]
     return Line(
-        name=file.system.name if len(runs) > 1 else runs[0].name,
+        name=name,
         uses=file.system.query_type,
         rows=rows,
-        cells={name: summary.metrics[name] for name in metrics},
+        cells={
+            one: cell
+            for one, cell in summary.metrics.items()
+            if all(one in known for known in same)
+        },
         wrong_source_share=summary.wrong_source_share,
-        queries=len(rows),
         of=file.coverage.queries_total,
-        runs=len(runs),
+        members=tuple(runs),
         spread=spread,
         partial=any(one.file.coverage.partial for one in runs),
-        notes=heard_in_training(file),
+        notes=tuple(dict.fromkeys(note for one in runs for note in heard_in_training(one.file))),
     )
 
 
-def _mixture(scores: Scores) -> Line:
-    """The unprocessed mixture's line, from the columns of it that every row carries."""
+def _mixture(scores: Scores, like: ScoreFile, metric: str) -> list[Line]:
+    """The unprocessed mixture's line, from the columns of it that every row carries.
+
+    None where nothing but its level, which is 0 dB, is known.
+    """
     rows = scores.rows.copy()
+    if f"{metric.removesuffix('_i')}_mixture" not in rows:
+        return []
     for name in in_order(rows.columns):
-        if name.endswith("_i"):
+        if name.endswith("_i") or name == "attenuation":
             rows[name] = 0.0
         else:
             rows[name] = rows.get(f"{name}_mixture", np.nan)  # SAR: there is none
     summary = Summary(rows.drop(columns="wrong_source", errors="ignore"))
-    return Line(
-        name=MIXTURE,
-        uses="none",
-        rows=rows,
-        cells=summary.metrics,
-        wrong_source_share=None,
-        queries=len(rows),
-        of=scores.file.coverage.queries_total,
-    )
+    return [
+        Line(
+            name=MIXTURE,
+            uses="none",
+            rows=rows,
+            cells={one: summary.metrics[one] for one in comparable(like, scores.file)},
+            wrong_source_share=None,
+            of=scores.file.coverage.queries_total,
+        )
+    ]
+
+
+def ranked_on(lines: Sequence[Line]) -> set[str]:
+    """The queries on which the best is found: those of all but oracles and partial results."""
+    ranked = [set(one.rows["query_id"]) for one in lines if _ranked(one)]
+    return set.intersection(*ranked) if ranked else set()
+
+
+def _ranked(line: Line) -> bool:
+    return line.uses != "oracle" and not line.partial
 
 
 def _placed(lines: Sequence[Line], metric: str) -> list[Line]:
     """``lines`` with the best marked, and those that cannot be told apart from it."""
-    ranked = [one for one in lines if one.uses != "oracle" and not one.partial]
-    common = set.intersection(*(set(one.rows["query_id"]) for one in ranked)) if ranked else set()
-    means = {}
+    common = ranked_on(lines)
+    parts, means = {}, {}
     for place, one in enumerate(lines):
-        if one in ranked and metric in one.cells:
-            values = seen(one.rows[one.rows["query_id"].isin(common)], metric)
-            if not np.isnan(values).all():
-                means[place] = float(np.nanmean(values))
+        if _ranked(one) and metric in one.cells:
+            part = one.rows[one.rows["query_id"].isin(common)]
+            mean = average(part, metric, "mean")
+            if mean is not None:
+                parts[place], means[place] = part, mean
     if len(means) < 2:
         return list(lines)
     best = max(means, key=means.__getitem__)
     placed = list(lines)
-    for place in means:
-        apart = paired(lines[best].rows, lines[place].rows, metric)
-        if place == best or not apart.significant:
+    for place, part in parts.items():
+        if place == best or not paired(parts[best], part, metric).significant:
             mark = "best" if place == best else "tied"
             placed[place] = dataclasses.replace(lines[place], place=mark)
     return placed

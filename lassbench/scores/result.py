@@ -141,7 +141,7 @@ def system_info(
         said,
         what="a score file cannot hold what is said of this system",
         where=where,
-        fix=f"mend {SYSTEM_FILE}",
+        fix=f"mend {SYSTEM_FILE}, or give another --name",
     )
 
 
@@ -165,12 +165,11 @@ def _coverage(suite: Suite, scored: Sequence[str], unscorable: int) -> Coverage:
 
 def find_contamination(suite: Suite, card: SystemCard) -> Contamination:
     """The suite's clips that are, by the hash of their samples, among the training clips."""
-    declared = set(card.training_clips_sha256)
-    clips: tuple[str, ...] = ()
-    if declared and suite.dataset is not None:
-        hashes = suite.dataset.pcm_sha256
-        used = {id_ for one in suite.mixtures.values() for id_ in (one.target_id, one.noise_id)}
-        clips = tuple(sorted(one for one in used if hashes.get(one) in declared))
+    if suite.dataset is None:  # whose clips' hashes nobody has here: nothing is known
+        return Contamination()
+    declared, hashes = set(card.training_clips_sha256), suite.dataset.pcm_sha256
+    used = {id_ for one in suite.mixtures.values() for id_ in (one.target_id, one.noise_id)}
+    clips = tuple(sorted(one for one in used if hashes.get(one) in declared))
     return Contamination(declared=len(declared), clips=clips)
 
 

@@ -147,7 +147,8 @@ def _definitions() -> dict[str, MetricDefinition]:
             "absent-attenuation",
             "dB",
             "attenuation",
-            "10 log10(|mixture|^2 / |e|^2): how far below the mixture the output stays",
+            "10 log10(|mixture|^2 / |e|^2): how far below the mixture the output stays; right "
+            "where the sound is absent, says nothing of quality elsewhere",
         ),
         "silent_share": MetricDefinition(
             "absent-silent-share-20",

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from lassbench.audio import AudioFault, pcm_sha256
-from lassbench.errors import Fault, FaultsError, UsageError
+from lassbench.errors import Fault, FaultsError, UsageError, one_line
 from lassbench.files import name_of
 from lassbench.parallel import map_ordered, open_executor
 from lassbench.predictions import PredictionSet, System, belongs_elsewhere, check
@@ -167,8 +167,11 @@ def open_folders(
     if names and len(names) != (1 if runs else len(folders)):
         raise UsageError(
             "the names do not fit the folders",
-            expected="one name for all runs" if runs else f"{len(folders)} names, in order",
-            got=", ".join(names),
+            expected="one name for all runs"
+            if runs
+            else f"{len(folders)}, one a folder, in their order",
+            got=f"{len(names)}: {', '.join(one_line(name, 60) for name in names)}",
+            fix="give --name as often",
         )
     opened = [_Folder(*check(Path(folder), suite)) for folder in folders]
     for place, one in enumerate(opened):
@@ -183,22 +186,28 @@ def open_folders(
     if runs and len({one.predictions.system.card.name for one in opened}) > 1:
         raise UsageError(
             "these folders are not runs of one system",
-            got=", ".join(one.predictions.system.card.name for one in opened),
+            got=", ".join(one_line(one.predictions.system.card.name, 60) for one in opened),
             fix="give all runs one name with --name",
         )
-    seen: dict[str, Path] = {}
+    _refuse_one_name(opened)
+    return opened
+
+
+def _refuse_one_name(opened: Sequence[_Folder]) -> None:
+    """Refuse folders whose scores would be one file, also where case makes no difference."""
+    seen: dict[str, _Folder] = {}
     for one in opened:
-        stem, folder = name_of(one.name), one.predictions.folder
-        if stem in seen:
+        before = seen.setdefault(name_of(one.name).casefold(), one)
+        if before is not one:
             raise UsageError(
-                "two folders hold systems of one name",
-                where=f"{seen[stem]}, {folder}",
-                got=one.name,
-                fix="--name each, in the order of the folders; or score them with --runs, if "
+                "two of these folders would have one score file",
+                where=f"{before.predictions.folder}, {one.predictions.folder}",
+                got=" and ".join(dict.fromkeys((one_line(before.name), one_line(one.name)))),
+                fix="give the runs' folders different names"
+                if one.run
+                else "--name each, in the order of the folders; or score them with --runs, if "
                 "they are runs of one system",
             )
-        seen[stem] = folder
-    return opened
 
 
 def check_places(out: Path, opened: Sequence[_Folder], suite: Suite) -> None:

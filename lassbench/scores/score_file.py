@@ -86,8 +86,8 @@ class Contamination(Strict):
     """Test clips among those that the system says it was trained on.
 
     ``declared`` is the number of training clips that ``system.yaml`` lists by
-    hash (0: it lists none, so that nothing is known), ``clips`` the ids of the
-    suite's clips among them.
+    hash, ``clips`` the ids of the suite's clips among them.  0: it lists none, or
+    the suite's clips were not at hand, so that nothing is known.
     """
 
     declared: Count = 0
@@ -147,7 +147,7 @@ class ScoreFile(Strict):
 
 #: Suites by name, training set as it may be written, and what is known (FACTS sections 1, 7).
 _HELD = tuple(
-    (re.compile(suites), re.compile(rf"\b{training}\b", re.IGNORECASE), known)
+    (re.compile(suites, re.IGNORECASE), re.compile(rf"\b{training}\b", re.IGNORECASE), known)
     for suites, training, known in (
         ("^lass-", "audio ?caps", "195 of its 200 test clips are in AudioCaps train, 4 in its "
          "test and 1 in its validation split"),

@@ -273,24 +273,33 @@ def failing_sentences(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
 def mean_over_runs(runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Rows of the mean over runs (seeds) of one system, on the queries that all of them cover.
 
-    Metrics are averaged as means see them, where a run has a defined value; ``wrong_source``
-    is the share of runs.
+    Columns that all runs have; metrics are averaged as means see them, where a run has a
+    defined value, and ``wrong_source`` is the share of runs.
     """
-    common = functools.reduce(lambda a, b: a & b, (set(run["query_id"]) for run in runs))
-    first, *_ = parts = [run[run["query_id"].isin(common)].reset_index(drop=True) for run in runs]
-    names = [*first.select_dtypes("float").columns.astype(str)]
-    stacked = {name: np.stack([seen(part, name) for part in parts]) for name in names}
-    means = {name: pd.DataFrame(values).mean().to_numpy() for name, values in stacked.items()}
+    first, *_ = parts = _on_common_queries(runs)
+    shared = [str(name) for name in first if all(name in part for part in parts)]
+    first = first[shared]
+    means = {
+        name: pd.DataFrame([seen(part, name) for part in parts]).mean().to_numpy()
+        for name in first.select_dtypes("float").columns.astype(str)
+    }
     if "wrong_source" in first:
         means["wrong_source"] = np.mean([part["wrong_source"] for part in parts], axis=0)
     return first.assign(**means)
 
 
 def spread_of_runs(runs: Sequence[pd.DataFrame], metric: str) -> float | None:
-    """Standard deviation (n - 1) of the runs' means of ``metric``; ``None`` of fewer than two."""
-    means = [average(run, metric, "mean") for run in runs]
+    """Standard deviation (n - 1) of the runs' means of ``metric`` over the queries that all
+    of them cover; ``None`` of fewer than two.
+    """
+    means = [average(run, metric, "mean") for run in _on_common_queries(runs)]
     defined = [one for one in means if one is not None]
     return figure(float(np.std(defined, ddof=1))) if len(defined) > 1 else None
+
+
+def _on_common_queries(runs: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    common = functools.reduce(lambda a, b: a & b, (set(run["query_id"]) for run in runs))
+    return [run[run["query_id"].isin(common)].reset_index(drop=True) for run in runs]
 
 
 # ---------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from lassbench.audio import AudioFault, pcm_sha256
 from lassbench.cli import run
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.resampling import resample
-from lassbench.scores.streaming import evaluate
+from lassbench.scores.score import evaluate
 from lassbench.suites.importing import AudioIndex, Imported, gain_in, import_suite
 from lassbench.suites.suite import load_suite
 

@@ -27,9 +27,10 @@ from lassbench.pictures.page import HEIGHT, WIDTH, sound, write_report
 from lassbench.pictures.spectrogram import level_db
 from lassbench.predictions import System, write_system
 from lassbench.records import SystemCard
-from lassbench.scores.comparison import beside
-from lassbench.scores.folders import score_folders
-from lassbench.scores.score_file import Bootstrap, Cell, Scores
+from lassbench.scores.comparison import table_of
+from lassbench.scores.score import score_folders
+from lassbench.scores.score_file import Scores
+from lassbench.scores.summary import Cell
 from lassbench.separators import as_separator, run
 from lassbench.suites import audit, freezing
 from lassbench.suites.suite import Suite
@@ -86,7 +87,7 @@ def folder(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scored(suite: Suite, folder: Path) -> Scores:
-    return score_folders([folder], suite, workers=1, bootstrap=Bootstrap(resamples=100, seed=0))[0]
+    return score_folders([folder], suite, workers=1)[0]
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def text(
     suite: Suite, folder: Path, scored: Scores, tmp_path_factory: pytest.TempPathFactory
 ) -> str:
     out = tmp_path_factory.mktemp("report")
-    path = write_report(out, scored, suite, folder, beside=beside(scored, []))
+    path = write_report(out, scored, suite, folder, lines=table_of([scored]))
     return path.read_text()
 
 
@@ -127,17 +128,19 @@ def test_every_query_is_in_the_plots(text: str, scored: Scores) -> None:
     points = [mark for one in drawings for mark in one.marks if mark.kind == "circle"]
     assert len(points) == len(scored.rows)
     ids = {point.title.split(":")[0]: point.fill for point in points}
-    wrong = {row["query_id"]: row["wrong_source"] for row in scored.rows.to_pylist()}
+    wrong = {row["query_id"]: row["wrong_source"] for row in scored.rows.to_dict("records")}
     assert ids == {name: f"var(--{'worse' if wrong[name] else 'bar'})" for name in wrong}
     titles = [mark.title for one in drawings for mark in one.marks]
     counts = [re.fullmatch(r"-?[\d.]+ to -?[\d.]+: (\d+) quer(y|ies)", one) for one in titles]
     assert sum(int(one[1]) for one in counts if one) == len(scored.rows)
-    for concept in scored.file.breakdowns["concept"]:
+    for concept in scored.summary.by("concept"):
         assert [one for one in titles if one.startswith(f"{concept}: ")]
 
 
 def test_the_best_and_the_worst_are_shown_in_order(text: str, scored: Scores) -> None:
-    rows = sorted(scored.rows.to_pylist(), key=lambda row: (-row["si_sdr_i"], row["query_id"]))
+    rows = sorted(
+        scored.rows.to_dict("records"), key=lambda row: (-row["si_sdr_i"], row["query_id"])
+    )
     ids = [row["query_id"] for row in rows]
     shown = re.findall(r"<code>(shown-\d+)</code>", text)
     assert shown == ids[:10] + ids[:-11:-1]
@@ -160,7 +163,7 @@ def test_sounds_are_in_the_page_only_where_they_may_be(
 def test_the_same_score_makes_the_same_page(
     text: str, suite: Suite, folder: Path, scored: Scores, tmp_path: Path
 ) -> None:
-    again = write_report(tmp_path, scored, suite, folder, beside=beside(scored, []))
+    again = write_report(tmp_path, scored, suite, folder, lines=table_of([scored]))
     assert again.read_text() == text
     assert again.name == f"{name_of(NASTY)}.html"
 
@@ -172,9 +175,7 @@ def test_marks_of_synthetic_and_partial_results(
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
     for path in sorted(copy.glob("*.wav"))[:3]:
         path.unlink()
-    found = score_folders(
-        [copy], suite, workers=1, allow_partial=True, bootstrap=Bootstrap(resamples=50, seed=0)
-    )[0]
+    found = score_folders([copy], suite, workers=1, allow_partial=True)[0]
     assert "partial result" in write_report(tmp_path, found, suite, copy).read_text()
 
 
@@ -183,9 +184,7 @@ def test_an_absent_suite_has_its_own_page(tiny_dataset: Dataset, tmp_path: Path)
     absent = freezing.plan_silence(plan, name="gone")
     frozen = freezing.freeze(absent, tiny_dataset, tmp_path / "gone", export_audio=False)
     run(as_separator(halved), frozen, tmp_path / "out")
-    found = score_folders(
-        [tmp_path / "out"], frozen, workers=1, bootstrap=Bootstrap(resamples=50, seed=0)
-    )[0]
+    found = score_folders([tmp_path / "out"], frozen, workers=1)[0]
     page = Page(write_report(tmp_path, found, frozen, tmp_path / "out").read_text())
     assert "attenuation" in page.words
     assert not page.all("circle")
@@ -349,10 +348,10 @@ def test_a_histogram_counts_from_zero() -> None:
 
 def test_bars_are_ordered_with_their_intervals() -> None:
     cells = {
-        "<low>": Cell(mean=-1.0, ci_low=-2.0, ci_high=0.5, n=3),
-        "high": Cell(mean=4.0, ci_low=None, ci_high=None, n=3),
-        "lost": Cell(mean=-100.0, ci_low=None, ci_high=None, n=1),
-        "none": Cell(mean=None, ci_low=None, ci_high=None, n=0),
+        "<low>": Cell(mean=-1.0, ci_low=-2.0, ci_high=0.5, n=3, targets=3),
+        "high": Cell(mean=4.0, ci_low=None, ci_high=None, n=3, targets=3),
+        "lost": Cell(mean=-100.0, ci_low=None, ci_high=None, n=1, targets=1),
+        "none": Cell(mean=None, ci_low=None, ci_high=None, n=0, targets=0),
     }
     drawn = Drawing(str(plots.bars(cells, label="SI-SDRi (dB)")))
     (high,) = drawn.titled("high: 4.00, too few targets for an interval, 3 queries")
@@ -369,7 +368,7 @@ def test_bars_are_ordered_with_their_intervals() -> None:
 def test_a_plot_is_its_data_and_nothing_else() -> None:
     """No address, no style, no mathematics, no warning, whatever a matplotlibrc says."""
     name = '$x$ <b>"雨"&\x0b\n]]>'
-    cells = {name: Cell(mean=1.0, ci_low=0.5, ci_high=1.5, n=3)}
+    cells = {name: Cell(mean=1.0, ci_low=0.5, ci_high=1.5, n=3, targets=3)}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         drawn = str(plots.bars(cells, label="x"))
@@ -397,7 +396,7 @@ def plots_of_a_result() -> dict[str, Markup]:
     points = [plots.Point(x, y, "q", y < x) for x, y in zip(before, after, strict=True)]
     names = ("dog", "Vehicle horn, car horn, honking", "Female singing, child singing", "rain")
     cells = {
-        name: Cell(mean=mean, ci_low=mean - 3, ci_high=mean + 4, n=20)
+        name: Cell(mean=mean, ci_low=mean - 3, ci_high=mean + 4, n=20, targets=20)
         for name, mean in zip(names, (16.0, 4.5, -0.25, -10.5), strict=True)
     }
     label = "SI-SDR improvement (dB)"

@@ -1,0 +1,157 @@
+"""Suites made by hand: any sounds, any kind, no dataset; and a CLAP model that is a formula."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import soundfile
+
+from lassbench import audio
+from lassbench.metrics.clap import ClapScore
+from lassbench.records import Clip, Mixture, Query
+from lassbench.scores.rows import METRICS, ids_sha256, in_order, rows_schema, rows_sha256
+from lassbench.scores.score_file import Coverage, ScoreFile, Scores, SuiteInfo, SystemInfo
+from lassbench.suites.freezing import SuitePlan, write_suite
+from lassbench.suites.suite import PARTS, Suite, exported_name, load_suite
+
+RATE, SAMPLES = 8000, 4000
+HASH = "ab" * 32
+
+
+def noise(seed: int, gain: float = 0.2) -> np.ndarray:
+    return (gain * np.random.default_rng(seed).normal(size=SAMPLES)).astype(np.float32)
+
+
+def write_by_hand(
+    folder: Path,
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]],
+    *,
+    kind: str = "separation",
+    concepts: Sequence[str] = (),
+    audit: Mapping[str, Sequence[str]] | None = None,
+    **changes: Any,
+) -> Suite:
+    """A suite of a mixture and a query (``q0``, ``q1`` ...) for each target and interference.
+
+    ``concepts`` are the targets', ``changes`` sequences of values of the queries' fields.
+    """
+    pcm: dict[str, dict[str, str]] = {}
+    mixtures, queries = [], []
+    for number, (target, interference) in enumerate(pairs):
+        signals = dict(zip(PARTS, (target + interference, target, interference), strict=True))
+        if kind == "unreferenced":
+            signals = {"mixture": signals["mixture"]}
+        for part, samples in signals.items():
+            path = folder / exported_name(f"m{number}", part)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            audio.write_wav_float(path, samples, RATE)
+        pcm[f"m{number}"] = {part: audio.pcm_sha256(one) for part, one in signals.items()}
+        mixtures.append(Mixture(f"m{number}", f"t{number}", f"n{number}"))
+        query = Query(f"q{number}", f"m{number}", f"sound number {number}")
+        query = replace(query, concept=concepts[number] if concepts else "")
+        assert set(changes) <= {one.name for one in fields(Query)}
+        queries.append(replace(query, **{name: of[number] for name, of in changes.items()}))
+    sounds = [one for m in mixtures for one in (m.target_id, m.noise_id)]
+    clips = {one: Clip(one, "", "test", ()) for one in sounds}
+    plan = SuitePlan("by-hand", "Made by hand", kind, mixtures, queries, clips)  # type: ignore[arg-type]
+    write_suite(
+        folder, plan, pcm=pcm, recipe="as given",
+        sample_rate_hz=RATE, samples=SAMPLES, synthetic=True, audio_may_be_published=True,
+        references_exported=True, audit={name: list(ids) for name, ids in (audit or {}).items()},
+        dataset={"name": "none", "fingerprint": "0" * 64, "path": "nowhere"},
+    )  # fmt: skip
+    return load_suite(folder)
+
+
+def rows_by_hand(count: int = 3, **columns: Any) -> pd.DataFrame:
+    """Separation rows without sounds: a target a query, the first one silent and undefined."""
+    names = rows_schema("separation").names
+    rows = pd.DataFrame(
+        {
+            **{name: [f"{name}-{n}" for n in range(count)] for name in names[:11]},
+            **{name: 1.25 * np.arange(count) - 3.0 for name in names[11:]},
+            "query_id": [f"q{n:04d}" for n in range(count)],
+            "wrong_source": np.arange(count) == 0,
+            "flags": ["silent"] + [""] * (count - 1),
+        }
+    )
+    rows.loc[0, ["sdr", "sar"]] = -math.inf, math.nan
+    return rows.assign(**columns)
+
+
+def score_by_hand(
+    rows: pd.DataFrame,
+    name: str = "My system (v2)",
+    *,
+    of: int | None = None,
+    clap_model: str = "",
+    **system: Any,
+) -> Scores:
+    """A score of such ``rows``, of a suite with ``of`` queries; ``system`` is its card."""
+    count = len(rows)
+    file = ScoreFile(
+        lassbench_version="0.1.0",
+        kind="separation",
+        suite=SuiteInfo(
+            name="tiny", fingerprint=HASH, list_fingerprint=HASH, synthetic=True,
+            audio_may_be_published=True, sample_rate_hz=32000, samples=320000,
+            queries=of or count,
+        ),
+        system=SystemInfo(name=name, **system),
+        coverage=Coverage(
+            queries_total=of or count, renderable=of or count, queries_scored=count,
+            missing_predictions=(of or count) - count, partial=bool(of and of > count),
+            scored_sha256=ids_sha256(rows["query_id"]),
+        ),
+        definitions={one: METRICS[one].id for one in in_order(rows.columns)},
+        clap_model=clap_model,
+        rows_sha256=rows_sha256(rows),
+    )  # fmt: skip
+    return Scores(file, rows)
+
+
+def muffled(mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarray:
+    """A poor separator: its answer depends on the words, so that askers differ."""
+    keep = 2 + len(query) % 5
+    return np.convolve(mixture, np.ones(keep) / keep, mode="same").astype(np.float32)
+
+
+def write(path: Path, samples: np.ndarray, rate: int = RATE) -> None:
+    soundfile.write(path, samples, rate, subtype="FLOAT")
+
+
+def as_bytes(found: Scores, folder: Path) -> tuple[bytes, bytes]:
+    """The two files of a score."""
+    json_path, parquet_path = found.save(folder)
+    return json_path.read_bytes(), parquet_path.read_bytes()
+
+
+class FakeClap:
+    """Scores a sound by its mean square, over a text's length or, against a reference, over
+    the reference's: easy to write out.
+    """
+
+    def __init__(self, name: str, *, device: str | None = None) -> None:
+        self.name = name
+
+    def score(self, *, texts, estimates, mixtures, references=None, sample_rate_hz):
+        def power(sound):
+            return float(np.mean(np.square(sound, dtype=np.float64)))
+
+        return [
+            ClapScore(
+                power(estimate) / len(text),
+                power(mixture) / len(text),
+                None if reference is None else power(estimate) / power(reference),
+                None if reference is None else power(mixture) / power(reference),
+            )
+            for text, estimate, mixture, reference in zip(
+                texts, estimates, mixtures, references or [None] * len(texts), strict=True
+            )
+        ]

@@ -1,0 +1,523 @@
+"""Scoring: against mir_eval and written-out formulas, by the policy, on bad input."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import mir_eval
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+import lassbench
+from lassbench import audio
+from lassbench.cli import run
+from lassbench.dataset import Dataset
+from lassbench.errors import FaultsError, LassbenchError, LassbenchWarning, UsageError
+from lassbench.metrics.spectral import SpectralReference
+from lassbench.predictions import SeparatedSuite, System, write_system
+from lassbench.records import SystemCard
+from lassbench.scores import score
+from lassbench.scores.pieces import levels
+from lassbench.scores.rows import SEPARATION_METRICS, rows_schema
+from lassbench.scores.score import cross_check, evaluate, score_folders
+from lassbench.scores.score_file import Scores, heard_in_training, read_scores
+from lassbench.suites.suite import Suite, load_suite
+from tests.scores.by_hand import FakeClap, as_bytes, muffled, write
+
+RATE = 8000
+
+
+# --- right numbers ----------------------------------------------------------
+
+
+def test_rows_are_mir_evals_and_the_formulas(
+    scored: dict[str, Scores], made: Path, suite: Suite
+) -> None:
+    for row in scored["oracle"].rows.to_dict("records")[::4]:
+        rendered = suite.render(row["mixture_id"])
+        estimate, _ = soundfile.read(made / "oracle" / f"{row['query_id']}.wav")
+        s, n, x, e = (
+            np.asarray(one, dtype=np.float64)
+            for one in (rendered.target, rendered.interference, rendered.mixture, estimate)
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ours = mir_eval.separation.bss_eval_sources(
+                np.stack([s, n]), np.stack([e, n]), compute_permutation=False
+            )
+            of_mixture = mir_eval.separation.bss_eval_sources(
+                np.stack([s, n]), np.stack([x, n]), compute_permutation=False
+            )
+        for index, name in enumerate(("sdr", "sir", "sar")):
+            assert row[name] == pytest.approx(ours[index][0], abs=1e-6), name
+        for index, name in enumerate(("sdr", "sir")):
+            assert row[f"{name}_mixture"] == pytest.approx(of_mixture[index][0], abs=1e-6)
+        for signal, end in ((e, ""), (x, "_mixture")):
+            scaled = (signal @ s) / (s @ s) * s
+            si_sdr = 10 * math.log10((scaled @ scaled) / ((signal - scaled) @ (signal - scaled)))
+            snr = 10 * math.log10((s @ s) / ((s - signal) @ (s - signal)))
+            assert row[f"si_sdr{end}"] == pytest.approx(si_sdr, abs=1e-9)
+            assert row[f"snr{end}"] == pytest.approx(snr, abs=1e-9)
+        for name in ("sdr", "sir", "si_sdr", "snr"):
+            assert row[f"{name}_i"] == row[name] - row[f"{name}_mixture"]
+        assert row["estimate_level_db"] == pytest.approx(10 * math.log10((e @ e) / (x @ x)))
+
+
+def test_every_query_has_one_row_in_order(scored: dict[str, Scores], suite: Suite) -> None:
+    for one in scored.values():
+        file, rows = one.file, one.rows
+        assert rows["query_id"].tolist() == sorted(suite.queries)
+        assert list(rows.columns) == rows_schema("separation").names
+        assert file.coverage.queries_scored == len(suite.queries)
+        assert not file.coverage.partial
+        assert one.summary.annotators == {}
+        for row in rows.to_dict("records"):
+            query = suite.queries[row["query_id"]]
+            mixture = suite.mixtures[query.mixture_id]
+            assert (row["target_id"], row["concept"]) == (mixture.target_id, query.concept)
+
+
+def test_systems_rank_as_they_must(scored: dict[str, Scores]) -> None:
+    mean = {name: one.summary.metrics["si_sdr_i"].mean for name, one in scored.items()}
+    assert mean["mixture"] == pytest.approx(0, abs=1e-9)
+    assert mean["oracle"] > 3
+    assert scored["oracle"].summary.wrong_source_share == 0
+    assert 0.2 < scored["mixture"].summary.wrong_source_share < 0.8
+
+
+# --- the same whoever computes it -------------------------------------------
+
+
+def test_processes_and_together_or_alone_give_the_same_bytes(
+    scored: dict[str, Scores], made: Path, suite: Suite, tmp_path: Path
+) -> None:
+    alone = score_folders([made / "oracle"], suite, workers=2)[0]
+    assert as_bytes(alone, tmp_path / "a") == as_bytes(scored["oracle"], tmp_path / "b")
+
+
+def test_a_dask_cluster_gives_the_same_bytes(
+    scored: dict[str, Scores], made: Path, suite: Suite, tmp_path: Path
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+    ) as cluster:
+        found = score_folders([made / "oracle"], suite, scheduler=cluster.scheduler_address)[0]
+    assert as_bytes(found, tmp_path / "a") == as_bytes(scored["oracle"], tmp_path / "b")
+
+
+def test_streaming_gives_the_rows_of_the_files(scored: dict[str, Scores], suite: Suite) -> None:
+    for workers in (1, 2):
+        found = evaluate(muffled, suite, workers=workers, progress=False)
+        assert found.rows.equals(scored["muffled"].rows)
+        info, of_files = found.file.system, scored["muffled"].file.system
+        assert info.predictions_sha256 == of_files.predictions_sha256
+    assert lassbench.evaluate is evaluate
+
+
+def test_flac_gives_the_bytes_of_a_plain_wav(folder: Path, suite: Suite, tmp_path: Path) -> None:
+    plain = Path(shutil.copytree(folder, tmp_path / "plain"))
+    for path in sorted(folder.glob("*.wav")):
+        samples, rate = soundfile.read(path, dtype="float32")
+        samples = audio.to_int16(samples)  # which WAV and FLAC's writers would round otherwise
+        soundfile.write(plain / path.name, samples, rate, subtype="PCM_16")
+        soundfile.write(path.with_suffix(".flac"), samples, rate, subtype="PCM_16")
+        path.unlink()
+    flac, wav = (
+        as_bytes(score_folders([one], suite, workers=1)[0], tmp_path / "scores")
+        for one in (folder, plain)
+    )
+    assert flac == wav
+
+
+@pytest.mark.parametrize("answer", ["nan", "short", "int"])
+def test_streaming_refuses_what_is_no_estimate(suite: Suite, answer: str) -> None:
+    def bad(mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarray:
+        if answer == "nan":
+            return np.full_like(mixture, np.nan)
+        return mixture[:-1] if answer == "short" else mixture.astype(np.int16)
+
+    with pytest.raises(LassbenchError, match="returned"):
+        evaluate(bad, suite, progress=False)
+
+
+# --- the policy -------------------------------------------------------------
+
+
+def test_the_mixtures_sar_is_shown_as_undefined_and_never_averaged(
+    scored: dict[str, Scores],
+) -> None:
+    found, rows = scored["mixture"], scored["mixture"].rows
+    assert rows["sar"].isna().all()
+    assert found.summary.metrics["sar"].mean is None
+    assert found.summary.metrics["sar"].n_undefined == len(rows)
+    assert set(rows["flags"].tolist()) == {"sar-undefined"}
+
+
+def test_silence_is_the_worst_answer_in_every_metric_and_is_counted(
+    folder: Path, suite: Suite, scored: dict[str, Scores]
+) -> None:
+    """For each query in turn, silence must not score better than what was there."""
+    before = scored["muffled"]
+    ids = before.rows["query_id"].tolist()
+    for query_id in ids[:3]:
+        write(folder / f"{query_id}.wav", np.zeros(RATE))
+    found = score_folders([folder], suite, workers=1)[0]
+    rows = found.rows
+    for name in SEPARATION_METRICS:
+        assert rows[name][:3].tolist() == [-math.inf] * 3
+        assert found.summary.metrics[name].n_infinite == 3
+        assert found.summary.metrics[name].mean < before.summary.metrics[name].mean
+        expected = np.concatenate([[-100.0] * 3, before.rows[name][3:]])
+        assert found.summary.metrics[name].mean == pytest.approx(np.nanmean(expected), abs=1e-8)
+    assert rows["wrong_source"].tolist()[:3] == [True] * 3
+    assert rows["flags"].tolist()[:3] == ["silent"] * 3
+    assert any("3 estimates are silent" in one for one in found.file.warnings)
+
+
+def test_a_perfect_estimate_is_infinite_in_its_row_and_limited_in_the_mean(
+    suite: Suite,
+) -> None:
+    class Cheat:
+        card = SystemCard(name="cheat", query_type="oracle")
+
+        def separate_oracle(self, rendered, query, sample_rate):
+            return rendered.target
+
+    found = evaluate(Cheat(), suite, progress=False)
+    rows = found.rows
+    assert set(rows["snr"]) == {math.inf}
+    assert found.summary.metrics["snr"].mean == 100.0
+    assert found.summary.metrics["snr"].n_infinite == len(rows)
+    assert found.summary.metrics["sar"].mean is None
+    assert found.summary.wrong_source_share == 0.0
+    assert any("oracle" in one for one in found.file.warnings)
+
+
+def test_absent_sounds_are_scored_by_how_quiet_the_answer_is(frozen: Path) -> None:
+    absent = load_suite(frozen / "absent")
+    gains = {"tiny": 0.05, "half": 0.5, "none": 0.0}
+    expected = {"tiny": 26.0206, "half": 6.0206, "none": math.inf}
+    for name, gain in gains.items():
+        found = evaluate(
+            lambda mixture, query, rate, gain=gain: np.float32(gain) * mixture,
+            absent, progress=False,
+        )  # fmt: skip
+        metrics = found.summary.metrics
+        assert found.file.kind == "absent"
+        assert set(metrics) == {"attenuation", "silent_share"}
+        assert found.rows["attenuation"].tolist() == pytest.approx([expected[name]] * 40, abs=1e-4)
+        limited = min(expected[name], 100.0)
+        assert metrics["attenuation"].mean == pytest.approx(limited, abs=1e-4)
+        assert metrics["silent_share"].mean == (0.0 if name == "half" else 1.0)
+        assert found.summary.wrong_source_share is None
+        assert not found.file.warnings
+
+
+# --- for ears: CLAPScores and the distances of magnitudes --------------------
+
+
+def test_what_is_asked_for_is_in_the_rows_and_comes_back(
+    made: Path, suite: Suite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("lassbench.metrics.clap.ClapModel", FakeClap)
+    folders = [made / "muffled", made / "oracle"]
+    found = score_folders(folders, suite, workers=1, clap="tiny-clap", spectral=True)
+    for one, folder in zip(found, folders, strict=True):
+        asked = ["clap", "clap_a", "mrstft"]
+        assert list(one.rows.columns) == rows_schema("separation", asked).names
+        for row in one.rows.to_dict("records"):
+            estimate = audio.decode(folder / f"{row['query_id']}.wav").samples
+            rendered = suite.render(row["mixture_id"])
+            e, x, s = (
+                float(np.mean(np.square(samples, dtype=np.float64)))
+                for samples in (estimate, rendered.mixture, rendered.target)
+            )
+            words = len(suite.queries[row["query_id"]].text)
+            assert row["clap"] == pytest.approx(e / words)
+            assert row["clap_i"] == pytest.approx(e / words - x / words)
+            assert row["clap_a"] == pytest.approx(e / s)
+            assert row["clap_a_mixture"] == pytest.approx(x / s)
+            reference = SpectralReference(rendered.target)
+            for samples, end in ((estimate, ""), (rendered.mixture, "_mixture")):
+                distances = reference.distances(samples)
+                assert row[f"mrstft{end}"] == pytest.approx(distances.mrstft, abs=1e-9)
+                assert row[f"lsd{end}"] == pytest.approx(distances.lsd_db, abs=1e-9)
+        for name in ("clap", "clap_a", "mrstft", "lsd"):
+            mean = one.rows[name].mean()
+            assert one.summary.metrics[name].mean == pytest.approx(mean, abs=1e-9)
+        assert one.file.clap_model == "tiny-clap"
+        again = read_scores(one.save(tmp_path)[0])
+        assert again.file == one.file
+        pd.testing.assert_frame_equal(again.rows, one.rows)
+    streamed = evaluate(muffled, suite, progress=False, spectral=True)
+    plain = [name for name in found[0].rows if not name.startswith("clap")]
+    pd.testing.assert_frame_equal(streamed.rows, found[0].rows[plain])
+
+
+def test_a_generative_system_is_told_what_does_not_ask_for_the_phase(
+    folder: Path, suite: Suite
+) -> None:
+    write_system(folder, System(SystemCard(name="vocoder", generative=True)))
+    for spectral in (False, True):
+        (found,) = score_folders([folder], suite, workers=1, spectral=spectral)
+        assert found.file.system.generative
+        told = [one for one in found.file.warnings if "generative" in one]
+        assert len(told) == (not spectral)
+
+
+# --- what a reader has to know ----------------------------------------------
+
+
+def test_training_clips_in_the_test_set_are_named(
+    folder: Path, suite: Suite, tiny_dataset: Dataset
+) -> None:
+    test_clip = tiny_dataset.split("test")[0].clip_id
+    train_clip = tiny_dataset.split("train")[0].clip_id
+    hashes = tuple(tiny_dataset.pcm_sha256[one] for one in (test_clip, train_clip))
+    write_system(folder, System(SystemCard(name="peeked", training_clips_sha256=hashes)))
+    file = score_folders([folder], suite, workers=1)[0].file
+    assert file.contamination.declared == 2
+    assert file.contamination.clips == (test_clip,)
+    (told,) = heard_in_training(file)
+    assert "1 of the suite's clips" in told
+    assert test_clip in told
+
+
+def test_a_tag_system_and_another_suites_predictions_are_marked(folder: Path, suite: Suite) -> None:
+    write_system(
+        folder,
+        System(
+            SystemCard(name="tags", query_type="tag"), SeparatedSuite(name="x", fingerprint="00")
+        ),
+    )
+    file = score_folders([folder], suite, workers=1)[0].file
+    assert file.system.query_type == "tag"
+    assert any("tags" in one for one in file.warnings)
+    assert any("fingerprint 00" in one for one in file.warnings)
+
+
+def test_audio_that_is_not_what_was_frozen_is_refused(made: Path, suite: Suite) -> None:
+    mixture_id = next(iter(suite.mixtures))
+    pcm = {**suite.pcm_sha256, mixture_id: {"mixture": "00" * 32}}
+    altered = suite.model_copy(update={"pcm_sha256": pcm})
+    with pytest.raises(LassbenchError, match="not what was frozen") as caught:
+        score_folders([made / "oracle"], altered, workers=1)
+    assert mixture_id in str(caught.value)
+
+
+def test_clips_that_are_gone_shrink_coverage_and_nothing_else(made: Path, suite: Suite) -> None:
+    gone = list(suite.mixtures)[:3]
+    fewer = suite.model_copy(update={"missing": dict.fromkeys(gone, "the clip is gone")})
+    (found,) = score_folders([made / "oracle"], fewer, workers=1)
+    coverage = found.file.coverage
+    assert coverage.queries_total == len(suite.queries)
+    assert coverage.renderable == coverage.queries_scored == len(found.rows)
+    assert len(found.rows) == len(suite.queries) - 3
+    assert not coverage.partial
+    none = suite.model_copy(update={"missing": dict.fromkeys(suite.mixtures, "the clip is gone")})
+    with pytest.raises(LassbenchError, match="no mixture of this suite"):
+        score_folders([made / "oracle"], none, workers=1)
+
+
+# --- bad input --------------------------------------------------------------
+
+
+def spoil(folder: Path) -> dict[str, str]:
+    """Spoil one file in each way; query id (or file name) -> kind of fault."""
+    wavs = iter(sorted(folder.glob("*.wav")))
+    sound = np.random.default_rng(0).normal(0, 0.1, RATE)
+    faults: dict[str, str] = {}
+
+    def next_wav(kind: str) -> Path:
+        path = next(wavs)
+        faults[path.name] = kind
+        return path
+
+    next_wav("missing").unlink()
+    write(next_wav("short"), sound[:-1])
+    bad = sound.copy()
+    bad[7] = np.nan
+    write(next_wav("nan"), bad)
+    path = next_wav("unreadable")
+    path.write_bytes(path.read_bytes()[:500])
+    (folder / "holi\nday.wav").write_text("x")
+    faults["holi\\nday.wav"] = "extra"
+    return faults
+
+
+def test_all_faults_are_told_in_one_pass(folder: Path, suite: Suite) -> None:
+    expected = spoil(folder)
+    with pytest.raises(FaultsError) as caught:
+        score_folders([folder], suite, workers=1)
+    message = str(caught.value)
+    for name, kind in expected.items():
+        assert Path(name).stem.lower() in message.lower(), name
+        assert f"{kind}: " in message, message
+    assert "--allow-partial" in message
+    assert "\nday" not in message  # a newline in a name must not break the report's lines
+
+
+def test_partial_results_are_scored_and_marked(
+    folder: Path, suite: Suite, scored: dict[str, Scores]
+) -> None:
+    expected = spoil(folder)
+    spoilt = {Path(name).stem for name, kind in expected.items() if kind != "extra"}
+    (found,) = score_folders([folder], suite, allow_partial=True, workers=1)
+    kept = [one for one in sorted(suite.queries) if one not in spoilt]
+    assert found.rows["query_id"].tolist() == kept
+    assert found.file.coverage.partial
+    assert found.file.coverage.missing_predictions == len(spoilt)
+    assert any(one.startswith("partial: ") for one in found.file.warnings)
+    whole = scored["muffled"].rows
+    same = whole[whole["query_id"].isin(kept)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found.rows, same)
+
+
+def test_a_file_that_vanishes_while_scoring_is_a_fault_not_a_crash(
+    folder: Path, suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = sorted(folder.glob("*.wav"))[0]
+    measure_all = score._measure_all
+
+    def vanish(*arguments: Any, **how: Any) -> dict[str, str]:
+        gone.unlink(missing_ok=True)
+        return measure_all(*arguments, **how)
+
+    monkeypatch.setattr(score, "_measure_all", vanish)
+    with pytest.raises(FaultsError, match="missing: 1") as caught:
+        score_folders([folder], suite, workers=1)
+    assert gone.name in str(caught.value)
+
+
+# --- levels -----------------------------------------------------------------
+
+
+def test_levels_are_those_of_a_loop() -> None:
+    rng = np.random.default_rng(0)
+    full = np.array([32767 / 32768, 1.0, -1.0, -1.5, 0.5, 32766 / 32768], "f4")
+    for size in (*range(1, 8), 500):
+        for _ in range(20):
+            samples = np.repeat(rng.choice(full, size), rng.integers(1, 5, size))[:size]
+            runs = [list(run) for _, run in itertools.groupby(samples.tolist())]
+            clipped = sum(len(run) for run in runs if len(run) > 2 and abs(run[0]) >= full[0])
+            assert levels(samples) == (abs(samples).max(), clipped / size)
+
+
+@pytest.mark.parametrize("bits", [16, 24, 32])
+def test_integers_are_told_and_scored(
+    folder: Path,
+    suite: Suite,
+    scored: dict[str, Scores],
+    bits: int,
+) -> None:
+    scale = 2.0 ** (bits - 1)
+    words = rf"up to (\d+) \((\S+)\): are these {bits}-bit integers\? divide by {scale:.0f}$"
+    paths = sorted(folder.glob("*.wav"))[:3]
+    peaks = {}
+    for path in paths:
+        samples, _ = soundfile.read(path, dtype="float32")
+        write(path, samples * np.float32(scale))
+        peaks[path.stem] = float(abs(samples).max() * scale)
+    with pytest.warns(LassbenchWarning, match=f"^muffled: 3 of 40 .* above 100, {words}") as told:
+        (found,) = score_folders([folder], suite, workers=2)
+    assert [one.filename for one in told] == [__file__]
+    up_to, worst = re.search(words, str(told[0].message)).groups()
+    assert peaks[worst] == max(peaks.values()) == pytest.approx(float(up_to), rel=1e-2)
+    # Scored as they are: only what does not depend on the scale is as before.
+    ours, before = found.rows.to_dict("records"), scored["muffled"].rows.to_dict("records")
+    for row, was in zip(ours, before, strict=True):
+        assert row["si_sdr"] == pytest.approx(was["si_sdr"], abs=1e-4)
+        assert (row["snr"] < was["snr"] - 50) == (row["query_id"] in peaks)
+    assert found.file.warnings == scored["muffled"].file.warnings
+
+
+def test_clipped_estimates_are_told_once_a_system_on_standard_error(
+    made: Path, folder: Path, suite: Suite, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = sorted(folder.glob("*.wav"))
+    for path, gain in ((paths[0], 4.0), (paths[1], 40.0), (paths[2], 0.9)):
+        samples, rate = soundfile.read(path)
+        soundfile.write(path, gain * samples / abs(samples).max(), rate, subtype="PCM_16")
+    folders = [str(folder), str(made / "oracle")]
+    for _ in range(2):  # also when it was told before
+        assert run(["score", *folders, "--suite", str(suite.path), "--workers", "1"]) == 0
+        told = capsys.readouterr().err
+        (line,) = (one for one in told.splitlines() if "warning" in one)
+        assert line.startswith("lassbench: warning: muffled: 2 of 40 estimates are clipped, up to ")
+        assert f"% of the samples ({paths[1].stem}): make them quieter" in line
+        assert ".py" not in line
+
+
+def test_what_a_function_answers_is_told_too(suite: Suite) -> None:
+    def integers(mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarray:
+        return np.rint(32767 * mixture)
+
+    with pytest.warns(LassbenchWarning, match="40 of 40 .* 16-bit integers") as told:
+        evaluate(integers, suite, progress=False)
+    assert [one.filename for one in told] == [__file__]
+
+
+def test_nothing_is_told_of_usual_levels(made: Path, suite: Suite, frozen: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LassbenchWarning)
+        score_folders([made / "oracle", made / "mixture"], suite, workers=1)
+        absent = load_suite(frozen / "absent")
+        evaluate(lambda mixture, *_: 0 * mixture, absent, progress=False)
+
+
+def test_an_empty_folder_and_no_folder_and_twins(
+    folder: Path, suite: Suite, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FaultsError, match=f"missing: {len(suite.queries)}"):
+        score_folders([tmp_path / "empty"], suite, workers=1)
+    with pytest.raises(LassbenchError, match="nothing to score"):
+        score_folders([tmp_path / "empty"], suite, allow_partial=True, workers=1)
+    with pytest.raises(UsageError, match="no such prediction folder"):
+        score_folders([tmp_path / "nowhere"], suite, workers=1)
+    with pytest.raises(UsageError, match="one score file"):
+        score_folders([folder, folder], suite, workers=1)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("parameters: -5", "parameters"),
+        ("cost: {real_time_factor: fast}", "real_time_factor"),
+        (f"authors: {'x' * 50_000}", "authors"),
+        (f"name: {'x' * 300}", "name"),
+    ],
+)
+def test_what_a_score_file_cannot_hold_is_refused_before_scoring(
+    folder: Path, suite: Suite, line: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "" if line.startswith("name") else "name: x\n"
+    (folder / "system.yaml").write_text(f"{name}{line}\n")
+    monkeypatch.setattr("lassbench.scores.score._measure_all", None)
+    with pytest.raises(LassbenchError, match=words):
+        score_folders([folder], suite, workers=1)
+
+
+# --- checks and comparisons -------------------------------------------------
+
+
+def test_the_cross_check_agrees_and_finds_a_planted_error(
+    scored: dict[str, Scores], made: Path, suite: Suite
+) -> None:
+    rows = scored["oracle"].rows
+    found = cross_check(made / "oracle", suite, rows, sample=5, workers=1)
+    assert found.queries == 5
+    assert all(value < 1e-6 for value, _ in found.largest.values())
+    off = 0.25 * np.arange(len(rows))[::-1]
+    planted = rows.assign(sdr=rows["sdr"] + off)
+    wrong = cross_check(made / "oracle", suite, planted, sample=len(rows), workers=1)
+    assert wrong.largest["sdr"][0] == pytest.approx(off[0], abs=1e-6)
