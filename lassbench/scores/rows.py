@@ -270,11 +270,6 @@ def rows_schema(kind: Kind, more: Collection[str] = ()) -> pa.Schema:
     return pa.schema(fields)
 
 
-def ids_sha256(query_ids: Iterable[str]) -> str:
-    """SHA-256 over the sorted ids, one a line: which queries a result covers."""
-    return sha256("".join(f"{one}\n" for one in sorted(query_ids)).encode()).hexdigest()
-
-
 def rows_sha256(rows: pd.DataFrame) -> str:
     """SHA-256 over the content of ``rows``, whatever library or codec stored them.
 

@@ -100,7 +100,6 @@ class Coverage(Strict):
     ``queries_total`` counts the frozen list, ``renderable`` those whose clips
     this machine has and that can be scored, ``unscorable`` those that it has and
     no system can be scored on (policy 5), ``queries_scored`` those with a row here.
-    ``partial`` means that predictions were missing or faulty and were left out.
     """
 
     queries_total: Count
@@ -108,9 +107,6 @@ class Coverage(Strict):
     # Not written where there are none, so that such files keep their bytes.
     unscorable: Annotated[Count, Field(exclude_if=lambda count: not count)] = 0
     queries_scored: Count
-    missing_predictions: Count = 0
-    partial: bool = False
-    scored_sha256: Sha256
 
     @model_validator(mode="after")
     def _adds_up(self) -> Coverage:
@@ -118,9 +114,17 @@ class Coverage(Strict):
             raise ValueError(
                 "queries_scored <= renderable <= queries_total - unscorable does not hold"
             )
-        if self.partial != (self.queries_scored < self.renderable):
-            raise ValueError("partial must be true exactly when renderable queries were left out")
         return self
+
+    @property
+    def missing_predictions(self) -> int:
+        """How many predictions were missing or faulty and were left out."""
+        return self.renderable - self.queries_scored
+
+    @property
+    def partial(self) -> bool:
+        """Whether any was: such a result is never ranked."""
+        return self.missing_predictions > 0
 
 
 class ScoreFile(Strict):

@@ -121,7 +121,6 @@ def test_a_file_cut_in_half_is_refused_with_its_line(written: Path) -> None:
         (("rows_sha256",), "abc", "rows_sha256"),
         (("schema_version",), 2, "schema_version"),
         (("policy",), "whatever", "policy"),
-        (("coverage", "partial"), True, "partial"),
         (("coverage", "queries_scored"), 4, "queries_scored"),
     ],
 )
@@ -201,7 +200,7 @@ def test_metrics_go_by_name_and_by_title() -> None:
 
 
 def test_coverage_adds_up() -> None:
-    counts = {"queries_total": 6, "renderable": 4, "queries_scored": 4, "scored_sha256": "0" * 64}
+    counts = {"queries_total": 6, "renderable": 4, "queries_scored": 4}
     assert Coverage(**counts).unscorable == 0
     Coverage(**counts, unscorable=2)
     with pytest.raises(ValidationError, match="unscorable"):
