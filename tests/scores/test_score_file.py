@@ -20,7 +20,6 @@ from lassbench.scores.rows import (
     METRICS,
     SEPARATION_METRICS,
     improvement,
-    limited,
     metric_named,
     rows_sha256,
     seen,
@@ -172,9 +171,9 @@ def test_a_score_of_other_predictions_or_another_suite_is_not_written_over(writt
 def test_values_as_means_see_them() -> None:
     values = np.array([-math.inf, -250.0, 3.0, 140.0, math.inf, math.nan])
     expected = [-100.0, -100.0, 3.0, 100.0, 100.0, math.nan]
-    np.testing.assert_equal(limited(values, "sdr"), expected)
-    np.testing.assert_equal(seen(pd.DataFrame({"sdr": values}), "sdr"), expected)
-    assert limited(np.array([0.5, 400.0]), "silent_share").tolist() == [0.5, 400.0]
+    rows = pd.DataFrame({"sdr": values, "silent_share": values})
+    np.testing.assert_equal(seen(rows, "sdr"), expected)
+    np.testing.assert_equal(seen(rows, "silent_share"), values)
 
 
 def test_improvements_of_infinite_values() -> None:

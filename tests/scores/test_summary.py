@@ -68,16 +68,16 @@ def test_summaries_of_the_committed_rows_are_an_independent_computations(path: P
 
 def test_an_interval_of_the_committed_rows_is_that_of_a_loop() -> None:
     rows = pd.read_parquet(ENTRIES / "esc10-test" / "oracle-ratio-mask.parquet")
-    of_target = [group["si_sdr_i"].clip(-100, 100) for _, group in rows.groupby("target_id")]
+    of_target = rows["si_sdr_i"].clip(-100, 100).groupby(rows["target_id"]).agg(["sum", "size"])
     count, generator = len(of_target), np.random.default_rng(0)
     means = []
-    for _ in range(2000):
-        drawn = [of_target[one] for one in generator.integers(0, count, count)]
-        means.append(sum(map(sum, drawn)) / sum(map(len, drawn)))
+    for _ in range(10_000):
+        total, queries = of_target.to_numpy()[generator.integers(0, count, count)].sum(axis=0)
+        means.append(total / queries)
     # Hesterberg's expanded percentile, of so many targets.
     t = scipy.stats.t.ppf(0.975, count - 1)
     tail = scipy.stats.norm.cdf(-math.sqrt(count / (count - 1)) * t)
-    found = Summary(rows, resamples=2000).metrics["si_sdr_i"]
+    found = Summary(rows).metrics["si_sdr_i"]
     expected = np.quantile(means, [tail, 1 - tail])
     assert [found.ci_low, found.ci_high] == pytest.approx(expected, abs=1e-8)
     assert found.targets == count == 80
