@@ -336,24 +336,15 @@ def read_rows(path: Path, file: ScoreFile) -> pd.DataFrame:
     return rows
 
 
-def read_file(path: Path) -> ScoreFile:
-    """The JSON half at ``path``; errors are :func:`lassbench.checked.read_record`'s."""
-    return read_record(
-        path,
-        ScoreFile,
-        what="not a score file of schema version 1",
-        fix="make it anew with `lassbench score`",
-        limit=JSON_LIMIT,
-    )
-
-
 def read_scores(path: str | Path) -> Scores:
     """Read a score: the JSON and the rows beside it, checked against each other.
 
-    Errors are those of :func:`find_score`, :func:`read_file` and :func:`read_rows`.
+    Errors are those of :func:`find_score`, :func:`lassbench.checked.read_record` and
+    :func:`read_rows`.
     """
     json_path = find_score(path)
-    file = read_file(json_path)
+    what, fix = "not a score file of schema version 1", "make it anew with `lassbench score`"
+    file = read_record(json_path, ScoreFile, what=what, fix=fix, limit=JSON_LIMIT)
     stem = json_path.name.removesuffix(JSON_SUFFIX).removesuffix(".json")
     return Scores(file, read_rows(json_path.with_name(stem + PARQUET_SUFFIX), file))
 
@@ -363,14 +354,8 @@ def check_not_others(
 ) -> None:
     """Refuse to write over the score of other predictions, or on another suite.
 
-    Parameters
-    ----------
-    path
-        The JSON that would be written.
-    fingerprint
-        The suite's.
-    predictions
-        From the ids of the queries that were scored there to the hash of these answers.
+    ``path`` is the JSON that would be written, ``fingerprint`` the suite's; ``predictions``
+    turns the ids of the queries that were scored there into the hash of these answers.
 
     Raises
     ------
@@ -383,15 +368,14 @@ def check_not_others(
         before = read_scores(path)
         file, ids = before.file, list(before.rows["query_id"])
         got = f"{before.name} on {file.suite.name}, of other predictions"
-        same = file.suite.fingerprint == fingerprint and (
-            file.system.predictions_sha256 == predictions(ids)
-        )
+        of_suite = file.suite.fingerprint == fingerprint
+        if of_suite and file.system.predictions_sha256 == predictions(ids):
+            return
     except LassbenchError as error:
-        same, got = False, error.brief
-    if not same:
-        raise UsageError(
-            "another score is here already",
-            where=path,
-            got=one_line(got),
-            fix="call this one by another name (--name), or --replace the score",
-        )
+        got = error.brief
+    raise UsageError(
+        "another score is here already",
+        where=path,
+        got=one_line(got),
+        fix="call this one by another name (--name), or --replace the score",
+    )
