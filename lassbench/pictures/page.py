@@ -146,7 +146,6 @@ def _content_policy() -> str:
 def _numbers(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
     file, summary = scores.file, scores.summary
     ranked = default_metric(file.kind, file.definitions)
-    spread = summary.annotators.get(ranked)
     headline = [*summary.metrics]
     if file.kind == "separation":
         headline = [ranked, "sdr_i", "snr_i"]
@@ -161,10 +160,8 @@ def _numbers(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
         else ("quietest", "loudest"),
         "beside": [(one, one.holds(scores), *_ahead(scores, one, ranked)) for one in lines],
         "heard_in_training": heard_in_training(file),
-        "spread": who_asks(spread) if spread else "",
-        "failing": failing_sentences(scores.rows, ranked).head(2 * FAILING).to_dict("records")
-        if spread
-        else [],
+        "spread": who_asks(summary, ranked),
+        "failing": failing_sentences(scores.rows, ranked).head(2 * FAILING).to_dict("records"),
         "query_types": "/".join(summary.groups("query_type")),
         "targets": sounds(summary.targets, file.kind),
         "isnan": math.isnan,

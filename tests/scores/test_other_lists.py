@@ -106,7 +106,7 @@ def test_clap_is_what_such_systems_are_compared_in(
     found = compare(loud, other, resamples=50)
     assert set(found.metrics) == {"attenuation"}
     assert any("defined differently" in warning for warning in found.warnings)
-    terminal.show_table(terminal.console(), lines, loud.file.suite, loud.file.kind)
+    terminal.show_table(terminal.console(), lines)
     shown = capsys.readouterr().out
     assert "4 recordings" in shown
     (heading,) = (one for one in shown.splitlines() if "CLAPScorei, 95 %" in one)
