@@ -158,21 +158,20 @@ def sounds(targets: int, kind: Kind) -> str:
 def _print_table(
     out: Console, lines: Sequence[Line], ranked: str, shown: Sequence[str], *, wrong: bool = False
 ) -> None:
-    columns = [">" + METRICS[name].title for name in shown]
+    columns = [METRICS[name].title for name in shown] + ["wrong"] * wrong
     if ranked:
         # The interval stands beside the metric that systems are compared in.
-        columns.insert(0, f">{METRICS[ranked].title}, 95 %")
-    table = _table("system", *columns, *[">wrong"] * wrong, *[">queries"] * bool(ranked))
+        columns = [f"{METRICS[ranked].title}, 95 %", *columns, "queries"]
+    table = _table("system", *(f">{name}" for name in columns))
     for one in lines:
         style = "bold" if one.place == "best" and ranked else ""
-        cells = [Text(number(one.cells[name].mean) if name in one.cells else "-") for name in shown]
-        if ranked:
-            cells.insert(0, Text(_with_interval(one, ranked), style=style))
-        if wrong:
-            cells.append(Text(_percent(one.wrong_source_share)))
+        means = {name: number(cell.mean) for name, cell in one.cells.items()}
+        cells: list[str | Text] = [means.get(name, "-") for name in shown]
+        cells += [_percent(one.wrong_source_share)] * wrong
         if ranked:
             of = "" if one.queries == one.of else f"/{one.of}"
-            cells.append(Text(f"{one.queries}{of}"))
+            interval = Text(_with_interval(one, ranked), style=style)
+            cells = [interval, *cells, f"{one.queries}{of}"]
         uses = f" ({one.uses})" if one.uses in ("oracle", "tag") else ""
         mark = {"best": " *", "tied": " ="}.get(one.place, "")
         # Behind the name, whose length must not hide them.
@@ -245,11 +244,9 @@ def show_details(out: Console, scores: Scores, lines: Sequence[Line]) -> None:
 
 def _summary_table(summary: Summary) -> Table:
     numbers = (">mean", ">95 % interval", ">targets", ">median", ">infinite", ">undefined")
-    found = summary.metrics
-    unusual = any(one.n_infinite or one.n_undefined for one in found.values())
-    note = "infinite and undefined values as lassbench.scores.rows says" if unusual else None
+    note = "infinite and undefined values as lassbench.scores.rows says"
     table = _table("metric", *numbers, caption=note)
-    for name, one in found.items():
+    for name, one in summary.metrics.items():
         table.add_row(
             METRICS[name].heading,
             number(one.mean),

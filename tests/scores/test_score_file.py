@@ -108,9 +108,6 @@ def test_a_file_cut_in_half_is_refused_with_its_line(written: Path) -> None:
         (("suite", "name"), "../../x", "suite.name"),
         (("summary",), {}, "summary"),
         (("system", "query_type"), "telepathy", "system.query_type"),
-        (("rows_sha256",), "abc", "rows_sha256"),
-        (("schema_version",), 2, "schema_version"),
-        (("policy",), "whatever", "policy"),
         (("coverage", "queries_scored"), 4, "queries_scored"),
     ],
 )
