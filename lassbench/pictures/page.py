@@ -82,8 +82,7 @@ def write_report(
         policy_note=_content_policy(),
         style=Markup(_asset("report.css")),
         script=Markup(_asset("report.js")),
-        **_numbers(scores, lines),
-        **_plots(scores),
+        **_told(scores, lines),
         best=best,
         worst=worst,
         heard=heard,
@@ -126,28 +125,38 @@ def _content_policy() -> str:
     )
 
 
-def _numbers(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
+def _told(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
+    """Numbers and plots, by the names that the page has for them."""
     file, summary = scores.file, scores.summary
-    ranked = default_metric(file.kind, file.definitions)
-    headline = [*summary.metrics]
-    if file.kind == "separation":
-        headline = [ranked, "sdr_i", "snr_i"]
+    name = default_metric(file.kind, file.definitions)
+    ranked, level = METRICS[name], (file.kind, name) == ("unreferenced", "attenuation")
+    groups = {kind: summary.by(kind) for kind in ("concept", "root", "annotator", "audit")}
+    separation = file.kind == "separation"
     return {
         "summary": summary,
         "metrics": METRICS,
-        "headline": headline,
+        "headline": [name, "sdr_i", "snr_i"] if separation else [*summary.metrics],
         "shown": table_metrics(file.kind, file.definitions),
-        "ranked": METRICS[ranked],
-        "ends": ("best", "worst")
-        if (file.kind, ranked) != ("unreferenced", "attenuation")
-        else ("quietest", "loudest"),
-        "beside": [(one, one.holds(scores), *_ahead(scores, one, ranked)) for one in lines],
+        "ranked": ranked,
+        "ends": ("quietest", "loudest") if level else ("best", "worst"),
+        "beside": [(one, one.holds(scores), *_ahead(scores, one, name)) for one in lines],
         "heard_in_training": heard_in_training(file),
-        "spread": who_asks(summary, ranked),
-        "failing": failing_sentences(scores.rows, ranked).head(2 * FAILING).to_dict("records"),
+        "spread": who_asks(summary, name),
+        "failing": failing_sentences(scores.rows, name).head(2 * FAILING).to_dict("records"),
         "query_types": "/".join(summary.groups("query_type")),
         "targets": sounds(summary.targets, file.kind),
         "isnan": math.isnan,
+        "histogram": plots.histogram(
+            seen(scores.rows, name), label=ranked.heading, mean=summary.metrics[name].mean
+        ),
+        "scatter": _scatter(scores) if separation else None,
+        "groups": {
+            kind: plots.bars(
+                {value: cells[name] for value, cells in found.items()}, label=ranked.heading
+            )
+            for kind, found in groups.items()
+            if len(found) > 1
+        },
     }
 
 
@@ -157,24 +166,6 @@ def _ahead(scores: Scores, line: Line, metric: str) -> tuple[Any, str]:
         return None, ""
     ahead = paired(scores.rows, line.rows, metric)
     return ahead, verdict(ahead, metric, scores.file.kind)
-
-
-def _plots(scores: Scores) -> dict[str, Any]:
-    file, summary = scores.file, scores.summary
-    ranked = default_metric(file.kind, file.definitions)
-    label = METRICS[ranked].heading
-    groups = {kind: summary.by(kind) for kind in ("concept", "root", "annotator", "audit")}
-    return {
-        "histogram": plots.histogram(
-            seen(scores.rows, ranked), label=label, mean=summary.metrics[ranked].mean
-        ),
-        "scatter": _scatter(scores) if file.kind == "separation" else None,
-        "groups": {
-            kind: plots.bars({name: cells[ranked] for name, cells in found.items()}, label=label)
-            for kind, found in groups.items()
-            if len(found) > 1
-        },
-    }
 
 
 def _scatter(scores: Scores) -> Markup:
