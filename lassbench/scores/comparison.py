@@ -65,9 +65,8 @@ def default_metric(kind: Kind, among: Collection[str]) -> str:
     UsageError
         If they have none of what such systems are compared in.
     """
-    for one in _SHOWN[kind]:
-        if one in among:
-            return one
+    if found := [one for one in _SHOWN[kind] if one in among]:
+        return found[0]
     raise UsageError(
         "these scores define nothing alike that they could be compared in",
         expected=" or ".join(METRICS[one].title for one in _SHOWN[kind]),
