@@ -34,4 +34,4 @@ def command(scores: tuple[Path, ...], metric: str, resamples: int, seed: int) ->
     for other in others:
         one = compare(first, other, metric=metric, resamples=resamples, seed=seed)
         terminal.show_comparison(console, one)
-    terminal.show_table(console, table_of(found), first.file.suite, first.file.kind)
+    terminal.show_table(console, table_of(found))

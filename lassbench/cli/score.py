@@ -179,7 +179,7 @@ def _show(found: Sequence[Scores], lines: Sequence[Line], *, verbose: bool, aver
     if verbose:
         for scores in found:
             terminal.show_details(console, scores, lines)
-    terminal.show_table(console, lines, found[0].file.suite, found[0].file.kind)
+    terminal.show_table(console, lines)
     for scores in found:
         terminal.show_warnings(console, scores)
     if average:

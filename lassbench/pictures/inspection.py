@@ -49,12 +49,7 @@ class Panel:
 def inspect_query(
     query_id: str, suite: Suite, predictions: Sequence[PredictionSet], out: Path, axis: Axis
 ) -> list[Path]:
-    """Draw ``<query_id>.png`` into ``out`` and write each signal as WAV beside it.
-
-    Returns
-    -------
-    list of Path
-        What was written, the picture first.
+    """Draw ``<query_id>.png`` into ``out``, write each signal as WAV beside it; their paths.
 
     Raises
     ------
@@ -74,12 +69,10 @@ def inspect_query(
     with files.atomic_path(picture) as temporary:
         # Without this metadata the file would carry matplotlib's version.
         figure.savefig(temporary, format="png", metadata={"Software": ""})
-    written = [picture]
-    for panel in panels:
-        path = out / f"{query_id}.{panel.name}.wav"
-        audio.write_wav_float(path, panel.samples, suite.sample_rate_hz)
-        written.append(path)
-    return written
+    sounds = {out / f"{query_id}.{panel.name}.wav": panel.samples for panel in panels}
+    for path, samples in sounds.items():
+        audio.write_wav_float(path, samples, suite.sample_rate_hz)
+    return [picture, *sounds]
 
 
 def _heading(suite: Suite, query: Query) -> str:

@@ -12,7 +12,6 @@ import hashlib
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,26 +43,6 @@ WIDTH, HEIGHT = 360, 110
 MP3_RATES = frozenset({8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000})
 
 
-@dataclass(frozen=True)
-class Track:
-    """One signal of a query: its name, spectrogram, and sound if it may be heard."""
-
-    name: str
-    picture: str
-    sound: str
-
-
-@dataclass(frozen=True)
-class Example:
-    """One of the best or worst queries."""
-
-    row: dict[Any, Any]
-    value: float
-    numbers: list[tuple[str, str]]
-    attributions: tuple[str, ...]
-    tracks: list[Track]
-
-
 def write_report(
     out: Path,
     scores: Scores,
@@ -91,7 +70,11 @@ def write_report(
         If ``out`` cannot be written or the suite's audio is gone.
     """
     heard = suite.audio_may_be_published or include_audio
-    best, worst = _extremes(scores, suite, open_predictions(folder, suite), heard=heard)
+    predictions = open_predictions(folder, suite)
+    best, worst = (
+        [_example(row, scores, suite, predictions, heard=heard) for row in part]
+        for part in _extremes(scores)
+    )
     page = _environment().get_template("report.html")
     text = page.render(
         scores=scores.file,
@@ -99,8 +82,7 @@ def write_report(
         policy_note=_content_policy(),
         style=Markup(_asset("report.css")),
         script=Markup(_asset("report.js")),
-        **_numbers(scores, lines),
-        **_plots(scores),
+        **_told(scores, lines),
         best=best,
         worst=worst,
         heard=heard,
@@ -143,31 +125,38 @@ def _content_policy() -> str:
     )
 
 
-def _numbers(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
+def _told(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
+    """Numbers and plots, by the names that the page has for them."""
     file, summary = scores.file, scores.summary
-    ranked = default_metric(file.kind, file.definitions)
-    spread = summary.annotators.get(ranked)
-    headline = [*summary.metrics]
-    if file.kind == "separation":
-        headline = [ranked, "sdr_i", "snr_i"]
+    name = default_metric(file.kind, file.definitions)
+    ranked, level = METRICS[name], (file.kind, name) == ("unreferenced", "attenuation")
+    groups = {kind: summary.by(kind) for kind in ("concept", "root", "annotator", "audit")}
+    separation = file.kind == "separation"
     return {
         "summary": summary,
         "metrics": METRICS,
-        "headline": headline,
+        "headline": [name, "sdr_i", "snr_i"] if separation else [*summary.metrics],
         "shown": table_metrics(file.kind, file.definitions),
-        "ranked": METRICS[ranked],
-        "ends": ("best", "worst")
-        if (file.kind, ranked) != ("unreferenced", "attenuation")
-        else ("quietest", "loudest"),
-        "beside": [(one, one.holds(scores), *_ahead(scores, one, ranked)) for one in lines],
+        "ranked": ranked,
+        "ends": ("quietest", "loudest") if level else ("best", "worst"),
+        "beside": [(one, one.holds(scores), *_ahead(scores, one, name)) for one in lines],
         "heard_in_training": heard_in_training(file),
-        "spread": who_asks(spread) if spread else "",
-        "failing": failing_sentences(scores.rows, ranked).head(2 * FAILING).to_dict("records")
-        if spread
-        else [],
+        "spread": who_asks(summary, name),
+        "failing": failing_sentences(scores.rows, name).head(2 * FAILING).to_dict("records"),
         "query_types": "/".join(summary.groups("query_type")),
         "targets": sounds(summary.targets, file.kind),
         "isnan": math.isnan,
+        "histogram": plots.histogram(
+            seen(scores.rows, name), label=ranked.heading, mean=summary.metrics[name].mean
+        ),
+        "scatter": _scatter(scores) if separation else None,
+        "groups": {
+            kind: plots.bars(
+                {value: cells[name] for value, cells in found.items()}, label=ranked.heading
+            )
+            for kind, found in groups.items()
+            if len(found) > 1
+        },
     }
 
 
@@ -179,99 +168,64 @@ def _ahead(scores: Scores, line: Line, metric: str) -> tuple[Any, str]:
     return ahead, verdict(ahead, metric, scores.file.kind)
 
 
-def _plots(scores: Scores) -> dict[str, Any]:
-    file, summary = scores.file, scores.summary
-    ranked = default_metric(file.kind, file.definitions)
-    label = METRICS[ranked].heading
-    groups = {kind: summary.by(kind) for kind in ("concept", "root", "annotator", "audit")}
-    return {
-        "histogram": plots.histogram(
-            seen(scores.rows, ranked), label=label, mean=summary.metrics[ranked].mean
-        ),
-        "scatter": _scatter(scores) if file.kind == "separation" else None,
-        "groups": {
-            kind: plots.bars({name: cells[ranked] for name, cells in found.items()}, label=label)
-            for kind, found in groups.items()
-            if len(found) > 1
-        },
-    }
-
-
 def _scatter(scores: Scores) -> Markup:
     rows = scores.rows
     before, after = (seen(rows, name) for name in ("si_sdr_mixture", "si_sdr"))
-    points = [
-        plots.Point(
-            x=float(x),
-            y=float(y),
-            title=(
-                f"{row['query_id']}: {one_line(row['text'], 80)} "
-                f"({row['concept']} with {row['noise_concept']}), {x:.1f} to {y:.1f} dB"
-            ),
-            wrong=row["wrong_source"],
-        )
-        for row, x, y in zip(rows.to_dict("records"), before, after, strict=True)
+    titles = [
+        f"{row.query_id}: {one_line(str(row.text), 80)} "
+        f"({row.concept} with {row.noise_concept}), {x:.1f} to {y:.1f} dB"
+        for row, x, y in zip(rows.itertuples(), before, after, strict=True)
     ]
     return plots.scatter(
-        points, x_label="SI-SDR of the mixture (dB)", y_label="SI-SDR of the estimate (dB)"
+        before,
+        after,
+        rows["wrong_source"].to_numpy(bool),
+        titles,
+        x_label="SI-SDR of the mixture (dB)",
+        y_label="SI-SDR of the estimate (dB)",
     )
 
 
-def _extremes(
-    scores: Scores, suite: Suite, predictions: PredictionSet, *, heard: bool
-) -> tuple[list[Example], list[Example]]:
-    """The best and the worst queries; none is in both lists."""
+def _extremes(scores: Scores) -> list[list[dict[Any, Any]]]:
+    """The rows of the best and of the worst queries, with their ``value``; none is in both."""
     ranked = default_metric(scores.file.kind, scores.file.definitions)
-    values = seen(scores.rows, ranked).tolist()
-    rows = [
-        (value, row)
-        for value, row in zip(values, scores.rows.to_dict("records"), strict=True)
-        if not math.isnan(value) and row["query_id"] in predictions.paths
-    ]
-    ordered = sorted(rows, key=lambda one: (-one[0], one[1]["query_id"]))
-    count = min(EXTREMES, len(ordered) // 2)
-    best, worst = (
-        [_example(value, row, scores, suite, predictions, heard=heard) for value, row in part]
-        for part in (ordered[:count], ordered[::-1][:count])
-    )
-    return best, worst
+    rows = scores.rows.assign(value=seen(scores.rows, ranked)).dropna(subset="value")
+    rows = rows.sort_values(["value", "query_id"], ascending=[False, True])
+    count = min(EXTREMES, len(rows) // 2)
+    return [part.head(count).to_dict("records") for part in (rows, rows[::-1])]
 
 
 def _example(
-    value: float,
-    row: dict[Any, Any],
-    scores: Scores,
-    suite: Suite,
-    predictions: PredictionSet,
-    *,
-    heard: bool,
-) -> Example:
+    row: dict[Any, Any], scores: Scores, suite: Suite, predictions: PredictionSet, *, heard: bool
+) -> dict[str, Any]:
+    """What the page shows of a query: its row, other numbers, and a track a signal."""
+    signals = {"mixture": suite.mixture_samples(row["mixture_id"])}
     if suite.kind == "separation":
-        rendered = suite.render(row["mixture_id"])
-        signals = {"mixture": rendered.mixture, "target": rendered.target}
-    else:
-        signals = {"mixture": suite.mixture_samples(row["mixture_id"])}
+        signals["target"] = suite.render(row["mixture_id"]).target
     signals["estimate"] = predictions.load(row["query_id"])
     rate = suite.sample_rate_hz
     levels = {name: level_db(samples, rate, rows=HEIGHT) for name, samples in signals.items()}
     top, peak = top_db(levels["mixture"]), max(np.abs(one).max() for one in signals.values())
     # One gain for all, to just below full scale: heard as loud as they are to each other.
     gain = 0.97 / float(peak) if peak > 0 else 1.0
-    tracks = [
-        Track(
-            name,
-            _address("image/png", png(picture(levels[name], top, WIDTH))),
-            sound(samples, rate, gain) if heard else "",
-        )
-        for name, samples in signals.items()
-    ]
     clips = suite.dataset.clips if suite.dataset is not None else {}
     people = [clips[one].attribution for one in (row["target_id"], row["noise_id"]) if one in clips]
-    numbers = [
-        (METRICS[name].title, number(row[name], 1 if METRICS[name].unit else 2))
-        for name in table_metrics(scores.file.kind, scores.file.definitions)
-    ]
-    return Example(row, value, numbers, tuple(one for one in people if one), tracks)
+    return {
+        "row": row,
+        "numbers": [
+            (METRICS[name].title, number(row[name], 1 if METRICS[name].unit else 2))
+            for name in table_metrics(scores.file.kind, scores.file.definitions)
+        ],
+        "attributions": [one for one in people if one],
+        "tracks": [
+            {
+                "name": name,
+                "picture": _address("image/png", png(picture(levels[name], top, WIDTH))),
+                "sound": sound(samples, rate, gain) if heard else "",
+            }
+            for name, samples in signals.items()
+        ],
+    }
 
 
 def _address(kind: str, data: bytes) -> str:

@@ -7,11 +7,9 @@ read.  No script, no id, no outside file, and no ``style``, which the page's pol
 from __future__ import annotations
 
 import io
-import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
@@ -40,6 +38,7 @@ INK, SOFT, LINE, BAR, WORSE = COLOURS
 #: What an artist's group id begins with, if its rest is the title of the artist's mark.
 TITLE = "title: "
 STEPS = (1, 2, 5, 10)
+NOTHING = Markup('<p class="quiet">nothing to draw: no defined value</p>')
 STYLE: dict[Any, Any] = {
     **{f"axes.spines.{side}": False for side in ("left", "right", "top")},
     **{f"{text}color": SOFT for text in ("text.", "axes.label", "axes.edge", "xtick.", "ytick.")},
@@ -122,7 +121,7 @@ def histogram(values: Floats, *, label: str, mean: float | None) -> Markup:
     """How many queries fall into each interval of ``values`` (dB)."""
     shown = values[~np.isnan(values)]
     if not len(shown):
-        return nothing()
+        return NOTHING
     figure, axes = _panel(260)
     ticks = _ticks(shown, zero=True)
     low, high = ticks[[0, -1]]
@@ -143,41 +142,38 @@ def histogram(values: Floats, *, label: str, mean: float | None) -> Markup:
     return _svg(figure, f"Histogram of {label}: {len(shown)} queries")
 
 
-@dataclass(frozen=True)
-class Point:
-    """One query of a scatter plot."""
-
-    x: float
-    y: float
-    title: str
-    wrong: bool
-
-
 @_style()
-def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> Markup:
-    """Output against input; above the diagonal is better than not separating at all."""
-    defined = [one for one in points if not math.isnan(one.x + one.y)]
+def scatter(
+    x: Floats,
+    y: Floats,
+    wrong: NDArray[np.bool_],
+    titles: Sequence[str],
+    *,
+    x_label: str,
+    y_label: str,
+) -> Markup:
+    """A titled point a query, output against input: above the diagonal is better than nothing."""
     # Those of the wrong source are drawn last, above the others.
-    shown = sorted(defined, key=lambda one: one.wrong)
-    if not shown:
-        return nothing()
+    order = np.argsort(wrong, kind="stable")
+    order = order[~np.isnan(x + y)[order]]
+    if not len(order):
+        return NOTHING
+    x, y, split = x[order], y[order], int(np.sum(~wrong[order]))
     figure, axes = _panel(400)
-    x, y = np.array([(one.x, one.y) for one in shown]).T
     x_ticks, y_ticks = _ticks(x), _ticks(y)
     (left, right), (below, above) = x_ticks[[0, -1]], y_ticks[[0, -1]]
     ends = max(left, below), min(right, above)
     if ends[0] < ends[1]:
         axes.plot(ends, ends, "--", color=SOFT)
     at = np.array([x.clip(left, right), y.clip(below, above)])
-    split = sum(not one.wrong for one in shown)
     axes.plot(*at[:, :split], "o", color=BAR, alpha=0.55, markeredgewidth=0)
     axes.plot(*at[:, split:], "o", color=WORSE, alpha=0.9, markeredgewidth=0)
     axes.set(xlabel=x_label, ylabel=y_label, xticks=x_ticks, yticks=y_ticks)
     axes.set(xlim=(left, right), ylim=(below, above))
     said = _beyond(left=x < left, right=x > right, below=y < below, above=y > above)
     axes.set_title(said, loc="left")
-    described = f"{y_label} against {x_label}: {len(shown)} queries"
-    return _svg(figure, described, [one.title for one in shown])
+    described = f"{y_label} against {x_label}: {len(order)} queries"
+    return _svg(figure, described, [titles[one] for one in order])
 
 
 @_style()
@@ -185,7 +181,7 @@ def bars(groups: Mapping[str, Cell], *, label: str) -> Markup:
     """One bar a group, longest first, with its interval and number of queries."""
     defined = [(cell.mean, name, cell) for name, cell in groups.items() if cell.mean is not None]
     if not defined:
-        return nothing()
+        return NOTHING
     (figure, axes), names = _panel(24 * len(defined) + 60), []
     for row, (mean, name, cell) in enumerate(sorted(defined, key=lambda one: (-one[0], one[1]))):
         interval = "too few targets for an interval"
@@ -204,8 +200,3 @@ def bars(groups: Mapping[str, Cell], *, label: str) -> Markup:
     axes.set_yticks(range(len(names)), names, color=INK)
     axes.grid(visible=False)
     return _svg(figure, f"{label}: {len(names)} groups")
-
-
-def nothing() -> Markup:
-    """What stands where there is nothing to draw."""
-    return Markup('<p class="quiet">nothing to draw: no defined value</p>')

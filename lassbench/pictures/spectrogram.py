@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from PIL.Image import Image
 
 #: Samples of a frame, samples from one frame to the next, and a frame's frequencies.
@@ -59,8 +60,6 @@ def level_db(
     array of float64, shape (rows, max(1, ceil(n / HOP)))
         The lowest frequency first.
     """
-    import numpy as np
-
     padded = np.pad(samples.astype(np.float64), ((FRAME - HOP) // 2, FRAME))
     window = np.hanning(FRAME + 1)[:-1]
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[: max(samples.size, 1) : HOP]
@@ -91,7 +90,6 @@ def picture(
         ``width`` pixels wide, a pixel a row of ``level`` high, the lowest frequency at
         the bottom; mode "P" (matplotlib's magma).
     """
-    import numpy as np
     from matplotlib import colormaps
     from PIL import Image
 

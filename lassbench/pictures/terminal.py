@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich import box
-from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,12 +23,11 @@ from lassbench.scores.comparison import (
     verdict,
 )
 from lassbench.scores.rows import CLAP_METRICS, METRICS, SPECTRAL_METRICS, Kind
-from lassbench.scores.score_file import Scores, SuiteInfo
+from lassbench.scores.score_file import Scores
 from lassbench.scores.statistics import Paired
 from lassbench.scores.summary import (
     CLEAN,
     NOT_CLEAN,
-    AnnotatorSpread,
     Cell,
     Summary,
     average,
@@ -45,10 +43,6 @@ WIDTH = 100
 LISTED = 12
 EXTREMES = 5
 
-#: Width that texts keep beside numbers.
-_LEAST = 12
-#: Below this width the table of all systems is printed in two parts.
-_NARROW = 74
 _WRONG = "% of queries whose estimate is not nearer to the target than to the interference"
 
 
@@ -85,31 +79,13 @@ def _table(*columns: str, title: str | None = None, caption: str | None = None) 
     return table
 
 
-def _print(out: Console, table: Table) -> None:
-    """Print ``table``; where it is narrow without the last columns of numbers, for texts' sake."""
-    while (last := max(_numbers(table)[1:], default=0)) and _least_width(table) > out.width:
-        del table.columns[last]
-    out.print(table)
-
-
-def _numbers(table: Table) -> list[int]:
-    return [place for place, one in enumerate(table.columns) if one.justify == "right"]
-
-
-def _least_width(table: Table) -> int:
-    width = 1
-    for place, column in enumerate(table.columns):
-        longest = max(cell_len(str(cell)) for cell in (column.header, *column.cells))
-        width += 2 + (longest if place in _numbers(table) else min(longest, _LEAST))
-    return width
-
-
 def _interval(low: float | None, high: float | None, digits: int = 2) -> str:
-    return "-" if low is None or high is None else f"{low:.{digits}f}..{high:.{digits}f}"
+    ends = number(low, digits), number(high, digits)
+    return "-" if "-" in ends else "..".join(ends)
 
 
-def _p(value: float) -> str:
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+def _percent(share: float | None) -> str:
+    return "-" if share is None else number(100 * share, 1)
 
 
 def _safe(text: str, limit: int = 60) -> Text:
@@ -126,8 +102,10 @@ def _warning(text: str) -> Text:
 # ---------------------------------------------------------------------------
 
 
-def show_table(out: Console, lines: Sequence[Line], suite: SuiteInfo, kind: Kind) -> None:
+def show_table(out: Console, lines: Sequence[Line]) -> None:
     """Print all systems in one table, and what its columns are."""
+    file = next(run.file for one in lines for run in one.members)
+    suite, kind = file.suite, file.kind
     synthetic = " (synthetic)" if suite.synthetic else ""
     rows = max((one.rows for one in lines), key=len)
     types = "/".join(sorted(rows["query_type"].unique()))
@@ -139,12 +117,7 @@ def show_table(out: Console, lines: Sequence[Line], suite: SuiteInfo, kind: Kind
     # All of them do not fit into 80 columns.
     for_ears = [one for one in shown if one in (*CLAP_METRICS, *SPECTRAL_METRICS)]
     others = [one for one in shown if one not in for_ears]
-    # On a narrow terminal in two parts, before names have no room.
-    if out.width < _NARROW and others:
-        _print_table(out, lines, ranked, [])
-        _print_table(out, lines, "", others, wrong=wrong)
-    else:
-        _print_table(out, lines, ranked, others, wrong=wrong)
+    _print_table(out, lines, ranked, others, wrong=wrong)
     if for_ears:
         _print_table(out, lines, "", for_ears)
     _print_legend(out, lines, [ranked, *shown], wrong=wrong)
@@ -155,9 +128,8 @@ def _print_legend(
 ) -> None:
     """Print what the marks and columns of the table of all are, and what to know of systems."""
     if any(one.place for one in lines):
-        on = f", on the {len(ranked_on(lines))} queries of all" if _differ(lines) else ""
-        told = f"* best by {METRICS[shown[0]].title}; = not told apart from it (paired test{on})"
-        out.print(Text(told, style="dim"))
+        best = f"* best by {METRICS[shown[0]].title} on the {len(ranked_on(lines))} queries of all"
+        out.print(Text(f"{best}; = not told apart from it (paired test)", style="dim"))
     for name in shown:
         definition = METRICS[name]
         better = ", lower is better" if definition.better == "lower" else ""
@@ -175,12 +147,6 @@ def _print_legend(
             out.print(_warning(f"{one.name}: {note}"))
 
 
-def _differ(lines: Sequence[Line]) -> bool:
-    """Whether those that are ranked cover different queries."""
-    common = len(ranked_on(lines))
-    return any(one.place and one.queries != common for one in lines)
-
-
 def show_warnings(out: Console, scores: Scores) -> None:
     """Print what has to be known of a score."""
     for warning in scores.file.warnings:
@@ -195,22 +161,20 @@ def sounds(targets: int, kind: Kind) -> str:
 def _print_table(
     out: Console, lines: Sequence[Line], ranked: str, shown: Sequence[str], *, wrong: bool = False
 ) -> None:
-    columns = [">" + METRICS[name].title for name in shown]
+    columns = [METRICS[name].title for name in shown] + ["wrong"] * wrong
     if ranked:
         # The interval stands beside the metric that systems are compared in.
-        columns.insert(0, f">{METRICS[ranked].title}, 95 %")
-    table = _table("system", *columns, *[">wrong"] * wrong, *[">queries"] * bool(ranked))
+        columns = [f"{METRICS[ranked].title}, 95 %", *columns, "queries"]
+    table = _table("system", *(f">{name}" for name in columns))
     for one in lines:
         style = "bold" if one.place == "best" and ranked else ""
-        cells = [Text(number(one.cells[name].mean) if name in one.cells else "-") for name in shown]
-        if ranked:
-            cells.insert(0, Text(_with_interval(one, ranked), style=style))
-        if wrong:
-            share = one.wrong_source_share
-            cells.append(Text("-" if share is None else number(100 * share, 1)))
+        means = {name: number(cell.mean) for name, cell in one.cells.items()}
+        cells: list[str | Text] = [means.get(name, "-") for name in shown]
+        cells += [_percent(one.wrong_source_share)] * wrong
         if ranked:
             of = "" if one.queries == one.of else f"/{one.of}"
-            cells.append(Text(f"{one.queries}{of}"))
+            interval = Text(_with_interval(one, ranked), style=style)
+            cells = [interval, *cells, f"{one.queries}{of}"]
         uses = f" ({one.uses})" if one.uses in ("oracle", "tag") else ""
         mark = {"best": " *", "tied": " ="}.get(one.place, "")
         # Behind the name, whose length must not hide them.
@@ -234,18 +198,13 @@ def show_average(out: Console, scores: Sequence[Scores], name: str) -> None:
 
     In two tables, so that each is readable at 80 columns: the metrics, and their improvements.
     """
-    metrics = dict.fromkeys(metric for one in scores for metric in one.summary.metrics)
-    for shown in (
-        [one for one in metrics if not one.endswith("_i")],
-        [one for one in metrics if one.endswith("_i")],
-    ):
+    metrics = list(scores[0].summary.metrics)  # all were scored alike
+    for improved in (False, True):
+        shown = [one for one in metrics if one.endswith("_i") == improved]
         if shown:
             table = _table("system", *(f">{METRICS[one].title}" for one in shown), title=name)
             for one in scores:
-                values = (
-                    number(average(one.rows, metric, name) if metric in one.rows else None)
-                    for metric in shown
-                )
+                values = (number(average(one.rows, metric, name)) for metric in shown)
                 table.add_row(_safe(one.name), *values)
             out.print(table)
 
@@ -261,14 +220,14 @@ def show_details(out: Console, scores: Scores, lines: Sequence[Line]) -> None:
     metric = default_metric(file.kind, file.definitions)
     title = METRICS[metric].title
     out.print(Text(one_line(scores.name, 200), style="bold"))
-    _print(out, _summary_table(summary))
+    out.print(_summary_table(summary))
     others = [
         (one.name, paired(scores.rows, one.rows, metric), metric)
         for one in lines
         if not one.holds(scores) and metric in one.cells
     ]
     if others:
-        _print(out, _paired_table(f"{title}: {scores.name} minus", others, file.kind))
+        out.print(_paired_table(f"{title}: {scores.name} minus", others, file.kind))
     for by in ("concept", "annotator", "audit"):
         groups = {
             value: cells[metric]
@@ -276,17 +235,21 @@ def show_details(out: Console, scores: Scores, lines: Sequence[Line]) -> None:
             if by != "audit" or value in (CLEAN, NOT_CLEAN)
         }
         if len(groups) > 1:
-            _print(out, _groups_table(f"{title} by {by}", groups))
-    _print_askers(out, summary, metric)
+            out.print(_groups_table(f"{title} by {by}", groups))
+    if asked := who_asks(summary, metric):
+        out.print(_safe(asked, 600))
+    failing = failing_sentences(scores.rows, metric)
+    if len(failing):
+        title = f"sentences that fail where another wording works ({len(failing)})"
+        columns = ("query", "who", ">dB", ">best wording", "words")
+        _print_queries(out, columns, failing.head(2 * EXTREMES), title=title)
 
 
 def _summary_table(summary: Summary) -> Table:
     numbers = (">mean", ">95 % interval", ">targets", ">median", ">infinite", ">undefined")
-    found = summary.metrics
-    unusual = any(one.n_infinite or one.n_undefined for one in found.values())
-    note = "infinite and undefined values as lassbench.scores.rows says" if unusual else None
+    note = "infinite and undefined values as lassbench.scores.rows says"
     table = _table("metric", *numbers, caption=note)
-    for name, one in found.items():
+    for name, one in summary.metrics.items():
         table.add_row(
             METRICS[name].heading,
             number(one.mean),
@@ -298,24 +261,15 @@ def _summary_table(summary: Summary) -> Table:
         )
     if summary.wrong_source_share is not None:
         table.add_section()
-        table.add_row("wrong source (% of queries)", number(100 * summary.wrong_source_share, 1))
+        table.add_row("wrong source (% of queries)", _percent(summary.wrong_source_share))
     return table
 
 
-def _print_askers(out: Console, summary: Summary, metric: str) -> None:
+def who_asks(summary: Summary, metric: str) -> str:
+    """One sentence on how much a result depends on who asked; none with one annotator."""
     spread = summary.annotators.get(metric)
-    if not spread:
-        return
-    out.print(_safe(who_asks(spread), 600))
-    failing = failing_sentences(summary.rows, metric)
-    if len(failing):
-        title = f"sentences that fail where another wording works ({len(failing)})"
-        columns = ("query", "who", ">dB", ">best wording", "words")
-        _print(out, _query_table(columns, failing.head(2 * EXTREMES), title=title))
-
-
-def who_asks(spread: AnnotatorSpread) -> str:
-    """One sentence on how much a result depends on who asked."""
+    if spread is None:
+        return ""
     return (
         f"who asks: the means of the {spread.annotators} annotators have a standard deviation of "
         f"{spread.spread:.2f} dB, the worst is {spread.worst_annotator}'s with {spread.worst:.2f}; "
@@ -325,20 +279,19 @@ def who_asks(spread: AnnotatorSpread) -> str:
     )
 
 
-def _query_table(columns: Sequence[str], rows: pd.DataFrame, *, title: str) -> Table:
-    """A table of queries: texts safely, numbers with two digits."""
+def _print_queries(out: Console, columns: Sequence[str], rows: pd.DataFrame, *, title: str) -> None:
+    """Print a table of queries: texts safely, numbers with two digits."""
     table = _table(*columns, title=title)
     for row in rows.itertuples(index=False):
         table.add_row(*(number(one) if isinstance(one, float) else _safe(one) for one in row))
-    return table
+    out.print(table)
 
 
 def _groups_table(title: str, groups: Mapping[str, Cell]) -> Table:
-    def place(group: tuple[str, Cell]) -> tuple[bool, float, str]:
-        name, cell = group
-        return (cell.mean is None, -(cell.mean or 0.0), name)  # what has no mean comes last
-
-    ordered = sorted(groups.items(), key=place)
+    # What has no mean comes last.
+    ordered = sorted(
+        groups.items(), key=lambda one: (one[1].mean is None, -(one[1].mean or 0.0), one[0])
+    )
     if len(ordered) > LISTED:
         left_out = len(ordered) - 2 * EXTREMES
         title = f"{title} (best and worst {EXTREMES}; {left_out} between them)"
@@ -380,42 +333,36 @@ def show_comparison(out: Console, found: Comparison) -> None:
     out.print(Text(one_line(heading, 200), style="bold"))
     out.print(Text(f"{found.queries} queries of {found.targets} targets, paired"))
     rows = [(METRICS[name].heading, one, name) for name, one in found.metrics.items()]
-    _print(out, _paired_table("", rows, kind))
+    out.print(_paired_table("", rows, kind))
     for by, groups in found.by.items():
         if len(groups) > 1:
             rows = [(value, one, found.metric) for value, one in groups.items()]
-            _print(out, _paired_table(f"{title} by {by}", rows, kind))
+            out.print(_paired_table(f"{title} by {by}", rows, kind))
     for one in (first, second):
-        spread = one.summary.annotators.get(found.metric)
-        if spread:
-            out.print(_safe(f"{one.name}, {who_asks(spread)}", 600))
+        if asked := who_asks(one.summary, found.metric):
+            out.print(_safe(f"{one.name}, {asked}", 600))
     moved = found.moved[found.moved["difference"] != 0.0]
     if len(moved):
         ahead = moved[moved["difference"] > 0].head(EXTREMES)
         behind = moved[moved["difference"] < 0].tail(EXTREMES)[::-1]
         columns = ("query", "target", "noise", "text", ">first", ">second", ">difference")
-        moved_most = pd.concat([ahead, behind])
-        _print(
-            out, _query_table(columns, moved_most, title=f"{title}: the queries that moved most")
-        )
+        title = f"{title}: the queries that moved most"
+        _print_queries(out, columns, pd.concat([ahead, behind]), title=title)
     for warning in found.warnings:
         out.print(_warning(warning))
 
 
 def _paired_table(title: str, rows: Iterable[tuple[str, Paired, str]], kind: Kind) -> Table:
-    numbers = (">difference", ">95 % interval", ">p", ">wins", ">losses", ">queries")
+    numbers = (">difference", ">95 % interval", ">p", ">wins", ">losses")
     table = _table("", *numbers, "so it is", title=title or None)
     for name, one, metric in rows:
-        table.add_row(_safe(name), *_paired_cells(one, metric, kind))
+        table.add_row(
+            _safe(name),
+            "-" if math.isnan(one.diff) else f"{one.diff:+.2f}",
+            _interval(one.low, one.high),
+            "<0.001" if one.p_value < 0.001 else number(one.p_value, 3),
+            str(one.wins),
+            str(one.losses),
+            verdict(one, metric, kind) if one.n else "-",
+        )
     return table
-
-
-def _paired_cells(one: Paired, metric: str, kind: Kind) -> Iterator[str]:
-    if not one.n:
-        yield from ("-",) * 7
-        return
-    yield f"{one.diff:+.2f}"
-    yield "-" if math.isnan(one.low) else _interval(one.low, one.high)
-    yield _p(one.p_value)
-    yield from map(str, (one.wins, one.losses, one.n))
-    yield verdict(one, metric, kind)

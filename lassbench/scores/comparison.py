@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from pydantic_core import to_jsonable_python
 
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.scores.rows import (
@@ -26,19 +27,12 @@ from lassbench.scores.summary import Cell, Summary, average, mean_over_runs, spr
 
 #: The name under which the unprocessed mixture stands in tables.
 MIXTURE = "Mixture"
-#: Kind of suite -> what its systems are compared in: the first that both scores have.
-_COMPARED_IN: Mapping[Kind, tuple[str, ...]] = {
-    "separation": ("si_sdr_i",),
-    "absent": ("attenuation",),
-    "unreferenced": ("clap_i", "attenuation"),
-}
-
-
-#: Beside it in tables, before CLAPScores and spectral distances.
+#: Kind of suite -> what tables show, before CLAPScores and spectral distances; systems are
+#: compared in the first that both have.
 _SHOWN: Mapping[Kind, tuple[str, ...]] = {
-    "separation": ("sdr_i", "sir_i", "sar", "snr_i"),
-    "absent": ("silent_share",),
-    "unreferenced": ("attenuation",),
+    "separation": ("si_sdr_i", "sdr_i", "sir_i", "sar", "snr_i"),
+    "absent": ("attenuation", "silent_share"),
+    "unreferenced": ("clap_i", "attenuation"),
 }
 
 
@@ -71,12 +65,11 @@ def default_metric(kind: Kind, among: Collection[str]) -> str:
     UsageError
         If they have none of what such systems are compared in.
     """
-    for one in _COMPARED_IN[kind]:
-        if one in among:
-            return one
+    if found := [one for one in _SHOWN[kind] if one in among]:
+        return found[0]
     raise UsageError(
         "these scores define nothing alike that they could be compared in",
-        expected=" or ".join(METRICS[one].title for one in _COMPARED_IN[kind]),
+        expected=" or ".join(METRICS[one].title for one in _SHOWN[kind]),
         got=", ".join(in_order(among)) or "no metric",
         fix="score both systems with one version of lassbench",
     )
@@ -84,9 +77,8 @@ def default_metric(kind: Kind, among: Collection[str]) -> str:
 
 def table_metrics(kind: Kind, among: Collection[str]) -> list[str]:
     """The metrics that a table of systems shows, of those they have; it is ranked by the first."""
-    ranked = default_metric(kind, among)
-    shown = (ranked, *_SHOWN[kind], *CLAP_METRICS, *SPECTRAL_METRICS)
-    return [name for name in dict.fromkeys(shown) if name in among]
+    shown = dict.fromkeys((*_SHOWN[kind], *CLAP_METRICS, *SPECTRAL_METRICS))
+    return [name for name in shown if name in among]
 
 
 def comparable(first: ScoreFile, second: ScoreFile) -> list[str]:
@@ -143,8 +135,6 @@ class Line:
 
     Attributes
     ----------
-    uses
-        What it is told: ``text``, ``tag``, ``oracle``, ``none``.
     cells
         Metric -> its mean and interval, of those that mean the same as the first line's.
     of
@@ -156,21 +146,32 @@ class Line:
     place
         ``best`` in the ranking metric, or ``tied`` with it: not told apart by the paired
         test.  Empty for the others, oracles, partial results, and where nothing is ranked.
-    notes
-        What has to be known before comparing it.
     """
 
     name: str
-    uses: str
     rows: pd.DataFrame = field(repr=False)
     cells: Mapping[str, Cell]
     wrong_source_share: float | None
     of: int
     members: tuple[Scores, ...] = field(default=(), repr=False)
     spread: float | None = None
-    partial: bool = False
     place: str = ""
-    notes: tuple[str, ...] = ()
+
+    @property
+    def uses(self) -> str:
+        """What it is told: ``text``, ``tag``, ``oracle``, ``none``."""
+        return self.members[0].file.system.query_type if self.members else "none"
+
+    @property
+    def partial(self) -> bool:
+        """Whether predictions, of any run, were left out."""
+        return any(one.file.coverage.partial for one in self.members)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What has to be known before comparing it."""
+        told = (note for one in self.members for note in heard_in_training(one.file))
+        return tuple(dict.fromkeys(told))
 
     @property
     def queries(self) -> int:
@@ -184,11 +185,9 @@ class Line:
     def to_dict(self) -> dict[str, Any]:
         """The line as JSON can hold it."""
         plain = ("name", "uses", "wrong_source_share", "queries", "of", "spread", "partial")
-        return {
-            **{name: getattr(self, name) for name in (*plain, "place", "notes")},
-            "runs": len(self.members),
-            "cells": {name: dataclasses.asdict(cell) for name, cell in self.cells.items()},
-        }
+        told = {name: getattr(self, name) for name in (*plain, "place", "notes", "cells")}
+        found: dict[str, Any] = to_jsonable_python(told | {"runs": len(self.members)})
+        return found
 
 
 def table_of(scores: Sequence[Scores]) -> list[Line]:
@@ -250,22 +249,15 @@ def _line(runs: Sequence[Scores], like: ScoreFile, metric: str) -> Line:
             raise LassbenchError("the runs of one system have no query in common", where=name)
         summary = Summary(rows)
         spread = spread_of_runs([one.rows for one in runs], metric)
-    same = [set(comparable(like, one.file)) for one in runs]
+    same = set.intersection(*(set(comparable(like, one.file)) for one in runs))
     return Line(
         name=name,
-        uses=file.system.query_type,
         rows=rows,
-        cells={
-            one: cell
-            for one, cell in summary.metrics.items()
-            if all(one in known for known in same)
-        },
+        cells={one: cell for one, cell in summary.metrics.items() if one in same},
         wrong_source_share=summary.wrong_source_share,
         of=file.coverage.queries_total,
         members=tuple(runs),
         spread=spread,
-        partial=any(one.file.coverage.partial for one in runs),
-        notes=tuple(dict.fromkeys(note for one in runs for note in heard_in_training(one.file))),
     )
 
 
@@ -286,7 +278,6 @@ def _mixture(scores: Scores, like: ScoreFile, metric: str) -> list[Line]:
     return [
         Line(
             name=MIXTURE,
-            uses="none",
             rows=rows,
             cells={one: summary.metrics[one] for one in comparable(like, scores.file)},
             wrong_source_share=None,
@@ -307,20 +298,19 @@ def _ranked(line: Line) -> bool:
 
 def _placed(lines: Sequence[Line], metric: str) -> list[Line]:
     """``lines`` with the best marked, and those that cannot be told apart from it."""
-    common = ranked_on(lines)
-    parts, means = {}, {}
-    for place, one in enumerate(lines):
-        if _ranked(one) and metric in one.cells:
-            part = one.rows[one.rows["query_id"].isin(common)]
-            mean = average(part, metric, "mean")
-            if mean is not None:
-                parts[place], means[place] = part, mean
+    common, placed = ranked_on(lines), list(lines)
+    parts = {
+        place: one.rows[one.rows["query_id"].isin(common)]
+        for place, one in enumerate(lines)
+        if _ranked(one) and metric in one.cells
+    }
+    averages = {place: average(part, metric, "mean") for place, part in parts.items()}
+    means = {place: mean for place, mean in averages.items() if mean is not None}
     if len(means) < 2:
-        return list(lines)
+        return placed
     best = max(means, key=means.__getitem__)
-    placed = list(lines)
-    for place, part in parts.items():
-        if place == best or not paired(parts[best], part, metric).significant:
+    for place in means:
+        if place == best or not paired(parts[best], parts[place], metric).significant:
             mark = "best" if place == best else "tied"
             placed[place] = dataclasses.replace(lines[place], place=mark)
     return placed
@@ -366,8 +356,7 @@ def compare(
     ----------
     metric
         The one that breakdowns and single queries are compared in, by its name or title;
-        by default SI-SDR improvement, attenuation where the sound is absent, or CLAPScore
-        improvement, if both have it, where nobody has the sources.
+        by default what tables are ranked by.
 
     Raises
     ------
@@ -385,7 +374,8 @@ def compare(
     shared = comparable(first.file, second.file)
     metric = metric_named(metric, shared) if metric else default_metric(first.file.kind, shared)
     how = {"resamples": resamples, "seed": seed}
-    groups = {by: Summary(a).groups(by) for by in ("concept", "annotator", "audit")}
+    summary = Summary(a)
+    groups = {by: summary.groups(by) for by in ("concept", "annotator", "audit")}
     moved = a[["query_id", "concept", "noise_concept", "text"]].assign(
         first=seen(a, metric), second=seen(b, metric)
     )
@@ -413,8 +403,6 @@ def compare(
 
 def common_rows(a: pd.DataFrame, b: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of both for the queries that both cover (it may be none), in the same order."""
-    if a["query_id"].equals(b["query_id"]):  # as nearly always: quicker
-        return a, b
     return a[a["query_id"].isin(b["query_id"])], b[b["query_id"].isin(a["query_id"])]
 
 

@@ -22,7 +22,6 @@ from lassbench.scores.rows import (
     METRICS,
     SAR_UNDEFINED_DB,
     SILENT_BELOW_DB,
-    ids_sha256,
     improvement,
     in_order,
     rows_schema,
@@ -81,7 +80,12 @@ def make_scores(
         raise _nothing(suite, system, unscorable)
     rows = make_rows(measured, suite, clap)
     same = suite.model_dump(include=SuiteInfo.model_fields.keys() - {"queries"})
-    coverage = _coverage(suite, list(rows["query_id"]), len(unscorable))
+    coverage = Coverage(
+        queries_total=len(suite.queries),
+        renderable=len(suite.renderable_queries) - len(unscorable),
+        unscorable=len(unscorable),
+        queries_scored=len(rows),
+    )
     file = ScoreFile(
         lassbench_version=__version__,
         kind=suite.kind,
@@ -148,19 +152,6 @@ def system_info(
 def predictions_sha256(hashes: Mapping[str, str]) -> str:
     """One hash of all answers, from query_id -> the hash of an answer's samples."""
     return sha256_bytes("".join(f"{one} {hashes[one]}\n" for one in sorted(hashes)).encode())
-
-
-def _coverage(suite: Suite, scored: Sequence[str], unscorable: int) -> Coverage:
-    renderable = len(suite.renderable_queries) - unscorable
-    return Coverage(
-        queries_total=len(suite.queries),
-        renderable=renderable,
-        unscorable=unscorable,
-        queries_scored=len(scored),
-        missing_predictions=renderable - len(scored),
-        partial=len(scored) < renderable,
-        scored_sha256=ids_sha256(scored),
-    )
 
 
 def find_contamination(suite: Suite, card: SystemCard) -> Contamination:

@@ -89,6 +89,7 @@ _BSS = "BSS Eval v3 (sources), 512 taps, references [target, interference], neve
 _BSS_USERS = "of LASS-Net, ZeroSep and OmniSep"
 
 # name -> id, unit, title, definition, what others call it, what others call its improvement
+# (``None`` where an improvement says nothing)
 _BASE = {
     "sdr": ("bsseval-v3-sources-512-sdr", "dB", "SDR", f"signal to distortion; {_BSS}",
             f"the SDR {_BSS_USERS}", "the SDRi of CLAPSep"),
@@ -96,7 +97,7 @@ _BASE = {
             f"the SIR {_BSS_USERS}", ""),
     "sar": ("bsseval-v3-sources-512-sar", "dB", "SAR",
             f"signal to artefacts; {_BSS}; says nothing alone: what leaves the mixture as it is "
-            "has none", f"the SAR {_BSS_USERS}", ""),
+            "has none", f"the SAR {_BSS_USERS}", None),
     "si_sdr": ("si-sdr-scale-no-mean", "dB", "SI-SDR",
                "10 log10(|a s|^2 / |a s - e|^2), a = <e,s>/<s,s>, no mean removal",
                "the SI-SDR of AudioSep", ""),
@@ -105,58 +106,37 @@ _BASE = {
             "the SDRi of AudioSep, DCASE 2024 Task 9, FlowSep and Hive"),
     "clap": ("clap-score", "", "CLAPScore", "cosine of the CLAP embeddings of estimate and text",
              "", ""),
+    "clap_a": ("clap-score-audio", "", "CLAPScore-A",
+               "cosine of the CLAP embeddings of estimate and reference", "", None),
+    "mrstft": ("multi-resolution-stft-distance", "", "MR-STFT",
+               "spectral convergence plus mean difference of log magnitudes, over three "
+               "resolutions", "", None),
+    "lsd": ("log-spectral-distance", "dB", "LSD",
+            "mean over frames of the root mean square difference of log spectra",
+            "ten times the LSD of AudioSR", None),
+    "attenuation": ("absent-attenuation", "dB", "attenuation",
+                    "10 log10(|mixture|^2 / |e|^2): how far below the mixture the output stays; "
+                    "right where the sound is absent, says nothing of quality elsewhere",
+                    "", None),
+    "silent_share": ("absent-silent-share-20", "share", "silent",
+                     f"share of queries whose output stays {SILENT_BELOW_DB:g} dB below the "
+                     "mixture", "", None),
 }  # fmt: skip
+#: Distances of magnitudes, which do not ask for the phase.
+SPECTRAL_METRICS = ("mrstft", "lsd")
 
 
 def _definitions() -> dict[str, MetricDefinition]:
     found = {}
     for name, (id_, unit, title, definition, called, improved) in _BASE.items():
-        found[name] = MetricDefinition(id_, unit, title, definition, called)
-        if name != "sar":
+        better: Literal["higher", "lower"] = "lower" if name in SPECTRAL_METRICS else "higher"
+        found[name] = MetricDefinition(id_, unit, title, definition, called, better)
+        if improved is not None:
+            minus = f"{title} of the estimate minus that of the mixture"
             found[f"{name}_i"] = MetricDefinition(
-                f"{id_}-improvement",
-                unit,
-                f"{title}i",
-                f"{title} of the estimate minus that of the mixture",
-                improved,
+                f"{id_}-improvement", unit, f"{title}i", minus, improved
             )
-    return {
-        **found,
-        "clap_a": MetricDefinition(
-            "clap-score-audio",
-            "",
-            "CLAPScore-A",
-            "cosine of the CLAP embeddings of estimate and reference",
-        ),
-        "mrstft": MetricDefinition(
-            "multi-resolution-stft-distance",
-            "",
-            "MR-STFT",
-            "spectral convergence plus mean difference of log magnitudes, over three resolutions",
-            better="lower",
-        ),
-        "lsd": MetricDefinition(
-            "log-spectral-distance",
-            "dB",
-            "LSD",
-            "mean over frames of the root mean square difference of log spectra",
-            "ten times the LSD of AudioSR",
-            better="lower",
-        ),
-        "attenuation": MetricDefinition(
-            "absent-attenuation",
-            "dB",
-            "attenuation",
-            "10 log10(|mixture|^2 / |e|^2): how far below the mixture the output stays; right "
-            "where the sound is absent, says nothing of quality elsewhere",
-        ),
-        "silent_share": MetricDefinition(
-            "absent-silent-share-20",
-            "share",
-            "silent",
-            f"share of queries whose output stays {SILENT_BELOW_DB:g} dB below the mixture",
-        ),
-    }
+    return found
 
 
 #: Every metric that rows may hold.
@@ -175,8 +155,6 @@ KIND_METRICS: Mapping[Kind, tuple[str, ...]] = {
 MIXTURE_COLUMNS = ("sdr_mixture", "sir_mixture", "si_sdr_mixture", "snr_mixture")
 #: One CLAP model's opinion, which another's cannot be compared with.
 CLAP_METRICS = ("clap", "clap_i", "clap_a")
-#: Distances of magnitudes, which do not ask for the phase.
-SPECTRAL_METRICS = ("mrstft", "lsd")
 # In tables; what is not here is no metric of a system (MIXTURE_COLUMNS and the like).
 _ORDER = (*SEPARATION_METRICS, *KIND_METRICS["absent"], *CLAP_METRICS, *SPECTRAL_METRICS)
 
@@ -207,16 +185,12 @@ def metric_named(name: str, among: Iterable[str] = METRICS) -> str:
     return found
 
 
-def limited(values: NDArray[np.float64], metric: str) -> NDArray[np.float64]:
-    """``values`` as means see them: limited to ±:data:`LIMIT_DB` if they are decibels."""
+def seen(rows: pd.DataFrame, metric: str) -> NDArray[np.float64]:
+    """A metric's column as means see it: decibels limited to ±:data:`LIMIT_DB`."""
+    values: NDArray[np.float64] = rows[metric].to_numpy(np.float64)
     if metric in METRICS and METRICS[metric].unit != "dB":
         return values
     return np.clip(values, -LIMIT_DB, LIMIT_DB)
-
-
-def seen(rows: pd.DataFrame, metric: str) -> NDArray[np.float64]:
-    """A metric's column as means see it (:func:`limited`), undefined as NaN."""
-    return limited(rows[metric].to_numpy(np.float64), metric)
 
 
 def improvement(value: pd.Series[float], mixture: pd.Series[float]) -> pd.Series[float]:
@@ -268,11 +242,6 @@ def rows_schema(kind: Kind, more: Collection[str] = ()) -> pa.Schema:
         pa.field("flags", pa.string(), nullable=False),
     ]
     return pa.schema(fields)
-
-
-def ids_sha256(query_ids: Iterable[str]) -> str:
-    """SHA-256 over the sorted ids, one a line: which queries a result covers."""
-    return sha256("".join(f"{one}\n" for one in sorted(query_ids)).encode()).hexdigest()
 
 
 def rows_sha256(rows: pd.DataFrame) -> str:

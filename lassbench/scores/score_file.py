@@ -11,7 +11,6 @@ interval is stored: all are computed from the rows (:attr:`Scores.summary`).
 from __future__ import annotations
 
 import functools
-import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -100,7 +99,6 @@ class Coverage(Strict):
     ``queries_total`` counts the frozen list, ``renderable`` those whose clips
     this machine has and that can be scored, ``unscorable`` those that it has and
     no system can be scored on (policy 5), ``queries_scored`` those with a row here.
-    ``partial`` means that predictions were missing or faulty and were left out.
     """
 
     queries_total: Count
@@ -108,9 +106,6 @@ class Coverage(Strict):
     # Not written where there are none, so that such files keep their bytes.
     unscorable: Annotated[Count, Field(exclude_if=lambda count: not count)] = 0
     queries_scored: Count
-    missing_predictions: Count = 0
-    partial: bool = False
-    scored_sha256: Sha256
 
     @model_validator(mode="after")
     def _adds_up(self) -> Coverage:
@@ -118,9 +113,17 @@ class Coverage(Strict):
             raise ValueError(
                 "queries_scored <= renderable <= queries_total - unscorable does not hold"
             )
-        if self.partial != (self.queries_scored < self.renderable):
-            raise ValueError("partial must be true exactly when renderable queries were left out")
         return self
+
+    @property
+    def missing_predictions(self) -> int:
+        """How many predictions were missing or faulty and were left out."""
+        return self.renderable - self.queries_scored
+
+    @property
+    def partial(self) -> bool:
+        """Whether any was: such a result is never ranked."""
+        return self.missing_predictions > 0
 
 
 class ScoreFile(Strict):
@@ -224,8 +227,6 @@ class Scores:
     def save(self, folder: str | Path, *, replace: bool = False) -> tuple[Path, Path]:
         """Write ``<system>.score.json`` and ``.score.parquet`` into ``folder``; their paths.
 
-        The Parquet comes first, so that a JSON is never without its rows.
-
         Raises
         ------
         UsageError
@@ -239,6 +240,7 @@ class Scores:
             system, fingerprint = self.file.system, self.file.suite.fingerprint
             check_not_others(json_path, fingerprint, lambda _: system.predictions_sha256)
         table = rows_table(self.rows, self.file.kind)
+        # The Parquet comes first, so that a JSON is never without its rows.
         write_together(
             {
                 parquet_path: lambda path: pq.write_table(table, path, compression="zstd"),
@@ -297,8 +299,7 @@ def read_rows(path: Path, file: ScoreFile) -> pd.DataFrame:
     Raises
     ------
     LassbenchError
-        If the Parquet is missing or damaged, has other columns, lacks values, is
-        unsorted, or is not what ``file`` was made from.
+        If the Parquet is missing, damaged, or not what ``file`` was made from.
     """
 
     def bad(what: str, got: str) -> LassbenchError:
@@ -320,36 +321,27 @@ def read_rows(path: Path, file: ScoreFile) -> pd.DataFrame:
         raise bad("has other columns", ", ".join(differing))
     if in_order(table.column_names) != in_order(file.definitions):
         raise bad("has other metrics than its JSON defines", ", ".join(table.column_names))
-    must = [field.name for field in expected if not field.nullable]
-    if empty := [name for name in must if table.column(name).null_count]:
-        raise bad("lacks values", f"null in {', '.join(empty)}")
-    ids = table.column("query_id").to_pylist()
-    if any(a >= b for a, b in itertools.pairwise(ids)):
-        raise bad("is not sorted by query_id, or has an id twice", "")
+    for field in expected:
+        if not field.nullable and table.column(field.name).null_count:
+            raise bad("lacks values", f"null in {field.name}")
     rows: pd.DataFrame = table.to_pandas()
+    ids = rows["query_id"]
+    if not (ids.is_monotonic_increasing and ids.is_unique):
+        raise bad("is not sorted by query_id, or has an id twice", "")
     if len(ids) != file.coverage.queries_scored or rows_sha256(rows) != file.rows_sha256:
         raise bad("does not match its JSON", "other rows than were scored")
     return rows
 
 
-def read_file(path: Path) -> ScoreFile:
-    """The JSON half at ``path``; errors are :func:`lassbench.checked.read_record`'s."""
-    return read_record(
-        path,
-        ScoreFile,
-        what="not a score file of schema version 1",
-        fix="make it anew with `lassbench score`",
-        limit=JSON_LIMIT,
-    )
-
-
 def read_scores(path: str | Path) -> Scores:
     """Read a score: the JSON and the rows beside it, checked against each other.
 
-    Errors are those of :func:`find_score`, :func:`read_file` and :func:`read_rows`.
+    Errors are those of :func:`find_score`, :func:`lassbench.checked.read_record` and
+    :func:`read_rows`.
     """
     json_path = find_score(path)
-    file = read_file(json_path)
+    what, fix = "not a score file of schema version 1", "make it anew with `lassbench score`"
+    file = read_record(json_path, ScoreFile, what=what, fix=fix, limit=JSON_LIMIT)
     stem = json_path.name.removesuffix(JSON_SUFFIX).removesuffix(".json")
     return Scores(file, read_rows(json_path.with_name(stem + PARQUET_SUFFIX), file))
 
@@ -359,14 +351,8 @@ def check_not_others(
 ) -> None:
     """Refuse to write over the score of other predictions, or on another suite.
 
-    Parameters
-    ----------
-    path
-        The JSON that would be written.
-    fingerprint
-        The suite's.
-    predictions
-        From the ids of the queries that were scored there to the hash of these answers.
+    ``path`` is the JSON that would be written, ``fingerprint`` the suite's; ``predictions``
+    turns the ids of the queries that were scored there into the hash of these answers.
 
     Raises
     ------
@@ -379,15 +365,14 @@ def check_not_others(
         before = read_scores(path)
         file, ids = before.file, list(before.rows["query_id"])
         got = f"{before.name} on {file.suite.name}, of other predictions"
-        same = file.suite.fingerprint == fingerprint and (
-            file.system.predictions_sha256 == predictions(ids)
-        )
+        of_suite = file.suite.fingerprint == fingerprint
+        if of_suite and file.system.predictions_sha256 == predictions(ids):
+            return
     except LassbenchError as error:
-        same, got = False, error.brief
-    if not same:
-        raise UsageError(
-            "another score is here already",
-            where=path,
-            got=one_line(got),
-            fix="call this one by another name (--name), or --replace the score",
-        )
+        got = error.brief
+    raise UsageError(
+        "another score is here already",
+        where=path,
+        got=one_line(got),
+        fix="call this one by another name (--name), or --replace the score",
+    )

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic_core import to_jsonable_python
 
 from lassbench.errors import UsageError, did_you_mean
 from lassbench.records import TAG_SEPARATOR
 from lassbench.scores.rows import in_order, metric_named, seen
-from lassbench.scores.statistics import RESAMPLES, asker_spread, bootstrap_columns
+from lassbench.scores.statistics import asker_spread, bootstrap_columns
 
 #: Decimals of every figure: a nanodecibel, far below what the metrics' last
 #: digits carry from one processor to another.
@@ -78,24 +79,14 @@ class AnnotatorSpread:
 
 
 class Summary:
-    """What per-query ``rows`` come to; nothing is computed before it is asked for.
+    """What per-query ``rows`` come to; nothing is computed before it is asked for."""
 
-    Parameters
-    ----------
-    resamples, seed
-        How intervals are made (:mod:`lassbench.scores.statistics`).
-    """
-
-    def __init__(self, rows: pd.DataFrame, *, resamples: int = RESAMPLES, seed: int = 0) -> None:
+    def __init__(self, rows: pd.DataFrame) -> None:
         self.rows = rows
-        self._how = {"resamples": resamples, "seed": seed}
         self._names = in_order(rows.columns)
         self._values = np.stack([seen(rows, name) for name in self._names], axis=1)
         # In order of their names: which target a resample draws goes by its place.
         self._labels = np.unique(rows["target_id"].to_numpy(str), return_inverse=True)[1]
-        # Groups that hold the same queries, as a concept with one tag and that tag do,
-        # share their intervals.
-        self._known: dict[bytes, dict[str, Cell]] = {}
 
     @property
     def targets(self) -> int:
@@ -125,7 +116,27 @@ class Summary:
 
     def groups(self, breakdown: str) -> dict[str, NDArray[np.intp]]:
         """Value of a breakdown -> places of its rows; values sorted, empty ones left out."""
-        return groups_of(self.rows, breakdown)
+        rows = self.rows
+        if breakdown == "concept_pair":
+            both = (rows["concept"] != "") & (rows["noise_concept"] != "")
+            labels = (rows["concept"] + " + " + rows["noise_concept"]).where(both, "")
+        elif breakdown == "tag":
+            # A tag written twice is one.
+            labels = rows["tags"].str.split(TAG_SEPARATOR).map(lambda tags: [*dict.fromkeys(tags)])
+        elif breakdown == "audit":
+            if "audit" not in rows:
+                return {}
+            found = rows["audit"]
+            found = found.where(found == "", NOT_CLEAN + TAG_SEPARATOR + found)
+            labels = found.replace("", CLEAN).str.split(TAG_SEPARATOR)
+        else:
+            labels = rows[breakdown]
+        each = labels.reset_index(drop=True).explode()
+        each = each[each != ""]
+        return {
+            str(value): np.sort(each.index[places].to_numpy(np.intp))
+            for value, places in sorted(each.groupby(each).indices.items())
+        }
 
     @functools.cached_property
     def annotators(self) -> dict[str, AnnotatorSpread]:
@@ -135,9 +146,8 @@ class Summary:
         if len(people) < 2:
             return {}
         spreads = {}
-        for place, name in enumerate(self._names):
-            values = pd.Series(self._values[:, place], self.rows.index)[asked.index]
-            by_person = asked.assign(value=values).pivot(
+        for name in self._names:
+            by_person = asked.assign(value=seen(asked, name)).pivot(
                 index="mixture_id", columns="annotator", values="value"
             )
             spread = asker_spread(by_person.to_numpy())
@@ -160,49 +170,35 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
-        return {
-            "metrics": {name: dataclasses.asdict(one) for name, one in self.metrics.items()},
-            "breakdowns": {
-                by: {
-                    value: {name: dataclasses.asdict(cell) for name, cell in cells.items()}
-                    for value, cells in self.by(by).items()
-                }
-                for by in BREAKDOWNS
-            },
-            "annotators": {n: dataclasses.asdict(one) for n, one in self.annotators.items()},
-            "wrong_source_share": self.wrong_source_share,
-            "targets": self.targets,
-        }
+        found: dict[str, Any] = to_jsonable_python(
+            {
+                "metrics": self.metrics,
+                "breakdowns": {by: self.by(by) for by in BREAKDOWNS},
+                "annotators": self.annotators,
+                "wrong_source_share": self.wrong_source_share,
+                "targets": self.targets,
+            }
+        )
+        return found
 
     def _cells(self, chosen: NDArray[np.intp]) -> dict[str, Cell]:
-        key = chosen.tobytes()
-        if key not in self._known:
-            values, labels = self._values[chosen], self._labels[chosen]
-            self._known[key] = dict(
-                zip(self._names, interval_cells(values, labels, **self._how), strict=True)
-            )
-        return self._known[key]
+        cells = interval_cells(self._values[chosen], self._labels[chosen])
+        return dict(zip(self._names, cells, strict=True))
 
 
 _OF_SPREAD = ("mean", "spread", "worst_of_mixture", "within_mixture_sd", "asker_share")
 
 
 def interval_cells(
-    values: NDArray[np.float64], targets: Sequence[Any] | NDArray[Any], **how: int
+    values: NDArray[np.float64], targets: Sequence[Any] | NDArray[Any]
 ) -> list[Cell]:
     """The mean and interval of each column of ``values``, shape (queries, metrics).
 
-    Parameters
-    ----------
-    values
-        As means see them (:func:`lassbench.scores.rows.seen`).
-    targets
-        The target of each query.
-    how
-        ``resamples`` and ``seed``.
+    ``values`` are as means see them (:func:`lassbench.scores.rows.seen`), ``targets`` each
+    query's target.
     """
     labels = np.asarray(targets)
-    intervals = bootstrap_columns(values, labels, **how)
+    intervals = bootstrap_columns(values, labels)
     defined = ~np.isnan(values)
     return [
         Cell(
@@ -219,29 +215,6 @@ def interval_cells(
 def figure(value: float) -> float | None:
     """``value`` as it is told: rounded to :data:`DECIMALS`, ``None`` where undefined."""
     return None if math.isnan(value) else round(value, DECIMALS) + 0.0
-
-
-def groups_of(rows: pd.DataFrame, breakdown: str) -> dict[str, NDArray[np.intp]]:
-    """Value of a breakdown -> places of its rows; values sorted, empty ones left out."""
-    if breakdown == "concept_pair":
-        both = (rows["concept"] != "") & (rows["noise_concept"] != "")
-        labels = (rows["concept"] + " + " + rows["noise_concept"]).where(both, "")
-    elif breakdown == "tag":
-        # A tag written twice is one.
-        labels = rows["tags"].str.split(TAG_SEPARATOR).map(lambda tags: [*dict.fromkeys(tags)])
-    elif breakdown == "audit":
-        if "audit" not in rows:
-            return {}
-        found = rows["audit"].where(rows["audit"] == "", NOT_CLEAN + TAG_SEPARATOR + rows["audit"])
-        labels = found.replace("", CLEAN).str.split(TAG_SEPARATOR)
-    else:
-        labels = rows[breakdown]
-    each = labels.reset_index(drop=True).explode()
-    each = each[each != ""]
-    return {
-        str(value): np.sort(each.index[places].to_numpy(np.intp))
-        for value, places in sorted(each.groupby(each).indices.items())
-    }
 
 
 def failing_sentences(rows: pd.DataFrame, metric: str) -> pd.DataFrame:

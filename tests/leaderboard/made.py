@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lassbench.scores.rows import METRICS, Kind, ids_sha256, in_order, rows_schema, rows_sha256
+from lassbench.scores.rows import METRICS, Kind, in_order, rows_schema, rows_sha256
 from lassbench.scores.score_file import Coverage, ScoreFile, Scores, SuiteInfo, SystemInfo
 
 CONCEPTS = ("dog", "rain", "siren", "bell", "typing")
@@ -165,9 +165,6 @@ def score_file(
             queries_total=suite.queries,
             renderable=can,
             queries_scored=scored,
-            missing_predictions=can - scored,
-            partial=scored < can,
-            scored_sha256=ids_sha256(rows["query_id"]),
         ),
         "definitions": {name: METRICS[name].id for name in in_order(rows.columns)},
         "rows_sha256": rows_sha256(rows),

@@ -515,11 +515,6 @@ def test_a_partial_entry_that_calls_itself_whole(board: Path) -> None:
     one_fault(board, "partial", file="half-done.json")
 
 
-def test_coverage_that_its_rows_do_not_have(board: Path) -> None:
-    change(entry(board), lambda e: e["score"]["coverage"].update(scored_sha256="ab" * 32))
-    one_fault(board, "scored_sha256")
-
-
 @pytest.mark.parametrize("name", ["sdr", "loudness"])
 def test_a_metric_by_another_definition(board: Path, name: str) -> None:
     change(entry(board), lambda e: e["score"]["definitions"].update({name: "snr"}))

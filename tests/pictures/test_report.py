@@ -293,9 +293,9 @@ def test_points_stand_where_round_ticks_say(
     low: float, high: float, ends: tuple[float, float]
 ) -> None:
     values = [(low, high), (high, low), (low, low), (high, high)]
-    points = [plots.Point(x, y, f"{number}", False) for number, (x, y) in enumerate(values)]
-    points.append(plots.Point(np.nan, 0.0, "undefined", False))
-    drawn = Drawing(str(plots.scatter(points, x_label="x", y_label="y")))
+    x, y = np.array([*values, (np.nan, 0.0)]).T
+    titles, wrong = [*"0123", "undefined"], np.zeros(5, bool)
+    drawn = Drawing(str(plots.scatter(x, y, wrong, titles, x_label="x", y_label="y")))
     for anchor in ("middle", "end"):
         ticks = [value for value, _ in drawn.ticks(anchor)]
         assert (ticks[0], ticks[-1]) == pytest.approx(ends)
@@ -318,8 +318,8 @@ def test_infinite_values_stand_at_the_axis_end_and_are_counted() -> None:
     assert sum(int(one.title.split()[3]) for one in counts.values()) == 5
     assert [one.fill for one in counts.values() if "2 queries" in one.title] == ["var(--bar)"]
     values = [(0.0, 0.0), (1.0, 3.0), (-100.0, 1.0), (2.0, 100.0), (2.0, -100.0), (1.0, -100.0)]
-    points = [plots.Point(x, y, "", False) for x, y in values]
-    drawn = Drawing(str(plots.scatter(points, x_label="x", y_label="y")))
+    x, y = np.array(values).T
+    drawn = Drawing(str(plots.scatter(x, y, np.zeros(6, bool), [""] * 6, x_label="x", y_label="y")))
     assert "1 further left, 2 further below, 1 further above" in [one.text for one in drawn.texts]
     assert [value for value, _ in drawn.ticks("middle")][-1] == 2.0
     middles = [(one.box[1] + one.box[3]) / 2 for one in drawn.marks if one.kind == "circle"]
@@ -393,7 +393,6 @@ def plots_of_a_result() -> dict[str, Markup]:
     gains = np.concatenate([generator.normal(4, 6, 1000), np.full(30, -100.0), np.full(9, 100.0)])
     before = generator.normal(0, 6, gains.size)
     after = np.where(np.abs(gains) < 100, before + gains, gains)
-    points = [plots.Point(x, y, "q", y < x) for x, y in zip(before, after, strict=True)]
     names = ("dog", "Vehicle horn, car horn, honking", "Female singing, child singing", "rain")
     cells = {
         name: Cell(mean=mean, ci_low=mean - 3, ci_high=mean + 4, n=20, targets=20)
@@ -402,10 +401,13 @@ def plots_of_a_result() -> dict[str, Markup]:
     label = "SI-SDR improvement (dB)"
     return {
         "histogram": plots.histogram(gains, label=label, mean=4.1),
-        "scatter": plots.scatter(points, x_label="mixture (dB)", y_label="estimate (dB)"),
+        "scatter": plots.scatter(
+            before, after, after < before, ["q"] * gains.size,
+            x_label="mixture (dB)", y_label="estimate (dB)",
+        ),
         "bars": plots.bars(cells, label=label),
         "bars, none negative": plots.bars({"dog": cells["dog"]}, label=label),
-    }
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", list(plots_of_a_result()))

@@ -19,7 +19,6 @@ from lassbench.pictures.spectrogram import (
     level_db,
     picture,
     png,
-    span_hz,
     top_db,
 )
 
@@ -90,19 +89,6 @@ def test_a_tone_lands_on_its_row(axis: Axis, rate: int, rows: int) -> None:
 
 
 @pytest.mark.parametrize("axis", AXES)
-@pytest.mark.parametrize("rows", [40, 160, 600])
-def test_no_tone_is_lost_between_rows(axis: Axis, rows: int) -> None:
-    rate = 16000
-    space = np.geomspace if axis == "log" else np.linspace
-    edges = space(*span_hz(rate, axis), rows + 1)
-    for hertz in np.geomspace(70, 7900, 199):
-        found = level_db(tone(hertz, rate, 3 * FRAME), rate, axis, rows)[:, 6].max()
-        width = np.diff(edges)[np.searchsorted(edges, hertz) - 1] * FRAME / rate
-        # Halved by the edge of two rows, spread over a row's bins, between two bins.
-        assert found > 10 * np.log10(0.5 / max(width, 1.0)) - 1.5, hertz
-
-
-@pytest.mark.parametrize("axis", AXES)
 @pytest.mark.parametrize("samples", [0, 1, 100, 256, 257, 1023, 1024])
 def test_silence_and_short_signals(axis: Axis, samples: int) -> None:
     frames = max(1, -(-samples // HOP))
@@ -114,13 +100,6 @@ def test_silence_and_short_signals(axis: Axis, samples: int) -> None:
         heard = level_db(tone(1000, 8000, samples) + 1, 8000, axis, 90)
         assert np.isfinite(heard).all()
         assert heard.max() > -60
-
-
-def test_a_click_is_in_its_column() -> None:
-    for at in (0, 255, 257, 5000, 9999):
-        click = np.zeros(10_000, np.float32)
-        click[at] = 1.0
-        assert level_db(click, 8000)[200].argmax() == at // HOP
 
 
 @pytest.mark.parametrize("axis", AXES)

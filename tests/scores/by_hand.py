@@ -15,7 +15,7 @@ import soundfile
 from lassbench import audio
 from lassbench.metrics.clap import ClapScore
 from lassbench.records import Clip, Mixture, Query
-from lassbench.scores.rows import METRICS, ids_sha256, in_order, rows_schema, rows_sha256
+from lassbench.scores.rows import METRICS, in_order, rows_schema, rows_sha256
 from lassbench.scores.score_file import Coverage, ScoreFile, Scores, SuiteInfo, SystemInfo
 from lassbench.suites.freezing import SuitePlan, write_suite
 from lassbench.suites.suite import PARTS, Suite, exported_name, load_suite
@@ -106,8 +106,6 @@ def score_by_hand(
         system=SystemInfo(name=name, **system),
         coverage=Coverage(
             queries_total=of or count, renderable=of or count, queries_scored=count,
-            missing_predictions=(of or count) - count, partial=bool(of and of > count),
-            scored_sha256=ids_sha256(rows["query_id"]),
         ),
         definitions={one: METRICS[one].id for one in in_order(rows.columns)},
         clap_model=clap_model,

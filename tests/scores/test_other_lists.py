@@ -19,7 +19,7 @@ from lassbench.pictures.inspection import _panels
 from lassbench.pictures.page import write_report
 from lassbench.predictions import open_predictions
 from lassbench.scores.comparison import compare, table_of
-from lassbench.scores.rows import METRICS, ids_sha256, rows_schema, rows_sha256
+from lassbench.scores.rows import METRICS, rows_schema, rows_sha256
 from lassbench.scores.score import evaluate, score_folders
 from lassbench.scores.score_file import Scores, read_scores
 from lassbench.scores.summary import AVERAGES, average
@@ -106,7 +106,7 @@ def test_clap_is_what_such_systems_are_compared_in(
     found = compare(loud, other, resamples=50)
     assert set(found.metrics) == {"attenuation"}
     assert any("defined differently" in warning for warning in found.warnings)
-    terminal.show_table(terminal.console(), lines, loud.file.suite, loud.file.kind)
+    terminal.show_table(terminal.console(), lines)
     shown = capsys.readouterr().out
     assert "4 recordings" in shown
     (heading,) = (one for one in shown.splitlines() if "CLAPScorei, 95 %" in one)
@@ -347,7 +347,6 @@ def test_the_leaderboard_takes_an_audited_score_and_makes_its_breakdown_again(
     # Who leaves out more as unscorable than others do is found out.
     file, part = found[1].file, found[1].rows[:7]
     counts = {"unscorable": 3, "renderable": 7, "queries_scored": 7}
-    counts["scored_sha256"] = ids_sha256(part["query_id"])
     coverage = file.coverage.model_copy(update=counts)
     dodged = file.model_copy(update={"coverage": coverage, "rows_sha256": rows_sha256(part)})
     made, _ = Scores(dodged, part).save("bold")
