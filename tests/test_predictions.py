@@ -76,26 +76,29 @@ def test_every_fault_is_found_in_one_pass(suite: Suite, tmp_path: Path) -> None:
     wav(12).symlink_to(wav(12))
     wav(13).unlink()
     wav(13).symlink_to(folder / "nothing there")
+    wav(14).rename(folder / f"{ids[14]}.txt")  # a note on a query is no answer to it
+    soundfile.write(folder / f"{ids[15]}.mp3", good, rate)
+    wav(16).rename(folder / f"{ids[16]}.mp3").write_text("this is not audio")
     (folder / "new\nline.wav").write_text("x")
     (folder / "notes.txt").write_text("x")
 
     found, faults = predictions.check(folder, suite)
     kinds = {fault.kind: sum(f.kind == fault.kind for f in faults) for fault in faults}
     assert kinds == {
-        "missing": 1,
+        "missing": 2,
         "short": 1,
         "long": 1,
         "rate": 1,
         "channels": 1,
-        "unreadable": 3,
-        "two files": 1,
+        "unreadable": 4,
+        "two files": 2,
         "name case": 1,
-        "link": 3,  # out of the folder, to itself, to nothing
-        "not a file": 1,
-        "extra": 2,
+        "link": 1,
+        "not a file": 3,  # a folder, a link to itself, one to nothing
+        "extra": 3,
     }
     # Of two files for one query neither is used: which is meant is not known.
-    assert set(found.paths) == set(ids[14:])
+    assert set(found.paths) == set(ids[17:])
 
 
 # Predictions of another suite ---------------------------------------------------
@@ -214,7 +217,6 @@ LOSSY: dict[str, Write] = {
         for one in ("ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM", "GSM610", "G721_32", "NMS_ADPCM_16")
     },
 }
-CONVERT = "convert it to WAV or FLAC"
 
 
 @pytest.fixture(params=[*TAKEN, *NOT_TAKEN, *LOSSY])
@@ -240,60 +242,15 @@ def test_what_a_file_holds_counts_and_not_its_name(
         path = folder / f"{query_id}{suffix}"
         path.write_bytes(data)
         found, faults = predictions.check(folder, suite)
-        assert query_id not in {fault.where for fault in faults if fault.kind == "missing"}
+        missing = {Path(fault.where).name for fault in faults if fault.kind == "missing"}
+        assert missing == suite.queries.keys() - {query_id}
         told = [fault for fault in faults if fault.kind != "missing"]
         if kind and suffix in predictions.SUFFIXES:
             assert (told, dict(found.paths)) == ([], {query_id: path})
             continue
-        fix = f"name it {query_id}.{kind}" if kind else CONVERT
+        fix = f"name it {query_id}.{kind}" if kind else "convert it to WAV or FLAC"
         assert told == [Fault("format", str(path), f"{said}: {fix}")]
         assert not found.paths
-
-
-@pytest.mark.parametrize("data", [b"", b"this is no sound"])
-def test_a_file_named_like_sound_that_holds_none_is_one_fault(
-    suite: Suite, tmp_path: Path, data: bytes
-) -> None:
-    ids = sorted(suite.queries)
-    (tmp_path / f"{ids[0]}.mp3").write_bytes(data)
-    (tmp_path / f"{ids[1]}.wav").write_bytes(data)
-    (tmp_path / f"{ids[2]}.txt").write_bytes(data)
-    _, faults = predictions.check(tmp_path, suite)
-    kinds = {Path(fault.where).name: fault.kind for fault in faults if fault.kind != "missing"}
-    assert kinds == {
-        f"{ids[0]}.mp3": "format",
-        f"{ids[1]}.wav": "unreadable",
-        f"{ids[2]}.txt": "extra",
-    }
-    # A note on a query is no answer to it.
-    assert [fault.where for fault in faults if fault.kind == "missing"] == ids[2:]
-
-
-def test_another_format_beside_an_answer_is_told_and_the_answer_stands(
-    suite: Suite, tmp_path: Path
-) -> None:
-    folder = tmp_path / "p"
-    separators.run(separators.MixtureSeparator(), suite, folder)
-    ids = sorted(suite.queries)
-    x = np.zeros(8000, "f4")
-    soundfile.write(folder / f"{ids[0]}.mp3", x, 8000)
-    soundfile.write(folder / f"{ids[1]}.WAV", x, 8000)
-    outside = tmp_path / "outside.mp3"
-    soundfile.write(outside, x, 8000)
-    (folder / f"{ids[2]}.mp3").symlink_to(outside)
-    (folder / f"{ids[3]}.mp3").mkdir()
-    found, faults = predictions.check(folder, suite)
-    assert sorted((fault.kind, Path(fault.where).name, fault.reason) for fault in faults) == [
-        (
-            "format",
-            f"{ids[0]}.mp3",
-            f"holds MP3, which is lossy: remove it, {ids[0]}.wav is here too",
-        ),
-        ("format", f"{ids[1]}.WAV", f"holds WAV PCM_16: remove it, {ids[1]}.wav is here too"),
-        ("link", f"{ids[2]}.mp3", "a link that leads out of the folder; put the file itself here"),
-        ("not a file", f"{ids[3]}.mp3", "is not a regular file"),
-    ]
-    assert list(found.paths) == ids
 
 
 def test_hashes_that_are_no_text_are_explained(tmp_path: Path) -> None:
@@ -359,21 +316,12 @@ def test_a_flac_that_tells_no_length_is_decoded_only_as_far_as_it_may_go(
         ("name: [", "not valid YAML"),
         ("- a list", "must be a section of keys"),
         ("nmae: x", r"yaml:1: there is no 'nmae' \(did you mean 'name'"),
-        ("name: 3", "yaml:1: name must be text, got 3"),
         ("parameters: many\nname: x", "yaml:1: parameters must be a whole number, got 'many'"),
-        ("name: ''", "name must be text of at least 1 characters"),
         ("name: x\nparameters: -1", "yaml:2: parameters must be at least 0, got -1"),
         ("name: x\ntrained_on: {a: b}", "yaml:2: trained_on must be a list"),
-        ("name: x\ntrained_on: false", "yaml:2: trained_on must be a list, got false"),
-        ("name: x\nversion: 3", "there is no 'version'; there are name, query_type"),
-        ("name: x\ncost: {euros: 3}", "no 'cost.euros'; there are real_time_factor, device"),
         (f"name: x\nauthors: {'a' * 5001}", "yaml:2: authors must be text of at most 5000"),
-        ("name: x\nsuite: esc10", "yaml:2: suite must be a section of keys, got 'esc10'"),
-        ("name: x\nsuite:\n  path: [..]", "yaml:3: suite.path must be text"),
         ("name: x\nsuite: {pth: x}", r"there is no 'suite.pth' \(did you mean 'suite.path'"),
-        ("name: x\ncost:\n  real_time_factor: fast", "cost.real_time_factor must be a number"),
         ("name: x\ncost: {real_time_factor: -1}", "must be at least 0, got -1"),
-        ("name: x\ncost: {device: 3}", "yaml:2: cost.device must be text, got 3"),
         ("name: x\ngenerative: somewhat", "yaml:2: generative must be true or false"),
         ("name: x\nquery_type: telepathy", "yaml:2: query_type must be text .* got 'telepathy'"),
     ],

@@ -217,13 +217,12 @@ def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
     """The suite that was named, or the one that the predictions were made for."""
     from lassbench.errors import UsageError
     from lassbench.files import file_fault
-    from lassbench.predictions import check_folder, read_system
+    from lassbench.predictions import read_system
     from lassbench.suites.suite import load_suite
 
     if suite is not None:
         return load_suite(suite)
     first = predictions[0]
-    check_folder(first)
     recorded = read_system(first).suite.path
     place = first / recorded if recorded else None
     if place is None or file_fault(place / "suite.json"):
