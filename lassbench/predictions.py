@@ -5,7 +5,7 @@ suite, mono, at the suite's rate and length, and ``system.yaml``, which says
 what made them.  What a file holds counts, not what its name says: WAV or FLAC
 whose samples are kept without loss.  Files come from anyone, so everything about
 them is checked before a number is computed: :func:`check` reads every header and
-reports all faults in one pass, :meth:`PredictionSet.load` checks the samples.
+reports all faults in one pass, :func:`read_estimate` checks the samples.
 """
 
 from __future__ import annotations
@@ -159,31 +159,36 @@ def write_system(folder: Path, system: System) -> None:
 
 @dataclass(frozen=True)
 class PredictionSet:
-    """The usable files of a prediction folder.  Picklable.
+    """The usable files of a prediction folder.
 
     ``paths``: query_id -> file, for every query whose file's header is right.
     """
 
     folder: Path
     system: System
-    sample_rate_hz: int
-    samples: int
+    suite: Suite
     paths: Mapping[str, Path]
 
     def load(self, query_id: str) -> NDArray[np.float32]:
-        """The estimate for ``query_id``: float32, shape (samples,).
+        """The estimate for ``query_id``, as :func:`read_estimate` gives it."""
+        return read_estimate(self.paths[query_id], self.suite)
 
-        Raises
-        ------
-        AudioFault
-            If the file has gone, is cut short, or holds NaN or infinite samples.
-        """
-        path = self.paths[query_id]
-        sound = audio.decode(path)
-        if sound.rate != self.sample_rate_hz or sound.samples.shape != (self.samples,):
-            got = f"{sound.samples.size} samples at {sound.rate} Hz, its header said {self.samples}"
-            raise audio.AudioFault("lying header", got, where=path)
-        return sound.samples
+
+def read_estimate(answer: Path | NDArray[np.float32], suite: Suite) -> NDArray[np.float32]:
+    """An estimate, or that in a file whose header is right: float32, shape (samples,).
+
+    Raises
+    ------
+    AudioFault
+        If the file has gone, is cut short, or holds NaN or infinite samples.
+    """
+    if not isinstance(answer, Path):
+        return answer
+    sound = audio.decode(answer)
+    if sound.rate != suite.sample_rate_hz or sound.samples.shape != (suite.samples,):
+        got = f"{sound.samples.size} samples at {sound.rate} Hz, its header said {suite.samples}"
+        raise audio.AudioFault("lying header", got, where=answer)
+    return sound.samples
 
 
 def check(folder: Path, suite: Suite) -> tuple[PredictionSet, list[Fault]]:
@@ -229,7 +234,7 @@ def check(folder: Path, suite: Suite) -> tuple[PredictionSet, list[Fault]]:
             faults.append(fault)
         else:
             paths[query_id] = found[0]
-    return PredictionSet(folder, system, suite.sample_rate_hz, suite.samples, paths), faults
+    return PredictionSet(folder, system, suite, paths), faults
 
 
 def belongs_elsewhere(folder: Path, suite: Suite) -> str:

@@ -16,21 +16,6 @@ if TYPE_CHECKING:
     from lassbench.suites.suite import Suite
 
 
-class _Sample(click.IntRange):
-    """A number of queries; a folder in its place is told where it belongs."""
-
-    name = "number"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, str) and not value.lstrip("-").isdigit():
-            self.fail(
-                f"{value!r} is no number: write --oracle=N, or put --oracle behind the folders",
-                param,
-                ctx,
-            )
-        return super().convert(value, param, ctx)
-
-
 def _print_schema(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if not value or context.resilient_parsing:
         return
@@ -57,11 +42,11 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
 )
 @click.option(
     "--oracle",
-    type=_Sample(min=1),
+    type=click.IntRange(min=1),
     is_flag=False,
     flag_value=20,
     metavar="[N]",
-    help="Score N random queries again with mir_eval (20 without a number).",
+    help="Score N random queries again with mir_eval: --oracle=N, or --oracle at the end for 20.",
 )
 @click.option("--allow-partial", is_flag=True, help="Leave out missing and faulty predictions.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  Default: one a processor.")
@@ -142,10 +127,7 @@ def command(
         if place is not None:
             output_folders.check_output_folder(place, what="the output folder")
     others = _others(against, leaderboard, opened)
-    if not replace:
-        named = {name: how[name] for name in ("names", "runs")}
-        score.check_places(folder, score.open_folders(predictions, opened, **named), opened)
-    found = score.score_folders(predictions, opened, **how)
+    found = score.score_folders(predictions, opened, out=None if replace else folder, **how)
     # Everything is on disk before anything is shown, which may fail.  What may be written
     # over was found out above, before anything was scored.
     written = [scores.save(folder, replace=True) for scores in found]

@@ -62,8 +62,8 @@ def listing(folder: str = "scores") -> dict[str, bytes]:
     [
         (("a", "b"), "two of these folders would have one score file"),
         (("a", "c"), "Net and nET"),
-        (("a", "b", "--name", "x"), "expected: 2, one a folder"),
-        (("a", "b", "--runs", "--name", "x", "--name", "y"), "one name for all runs"),
+        (("a", "b", "--name", "x"), "expected: 2: one for all runs"),
+        (("a", "b", "--runs", "--name", "x", "--name", "y"), "expected: 1: one for all runs"),
         (("a", "b", "--name", "x", "--name", "X"), "--name each"),
         (("a", "d", "--runs"), "not runs of one system"),
         (("a", "sub/a", "--runs"), "different names"),
@@ -292,7 +292,7 @@ def test_the_command_line_refuses_in_one_message(
     assert "colour" in capsys.readouterr().err
     assert run(["score", "nowhere"]) == 2
     assert run(["score", "--oracle", "nowhere"]) == 2
-    assert "put --oracle behind the folders" in capsys.readouterr().err
+    assert "'nowhere' is not a valid integer" in capsys.readouterr().err
     assert run(["compare", "nowhere", "nowhere"]) == 2
     assert not (here / "scores").exists()
 
