@@ -22,11 +22,7 @@ its SI-SDR against the target is not above that against the interference.
 The references are the float32 samples whose hashes the suite froze, the same
 that `lassbench freeze --references` exports, so that mir_eval on those files
 gives these numbers to 1e-6 dB where the references are well conditioned
-(:mod:`lassbench.metrics.bss_eval`, "How exact").  BSS Eval does not depend on a
-reference's gain, and a target could be prepared once for its five mixtures from
-the clip itself; that saves a tenth of the time and moves results by up to
-3e-7 dB (measured on ESC-10), because float32 rounds each mixture's references
-differently.  It is not done.
+(:mod:`lassbench.metrics.bss_eval`, "How exact").
 """
 
 from __future__ import annotations
@@ -59,9 +55,7 @@ class Verdict:
 
     ``values`` are by metric name: ``sdr sir sar si_sdr snr`` in dB, the spectral ones if
     they were asked for, and the ``_mixture`` ones (none without references);
-    ``level_db`` is the estimate's energy over the mixture's, ``-inf`` for silence.  The
-    wrong source was extracted when the estimate is not closer to the target than to the
-    interference.
+    ``level_db`` is the estimate's energy over the mixture's, ``-inf`` for silence.
     """
 
     values: dict[str, float]

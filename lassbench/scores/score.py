@@ -75,7 +75,7 @@ def score_folders(
     spectral: bool = False,
     out: Path | None = None,
 ) -> list[Scores]:
-    """Score prediction folders against a suite, all in one pass over its mixtures.
+    """Score prediction folders, in their order, against a suite: one pass over its mixtures.
 
     Parameters
     ----------
@@ -101,11 +101,6 @@ def score_folders(
     out
         Where the scores will be saved: what :meth:`Scores.save` would refuse is refused
         before anything is scored.
-
-    Returns
-    -------
-    list of Scores
-        One a folder, in their order.
 
     Warns
     -----
@@ -238,14 +233,15 @@ def _clap_columns(model: ClapModel, suite: Suite, one: _Folder) -> dict[str, dic
             sample_rate_hz=suite.sample_rate_hz,
         )
         for query, score in zip(queries, found, strict=True):
-            columns[query.query_id] = {
+            values = {
                 "clap": score.estimate,
                 "clap_mixture": score.mixture,
                 "clap_i": score.improvement,
+                "clap_a": score.audio,
+                "clap_a_mixture": score.audio_mixture,
             }
-            if score.audio is not None and score.audio_mixture is not None:
-                audio = {"clap_a": score.audio, "clap_a_mixture": score.audio_mixture}
-                columns[query.query_id] |= audio
+            known = {name: value for name, value in values.items() if value is not None}
+            columns[query.query_id] = known
     return columns
 
 
@@ -379,7 +375,6 @@ def cross_check(
     rows: pd.DataFrame,
     *,
     sample: int,
-    seed: int = 0,
     workers: int | None = None,
     scheduler: str | None = None,
 ) -> CrossCheck:
@@ -389,23 +384,21 @@ def cross_check(
     their rounding error.  mir_eval 0.8 announces the removal of ``mir_eval.separation``:
     it is the oracle here, not the engine.
     """
-    ours = {str(row["query_id"]): row for row in rows.to_dict("records")}
-    chosen = sorted(random.Random(seed).sample(sorted(ours), min(sample, len(ours))))
+    ids = sorted(rows["query_id"])
+    chosen = sorted(random.Random(0).sample(ids, min(sample, len(ids))))
     predictions, _ = check(folder, suite)
     pieces = (make_piece(suite, [suite.queries[one]], [predictions.paths]) for one in chosen)
-    largest: dict[str, tuple[float, str]] = {}
-    refused: dict[str, str] = {}
     with open_executor(workers, scheduler) as executor:
         answers = map_ordered(executor, _mir_eval, pieces)
-        for query_id, theirs in track(answers, "mir_eval", total=len(chosen)):
-            if isinstance(theirs, str):
-                refused[query_id] = theirs
-                continue
-            for metric, value in theirs.items():
-                mine = ours[query_id][metric]
-                if abs(mine) <= LIMIT_DB:
-                    apart = (abs(mine - value), query_id)
-                    largest[metric] = max(largest.get(metric, apart), apart)
+        found = dict(track(answers, "mir_eval", total=len(chosen)))
+    refused = {one: said for one, said in found.items() if isinstance(said, str)}
+    theirs = pd.DataFrame(
+        {one: values for one, values in found.items() if one not in refused},
+        index=["sdr", "sir", "sar"],
+    ).T
+    ours = rows.set_index("query_id").loc[theirs.index, theirs.columns]
+    apart = (ours - theirs).abs().where(ours.abs() <= LIMIT_DB).dropna(axis=1, how="all")
+    largest = {str(name): (float(of.max()), str(of.idxmax())) for name, of in apart.items()}
     version = importlib.metadata.version("mir_eval")
     return CrossCheck(version, len(chosen) - len(refused), largest, refused)
 
