@@ -136,6 +136,25 @@ def read_system(folder: Path) -> System:
     return System(SystemCard(**values), suite, cost)
 
 
+def suite_answered(folder: Path) -> Suite:
+    """The suite that a prediction folder was made for, as its ``system.yaml`` says.
+
+    Raises
+    ------
+    UsageError
+        If it names none that is there.
+    """
+    said = read_system(folder).suite.path
+    if not said or files.file_fault(folder / said / "suite.json"):
+        raise UsageError(
+            "which suite do these predictions answer?",
+            where=folder,
+            got=f"{SYSTEM_FILE} says {folder / said if said else 'nothing'}, and there is no suite",
+            fix="name it with --suite",
+        )
+    return load_suite(folder / said)
+
+
 def write_system(folder: Path, system: System) -> None:
     """Write ``system.yaml`` (and the training clips' hashes beside it) atomically.
 

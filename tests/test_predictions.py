@@ -35,17 +35,6 @@ def suite(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Su
     )
 
 
-def test_a_clean_folder_has_no_faults(suite: Suite, tmp_path: Path) -> None:
-    separators.run(separators.MixtureSeparator(), suite, tmp_path / "p")
-    found, faults = predictions.check(tmp_path / "p", suite)
-    assert faults == []
-    assert list(found.paths) == sorted(suite.queries)
-    query = next(iter(suite.queries.values()))
-    np.testing.assert_array_equal(
-        found.load(query.query_id), suite.mixture_samples(query.mixture_id)
-    )
-
-
 def test_every_fault_is_found_in_one_pass(suite: Suite, tmp_path: Path) -> None:
     folder = tmp_path / "p"
     separators.run(separators.MixtureSeparator(), suite, folder)
@@ -150,18 +139,6 @@ def test_a_card_that_names_no_suite_that_could_be_is_no_crash(
     assert "which suite do these predictions answer?" in capsys.readouterr().err
 
 
-def test_ids_of_no_suite_are_as_before(suite: Suite, tmp_path: Path) -> None:
-    folder = tmp_path / "p"
-    separators.run(separators.MixtureSeparator(), suite, folder, limit=2)
-    assert predictions.belongs_elsewhere(folder, suite) == ""
-    for path in folder.glob("*.wav"):
-        path.rename(path.with_name(f"my-{path.name}"))
-    write_by_hand(suite.path.parent / "beside", [(noise(1), noise(2))])
-    _, faults = predictions.check(folder, suite)
-    assert sum(fault.kind == "extra" for fault in faults) == 2
-    assert predictions.belongs_elsewhere(folder, suite) == ""
-
-
 # What a file holds, and what its name says -----------------------------------
 
 Write = Callable[[Path, np.ndarray], object]
@@ -260,20 +237,24 @@ def test_hashes_that_are_no_text_are_explained(tmp_path: Path) -> None:
         predictions.read_system(tmp_path)
 
 
-def test_nan_and_lying_headers_are_found_when_read(suite: Suite, tmp_path: Path) -> None:
+def test_a_clean_folder_is_read_and_what_headers_do_not_tell_is_found_then(
+    suite: Suite, tmp_path: Path
+) -> None:
     folder = tmp_path / "p"
     separators.run(separators.MixtureSeparator(), suite, folder)
-    query_id = next(iter(suite.queries))
-    samples = np.zeros(suite.samples, np.float32)
-    samples[3] = np.nan
-    audio.write_wav_float(folder / f"{query_id}.wav", samples, suite.sample_rate_hz)
     found, faults = predictions.check(folder, suite)
-    assert faults == []
+    assert (faults, list(found.paths)) == ([], sorted(suite.queries))
+    query = next(iter(suite.queries.values()))
+    made = found.load(query.query_id)
+    np.testing.assert_array_equal(made, suite.mixture_samples(query.mixture_id))
+    made[3] = np.nan
+    audio.write_wav_float(found.paths[query.query_id], made, suite.sample_rate_hz)
+    assert predictions.check(folder, suite)[1] == []
     with pytest.raises(audio.AudioFault, match="NaN"):
-        found.load(query_id)
-    found.paths[query_id].unlink()
+        found.load(query.query_id)
+    found.paths[query.query_id].unlink()
     with pytest.raises(audio.AudioFault, match="no such file"):
-        found.load(query_id)
+        found.load(query.query_id)
 
 
 def test_a_flac_that_claims_ten_hours_is_never_decoded(suite: Suite, tmp_path: Path) -> None:
@@ -333,7 +314,8 @@ def test_a_wrong_system_file_is_explained(tmp_path: Path, content: str, words: s
     assert "system.yaml" in str(caught.value)
 
 
-def test_keys_without_a_value_are_as_good_as_none(tmp_path: Path) -> None:
+def test_no_card_and_keys_without_a_value_say_nothing(tmp_path: Path) -> None:
+    assert predictions.read_system(tmp_path) == System(SystemCard(name=tmp_path.name))
     keys = ("query_type", "authors", "url", "description", "parameters", "trained_on")
     keys += ("training_clips_sha256", "checkpoint_sha256", "generative", "suite", "cost")
     (tmp_path / "system.yaml").write_text("name: x\n" + "".join(f"{key}:\n" for key in keys))
@@ -343,15 +325,8 @@ def test_keys_without_a_value_are_as_good_as_none(tmp_path: Path) -> None:
 
 
 def test_system_files_round_trip(tmp_path: Path) -> None:
-    card = SystemCard(
-        name="Ünet",
-        query_type="tag",
-        authors="A, B",
-        parameters=12,
-        trained_on=("esc50",),
-        training_clips_sha256=("aa", "bb"),
-        checkpoint_sha256="cc",
-    )
+    clips = ("aa", "bb")
+    card = SystemCard("Ünet", trained_on=("esc50",), training_clips_sha256=clips, parameters=12)
     system = System(
         card, SeparatedSuite(name="s", fingerprint="f", path="../s"), SeparationCost(device="cpu")
     )
@@ -375,11 +350,6 @@ def test_a_card_that_could_not_be_read_again_is_not_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_without_a_system_file_is_named_after_itself(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    assert predictions.read_system(tmp_path / "mine").card.name == "mine"
-
-
 class Negative:
     """Counts its calls and answers with the mixture upside down."""
 
@@ -396,10 +366,12 @@ class Negative:
 def test_an_interrupted_run_goes_on(suite: Suite, tmp_path: Path) -> None:
     first, second = Negative(), Negative()
     separators.run(first, suite, tmp_path / "p", limit=3)
-    separators.run(second, suite, tmp_path / "p")
+    system = separators.run(second, suite, tmp_path / "p")
     assert first.asked + second.asked == [query.text for query in suite.queries.values()]
     _, faults = predictions.check(tmp_path / "p", suite)
     assert faults == []
+    assert system.suite.fingerprint == suite.fingerprint
+    assert (system.cost.device, system.cost.real_time_factor > 0) == ("cpu", True)
 
 
 def test_a_resumed_run_makes_anew_what_scoring_would_refuse(suite: Suite, tmp_path: Path) -> None:
@@ -491,10 +463,6 @@ def _systems(asked: list[tuple[str, ...]]) -> dict[str, object]:
     class Tagged(Method):
         card = SystemCard(name="tagged", query_type="tag")
 
-    class Called:
-        def __call__(self, mixture, query, sample_rate, negative):
-            return function(mixture, query, sample_rate, negative)
-
     class Batch(Method):
         def separate_batch(self, mixtures, queries, sample_rate):
             asked.extend((query.text, query.negative) for query in queries)
@@ -502,7 +470,7 @@ def _systems(asked: list[tuple[str, ...]]) -> dict[str, object]:
 
     return {
         "function": function, "by name": by_name, "without": without, "anything": anything,
-        "by place": by_place, "method": Method, "tagged": Tagged(), "called": Called(),
+        "by place": by_place, "method": Method, "tagged": Tagged(),
         "partial": functools.partial(function), "batch": Batch(),
     }  # fmt: skip
 
@@ -565,14 +533,6 @@ def test_systems_are_found_by_word_by_import_and_not_otherwise(
     ):
         with pytest.raises(UsageError, match=words):
             separators.find_separator(wrong)
-
-
-def test_the_cost_is_written_down(suite: Suite, tmp_path: Path) -> None:
-    system = separators.run(Negative(), suite, tmp_path / "p")
-    assert system.cost.device == "cpu"
-    assert system.cost.real_time_factor
-    assert system.cost.real_time_factor > 0
-    assert system.suite.fingerprint == suite.fingerprint
 
 
 @pytest.mark.parametrize(

@@ -117,10 +117,12 @@ def command(
     """
     from lassbench import output_folders
     from lassbench.pictures import terminal
+    from lassbench.predictions import suite_answered
     from lassbench.scores import score
     from lassbench.scores.comparison import others_than, table_of
+    from lassbench.suites.suite import load_suite
 
-    opened = _open_suite(predictions, suite)
+    opened = load_suite(suite) if suite else suite_answered(predictions[0])
     _check_asked(opened, oracle=bool(oracle), average=average or "")
     folder = out or Path("scores") / opened.name
     for place in (folder, report):
@@ -132,12 +134,18 @@ def command(
     # over was found out above, before anything was scored.
     written = [scores.save(folder, replace=True) for scores in found]
     lines = table_of([*found, *others_than(found, others)])
+    # With --json standard output holds nothing else.
+    console = terminal.console(stderr=as_json)
     if as_json:
         _print_json(found, lines, average or "")
     else:
-        _show(found, lines, verbose=verbose, average=average or "")
-    # With --json standard output holds nothing else.
-    console = terminal.console(stderr=as_json)
+        for scores in found if verbose else ():
+            terminal.show_details(console, scores, lines)
+        terminal.show_table(console, lines, found[0].file.suite, found[0].file.kind)
+        for scores in found:
+            terminal.show_warnings(console, scores)
+        if average:
+            terminal.show_average(console, found, average)
     for scores, path, (json_path, parquet_path) in zip(found, predictions, written, strict=True):
         if oracle:
             processes = {name: how[name] for name in ("workers", "scheduler")}
@@ -151,21 +159,6 @@ def command(
             )
             click.echo(f"report: {page}", err=as_json)
         click.echo(f"wrote {json_path} and {parquet_path.name}", err=as_json)
-
-
-def _show(found: Sequence[Scores], lines: Sequence[Line], *, verbose: bool, average: str) -> None:
-    """Print one table of all, and each system's details if asked."""
-    from lassbench.pictures import terminal
-
-    console = terminal.console()
-    if verbose:
-        for scores in found:
-            terminal.show_details(console, scores, lines)
-    terminal.show_table(console, lines, found[0].file.suite, found[0].file.kind)
-    for scores in found:
-        terminal.show_warnings(console, scores)
-    if average:
-        terminal.show_average(console, found, average)
 
 
 def _print_json(found: Sequence[Scores], lines: Sequence[Line], average: str) -> None:
@@ -193,28 +186,6 @@ def _check_asked(suite: Suite, *, oracle: bool, average: str) -> None:
             f"{suite.name} is {suite.kind}: it has none"
         )
     check_classes((query.concept for query in suite.queries.values()), average, where=suite.path)
-
-
-def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
-    """The suite that was named, or the one that the predictions were made for."""
-    from lassbench.errors import UsageError
-    from lassbench.files import file_fault
-    from lassbench.predictions import read_system
-    from lassbench.suites.suite import load_suite
-
-    if suite is not None:
-        return load_suite(suite)
-    first = predictions[0]
-    recorded = read_system(first).suite.path
-    place = first / recorded if recorded else None
-    if place is None or file_fault(place / "suite.json"):
-        raise UsageError(
-            "which suite do these predictions answer?",
-            where=first,
-            got=f"system.yaml says {place or 'nothing'}, and there is no suite",
-            fix="name it with --suite",
-        )
-    return load_suite(place)
 
 
 def _others(against: Sequence[Path], leaderboard: Path, suite: Suite) -> list[Scores]:
