@@ -512,12 +512,8 @@ def test_systems_are_found_by_word_by_import_and_not_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "my_system_module.py").write_text(
-        "def half(mixture, query, sample_rate):\n"
-        "    return mixture / 2\n"
-        "class Third:\n"
-        "    name = 'third'\n"
-        "    def separate(self, mixture, query, sample_rate):\n"
-        "        return mixture / 3\n"
+        "def half(mixture, query, sample_rate):\n    return mixture / 2\n"
+        "class Third:\n    name = 'third'\n    separate = staticmethod(half)\n"
     )
     monkeypatch.chdir(tmp_path)
     ones = np.ones(4, np.float32)

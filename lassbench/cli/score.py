@@ -120,10 +120,17 @@ def command(
     from lassbench.predictions import suite_answered
     from lassbench.scores import score
     from lassbench.scores.comparison import others_than, table_of
+    from lassbench.scores.summary import check_classes
     from lassbench.suites.suite import load_suite
 
     opened = load_suite(suite) if suite else suite_answered(predictions[0])
-    _check_asked(opened, oracle=bool(oracle), average=average or "")
+    if oracle and opened.kind != "separation":
+        raise click.UsageError(
+            "--oracle: mir_eval needs the true sources of the sound that is asked for, and "
+            f"{opened.name} is {opened.kind}: it has none"
+        )
+    concepts = [query.concept for query in opened.queries.values()]
+    check_classes(concepts, average or "", where=opened.path)
     folder = out or Path("scores") / opened.name
     for place in (folder, report):
         if place is not None:
@@ -174,18 +181,6 @@ def _print_json(found: Sequence[Scores], lines: Sequence[Line], average: str) ->
             one["average"] = {"name": average, "metrics": values}
         told.append(one)
     click.echo(to_json({"scores": told, "table": [one.to_dict() for one in lines]}), nl=False)
-
-
-def _check_asked(suite: Suite, *, oracle: bool, average: str) -> None:
-    """Refuse, before anything is scored, what this suite cannot answer."""
-    from lassbench.scores.summary import check_classes
-
-    if oracle and suite.kind != "separation":
-        raise click.UsageError(
-            "--oracle: mir_eval needs the true sources of the sound that is asked for, and "
-            f"{suite.name} is {suite.kind}: it has none"
-        )
-    check_classes((query.concept for query in suite.queries.values()), average, where=suite.path)
 
 
 def _others(against: Sequence[Path], leaderboard: Path, suite: Suite) -> list[Scores]:

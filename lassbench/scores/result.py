@@ -78,7 +78,15 @@ def make_scores(
         If nothing was measured.
     """
     if not measured:
-        raise _nothing(system, suite, unscorable)
+        left = len(suite.renderable_queries) > len(unscorable)
+        raise LassbenchError(
+            "there is nothing to score",
+            where=f"{system.card.name} on {suite.name}",
+            got="no usable prediction" if left else _first({**suite.missing, **unscorable}),
+            fix="make predictions for its queries"
+            if left
+            else "fetch the clips that are missing, or use a list whose sources are not silent",
+        )
     rows = make_rows(measured, suite, clap)
     same = suite.model_dump(include=SuiteInfo.model_fields.keys() - {"queries"})
     coverage = _coverage(suite, list(rows["query_id"]), len(unscorable))
@@ -101,18 +109,6 @@ def make_scores(
         rows_sha256=rows_sha256(rows),
     )
     return Scores(file, rows)
-
-
-def _nothing(system: System, suite: Suite, unscorable: Mapping[str, str]) -> LassbenchError:
-    left = len(suite.renderable_queries) - len(unscorable)
-    return LassbenchError(
-        "there is nothing to score",
-        where=f"{system.card.name} on {suite.name}",
-        got="no usable prediction" if left else _first({**suite.missing, **unscorable}),
-        fix=f"make predictions for the queries of {suite.name}"
-        if left
-        else "fetch the clips that are missing, or use a list whose sources are not silent",
-    )
 
 
 def system_info(

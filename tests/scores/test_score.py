@@ -5,11 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import re
-import shutil
 import warnings
 from pathlib import Path
 
-import mir_eval
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,28 +34,11 @@ RATE = 8000
 # --- right numbers ----------------------------------------------------------
 
 
-def test_rows_are_mir_evals_and_the_formulas(
-    scored: dict[str, Scores], made: Path, suite: Suite
-) -> None:
+def test_rows_are_the_formulas(scored: dict[str, Scores], made: Path, suite: Suite) -> None:
     for row in scored["oracle"].rows.to_dict("records")[::4]:
         rendered = suite.render(row["mixture_id"])
         estimate, _ = soundfile.read(made / "oracle" / f"{row['query_id']}.wav")
-        s, n, x, e = (
-            np.asarray(one, dtype=np.float64)
-            for one in (rendered.target, rendered.interference, rendered.mixture, estimate)
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ours = mir_eval.separation.bss_eval_sources(
-                np.stack([s, n]), np.stack([e, n]), compute_permutation=False
-            )
-            of_mixture = mir_eval.separation.bss_eval_sources(
-                np.stack([s, n]), np.stack([x, n]), compute_permutation=False
-            )
-        for index, name in enumerate(("sdr", "sir", "sar")):
-            assert row[name] == pytest.approx(ours[index][0], abs=1e-6), name
-        for index, name in enumerate(("sdr", "sir")):
-            assert row[f"{name}_mixture"] == pytest.approx(of_mixture[index][0], abs=1e-6)
+        s, x, e = (one.astype(float) for one in (rendered.target, rendered.mixture, estimate))
         for signal, end in ((e, ""), (x, "_mixture")):
             scaled = (signal @ s) / (s @ s) * s
             si_sdr = 10 * math.log10((scaled @ scaled) / ((signal - scaled) @ (signal - scaled)))
@@ -70,25 +51,15 @@ def test_rows_are_mir_evals_and_the_formulas(
 
 
 def test_every_query_has_one_row_in_order(scored: dict[str, Scores], suite: Suite) -> None:
-    for one in scored.values():
-        file, rows = one.file, one.rows
-        assert rows["query_id"].tolist() == sorted(suite.queries)
-        assert list(rows.columns) == rows_schema("separation").names
-        assert file.coverage.queries_scored == len(suite.queries)
-        assert not file.coverage.partial
-        assert one.summary.annotators == {}
-        for row in rows.to_dict("records"):
-            query = suite.queries[row["query_id"]]
-            mixture = suite.mixtures[query.mixture_id]
-            assert (row["target_id"], row["concept"]) == (mixture.target_id, query.concept)
-
-
-def test_systems_rank_as_they_must(scored: dict[str, Scores]) -> None:
-    mean = {name: one.summary.metrics["si_sdr_i"].mean for name, one in scored.items()}
-    assert mean["mixture"] == pytest.approx(0, abs=1e-9)
-    assert mean["oracle"] > 3
-    assert scored["oracle"].summary.wrong_source_share == 0
-    assert 0.2 < scored["mixture"].summary.wrong_source_share < 0.8
+    one = scored["oracle"]
+    assert one.rows["query_id"].tolist() == sorted(suite.queries)
+    assert list(one.rows.columns) == rows_schema("separation").names
+    assert one.file.coverage.queries_scored == len(suite.queries)
+    assert not one.file.coverage.partial
+    for row in one.rows.to_dict("records"):
+        query = suite.queries[row["query_id"]]
+        mixture = suite.mixtures[query.mixture_id]
+        assert (row["target_id"], row["concept"]) == (mixture.target_id, query.concept)
 
 
 # --- the same whoever computes it -------------------------------------------
@@ -119,21 +90,6 @@ def test_streaming_gives_the_rows_of_the_files(scored: dict[str, Scores], suite:
         info, of_files = found.file.system, scored["muffled"].file.system
         assert info.predictions_sha256 == of_files.predictions_sha256
     assert lassbench.evaluate is evaluate
-
-
-def test_flac_gives_the_bytes_of_a_plain_wav(folder: Path, suite: Suite, tmp_path: Path) -> None:
-    plain = Path(shutil.copytree(folder, tmp_path / "plain"))
-    for path in sorted(folder.glob("*.wav")):
-        samples, rate = soundfile.read(path, dtype="float32")
-        samples = audio.to_int16(samples)  # which WAV and FLAC's writers would round otherwise
-        soundfile.write(plain / path.name, samples, rate, subtype="PCM_16")
-        soundfile.write(path.with_suffix(".flac"), samples, rate, subtype="PCM_16")
-        path.unlink()
-    flac, wav = (
-        as_bytes(score_folders([one], suite, workers=1)[0], tmp_path / "scores")
-        for one in (folder, plain)
-    )
-    assert flac == wav
 
 
 # --- the policy -------------------------------------------------------------
@@ -444,6 +400,7 @@ def test_the_cross_check_agrees_and_finds_a_planted_error(
     rows = scored["oracle"].rows
     found = cross_check(made / "oracle", suite, rows, sample=5, workers=1)
     assert found.queries == 5
+    assert set(found.largest) == {"sdr", "sir", "sar"}
     assert all(value < 1e-6 for value, _ in found.largest.values())
     off = 0.25 * np.arange(len(rows))[::-1]
     planted = rows.assign(sdr=rows["sdr"] + off)
