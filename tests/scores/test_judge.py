@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from lassbench.metrics.backend import NO_NUMBA
 from lassbench.metrics.ratios import si_sdr, snr
 from lassbench.scores import pieces
 from lassbench.scores.judge import Judge
+from lassbench.suites.suite import Suite
 
 LENGTH = 9001  # no round number
 
@@ -123,11 +123,7 @@ def test_remembered_clips_are_the_clips_within_their_memory(
     pieces._open_once.cache_clear()
 
 
-def test_pieces_keep_a_targets_queries_together(tiny_dataset: Dataset, tmp_path: Path) -> None:
-    from lassbench.suites import freezing
-
-    plan = freezing.plan_separation(tiny_dataset, name="cut", noises=3)
-    suite = freezing.freeze(plan, tiny_dataset, tmp_path / "cut", export_audio=False)
+def test_pieces_keep_a_targets_queries_together(suite: Suite) -> None:
     cut = list(pieces.cut(suite, suite.renderable_queries))
     assert [query for piece in cut for query in piece] == suite.renderable_queries
     where: dict[str, set[int]] = {}

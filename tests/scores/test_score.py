@@ -203,42 +203,26 @@ def test_what_is_asked_for_is_in_the_rows_and_comes_back(
     pd.testing.assert_frame_equal(streamed.rows, found[0].rows[plain])
 
 
-def test_a_generative_system_is_told_what_does_not_ask_for_the_phase(
-    folder: Path, suite: Suite
-) -> None:
-    write_system(folder, System(SystemCard(name="vocoder", generative=True)))
-    for spectral in (False, True):
-        (found,) = score_folders([folder], suite, workers=1, spectral=spectral)
-        assert found.file.system.generative
-        told = [one for one in found.file.warnings if "generative" in one]
-        assert len(told) == (not spectral)
-
-
 # --- what a reader has to know ----------------------------------------------
 
 
-def test_training_clips_in_the_test_set_are_named(
+def test_what_a_reader_has_to_know_of_a_system_is_told(
     folder: Path, suite: Suite, tiny_dataset: Dataset
 ) -> None:
-    test_clip = tiny_dataset.split("test")[0].clip_id
-    train_clip = tiny_dataset.split("train")[0].clip_id
-    hashes = tuple(tiny_dataset.pcm_sha256[one] for one in (test_clip, train_clip))
-    write_system(folder, System(SystemCard(name="peeked", training_clips_sha256=hashes)))
-    file = score_folders([folder], suite, workers=1)[0].file
-    assert file.contamination.declared == 2
-    assert file.contamination.clips == (test_clip,)
-    (told,) = heard_in_training(file)
-    assert "1 of the suite's clips" in told
-    assert test_clip in told
-
-
-def test_a_tag_system_and_another_suites_predictions_are_marked(folder: Path, suite: Suite) -> None:
-    card = SystemCard(name="tags", query_type="tag")
+    clips = [tiny_dataset.split(split)[0].clip_id for split in ("test", "train")]
+    hashes = tuple(tiny_dataset.pcm_sha256[one] for one in clips)
+    card = SystemCard("x", query_type="tag", generative=True, training_clips_sha256=hashes)
     write_system(folder, System(card, SeparatedSuite(name="x", fingerprint="00")))
     file = score_folders([folder], suite, workers=1)[0].file
-    assert file.system.query_type == "tag"
-    assert any("tags" in one for one in file.warnings)
-    assert any("fingerprint 00" in one for one in file.warnings)
+    assert (file.system.query_type, file.system.generative) == ("tag", True)
+    assert (file.contamination.declared, file.contamination.clips) == (2, (clips[0],))
+    (told,) = heard_in_training(file)
+    assert "1 of the suite's clips" in told
+    assert clips[0] in told
+    for words, said in zip(("tags", "--spectral", "fingerprint 00"), file.warnings, strict=True):
+        assert words in said
+    (file,) = (one.file for one in score_folders([folder], suite, workers=1, spectral=True))
+    assert not any("--spectral" in one for one in file.warnings)
 
 
 def test_audio_that_is_not_what_was_frozen_is_refused(made: Path, suite: Suite) -> None:
