@@ -28,9 +28,8 @@ gives these numbers to 1e-6 dB where the references are well conditioned
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +44,6 @@ Samples = NDArray[np.float32]
 
 #: A difference smaller than this share of its terms is computed anew.
 _TOO_CLOSE = 1e-6
-#: Estimates that are correlated and projected together.
-_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +106,18 @@ class Judge:
             del of_mixture["sar"]
             self._of_mixture = {f"{name}_mixture": value for name, value in of_mixture.items()}
 
-    def verdicts(self, estimates: Sequence[Samples]) -> Iterator[Verdict]:
-        """Judge float32 estimates of shape (samples,), a few at a time."""
-        remaining = iter(estimates)
-        while batch := list(islice(remaining, _AT_ONCE)):
-            if self._references is None:
-                yield from (Verdict({}, self._level_db(energy(one)), False) for one in batch)
-                continue
-            # Of the mixture returned untouched the BSS Eval is known.
-            same = [np.array_equal(one, self._mixture) for one in batch]
-            others = (one for one, known in zip(batch, same, strict=True) if not known)
-            scored = iter(self._references.score_many(others))
-            for one, known in zip(batch, same, strict=True):
-                yield self._verdict(one, self._untouched if known else next(scored))
+    def verdicts(self, estimates: Sequence[Samples]) -> list[Verdict]:
+        """Judge float32 estimates of shape (samples,)."""
+        if self._references is None:
+            return [Verdict({}, self._level_db(energy(one)), False) for one in estimates]
+        # Of the mixture returned untouched the BSS Eval is known.
+        same = [np.array_equal(one, self._mixture) for one in estimates]
+        others = (one for one, known in zip(estimates, same, strict=True) if not known)
+        scored = iter(self._references.score_many(others))
+        return [
+            self._verdict(one, self._untouched if known else next(scored))
+            for one, known in zip(estimates, same, strict=True)
+        ]
 
     def _level_db(self, power: float) -> float:
         if power < SMALLEST_ENERGY:

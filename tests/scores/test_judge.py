@@ -45,7 +45,7 @@ def test_ratios_are_those_of_the_signals(
     target = rendered.target.astype(np.float64)
     noise *= math.sqrt(np.sum(target**2) / np.sum(noise**2)) * 10 ** (-error_db / 20)
     estimate = (10 ** (gain_db / 20) * (target + noise)).astype(np.float32)
-    verdict = next(judge.verdicts([estimate]))
+    verdict = judge.verdicts([estimate])[0]
     for name, ratio in (("si_sdr", si_sdr), ("snr", snr)):
         expected = ratio(reference=rendered.target, estimate=estimate)
         assert verdict.values[name] == pytest.approx(expected, abs=1e-7)
@@ -76,9 +76,9 @@ def test_many_estimates_are_judged_as_one_by_one(rendered: Rendered, judge: Judg
         (rendered.target + level * generator.normal(size=LENGTH)).astype(np.float32)
         for level in np.linspace(0.001, 1, 19)
     ]
-    together = list(judge.verdicts(estimates))
+    together = judge.verdicts(estimates)
     for estimate, verdict in zip(estimates, together, strict=True):
-        alone = next(judge.verdicts([estimate]))
+        alone = judge.verdicts([estimate])[0]
         assert alone.values == pytest.approx(verdict.values, abs=1e-9)
 
 
