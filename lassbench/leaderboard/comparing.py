@@ -21,8 +21,9 @@ SAME_DB = 1e-3
 #: ... except where a ratio is so high that it measures rounding.
 SAME_ABOVE_TRUSTED_DB = 1.0
 
-#: What a table says of a system by its card, ``system.yaml``.
-_LABELS = ("name", "query_type", "generative", "parameters", "trained_on", "checkpoint_sha256")
+#: What a table says of a system by its card, ``system.yaml``; but its name, which may be
+#: given when it is scored (``--name``).
+_LABELS = ("query_type", "generative", "parameters", "trained_on", "checkpoint_sha256")
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -261,8 +261,19 @@ def _blas() -> Any:
     return ThreadpoolController()
 
 
-def _multiplicities(clusters: int, resamples: int, seed: int) -> Iterator[Floats]:
+def _multiplicities(clusters: int, resamples: int, seed: int) -> Iterable[Floats]:
     """How often each cluster is drawn, in blocks of shape ``(clusters, resamples)``."""
+    asked = (clusters, resamples, seed)
+    return _kept(*asked) if clusters * resamples <= _BLOCK else _drawn(*asked)
+
+
+@functools.lru_cache(maxsize=4)
+def _kept(*asked: int) -> tuple[Floats, ...]:
+    # All entries of a leaderboard ask for the same few draws.
+    return tuple(_drawn(*asked))
+
+
+def _drawn(clusters: int, resamples: int, seed: int) -> Iterator[Floats]:
     generator = np.random.default_rng(seed)
     block = max(1, _BLOCK // clusters)
     for start in range(0, resamples, block):
@@ -449,11 +460,12 @@ def rank_intervals(
         means = np.concatenate(list(_resampled_means(sums, sizes, resamples, seed)), axis=1)
         tail = expanded_tail(len(sizes))
         better = np.zeros((systems, systems), dtype=np.bool_)
-        ranks = np.ones(means.shape, dtype=np.int32)
+        ranks = np.ones(means.shape, dtype=np.min_scalar_type(systems))
         for one, own in enumerate(means):
             ahead = own - TIE > means
             ranks += ahead
-            better[one] = ahead.sum(axis=1) >= (1 - tail) * resamples
+            counts = [np.count_nonzero(row) for row in ahead]  # much quicker than their sum
+            better[one] = np.array(counts) >= (1 - tail) * resamples
         low = np.quantile(ranks, tail, axis=1, method="inverted_cdf")
         high = np.quantile(ranks, 1 - tail, axis=1, method="inverted_cdf")
     places = 1 + better.sum(axis=0)

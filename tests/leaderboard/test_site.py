@@ -161,6 +161,27 @@ def test_a_suite_with_annotators_says_how_much_the_asker_matters(site: Path) -> 
     assert "between 5 annotators" in page
 
 
+def test_what_has_to_be_known_of_a_system_stands_beside_its_name(tmp_path: Path) -> None:
+    suite = made.suite_info("lass-made", queries=60)
+    said = {"trained_on": ("AudioCaps train",), "generative": True}
+    paths = [
+        made.write(tmp_path / "heard", made.make_scores("Heard", suite=suite, system=said)),
+        made.write(tmp_path / "plain", made.make_scores("Plain", suite=suite, seed=1)),
+    ]
+    add_scores(tmp_path / "board", paths, date=DATE)
+    build(tmp_path / "board", site=tmp_path / "site")
+    page = (tmp_path / "site" / "suites" / "lass-made" / "index.html").read_text()
+    row = {
+        slug: page.split(f'data-slug="{slug}"')[1].split("</tr>")[0] for slug in ("heard", "plain")
+    }
+    for badge, words in (("saw test audio", "195 of its 200"), ("generative", "loses the phase")):
+        assert re.search(f'title="[^"]*{words}[^"]*">{badge}', row["heard"])
+        assert badge not in row["plain"]
+    table = (tmp_path / "board" / "tables" / "lass-made.md").read_text()
+    assert "Heard \\[1,2\\]" in table
+    assert "\\[2\\] Generative" in table
+
+
 def test_an_empty_suite_says_how_to_fill_it(board: Path, tmp_path: Path) -> None:
     card = json.loads((board / "suites" / "made-test.json").read_text())
     card |= {"name": "waiting", "title": "Waiting", "how_to_fill": "Fetch the audio first."}
