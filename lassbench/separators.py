@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
 from lassbench.benchmark.mixtures import Rendered
-from lassbench.codec import DEFAULT, CodecRoundTrip
+from lassbench.codec import CodecRoundTrip
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.predictions import (
     SUFFIXES,
@@ -121,8 +121,12 @@ class FunctionSeparator:
 
 
 #: Systems known by a word.
-BUILT_IN: dict[str, Callable[[], Any]] = {"mixture": MixtureSeparator, "oracle": OracleMask}
 CODEC = "codec-roundtrip"
+BUILT_IN: dict[str, Callable[..., Any]] = {
+    "mixture": MixtureSeparator,
+    "oracle": OracleMask,
+    CODEC: CodecRoundTrip,
+}
 
 
 def find_separator(system: str, *, device: str = "auto", codec: str = "") -> Any:
@@ -143,14 +147,12 @@ def find_separator(system: str, *, device: str = "auto", codec: str = "") -> Any
     UsageError
         If it names nothing, or ``codec`` is given to another system or names none.
     """
-    if system == CODEC:
-        return CodecRoundTrip(codec or DEFAULT)
-    if codec:
+    if codec and system != CODEC:
         raise UsageError(
             f"--codec is for {CODEC}, and this is another system", where=system, fix="leave it out"
         )
     if system in BUILT_IN:
-        return BUILT_IN[system]()
+        return CodecRoundTrip(codec) if codec else BUILT_IN[system]()
     if Path(system).exists():
         from lassbench.models.checkpoints import load_separator
 
@@ -160,8 +162,7 @@ def find_separator(system: str, *, device: str = "auto", codec: str = "") -> Any
     raise UsageError(
         "no such system",
         where=system,
-        expected=f"{', '.join((*BUILT_IN, CODEC))}, the folder of a checkpoint, or "
-        "package.module:object",
+        expected=f"{', '.join(BUILT_IN)}, the folder of a checkpoint, or package.module:object",
         fix="check the path, or train one with `lassbench train-baseline`",
     )
 

@@ -102,23 +102,26 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from lassbench.errors import LassbenchError
-from lassbench.metrics import backend
+from lassbench.metrics import kernels
 from lassbench.metrics.correlations import Source, convolve, correlate, cross_correlation
+from lassbench.metrics.kernels import Floats, Samples
 from lassbench.metrics.projection import (
     SMALLEST_PIVOT,
-    Basis,
     Cholesky,
     Gram,
     LeastSquares,
     coordinates,
 )
-from lassbench.metrics.ratios import CEILING_DB, decibels
-from lassbench.metrics.signals import Samples, check_length, checked, energy, is_silent
-
-Floats = NDArray[np.float64]
+from lassbench.metrics.ratios import (
+    CEILING_DB,
+    check_length,
+    checked,
+    decibels,
+    energy,
+    is_silent,
+)
 
 #: Taps of the distortion filters.
 TAPS = 512
@@ -233,45 +236,21 @@ def bss_eval(
 class References:
     """A target and an interference, ready to score any number of estimates.
 
-    Everything that depends on the references alone is computed once, here.
-    Pass a :class:`~lassbench.metrics.correlations.Source` where the same signal
-    stands in several mixtures, at whatever gain: scores do not depend on it.
-
-    Parameters
-    ----------
-    target, interference : array of shape (n,), or Source
-        The references; ``interference`` may be ``None``.
-    taps
-        Length of the distortion filters in samples.
-
-    Raises
-    ------
-    LassbenchError
-        For a silent reference, unequal lengths or taps, NaN or infinity.
+    Everything that depends on the references alone is computed once, here; what
+    they may be and what is refused stands at :func:`bss_eval`.
     """
 
     def __init__(
-        self,
-        *,
-        target: ArrayLike | Source,
-        interference: ArrayLike | Source | None,
-        taps: int = TAPS,
+        self, *, target: ArrayLike, interference: ArrayLike | None, taps: int = TAPS
     ) -> None:
-        self.target = _as_source(target, taps, "target reference")
-        self.interference = None
-        r12, r22 = np.empty(0), np.empty(0)
+        first = Source(target, taps=taps, where="target reference")
+        self._sources, r12, r22 = [first], np.empty(0), np.empty(0)
         if interference is not None:
-            self.interference = _as_source(interference, taps, "interference reference")
-            check_length(self.interference.samples, self.samples, where="interference reference")
-            r12 = cross_correlation(self.target, self.interference)
-            r22 = self.interference.autocorrelation
-        self._gram = Gram(self.target.autocorrelation, r12, r22)
-        self._recursive = True
-
-    @property
-    def samples(self) -> int:
-        """Length that estimates must have."""
-        return self.target.samples.size
+            second = Source(interference, taps=taps, where="interference reference")
+            check_length(second.samples, first.samples.size, where="interference reference")
+            self._sources.append(second)
+            r12, r22 = cross_correlation(first, second), second.autocorrelation
+        self._gram = Gram(first.autocorrelation, r12, r22)
 
     @cached_property
     def condition(self) -> float:
@@ -289,7 +268,7 @@ class References:
         """Scores of several estimates (of several systems, say), cheaper than one by one."""
         signals = [checked(estimate, where="estimate") for estimate in estimates]
         for signal in signals:
-            check_length(signal, self.samples, where="estimate")
+            check_length(signal, self._sources[0].samples.size, where="estimate")
         scores = [_SILENT] * len(signals)
         audible = [index for index, signal in enumerate(signals) if not is_silent(signal)]
         if audible:
@@ -304,7 +283,7 @@ class References:
         The mixture lies in the span of the references, so SAR is plus infinity
         by definition and E - E1 = E2: SDR = SIR, without a difference.
         """
-        if self.interference is None:
+        if len(self._sources) == 1:
             return BssEval(math.inf, math.inf, math.inf)
         d = self._gram.mixture()
         target, interference = self._split(self._coordinates(d[np.newaxis])[0])
@@ -315,26 +294,21 @@ class References:
         """d = V'x of a signal of up to n + taps - 1 samples: (columns of V,)."""
         return correlate(self._sources, signal).ravel()
 
-    @property
-    def _sources(self) -> list[Source]:
-        return [source for source in (self.target, self.interference) if source is not None]
-
     def _coordinates(self, rhs: Floats) -> Floats:
         """z of every row d of ``rhs``, (rows, columns of V)."""
-        if self._recursive and backend.kernels() is not None:
+        if kernels.name() == "numba":
             z, pivot = coordinates(self._gram, rhs)
             if pivot >= SMALLEST_PIVOT:
                 return z
-            self._recursive = False
         basis = self._basis
-        with backend.one_blas_thread():
+        with kernels.one_blas_thread():
             # One at a time: an estimate's digits must not depend on its company.
             return np.concatenate([basis.coordinates(row[np.newaxis]) for row in rhs])
 
     @cached_property
-    def _basis(self) -> Basis:
+    def _basis(self) -> Cholesky | LeastSquares:
         """The whole factorisation, for filters and where the compiled loops do not serve."""
-        with backend.one_blas_thread():
+        with kernels.one_blas_thread():
             cholesky = Cholesky(self._gram)
             return cholesky if cholesky.pivot >= SMALLEST_PIVOT else LeastSquares(self._gram)
 
@@ -361,7 +335,7 @@ class References:
         """
         if self.condition < _ILL_CONDITIONED:
             return False
-        with backend.one_blas_thread():
+        with kernels.one_blas_thread():
             z, pivot = coordinates(self._gram.stirred(), d[np.newaxis])
         if pivot < SMALLEST_PIVOT:
             return True
@@ -387,7 +361,7 @@ class References:
         projected in turn; its correlations are those of the rest itself.
         """
         taps, basis = self._gram.taps, self._basis
-        with backend.one_blas_thread():
+        with kernels.one_blas_thread():
             z = basis.coordinates(d[np.newaxis])[0]
             target_only = np.concatenate([z[:taps], np.zeros(z.size - taps)])
             filters = [basis.filters(target_only), basis.filters(z)]
@@ -405,18 +379,3 @@ class References:
             elif taps.any():
                 rest -= convolve(source.samples, taps)
         return rest
-
-
-def _as_source(signal: ArrayLike | Source, taps: int, where: str) -> Source:
-    """``signal`` as a source for ``taps`` taps."""
-    if not isinstance(signal, Source):
-        return Source(signal, taps=taps, where=where)
-    if signal.taps != taps:
-        raise LassbenchError(
-            "this source was prepared for another filter length",
-            where=where,
-            expected=f"{taps} taps",
-            got=f"{signal.taps} taps",
-            fix="make the Source with the same taps",
-        )
-    return signal

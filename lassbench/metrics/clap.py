@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lassbench.errors import LassbenchError
-from lassbench.metrics.signals import checked, checked_reference, is_silent
+from lassbench.metrics.ratios import checked, checked_reference, is_silent
 from lassbench.resampling import resample
 
 #: The weights that most papers mean, on the Hugging Face Hub (776 MB).
@@ -67,13 +67,6 @@ class ClapScore:
     def improvement(self) -> float:
         """CLAPScore of the estimate minus the mixture's."""
         return self.estimate - self.mixture
-
-    @property
-    def audio_improvement(self) -> float | None:
-        """CLAPScore-A of the estimate minus the mixture's."""
-        if self.audio is None or self.audio_mixture is None:
-            return None
-        return self.audio - self.audio_mixture
 
 
 class ClapModel:
@@ -124,12 +117,6 @@ class ClapModel:
         with torch.inference_mode():
             return _unit(self._model.get_text_features(**wanted))
 
-    def embed_sounds(
-        self, sounds: Sequence[ArrayLike], *, sample_rate_hz: int
-    ) -> NDArray[np.float64]:
-        """Unit vectors of ``sounds``, arrays of shape (n,): (sounds, dimensions)."""
-        return np.stack([self._embed(sound, sample_rate_hz) for sound in sounds])
-
     def score(
         self,
         *,
@@ -154,30 +141,22 @@ class ClapModel:
         Raises
         ------
         LassbenchError
-            For a silent reference, NaN, infinity, another shape, or sequences that
-            differ in length.
+            For a silent reference, NaN, infinity or another shape.
+        ValueError
+            If the sequences differ in length.
         """
-        sounds = {"estimates": estimates, "mixtures": mixtures}
-        if references is not None:
-            sounds["references"] = references
-        if any(len(some) != len(texts) for some in sounds.values()):
-            counts = [f"{len(some)} {what}" for what, some in sounds.items()]
-            raise LassbenchError(
-                f"every query needs a text and one each of {', '.join(sounds)}",
-                where="CLAPScore",
-                got=", ".join([f"{len(texts)} texts", *counts]),
-            )
         # The array itself is kept too: another one could be given its id.
         heard: dict[int, tuple[ArrayLike, NDArray[np.float64]]] = {}
 
         def hear(sound: ArrayLike) -> NDArray[np.float64]:
             if id(sound) not in heard:
-                heard[id(sound)] = sound, self._embed(sound, sample_rate_hz)
+                heard[id(sound)] = sound, self.embed_sound(sound, sample_rate_hz=sample_rate_hz)
             return heard[id(sound)][1]
 
         scores = []
         words = self.embed_texts(texts) if len(texts) else np.empty((0, 0))
-        for word, estimate, mixture, *rest in zip(words, *sounds.values(), strict=True):
+        sounds = [estimates, mixtures, *([] if references is None else [references])]
+        for word, estimate, mixture, *rest in zip(words, *sounds, strict=True):
             vectors = [word]
             for reference in rest:  # one or none
                 checked_reference(reference, where="reference")
@@ -190,8 +169,8 @@ class ClapModel:
             scores.append(ClapScore(*cosines))
         return scores
 
-    def _embed(self, sound: ArrayLike, sample_rate_hz: int) -> NDArray[np.float64]:
-        """The unit vector of one sound: the direction of the mean over its windows."""
+    def embed_sound(self, sound: ArrayLike, *, sample_rate_hz: int) -> NDArray[np.float64]:
+        """Unit vector of a sound of shape (n,): the direction of the mean over its windows."""
         import torch
 
         signal = checked(sound, where="sound for CLAP")

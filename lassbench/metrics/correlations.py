@@ -29,19 +29,17 @@ wrong by up to 1 dB.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import scipy.fft
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lassbench.errors import LassbenchError
-from lassbench.metrics import backend
-from lassbench.metrics.signals import Samples, checked_reference
-
-Floats = NDArray[np.float64]
-Spectra = NDArray[np.complex128]
+from lassbench.metrics import kernels
+from lassbench.metrics.kernels import Floats, Samples, Spectra
+from lassbench.metrics.ratios import checked_reference
 
 #: FFT points: the fastest of 1024 to 32768 for 10 s at 32 kHz and 512 taps.
 FFT_SIZE = 8192
@@ -50,48 +48,8 @@ FFT_SIZE = 8192
 _PAIRS_AT_A_TIME = 4
 
 
-class _Buffers:
-    """Arrays for spectra that are used again.
-
-    The operating system takes longer to hand out 3 MB of fresh memory than the
-    FFT takes to fill it, so a source's arrays pass on to the next source.
-    """
-
-    #: Bytes of unused arrays that are kept.
-    LIMIT = 64 << 20
-
-    def __init__(self) -> None:
-        self._free: dict[tuple[int, ...], list[Spectra]] = {}
-        self._bytes = 0
-
-    def take(self, *shape: int) -> Spectra:
-        """An array of this shape with anything in it."""
-        try:
-            array = self._free[shape].pop()
-        except (KeyError, IndexError):
-            return np.empty(shape, dtype=np.complex128)
-        self._bytes -= array.nbytes
-        return array
-
-    def give(self, array: Spectra) -> None:
-        """``array`` may be used by others from now on."""
-        if self._bytes + array.nbytes > self.LIMIT:
-            self._free.clear()
-            self._bytes = 0
-        if array.nbytes <= self.LIMIT:
-            self._free.setdefault(array.shape, []).append(array)
-            self._bytes += array.nbytes
-
-
-_buffers = _Buffers()
-
-
 class Source:
-    """A reference signal with what correlating it needs, computed once.
-
-    A target that stands in five mixtures is one ``Source`` passed to five
-    :class:`~lassbench.metrics.bss_eval.References`.  About 6 MB for 10 s at
-    32 kHz.
+    """A reference signal with what correlating it needs, computed once: 6 MB for 10 s at 32 kHz.
 
     Parameters
     ----------
@@ -106,7 +64,7 @@ class Source:
     ------
     LassbenchError
         If the signal is silent or no signal
-        (:func:`~lassbench.metrics.signals.checked_reference`).
+        (:func:`~lassbench.metrics.ratios.checked_reference`).
     """
 
     def __init__(self, samples: ArrayLike, *, taps: int = 512, where: str = "reference") -> None:
@@ -122,51 +80,38 @@ class Source:
         self.block = self.size - reach
         #: Blocks of the signal, the last one zero-padded.
         self.count = -(-self.samples.size // self.block)
-        self._blocks: Spectra | None = None
-        self._borders: tuple[Spectra, Spectra] | None = None
-        self._autocorrelation: Floats | None = None
 
+    @cached_property
     def blocks(self) -> Spectra:
-        """Spectra of the zero-padded blocks, two a row: (pairs, size).
+        """Spectra of the zero-padded blocks, two a row: (pairs, size)."""
+        return self._spectra(0, self.block, self.count, self.size)
 
-        The array is this source's as long as the source lives, no longer.
-        """
-        if self._blocks is None:
-            self._blocks = self._spectra(0, self.block, self.count, self.size)
-        return self._blocks
-
+    @cached_property
     def borders(self) -> tuple[Spectra, Spectra]:
-        """Spectra of the tails and heads at the borders between blocks, as :meth:`blocks`."""
-        if self._borders is None:
-            reach, block = self.taps - 1, self.block
-            size = _power_of_two(2 * reach)
-            tails = self._spectra(block - reach, reach, self.count - 1, size)
-            self._borders = tails, self._spectra(block, reach, self.count - 1, size)
-        return self._borders
+        """Spectra of the tails and heads at the borders between blocks, as :attr:`blocks`."""
+        reach = self.taps - 1
+        size = _power_of_two(2 * reach)
+        tails = self._spectra(self.block - reach, reach, self.count - 1, size)
+        return tails, self._spectra(self.block, reach, self.count - 1, size)
 
     def _spectra(self, first: int, width: int, count: int, size: int) -> Spectra:
-        """Spectra of ``count`` windows, one a block, in an array that outlives this source."""
-        out = _buffers.take(-(-count // 2), size)
-        weakref.finalize(self, _buffers.give, out).atexit = False
-        return _transform(
-            self.samples, range(first, first + count * self.block, self.block), width, out
-        )
+        """Spectra of ``count`` windows, one a block."""
+        starts = range(first, first + count * self.block, self.block)
+        return _transform(self.samples, starts, width, size)
 
-    @property
+    @cached_property
     def autocorrelation(self) -> Floats:
         """c_xx at lags 0 to taps - 1, shape (taps,)."""
-        if self._autocorrelation is None:
-            self._autocorrelation = cross_correlation(self, self)[self.taps - 1 :].copy()
-        return self._autocorrelation
+        return cross_correlation(self, self)[self.taps - 1 :]
 
 
 def cross_correlation(x: Source, y: Source) -> Floats:
     """c_xy at lags -(taps - 1) to taps - 1, shape (2 * taps - 1,)."""
     reach = x.taps - 1
-    within = _lags(x.blocks(), y.blocks())
+    within = _lags(x.blocks, y.blocks)
     lags = np.concatenate([within[within.size - reach :], within[: reach + 1]])
     if x.count > 1 and reach:
-        (x_tails, x_heads), (y_tails, y_heads) = x.borders(), y.borders()
+        (x_tails, x_heads), (y_tails, y_heads) = x.borders, y.borders
         # Sample i of a tail and j of the head after it are j - i + reach apart;
         # the product of their spectra knows j - i.
         lags[reach + 1 :] += _lags(x_tails, y_heads)[np.arange(1 - reach, 1)]
@@ -182,15 +127,13 @@ def correlate(sources: Sequence[Source], signal: Samples) -> Floats:
     """
     first = sources[0]
     totals = np.zeros((len(sources), first.size), dtype=np.complex128)
-    spectra = _buffers.take(_PAIRS_AT_A_TIME, first.size)
     for block in range(0, first.count, 2 * _PAIRS_AT_A_TIME):
         many = min(2 * _PAIRS_AT_A_TIME, first.count - block)
         rows = slice(block // 2, block // 2 + -(-many // 2))
         starts = range(block * first.block, (block + many) * first.block, first.block)
-        some = _transform(signal, starts, first.size, spectra[: rows.stop - rows.start])
+        some = _transform(signal, starts, first.size, first.size)
         for source, total in zip(sources, totals, strict=True):
-            backend.accumulate(source.blocks()[rows], some, total)
-    _buffers.give(spectra)
+            kernels.accumulate(source.blocks[rows], some, total)
     lags: Floats = scipy.fft.ifft(totals).real[:, : first.taps]
     return lags
 
@@ -207,15 +150,22 @@ def convolve(signal: Samples, taps: Floats) -> Floats:
 def _lags(a: Spectra, b: Spectra) -> Floats:
     """Circular correlation at lags 0, 1, ..., summed over all pairs of blocks: (size,)."""
     total = np.zeros(a.shape[1], dtype=np.complex128)
-    backend.accumulate(a, b, total)
+    kernels.accumulate(a, b, total)
     lags: Floats = scipy.fft.ifft(total).real
     return lags
 
 
-def _transform(signal: Samples, starts: range, width: int, out: Spectra) -> Spectra:
-    """Spectra of the signal's windows (:func:`backend.pack`), written over ``out``."""
-    backend.pack(signal, starts, width, out)
-    spectra: Spectra = scipy.fft.fft(out, overwrite_x=True)
+def _transform(signal: Samples, starts: range, width: int, size: int) -> Spectra:
+    """Spectra of windows of ``width`` samples, zero-padded, two a row: (pairs, size).
+
+    ``starts`` says where they begin.  What lies behind the signal's end is zero.
+    """
+    rows = np.zeros((-(-len(starts) // 2), size), dtype=np.complex128)
+    for number, start in enumerate(starts):
+        window = signal[start : start + width]
+        half = rows.imag if number % 2 else rows.real
+        half[number // 2, : window.size] = window
+    spectra: Spectra = scipy.fft.fft(rows, overwrite_x=True)
     return spectra
 
 

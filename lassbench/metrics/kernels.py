@@ -1,28 +1,51 @@
-"""The inner loops of BSS Eval, compiled by numba.
+"""The inner loops, compiled by numba where it can be imported, in NumPy elsewhere.
 
-``pack`` cuts a signal into windows and ``accumulate`` sums products of their
-spectra, for :mod:`lassbench.metrics.correlations`.
-``target_columns`` and ``interference_columns`` are the Schur recursion that
-:mod:`lassbench.metrics.projection` explains; the names here are the names there.
+Both give the same numbers (to about 1e-12 dB); numba's are several times faster.
+``LASSBENCH_NO_NUMBA=1`` in the environment asks for NumPy's, for instance where compiling
+is not allowed.
 
-The functions are plain loops over slices: that is what compiles fast (array
-expressions would take seconds more) and vectorises.
+``product`` sums over samples and ``accumulate`` over spectra, for
+:mod:`lassbench.metrics.correlations`.  ``target_columns`` and ``interference_columns``,
+which need numba, are the Schur recursion that :mod:`lassbench.metrics.projection` explains;
+the names here are the names there.
 
-Importing this module imports numba (about half a second).  The first call on a
-machine compiles (one to two seconds).
+The compiled functions are plain loops over slices: that is what compiles fast (array
+expressions would take seconds more) and vectorises.  Importing numba takes about half a
+second, the first call on a machine compiles (one to two seconds).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, TypeVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+try:
+    import numba
+except ImportError:  # not installed, or refused by this NumPy
+    numba = None
+
 Floats = NDArray[np.float64]
+Spectra = NDArray[np.complex128]
+#: float32 or float64, shape (n,).
+Samples = NDArray[np.floating[Any]]
 F = TypeVar("F", bound=Callable[..., Any])
+
+#: The environment variable that turns numba off.
+NO_NUMBA = "LASSBENCH_NO_NUMBA"
+#: Partial sums of a sum over samples.
+_PARTS = 1024
+
+
+def name() -> str:
+    """Whose loops do the work: ``numba`` or ``scipy``."""
+    off = os.environ.get(NO_NUMBA, "") not in {"", "0"}
+    return "scipy" if off or numba is None else "numba"
 
 
 def _compiled(function: F) -> F:
@@ -33,6 +56,8 @@ def _compiled(function: F) -> F:
     compiled once per process.  Arithmetic is done exactly as written (no
     ``fastmath``), so the digits do not depend on the processor.
     """
+    if numba is None:
+        return function
     try:
         return numba.njit(cache=True, nogil=True)(function)  # type: ignore[no-any-return]
     except RuntimeError:
@@ -40,8 +65,24 @@ def _compiled(function: F) -> F:
         return numba.njit(nogil=True)(function)  # type: ignore[no-any-return]
 
 
+def product(x: Samples, y: Samples) -> float:
+    """Sum of ``x * y`` in float64, shapes (n,).
+
+    Summed in a thousand parts, which keeps rounding near 1e-16, and without
+    BLAS, whose digits depend on its number of threads.
+    """
+    if name() == "numba" and x.dtype == y.dtype:
+        sums = np.zeros(_PARTS)
+        _add_products(x, y, sums)
+        return float(sums.sum())
+    whole = x.size // _PARTS * _PARTS
+    rows = (x[:whole].reshape(-1, _PARTS), y[:whole].reshape(-1, _PARTS))
+    sums = np.einsum("ij,ij->i", *rows, dtype=np.float64)
+    return float(sums.sum() + np.einsum("i,i->", x[whole:], y[whole:], dtype=np.float64))
+
+
 @_compiled
-def add_products(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]], sums: Floats) -> None:
+def _add_products(x: Samples, y: Samples, sums: Floats) -> None:
     """Add x[i] y[i] to ``sums[i mod lanes]``: lanes vectorise without reordering a sum."""
     lanes = sums.size
     for start in range(0, x.size, lanes):
@@ -50,43 +91,42 @@ def add_products(x: NDArray[np.floating[Any]], y: NDArray[np.floating[Any]], sum
             sums[i] += np.float64(u[i]) * np.float64(v[i])
 
 
-@_compiled
-def pack(  # noqa: PLR0917 - numba compiles positional arguments
-    signal: NDArray[np.floating[Any]], first: int, step: int, width: int, count: int, out: Floats
-) -> None:
-    """Windows 2k and 2k+1 of the signal as real and imaginary parts of row k.
-
-    Window j holds ``width`` samples from ``first + j * step`` on, zeros where
-    the signal has ended; ``out`` (rows, 2 * bins), bins >= width, is overwritten.
-    """
-    for row in range(out.shape[0]):
-        even = first + 2 * row * step
-        odd = even + step
-        here = min(max(signal.size - even, 0), width)
-        both = min(max(signal.size - odd, 0), width) if 2 * row + 1 < count else 0
-        into = out[row]
-        u, v = signal[even : even + both], signal[odd : odd + both]
-        for i in range(both):
-            into[2 * i] = u[i]
-            into[2 * i + 1] = v[i]
-        for i in range(both, here):
-            into[2 * i] = signal[even + i]
-            into[2 * i + 1] = 0.0
-        into[2 * here :] = 0.0
+def accumulate(a: Spectra, b: Spectra, total: Spectra) -> None:
+    """``total += sum over rows of conj(a) * b``: (rows, bins) twice, (bins,)."""
+    if name() == "numba":
+        _accumulate(a.view(np.float64), b.view(np.float64), total.view(np.float64))
+    else:
+        for x, y in zip(a, b, strict=True):  # row by row, which stays in the cache
+            total += x.conj() * y
 
 
 @_compiled
-def accumulate(a: Floats, b: Floats, total: Floats) -> None:
-    """``total += sum over rows of conj(a) * b``; complex numbers are (real, imaginary) pairs.
-
-    ``a`` and ``b`` have shape (rows, 2 * bins), ``total`` has shape (2 * bins,).
-    """
+def _accumulate(a: Floats, b: Floats, total: Floats) -> None:
+    """As :func:`accumulate`, of complex numbers as (real, imaginary) pairs."""
     for row in range(a.shape[0]):
         x = a[row]
         y = b[row]
         for k in range(x.size // 2):
             total[2 * k] += x[2 * k] * y[2 * k] + x[2 * k + 1] * y[2 * k + 1]
             total[2 * k + 1] += x[2 * k] * y[2 * k + 1] - x[2 * k + 1] * y[2 * k]
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """A ``with`` block whose LAPACK calls use one thread.
+
+    Two thread pools that spin on the same cores double the time, and digits
+    would depend on the number of threads.
+    """
+    manager: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
+    return manager
+
+
+@cache
+def _controller() -> Any:
+    # Not before the first call, and once: looking for the libraries takes milliseconds.
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 @_compiled
@@ -111,7 +151,7 @@ def _rotate(b: Floats, f: Floats, kappa: float) -> None:
 
 
 @_compiled
-def target_columns(  # noqa: PLR0917 - as above
+def target_columns(  # noqa: PLR0917 - numba compiles positional arguments
     b1: Floats, f1: Floats, b2: Floats, f2: Floats, schur: Floats, rhs: Floats
 ) -> float:
     """Columns 0 to taps-1 of L, each used for the elimination as soon as it is known.

@@ -66,17 +66,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
 
 import numpy as np
 import scipy.fft
 import scipy.linalg
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
-from lassbench.metrics import backend
-
-Floats = NDArray[np.float64]
+from lassbench.metrics import kernels
+from lassbench.metrics.kernels import Floats
 
 #: Relative rounding error of a correlation over a few lags, generously.
 _ROUNDING = 4e-15
@@ -179,20 +176,11 @@ def _lag_window(taps: int) -> Floats:
     return np.kaiser(2 * taps - 1, 36.0)
 
 
-class Basis(Protocol):
-    """An orthonormal basis of V's column space, the target's vectors first."""
-
-    def coordinates(self, rhs: Floats) -> Floats:
-        """z of each row d = V'x of ``rhs``: (rows, columns of V)."""
-
-    def filters(self, z: Floats) -> Floats:
-        """Taps h for which V h has the coordinates ``z``: (columns of V,)."""
-
-
 class Cholesky:
-    """The basis by LAPACK's Cholesky factorisation of the whole matrix.
+    """An orthonormal basis of V's column space by LAPACK's Cholesky factorisation of G.
 
-    ``pivot`` is the smallest pivot, 0 where the matrix is not positive definite.
+    The target's vectors come first.  ``pivot`` is the smallest pivot, 0 where the
+    matrix is not positive definite.
     """
 
     def __init__(self, gram: Gram) -> None:
@@ -203,19 +191,19 @@ class Cholesky:
         self.pivot = 0.0 if failed else float(np.min(self._lower.diagonal() ** 2 / power))
 
     def coordinates(self, rhs: Floats) -> Floats:
-        """z = L^-1 d, for each row of ``rhs``."""
+        """z = L^-1 d of each row d = V'x of ``rhs``: (rows, columns of V)."""
         z = scipy.linalg.solve_triangular(self._lower, rhs.T, lower=True, check_finite=False)
         return np.ascontiguousarray(z.T)
 
     def filters(self, z: Floats) -> Floats:
-        """h = L'^-1 z."""
+        """Taps h = L'^-1 z for which V h has the coordinates ``z``: (columns of V,)."""
         return np.asarray(
             scipy.linalg.solve_triangular(self._lower, z, lower=True, trans=1, check_finite=False)
         )
 
 
 class LeastSquares:
-    """The basis of what is numerically there, for references that are (nearly) dependent.
+    """As :class:`Cholesky`, of what is numerically there, for (nearly) dependent references.
 
     With eigenvectors E1 and eigenvalues lambda of T(r11), W1 = E1 / sqrt(lambda)
     over the eigenvalues above the tolerance; likewise W2 of the Schur complement
@@ -264,8 +252,7 @@ def coordinates(gram: Gram, rhs: Floats) -> tuple[Floats, float]:
 
     z is worthless where the pivot is 0.
     """
-    compiled: Any = backend.kernels()
-    if compiled is None:
+    if kernels.name() != "numba":
         basis = Cholesky(gram)
         return (basis.coordinates(rhs) if basis.pivot else rhs), basis.pivot
     taps = gram.taps
@@ -273,7 +260,7 @@ def coordinates(gram: Gram, rhs: Floats) -> tuple[Floats, float]:
     b1, b2 = gram.r11 * scale, gram.r12[::-1] * scale
     f1, f2, schur = b1.copy(), b2.copy(), gram.r22.copy()
     z = rhs.copy()
-    pivot = compiled.target_columns(b1, f1, b2, f2, schur, z)
+    pivot = kernels.target_columns(b1, f1, b2, f2, schur, z)
     if not schur.size or pivot == 0.0 or not schur[0] > 0.0:
         return z, pivot if not schur.size else 0.0
     p1 = schur / np.sqrt(schur[0])
@@ -281,6 +268,6 @@ def coordinates(gram: Gram, rhs: Floats) -> tuple[Floats, float]:
     p2 = np.concatenate([[0.0], b2[: taps - 1]])
     q2 = np.concatenate([[0.0], f2[taps:]])
     rest = np.ascontiguousarray(z[:, taps:])
-    pivot = min(pivot, compiled.interference_columns(p1, p2, q1, q2, rest, gram.r22[0]))
+    pivot = min(pivot, kernels.interference_columns(p1, p2, q1, q2, rest, gram.r22[0]))
     z[:, taps:] = rest
     return z, pivot

@@ -48,7 +48,7 @@ silent estimate
     would reward silence where the target pauses: for 31 of those 100 recordings it would be
     nearer than the mixture with another at equal peaks.
 silent target
-    An error (:func:`~lassbench.metrics.signals.checked_reference`).
+    An error (:func:`~lassbench.metrics.ratios.checked_reference`).
 estimate more than 200 dB above the target
     Taken as 200 dB above it, so that nothing is infinite.
 NaN, infinity, another shape, lengths that differ, no samples
@@ -60,7 +60,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -68,9 +67,9 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
-from lassbench.metrics.ratios import CEILING_DB
-from lassbench.metrics.signals import (
-    Samples,
+from lassbench.metrics.kernels import Samples
+from lassbench.metrics.ratios import (
+    CEILING_DB,
     check_length,
     checked,
     checked_reference,
@@ -116,10 +115,6 @@ class Resolution(NamedTuple):
             # Single precision: the transform's rounding lies 60 dB below the floor, and
             # distances move in the seventh digit.
             yield rows, np.abs(scipy.fft.rfft(frames[rows] * window, self.size))
-
-    def count(self, samples: int) -> int:
-        """Frames of a signal."""
-        return 1 + samples // self.hop
 
 
 MRSTFT = (Resolution(1024, 120, 600), Resolution(2048, 240, 1200), Resolution(512, 50, 240))
@@ -172,15 +167,12 @@ class _Spectrum:
     def __init__(self, resolution: Resolution, signal: Magnitudes) -> None:
         self._resolution = resolution
         bins = resolution.size // 2 + 1
-        self._target = np.empty((resolution.count(signal.size), bins), dtype=np.float32)
+        self._target = np.empty((1 + signal.size // resolution.hop, bins), dtype=np.float32)
         for rows, magnitudes in resolution.magnitudes(signal):
             self._target[rows] = magnitudes
         self._floor = self._target.max() * np.float32(10.0 ** (-FLOOR_DB / 20))
         np.maximum(self._target, self._floor, out=self._target)
-
-    @cached_property
-    def _energy(self) -> float:
-        return float(_squares(self._target).sum(dtype=np.float64))
+        self._energy = float(_squares(self._target).sum(dtype=np.float64))
 
     def _pairs(self, signal: Magnitudes) -> Iterator[tuple[slice, Magnitudes, Magnitudes]]:
         """Frame numbers, the target's magnitudes, the estimate's."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
 from lassbench.errors import UsageError, did_you_mean
-from lassbench.metrics.signals import SilentReference
+from lassbench.metrics.ratios import SilentReference
 from lassbench.pictures.spectrogram import BINS, HOP, RANGE_DB, Axis, level_db, span_hz, top_db
 from lassbench.predictions import PredictionSet
 from lassbench.records import Query

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich import box
@@ -23,7 +24,6 @@ from lassbench.scores.comparison import (
     verdict,
 )
 from lassbench.scores.rows import CLAP_METRICS, METRICS, SPECTRAL_METRICS, Kind
-from lassbench.scores.score import CrossCheck
 from lassbench.scores.score_file import Scores, SuiteInfo
 from lassbench.scores.statistics import Paired
 from lassbench.scores.summary import (
@@ -35,6 +35,9 @@ from lassbench.scores.summary import (
     average,
     failing_sentences,
 )
+
+if TYPE_CHECKING:
+    from lassbench.scores.score import CrossCheck
 
 #: Width where there is no terminal to ask.
 WIDTH = 100

@@ -34,10 +34,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lassbench.metrics.backend import product
 from lassbench.metrics.bss_eval import BssEval, References
-from lassbench.metrics.ratios import decibels, si_sdr, snr
-from lassbench.metrics.signals import SMALLEST_ENERGY, energy
+from lassbench.metrics.kernels import product
+from lassbench.metrics.ratios import SMALLEST_ENERGY, decibels, energy, si_sdr, snr
 from lassbench.metrics.spectral import SpectralReference
 
 Samples = NDArray[np.float32]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from lassbench.audio import AudioFault, pcm_sha256
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import Fault, LassbenchError
-from lassbench.metrics.signals import SilentReference, peak
+from lassbench.metrics.ratios import SilentReference, peak
 from lassbench.predictions import read_estimate
 from lassbench.records import Query
 from lassbench.scores.judge import Judge, Verdict

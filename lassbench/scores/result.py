@@ -14,7 +14,7 @@ from lassbench.checked import validate
 from lassbench.csv_files import join
 from lassbench.errors import Fault, LassbenchError, LassbenchWarning, one_line
 from lassbench.files import sha256_bytes
-from lassbench.metrics import backend
+from lassbench.metrics import kernels
 from lassbench.predictions import SYSTEM_FILE, System
 from lassbench.records import SystemCard
 from lassbench.scores.pieces import Measured
@@ -104,7 +104,7 @@ def make_scores(
         definitions={name: METRICS[name].id for name in in_order(rows.columns)},
         clap_model=clap_model,
         contamination=find_contamination(suite, system.card),
-        engine={"kernels": backend.name()},
+        engine={"kernels": kernels.name()},
         warnings=_warnings(system, suite, coverage, rows, faults=faults, unscorable=unscorable),
         rows_sha256=rows_sha256(rows),
     )

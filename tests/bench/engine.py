@@ -15,7 +15,6 @@ empty and with a filled cache.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import subprocess
 import sys
@@ -23,23 +22,21 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from lassbench.metrics.backend import NO_NUMBA
 from lassbench.metrics.bss_eval import BssEval, References, bss_eval
-from lassbench.metrics.correlations import Source
+from lassbench.metrics.kernels import NO_NUMBA
 from tests.bench._table import compare, machine, print_table
+from tests.bench.score import PEERS, Scores, mir_eval
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
-Scores = list[float]
 
 
 @dataclass(frozen=True)
@@ -57,11 +54,13 @@ def main(arguments: list[str]) -> None:
     threadpool_limits(1)
     warnings.simplefilter("ignore")
     s, n, e = signals(options.rate, options.seconds)
-    rows = [row for row in (*ours(s, n, e), *peers(s, n, e)) if options.only in row.name]
+    double = s.astype(np.float64), n.astype(np.float64), e.astype(np.float64)
+    stacked = np.stack(double[:2]), np.stack([double[2], double[1] + 0.1 * double[0]])
+    rows = [row for row in (*ours(s, n, e), *peers(*stacked)) if options.only in row.name]
     print(machine("numpy", "scipy", "numba"))
-    oracle = mir_eval_public(s, n, e)
+    oracle = mir_eval(*stacked)
     timings = compare({row.name: row.scores for row in rows}, repeats=options.repeats)
-    base = timings.get("mir_eval, public call")
+    base = timings.get("mir_eval")
     table = [
         [
             row.name,
@@ -108,18 +107,11 @@ def apart(found: Scores, oracle: Scores) -> float:
     return max(abs(a - b) for a, b in zip(found, oracle, strict=False))
 
 
-def listed(scores: BssEval) -> Scores:
-    return [scores.sdr, scores.sir, scores.sar]
-
-
 def ours(s: Any, n: Any, e: Any) -> list[Row]:
-    """This package: everything anew, the target known, both references known."""
-    target = Source(s)
-    References(target=target, interference=n)
+    """This package: everything anew, and with the references known."""
     known = References(target=s, interference=n)
     ways: dict[str, Callable[[], BssEval]] = {
         "everything": lambda: bss_eval(target=s, interference=n, estimate=e),
-        "target reused": lambda: References(target=target, interference=n).score(e),
         "references reused": lambda: known.score(e),
     }
 
@@ -127,7 +119,7 @@ def ours(s: Any, n: Any, e: Any) -> list[Row]:
         def call() -> Scores:
             os.environ[NO_NUMBA] = "" if numba else "1"
             try:
-                return listed(way())
+                return astuple(way())
             finally:
                 os.environ[NO_NUMBA] = ""
 
@@ -139,29 +131,16 @@ def ours(s: Any, n: Any, e: Any) -> list[Row]:
     return [*rows, plain]
 
 
-def mir_eval_public(s: Any, n: Any, e: Any) -> Scores:
-    from mir_eval.separation import bss_eval_sources
-
-    other = n.astype(np.float64) + 0.1 * s
-    sdr, sir, sar, _ = bss_eval_sources(
-        np.stack([s, n]).astype(np.float64), np.stack([e, other]), compute_permutation=False
-    )
-    return [float(sdr[0]), float(sir[0]), float(sar[0])]
-
-
-def peers(s: Any, n: Any, e: Any) -> list[Row]:
+def peers(references: Any, estimates: Any) -> list[Row]:
     """The other libraries, each as its documentation says, in float64."""
-    references = np.stack([s, n]).astype(np.float64)
-    estimates = np.stack([e, n.astype(np.float64) + 0.1 * s])
-    found = [
-        Row("mir_eval, public call", "mir_eval", lambda: mir_eval_public(s, n, e)),
-        Row("mir_eval, inside, one estimate", "mir_eval", mir_eval_inside(references, estimates)),
-        Row("museval", "museval", museval(references, estimates)),
-        Row("fast_bss_eval, NumPy", "fast_bss_eval", fast_bss_eval(references, estimates, False)),
-        Row("fast_bss_eval, torch", "fast_bss_eval", fast_bss_eval(references, estimates, True)),
-        Row("torchmetrics, SDR only", "torchmetrics", torchmetrics_sdr(references, estimates)),
+    import torch
+
+    torch.set_num_threads(1)
+    return [
+        Row(name, version(package), partial(peer, references, estimates))
+        for name, (peer, package) in PEERS.items()
+        if there(package)
     ]
-    return [Row(row.name, version(row.package), row.scores) for row in found if there(row.package)]
 
 
 def there(package: str) -> bool:
@@ -171,72 +150,6 @@ def there(package: str) -> bool:
         print(f"{package} is not installed: left out (pip install 'lassbench[bench]')")
         return False
     return True
-
-
-def mir_eval_inside(references: Any, estimates: Any) -> Callable[[], Scores]:
-    def call() -> Scores:
-        from mir_eval import separation
-
-        parts = separation._bss_decomp_mtifilt(references, estimates[0], 0, 512)
-        return [float(x) for x in separation._bss_source_crit(*parts)]
-
-    return call
-
-
-def museval(references: Any, estimates: Any) -> Callable[[], Scores]:
-    def call() -> Scores:
-        sdr, _, sir, sar, _ = museval_metrics().bss_eval(
-            references[..., np.newaxis], estimates[..., np.newaxis],
-            window=np.inf, hop=np.inf, bsseval_sources_version=True,
-        )  # fmt: skip
-        return [float(sdr[0, 0]), float(sir[0, 0]), float(sar[0, 0])]
-
-    return call
-
-
-def museval_metrics() -> ModuleType:
-    """museval.metrics without museval's own imports, which ask for an ffmpeg program."""
-    if "museval_metrics" not in sys.modules:
-        package = importlib.util.find_spec("museval")
-        assert package is not None and package.submodule_search_locations
-        path = Path(package.submodule_search_locations[0]) / "metrics.py"
-        spec = importlib.util.spec_from_file_location("museval_metrics", path)
-        assert spec is not None and spec.loader is not None
-        sys.modules["museval_metrics"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules["museval_metrics"])
-    return sys.modules["museval_metrics"]
-
-
-def fast_bss_eval(references: Any, estimates: Any, torch_too: bool) -> Callable[[], Scores]:
-    def call() -> Scores:
-        import fast_bss_eval
-        import torch
-
-        torch.set_num_threads(1)
-        both = (references, estimates)
-        given = tuple(map(torch.from_numpy, both)) if torch_too else both
-        with mock.patch("numpy.linalg.solve", solve_of_numpy_1):
-            scores = fast_bss_eval.bss_eval_sources(*given, compute_permutation=False)
-        return [float(one[0]) for one in scores[:3]]
-
-    return call
-
-
-def solve_of_numpy_1(a: Any, b: Any, solve: Any = np.linalg.solve) -> Any:
-    """fast_bss_eval 0.1.4 relies on how NumPy 1 took a stack of vectors."""
-    return solve(a, b[..., np.newaxis])[..., 0] if b.ndim == a.ndim - 1 else solve(a, b)
-
-
-def torchmetrics_sdr(references: Any, estimates: Any) -> Callable[[], Scores]:
-    def call() -> Scores:
-        import torch
-        from torchmetrics.functional.audio import signal_distortion_ratio
-
-        torch.set_num_threads(1)
-        one, target = torch.from_numpy(estimates[0]), torch.from_numpy(references[0])
-        return [float(signal_distortion_ratio(one, target))]
-
-    return call
 
 
 def start_cost() -> None:

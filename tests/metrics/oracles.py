@@ -13,7 +13,7 @@ import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
 
-from lassbench.metrics.bss_eval import BssEval
+from lassbench.metrics.bss_eval import TAPS, BssEval, References, bss_eval
 
 Floats = NDArray[np.float64]
 
@@ -98,38 +98,32 @@ def db(numerator: float, denominator: float) -> float:
     return 10.0 * math.log10(numerator / denominator)
 
 
-def long_double(target: Floats, interference: Floats, estimate: Floats, taps: int) -> list[float]:
-    """SDR, SIR and SAR in 80-bit arithmetic: direct correlations and elimination, no FFT."""
-    s, n, e = (x.astype(np.longdouble) for x in (target, interference, estimate))
-    s, n, e = (x / np.sqrt(x @ x) for x in (s, n, e))
-
-    def lags(x: NDArray[np.longdouble], y: NDArray[np.longdouble], low: int) -> Floats:
-        size = x.size
-        return np.array(
-            [x[max(0, -k) : size - max(0, k)] @ y[max(0, k) : size + min(0, k)]
-             for k in range(low, taps)], dtype=np.longdouble,
-        )  # fmt: skip
-
-    lag = np.subtract.outer(np.arange(taps), np.arange(taps))
-    across = lags(s, n, 1 - taps)[lag + taps - 1]
-    gram = np.block([[lags(s, s, 0)[abs(lag)], across], [across.T, lags(n, n, 0)[abs(lag)]]])
-    work = np.column_stack([gram, np.concatenate([lags(s, e, 0), lags(n, e, 0)])])
-    z = np.empty(2 * taps, dtype=np.longdouble)
-    for k in range(2 * taps):
-        z[k] = work[k, -1] / np.sqrt(work[k, k])
-        work[k + 1 :, k + 1 :] -= np.outer(work[k + 1 :, k] / work[k, k], work[k, k + 1 :])
-    e1, e2 = float(z[:taps] @ z[:taps]), float(z[taps:] @ z[taps:])
-    rest = float(np.longdouble(1) - z[:taps] @ z[:taps])
-    return [db(e1, rest), db(e1, e2), db(e1 + e2, rest - e2)]
-
-
 @dataclass(frozen=True)
 class Case:
-    """Two references and an estimate."""
+    """Two references, or one, and an estimate."""
 
     target: Floats
-    interference: Floats
+    interference: Floats | None
     estimate: Floats
+
+    def references(self) -> References:
+        """Ready to score."""
+        return References(target=self.target, interference=self.interference)
+
+    def found(self, taps: int = TAPS) -> BssEval:
+        """What is tested."""
+        return bss_eval(
+            target=self.target, interference=self.interference, estimate=self.estimate, taps=taps
+        )
+
+    def of_mir_eval(self) -> BssEval:
+        """As mir_eval has it."""
+        return mir_eval_scores(self.target, self.interference, self.estimate)
+
+    def expected(self, taps: int = TAPS) -> list[float]:
+        """SDR, SIR and SAR by :func:`explicit`."""
+        e1, e2, rest = explicit(self.target, self.interference, self.estimate, taps)
+        return [db(e1, e2 + rest), db(e1, e2), db(e1 + e2, rest)]
 
 
 @cache

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lassbench.metrics import correlations
-from lassbench.metrics.backend import NO_NUMBA
 from lassbench.metrics.correlations import FFT_SIZE, Source, convolve, correlate, cross_correlation
+from lassbench.metrics.kernels import NO_NUMBA
 
 Floats = NDArray[np.float64]
 
@@ -46,29 +43,6 @@ def test_very_many_taps_take_a_larger_fft() -> None:
     source = Source(x, taps=3000)
     assert source.size > FFT_SIZE
     np.testing.assert_allclose(source.autocorrelation, direct(x, x, 3000)[2999:], atol=1e-8)
-
-
-def test_buffers_pass_on_only_when_their_source_is_gone() -> None:
-    rng = np.random.default_rng(0)
-    x, y, z = rng.standard_normal((3, 20000))
-    first = Source(x)
-    kept = cross_correlation(first, Source(y))
-    for _ in range(6):  # each takes the arrays that the one before it left behind
-        other = Source(rng.standard_normal(20000))
-        cross_correlation(other, Source(z))
-        del other
-        gc.collect()
-    np.testing.assert_array_equal(cross_correlation(first, Source(y)), kept)
-
-
-def test_buffers_that_nobody_uses_are_bounded() -> None:
-    before = correlations._buffers
-    for size in (20000, 200_000, 1_500_000, 30000, 800_000):
-        Source(np.random.default_rng(size).standard_normal(size)).autocorrelation
-        gc.collect()
-        assert 0 <= before._bytes <= before.LIMIT
-        kept = sum(array.nbytes for free in before._free.values() for array in free)
-        assert kept == before._bytes
 
 
 def test_float32_is_kept_and_means_the_same() -> None:

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lassbench.errors import LassbenchError
-from lassbench.metrics.backend import product
-from lassbench.metrics.ratios import CEILING_DB, decibels, si_sdr, snr
-from lassbench.metrics.signals import energy
+from lassbench.metrics.kernels import product
+from lassbench.metrics.ratios import CEILING_DB, decibels, energy, si_sdr, snr
 
 Floats = NDArray[np.float64]
 INF = math.inf

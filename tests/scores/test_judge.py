@@ -9,7 +9,7 @@ import pytest
 
 from lassbench.benchmark.mixtures import Rendered, render
 from lassbench.dataset import Dataset
-from lassbench.metrics.backend import NO_NUMBA
+from lassbench.metrics.kernels import NO_NUMBA
 from lassbench.metrics.ratios import si_sdr, snr
 from lassbench.scores import pieces
 from lassbench.scores.judge import Judge
