@@ -5,7 +5,7 @@ suite, mono, at the suite's rate and length, and ``system.yaml``, which says
 what made them.  What a file holds counts, not what its name says: WAV or FLAC
 whose samples are kept without loss.  Files come from anyone, so everything about
 them is checked before a number is computed: :func:`check` reads every header and
-reports all faults in one pass, :meth:`PredictionSet.load` checks the samples.
+reports all faults in one pass, :func:`read_estimate` checks the samples.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -38,8 +38,6 @@ SUFFIXES = (".wav", ".flac")
 
 #: How libsndfile and FFmpeg begin the names of sample formats that lose nothing.
 _LOSSLESS = ("pcm_", "float", "double", "flac", "alac", "wavpack", "tta", "ape")
-
-_CONVERT = "convert it to WAV or FLAC"
 
 #: Files that may lie beside the predictions without being extra.
 _COMPANIONS = (SYSTEM_FILE, CLIPS_FILE, ".lock")
@@ -110,11 +108,20 @@ def read_system(folder: Path) -> System:
 
     Raises
     ------
+    UsageError
+        If there is no such folder.
     FaultsError
         If the file is not YAML, or has an unknown key or a value that cannot be.
     LassbenchError
         If the list of training clips beside it is no text.
     """
+    if not folder.is_dir():
+        raise UsageError(
+            "no such prediction folder",
+            where=folder,
+            expected="a folder with <query_id>.wav files",
+            fix="make one with `lassbench separate`",
+        )
     path = folder / SYSTEM_FILE
     if not os.path.lexists(path):
         return System(SystemCard(name=folder.resolve().name))
@@ -127,6 +134,25 @@ def read_system(folder: Path) -> System:
     if clips.is_file() and not values.get("training_clips_sha256"):
         values["training_clips_sha256"] = tuple(files.read_text(clips, limit=CLIPS_LIMIT).split())
     return System(SystemCard(**values), suite, cost)
+
+
+def suite_answered(folder: Path) -> Suite:
+    """The suite that a prediction folder was made for, as its ``system.yaml`` says.
+
+    Raises
+    ------
+    UsageError
+        If it names none that is there.
+    """
+    said = read_system(folder).suite.path
+    if not said or files.file_fault(folder / said / "suite.json"):
+        raise UsageError(
+            "which suite do these predictions answer?",
+            where=folder,
+            got=f"{SYSTEM_FILE} says {folder / said if said else 'nothing'}, and there is no suite",
+            fix="name it with --suite",
+        )
+    return load_suite(folder / said)
 
 
 def write_system(folder: Path, system: System) -> None:
@@ -152,48 +178,36 @@ def write_system(folder: Path, system: System) -> None:
 
 @dataclass(frozen=True)
 class PredictionSet:
-    """The usable files of a prediction folder.  Picklable.
+    """The usable files of a prediction folder.
 
     ``paths``: query_id -> file, for every query whose file's header is right.
     """
 
     folder: Path
     system: System
-    sample_rate_hz: int
-    samples: int
+    suite: Suite
     paths: Mapping[str, Path]
 
     def load(self, query_id: str) -> NDArray[np.float32]:
-        """The estimate for ``query_id``: float32, shape (samples,).
-
-        Raises
-        ------
-        AudioFault
-            If the file has gone, is cut short, or holds NaN or infinite samples.
-        """
-        path = self.paths[query_id]
-        sound = audio.decode(path)
-        if sound.rate != self.sample_rate_hz or sound.samples.shape != (self.samples,):
-            got = f"{sound.samples.size} samples at {sound.rate} Hz, its header said {self.samples}"
-            raise audio.AudioFault("lying header", got, where=path)
-        return sound.samples
+        """The estimate for ``query_id``, as :func:`read_estimate` gives it."""
+        return read_estimate(self.paths[query_id], self.suite)
 
 
-def check_folder(folder: Path) -> None:
-    """Refuse a prediction folder that is not there.
+def read_estimate(answer: Path | NDArray[np.float32], suite: Suite) -> NDArray[np.float32]:
+    """An estimate, or that in a file whose header is right: float32, shape (samples,).
 
     Raises
     ------
-    UsageError
-        Saying how to make one.
+    AudioFault
+        If the file has gone, is cut short, or holds NaN or infinite samples.
     """
-    if not folder.is_dir():
-        raise UsageError(
-            "no such prediction folder",
-            where=folder,
-            expected="a folder with <query_id>.wav files",
-            fix="make one with `lassbench separate`",
-        )
+    if not isinstance(answer, Path):
+        return answer
+    sound = audio.decode(answer)
+    if sound.rate != suite.sample_rate_hz or sound.samples.shape != (suite.samples,):
+        got = f"{sound.samples.size} samples at {sound.rate} Hz, its header said {suite.samples}"
+        raise audio.AudioFault("lying header", got, where=answer)
+    return sound.samples
 
 
 def check(folder: Path, suite: Suite) -> tuple[PredictionSet, list[Fault]]:
@@ -213,11 +227,19 @@ def check(folder: Path, suite: Suite) -> tuple[PredictionSet, list[Fault]]:
     UsageError
         If the folder is not there, or answers another suite and this one not at all.
     """
-    check_folder(folder)
     system = read_system(folder)
-    wanted = {query.query_id for query in suite.renderable_queries}
-    found, answered, faults = _scan(folder, wanted, set(suite.queries))
-    if not answered and (reason := belongs_elsewhere(folder, suite)):
+    by_lower = {query_id.lower(): query_id for query_id in suite.queries}
+    answers: dict[str, list[Path]] = {}
+    faults = []
+    for path in files.listed(folder):
+        if path.name in _COMPANIONS or path.name.endswith(files.TEMPORARY_SUFFIX):
+            continue
+        meant = path.stem if path.stem in suite.queries else by_lower.get(path.stem.lower())
+        if meant is None or path.suffix.lower() not in SOUND_SUFFIXES:
+            faults.append(Fault("extra", str(path), "answers no query of this suite"))
+        else:
+            answers.setdefault(meant, []).append(path)
+    if not answers and (reason := belongs_elsewhere(folder, suite)):
         raise UsageError(
             f"these are predictions for another suite: {reason}",
             where=folder,
@@ -225,15 +247,13 @@ def check(folder: Path, suite: Suite) -> tuple[PredictionSet, list[Fault]]:
             fix="name their own suite with --suite, or the folder that answers this one",
         )
     paths: dict[str, Path] = {}
-    for query_id in sorted(found):
-        fault = header_fault(found[query_id], suite)
-        if fault:
+    for query_id in sorted(query.query_id for query in suite.renderable_queries):
+        found = answers.get(query_id, [])
+        if fault := _name_fault(folder, query_id, found) or header_fault(found[0], suite):
             faults.append(fault)
         else:
-            paths[query_id] = found[query_id]
-    missing = sorted(wanted - answered)
-    faults += [Fault("missing", query_id, f"no {query_id}.wav or .flac") for query_id in missing]
-    return PredictionSet(folder, system, suite.sample_rate_hz, suite.samples, paths), faults
+            paths[query_id] = found[0]
+    return PredictionSet(folder, system, suite, paths), faults
 
 
 def belongs_elsewhere(folder: Path, suite: Suite) -> str:
@@ -249,24 +269,17 @@ def belongs_elsewhere(folder: Path, suite: Suite) -> str:
     names = [path for path in files.listed(folder) if path.suffix.lower() in SOUND_SUFFIXES]
     stems = {path.stem for path in names}
     unknown = stems - suite.queries.keys()
-    if 2 * len(unknown) <= len(stems):
-        return ""
-    for other in _other_suites(folder, suite):
-        if 2 * len(unknown & other.queries.keys()) > len(unknown):
-            return f"these ids belong to {other.name} ({os.path.relpath(other.path)})"
-    return ""
-
-
-def _other_suites(folder: Path, suite: Suite) -> Iterator[Suite]:
     said = read_system(folder).suite.path
-    found = [folder / said / "suite.json"] if said else []
+    near = [folder / said / "suite.json"] if said else []
     for around in (suite.path.parent, suite.path / suite.frozen_from.path / "suites"):
-        found += files.listed(around, "[!.]*/suite.json")
-    places = dict.fromkeys(one.parent.resolve() for one in found if not files.file_fault(one))
-    places.pop(suite.path.resolve(), None)
-    for place in places:
-        with contextlib.suppress(LassbenchError):  # damaged, or its dataset is gone
-            yield load_suite(place)
+        near += files.listed(around, "[!.]*/suite.json")
+    for place in near:
+        if not files.file_fault(place):
+            with contextlib.suppress(LassbenchError):  # damaged, or its dataset is gone
+                other = load_suite(place.parent)
+                if 2 * len(unknown & other.queries.keys()) > len(stems):
+                    return f"these ids belong to {other.name} ({os.path.relpath(other.path)})"
+    return ""
 
 
 def open_predictions(folder: Path, suite: Suite) -> PredictionSet:
@@ -274,68 +287,31 @@ def open_predictions(folder: Path, suite: Suite) -> PredictionSet:
     return check(folder, suite)[0]
 
 
-def _scan(
-    folder: Path, wanted: set[str], known: set[str]
-) -> tuple[dict[str, Path], set[str], list[Fault]]:
-    """query_id -> file for the wanted ones, all that have one, and what the names tell."""
-    found: dict[str, Path] = {}
-    others: list[tuple[str, Path]] = []
-    answered: set[str] = set()
-    twice: set[str] = set()
-    faults: list[Fault] = []
-    by_lower = {query_id.lower(): query_id for query_id in known}
-    inside = folder.resolve()
-    for path in files.listed(folder):
-        stem = path.stem
-        if path.name in _COMPANIONS or path.name.endswith(files.TEMPORARY_SUFFIX):
-            continue
-        meant = stem if stem in known else by_lower.get(stem.lower())
-        if meant is None or path.suffix.lower() not in SOUND_SUFFIXES:
-            faults.append(Fault("extra", str(path), "answers no query of this suite"))
-            continue
-        answered.add(meant)
-        if stem != meant:
-            reason = f"names are case-sensitive: expected {meant}.wav or .flac"
-            faults.append(Fault("name case", str(path), reason))
-        elif path.is_symlink() and (astray := _leads_astray(path, inside)):
-            faults.append(Fault("link", str(path), astray))
-        elif not path.is_file():
-            faults.append(Fault("not a file", str(path), "is not a regular file"))
-        elif path.suffix not in SUFFIXES:
-            others.append((stem, path))
-        elif stem in found:
-            faults.append(
-                Fault(
-                    "two files",
-                    str(path),
-                    f"both {found[stem].name} and {path.name} answer {stem}",
-                )
-            )
-            twice.add(stem)
-        elif stem in wanted:
-            found[stem] = path
-    faults += [_other_format(path, found.get(stem)) for stem, path in others]
-    # Which of the two is meant is not for us to say: neither is scored.
-    found = {stem: path for stem, path in found.items() if stem not in twice}
-    return found, answered, faults
-
-
-def _leads_astray(link: Path, inside: Path) -> str:
-    """Why a symbolic link is not followed, or ``""``."""
-    try:
-        if link.resolve(strict=True).is_relative_to(inside):
-            return ""
-    except (OSError, RuntimeError):  # RuntimeError: a loop, before Python 3.13
-        return "a link that leads nowhere; put the file itself here"
-    return "a link that leads out of the folder; put the file itself here"
+def _name_fault(folder: Path, query_id: str, found: list[Path]) -> Fault | None:
+    """Why none of the files ``found`` can answer a query, as far as their names tell."""
+    if not found:
+        return Fault("missing", str(folder / query_id), "there is no .wav or .flac of this name")
+    path, *others = found
+    if others:  # which of them is meant is not for us to say: neither is scored
+        reason = f"{', '.join(one.name for one in found)} answer {query_id}: keep one"
+        return Fault("two files", str(path), reason)
+    if path.stem != query_id:
+        reason = f"names are case-sensitive: expected {query_id}.wav or .flac"
+        return Fault("name case", str(path), reason)
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(folder.resolve()):
+        reason = "a link that leads out of the folder; put the file itself here"
+        return Fault("link", str(path), reason)
+    if not path.is_file():
+        return Fault("not a file", str(path), "is not a regular file, or a link to none")
+    return None
 
 
 def header_fault(path: Path, suite: Suite) -> Fault | None:
     """Why the file cannot answer a query of ``suite``, as far as its header tells."""
     try:
         with audio.open_sound(path) as header:
-            if what := _not_accepted(header):
-                return Fault("format", str(path), f"{what}: {_CONVERT}")
+            if reason := _wrong_format(header, path):
+                return Fault("format", str(path), reason)
             frames, at_least = header.frames, ""
             if frames is None:
                 # Counted only so far as shows that there are too many.
@@ -354,30 +330,14 @@ def header_fault(path: Path, suite: Suite) -> Fault | None:
     return None
 
 
-def _other_format(path: Path, beside: Path | None) -> Fault:
-    """The fault of a file that is named like no WAV or FLAC; ``beside`` answers its query."""
-    fix = _CONVERT
-    try:
-        with audio.open_sound(path) as header:
-            what = _not_accepted(header)
-            if not what:
-                what, fix = f"holds {_content(header)}", f"name it {path.stem}.{header.kind}"
-    except audio.AudioFault as error:
-        what = error.reason
-    if beside is not None:
-        fix = f"remove it, {beside.name} is here too"
-    return Fault("format", str(path), f"{what}: {fix}")
-
-
-def _not_accepted(header: audio.Reader) -> str:
-    """What the file holds, if that is no WAV or FLAC without loss; else ``""``."""
+def _wrong_format(header: audio.Reader, path: Path) -> str:
+    """Why a file is no WAV or FLAC without loss, or is not named like one; else ``""``."""
     lossless = header.subtype.lower().startswith(_LOSSLESS) and "law" not in header.subtype
-    if lossless and header.kind in {"wav", "flac"}:
-        return ""
-    return f"holds {_content(header)}{'' if lossless else ', which is lossy'}"
-
-
-def _content(header: audio.Reader) -> str:
-    """Container and codec, said once where they are one: ``WAV PCM_16``, ``MP3``, ``AAC``."""
     codec = header.subtype.removeprefix("MPEG_LAYER_III")
-    return " ".join(dict.fromkeys(f"{header.kind} {codec}".upper().split()))
+    # Container and codec, said once where they are one: WAV PCM_16, MP3, AAC.
+    holds = " ".join(dict.fromkeys(f"{header.kind} {codec}".upper().split()))
+    if not lossless:
+        return f"holds {holds}, which is lossy: convert it to WAV or FLAC"
+    if header.kind not in {"wav", "flac"}:
+        return f"holds {holds}: convert it to WAV or FLAC"
+    return "" if path.suffix in SUFFIXES else f"holds {holds}: name it {path.stem}.{header.kind}"

@@ -13,6 +13,7 @@ from lassbench.benchmark.mixtures import Rendered
 from lassbench.cli import run
 from lassbench.codec import CODECS, CodecRoundTrip
 from lassbench.errors import LassbenchError, UsageError
+from lassbench.metrics.ratios import si_sdr
 from lassbench.records import Query
 from lassbench.resampling import resample
 from tests.scores.by_hand import noise, write_by_hand
@@ -31,11 +32,8 @@ def speech_like(samples: int, rate: int) -> np.ndarray:
     return (0.7 * x / np.abs(x).max()).astype(np.float32)
 
 
-def si_sdr(estimate: np.ndarray, target: np.ndarray) -> float:
-    """By its definition: Le Roux et al. 2019, equation 3, in dB."""
-    e, t = estimate.astype(np.float64), target.astype(np.float64)
-    part = (e @ t) / (t @ t) * t
-    return float(10 * np.log10((part @ part) / ((e - part) @ (e - part))))
+def near(estimate: np.ndarray, target: np.ndarray) -> float:
+    return si_sdr(reference=target, estimate=estimate)
 
 
 def lag(estimate: np.ndarray, target: np.ndarray) -> int:
@@ -50,14 +48,15 @@ def lag(estimate: np.ndarray, target: np.ndarray) -> int:
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 32000, 44100, 48000, 96000])
 def test_the_answer_is_as_long_as_the_target_and_in_its_place(name: str, rate: int) -> None:
     system = CodecRoundTrip(HIGH[name])
+    assert np.abs(system.round_trip(np.zeros(100, np.float32), rate)).max() < 1e-4
     for samples in (rate, rate + 1, rate // 3 + 7):  # of 48 kHz: no whole number of frames
         x = speech_like(samples, rate)
         y = system.round_trip(x, rate)
         assert (y.shape, y.dtype) == (x.shape, np.float32)
         assert lag(y, x) == 0
         # A sample earlier or later it would be far off, and half a sample as well.
-        assert si_sdr(y, x) > 20 > si_sdr(y[1:], x[:-1])
-        assert si_sdr(y[:-1], x[1:]) < 20
+        assert near(y, x) > 20 > near(y[1:], x[:-1])
+        assert near(y[:-1], x[1:]) < 20
 
 
 @pytest.mark.parametrize(
@@ -65,8 +64,8 @@ def test_the_answer_is_as_long_as_the_target_and_in_its_place(name: str, rate: i
 )
 def test_the_bit_rates_that_are_offered_are_there(name: str) -> None:
     x = speech_like(32000, 32000)
-    y = CodecRoundTrip(name).round_trip(x, 32000)
-    assert y.shape == x.shape
+    y, again = (CodecRoundTrip(name).round_trip(x, 32000) for _ in range(2))
+    np.testing.assert_array_equal(y, again)
     assert np.isfinite(y).all()
     assert y.any()
 
@@ -75,9 +74,9 @@ def test_the_bit_rates_that_are_offered_are_there(name: str) -> None:
 def test_more_bits_bring_it_nearer(name: str) -> None:
     x = speech_like(96000, 32000)
     systems = [CodecRoundTrip(f"{name}@{kbit}k") for kbit in (32, 64, 128)]
-    near = [si_sdr(system.round_trip(x, 32000), x) for system in systems]
-    assert near == sorted(near)
-    assert near[-1] > near[0] + 6
+    found = [near(system.round_trip(x, 32000), x) for system in systems]
+    assert found == sorted(found)
+    assert found[-1] > found[0] + 6
 
 
 @pytest.mark.parametrize("name", ["opus@128k", "mp3@128k", "mp3@192k", "mp3@320k", "aac@128k"])
@@ -88,22 +87,7 @@ def test_the_level_stays_beyond_full_scale_too(name: str, peak: float) -> None:
     y = CodecRoundTrip(name).round_trip(x, 32000)
     assert np.abs(y).max() == pytest.approx(np.abs(x).max(), rel=0.02)
     assert float(y @ x / (x @ x)) == pytest.approx(1.0, abs=0.003)
-    assert si_sdr(y, x) > 30  # nothing is clipped
-
-
-@pytest.mark.parametrize("name", HIGH.values())
-def test_silence_and_short_sounds_come_back(name: str) -> None:
-    system = CodecRoundTrip(name)
-    assert np.abs(system.round_trip(np.zeros(8000, np.float32), 8000)).max() < 1e-4
-    for samples in (100, 1500):
-        assert system.round_trip(noise(3)[:samples], 32000).shape == (samples,)
-
-
-@pytest.mark.parametrize("name", ["opus@64k", "mp3@64k", "aac@32k"])
-def test_the_same_sound_gives_the_same_samples(name: str) -> None:
-    x = speech_like(32000, 32000)
-    first, again = (CodecRoundTrip(name).round_trip(x, 32000) for _ in range(2))
-    np.testing.assert_array_equal(first, again)
+    assert near(y, x) > 30  # nothing is clipped
 
 
 def test_real_recordings_lie_on_themselves(shared: Path) -> None:
@@ -114,25 +98,20 @@ def test_real_recordings_lie_on_themselves(shared: Path) -> None:
         x = resample(heard.samples, heard.rate, 32000)[:160_000]
         for name in ("mp3@320k", "aac@256k"):
             y = CodecRoundTrip(name).round_trip(x, 32000)
-            assert si_sdr(y, x) > 30
+            assert near(y, x) > 30
         # Opus takes out what lies below 3 Hz, which wind and sea hold much of.
         y = CodecRoundTrip("opus@256k").round_trip(x, 32000)
-        near = si_sdr(y, x)
-        assert near > max(si_sdr(y[1:], x[:-1]), si_sdr(y[:-1], x[1:]))
+        assert near(y, x) > max(near(y[1:], x[:-1]), near(y[:-1], x[1:]))
 
 
 # As a system -------------------------------------------------------------------
 
 
-def test_it_answers_with_the_target_and_silence_where_there_is_none() -> None:
-    target, other = speech_like(8000, 8000), noise(5)
-    rendered = Rendered(target, target, np.resize(other, 8000))
-    system = CodecRoundTrip("opus@128k")
-    here = system.separate_oracle(rendered, Query("q", "m", "x"), 8000)
-    np.testing.assert_array_equal(here, system.round_trip(target, 8000))
-    absent = system.separate_oracle(rendered, Query("q", "m", "x", expects="silence"), 8000)
-    assert absent.shape == target.shape
-    assert not absent.any()
+def test_where_the_sound_is_absent_it_answers_with_silence() -> None:
+    rendered = Rendered(noise(1), noise(2), noise(3))
+    query = Query("q", "m", "x", expects="silence")
+    answer = CodecRoundTrip().separate_oracle(rendered, query, 8000)
+    np.testing.assert_array_equal(answer, np.zeros_like(noise(1)))
 
 
 def test_separate_writes_a_folder_that_says_its_codec(

@@ -16,21 +16,6 @@ if TYPE_CHECKING:
     from lassbench.suites.suite import Suite
 
 
-class _Sample(click.IntRange):
-    """A number of queries; a folder in its place is told where it belongs."""
-
-    name = "number"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, str) and not value.lstrip("-").isdigit():
-            self.fail(
-                f"{value!r} is no number: write --oracle=N, or put --oracle behind the folders",
-                param,
-                ctx,
-            )
-        return super().convert(value, param, ctx)
-
-
 def _print_schema(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if not value or context.resilient_parsing:
         return
@@ -57,11 +42,11 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
 )
 @click.option(
     "--oracle",
-    type=_Sample(min=1),
+    type=click.IntRange(min=1),
     is_flag=False,
     flag_value=20,
     metavar="[N]",
-    help="Score N random queries again with mir_eval (20 without a number).",
+    help="Score N random queries again with mir_eval: --oracle=N, or --oracle at the end for 20.",
 )
 @click.option("--allow-partial", is_flag=True, help="Leave out missing and faulty predictions.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  Default: one a processor.")
@@ -132,30 +117,42 @@ def command(
     """
     from lassbench import output_folders
     from lassbench.pictures import terminal
+    from lassbench.predictions import suite_answered
     from lassbench.scores import score
     from lassbench.scores.comparison import others_than, table_of
+    from lassbench.scores.summary import check_classes
+    from lassbench.suites.suite import load_suite
 
-    opened = _open_suite(predictions, suite)
-    _check_asked(opened, oracle=bool(oracle), average=average or "")
+    opened = load_suite(suite) if suite else suite_answered(predictions[0])
+    if oracle and opened.kind != "separation":
+        raise click.UsageError(
+            "--oracle: mir_eval needs the true sources of the sound that is asked for, and "
+            f"{opened.name} is {opened.kind}: it has none"
+        )
+    concepts = [query.concept for query in opened.queries.values()]
+    check_classes(concepts, average or "", where=opened.path)
     folder = out or Path("scores") / opened.name
     for place in (folder, report):
         if place is not None:
             output_folders.check_output_folder(place, what="the output folder")
     others = _others(against, leaderboard, opened)
-    if not replace:
-        named = {name: how[name] for name in ("names", "runs")}
-        score.check_places(folder, score.open_folders(predictions, opened, **named), opened)
-    found = score.score_folders(predictions, opened, **how)
+    found = score.score_folders(predictions, opened, out=None if replace else folder, **how)
     # Everything is on disk before anything is shown, which may fail.  What may be written
     # over was found out above, before anything was scored.
     written = [scores.save(folder, replace=True) for scores in found]
     lines = table_of([*found, *others_than(found, others)])
+    # With --json standard output holds nothing else.
+    console = terminal.console(stderr=as_json)
     if as_json:
         _print_json(found, lines, average or "")
     else:
-        _show(found, lines, verbose=verbose, average=average or "")
-    # With --json standard output holds nothing else.
-    console = terminal.console(stderr=as_json)
+        for scores in found if verbose else ():
+            terminal.show_details(console, scores, lines)
+        terminal.show_table(console, lines)
+        for scores in found:
+            terminal.show_warnings(console, scores)
+        if average:
+            terminal.show_average(console, found, average)
     for scores, path, (json_path, parquet_path) in zip(found, predictions, written, strict=True):
         if oracle:
             processes = {name: how[name] for name in ("workers", "scheduler")}
@@ -171,21 +168,6 @@ def command(
         click.echo(f"wrote {json_path} and {parquet_path.name}", err=as_json)
 
 
-def _show(found: Sequence[Scores], lines: Sequence[Line], *, verbose: bool, average: str) -> None:
-    """Print one table of all, and each system's details if asked."""
-    from lassbench.pictures import terminal
-
-    console = terminal.console()
-    if verbose:
-        for scores in found:
-            terminal.show_details(console, scores, lines)
-    terminal.show_table(console, lines)
-    for scores in found:
-        terminal.show_warnings(console, scores)
-    if average:
-        terminal.show_average(console, found, average)
-
-
 def _print_json(found: Sequence[Scores], lines: Sequence[Line], average: str) -> None:
     """Print the scores, with all that is computed from their rows, and the table of all."""
     from lassbench.files import to_json
@@ -199,41 +181,6 @@ def _print_json(found: Sequence[Scores], lines: Sequence[Line], average: str) ->
             one["average"] = {"name": average, "metrics": values}
         told.append(one)
     click.echo(to_json({"scores": told, "table": [one.to_dict() for one in lines]}), nl=False)
-
-
-def _check_asked(suite: Suite, *, oracle: bool, average: str) -> None:
-    """Refuse, before anything is scored, what this suite cannot answer."""
-    from lassbench.scores.summary import check_classes
-
-    if oracle and suite.kind != "separation":
-        raise click.UsageError(
-            "--oracle: mir_eval needs the true sources of the sound that is asked for, and "
-            f"{suite.name} is {suite.kind}: it has none"
-        )
-    check_classes((query.concept for query in suite.queries.values()), average, where=suite.path)
-
-
-def _open_suite(predictions: Sequence[Path], suite: Path | None) -> Suite:
-    """The suite that was named, or the one that the predictions were made for."""
-    from lassbench.errors import UsageError
-    from lassbench.files import file_fault
-    from lassbench.predictions import check_folder, read_system
-    from lassbench.suites.suite import load_suite
-
-    if suite is not None:
-        return load_suite(suite)
-    first = predictions[0]
-    check_folder(first)
-    recorded = read_system(first).suite.path
-    place = first / recorded if recorded else None
-    if place is None or file_fault(place / "suite.json"):
-        raise UsageError(
-            "which suite do these predictions answer?",
-            where=first,
-            got=f"system.yaml says {place or 'nothing'}, and there is no suite",
-            fix="name it with --suite",
-        )
-    return load_suite(place)
 
 
 def _others(against: Sequence[Path], leaderboard: Path, suite: Suite) -> list[Scores]:

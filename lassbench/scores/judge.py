@@ -22,19 +22,14 @@ its SI-SDR against the target is not above that against the interference.
 The references are the float32 samples whose hashes the suite froze, the same
 that `lassbench freeze --references` exports, so that mir_eval on those files
 gives these numbers to 1e-6 dB where the references are well conditioned
-(:mod:`lassbench.metrics.bss_eval`, "How exact").  BSS Eval does not depend on a
-reference's gain, and a target could be prepared once for its five mixtures from
-the clip itself; that saves a tenth of the time and moves results by up to
-3e-7 dB (measured on ESC-10), because float32 rounds each mixture's references
-differently.  It is not done.
+(:mod:`lassbench.metrics.bss_eval`, "How exact").
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,8 +43,6 @@ Samples = NDArray[np.float32]
 
 #: A difference smaller than this share of its terms is computed anew.
 _TOO_CLOSE = 1e-6
-#: Estimates that are correlated and projected together.
-_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +51,7 @@ class Verdict:
 
     ``values`` are by metric name: ``sdr sir sar si_sdr snr`` in dB, the spectral ones if
     they were asked for, and the ``_mixture`` ones (none without references);
-    ``level_db`` is the estimate's energy over the mixture's, ``-inf`` for silence.  The
-    wrong source was extracted when the estimate is not closer to the target than to the
-    interference.
+    ``level_db`` is the estimate's energy over the mixture's, ``-inf`` for silence.
     """
 
     values: dict[str, float]
@@ -114,19 +105,18 @@ class Judge:
             del of_mixture["sar"]
             self._of_mixture = {f"{name}_mixture": value for name, value in of_mixture.items()}
 
-    def verdicts(self, estimates: Sequence[Samples]) -> Iterator[Verdict]:
-        """Judge float32 estimates of shape (samples,), a few at a time."""
-        remaining = iter(estimates)
-        while batch := list(islice(remaining, _AT_ONCE)):
-            if self._references is None:
-                yield from (Verdict({}, self._level_db(energy(one)), False) for one in batch)
-                continue
-            # Of the mixture returned untouched the BSS Eval is known.
-            same = [np.array_equal(one, self._mixture) for one in batch]
-            others = (one for one, known in zip(batch, same, strict=True) if not known)
-            scored = iter(self._references.score_many(others))
-            for one, known in zip(batch, same, strict=True):
-                yield self._verdict(one, self._untouched if known else next(scored))
+    def verdicts(self, estimates: Sequence[Samples]) -> list[Verdict]:
+        """Judge float32 estimates of shape (samples,)."""
+        if self._references is None:
+            return [Verdict({}, self._level_db(energy(one)), False) for one in estimates]
+        # Of the mixture returned untouched the BSS Eval is known.
+        same = [np.array_equal(one, self._mixture) for one in estimates]
+        others = (one for one, known in zip(estimates, same, strict=True) if not known)
+        scored = iter(self._references.score_many(others))
+        return [
+            self._verdict(one, self._untouched if known else next(scored))
+            for one, known in zip(estimates, same, strict=True)
+        ]
 
     def _level_db(self, power: float) -> float:
         if power < SMALLEST_ENERGY:

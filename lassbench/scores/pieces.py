@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from lassbench.audio import AudioFault, pcm_sha256
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import Fault, LassbenchError
 from lassbench.metrics.ratios import SilentReference, peak
+from lassbench.predictions import read_estimate
 from lassbench.records import Query
 from lassbench.scores.judge import Judge, Verdict
 from lassbench.suites.suite import PARTS, Suite
@@ -41,28 +41,8 @@ FULL_SCALE = 32767 / 32768
 CLIPPED_RUN = 3
 
 Samples = NDArray[np.float32]
-
-
-class Estimates(Protocol):
-    """Where a system's answers come from: a prediction folder, or memory."""
-
-    @property
-    def paths(self) -> Mapping[str, object]:
-        """Has a key for each query that is answered."""
-
-    def load(self, query_id: str) -> Samples:
-        """The answer, float32 (samples,)."""
-
-
-@dataclass(frozen=True)
-class InMemory:
-    """Estimates that were just made (:func:`lassbench.evaluate`)."""
-
-    paths: Mapping[str, Samples]
-
-    def load(self, query_id: str) -> Samples:
-        """The estimate itself."""
-        return self.paths[query_id]
+#: A system's answers, query_id -> file or float32 (samples,); no key where there is none.
+Answers = Mapping[str, Path | Samples]
 
 
 @dataclass(frozen=True)
@@ -75,7 +55,7 @@ class Piece:
 
     suite: Suite
     dataset: Path | None
-    systems: tuple[Estimates, ...]
+    systems: tuple[Answers, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +96,12 @@ def cut(suite: Suite, queries: Sequence[Query]) -> Iterator[list[Query]]:
         yield piece
 
 
-def make_piece(suite: Suite, queries: Sequence[Query], systems: Iterable[Estimates]) -> Piece:
-    """The piece of ``queries``; each of ``systems`` should hold no more than their answers."""
+def make_piece(suite: Suite, queries: Sequence[Query], systems: Iterable[Answers]) -> Piece:
+    """The piece of ``queries``, with no other answers than theirs."""
     mixture_ids = dict.fromkeys(query.mixture_id for query in queries)
     known = suite.pcm_sha256
+    ids = [query.query_id for query in queries]
+    answers = tuple({one: of[one] for one in ids if one in of} for of in systems)
     part = suite.model_copy(
         update={
             "mixtures": {one: suite.mixtures[one] for one in mixture_ids},
@@ -130,14 +112,13 @@ def make_piece(suite: Suite, queries: Sequence[Query], systems: Iterable[Estimat
             "dataset": None,
         }
     )
-    return Piece(part, suite.dataset.path if suite.dataset else None, tuple(systems))
+    return Piece(part, suite.dataset.path if suite.dataset else None, answers)
 
 
-def measure(piece: Piece, *, judging: bool = True, spectral: bool = False) -> Outcome:
-    """Judge every answer of a piece; or, not ``judging``, only find out which can be.
+def measure(piece: Piece, *, spectral: bool = False) -> Outcome:
+    """Judge every answer of a piece; ``spectral`` as :class:`~lassbench.scores.judge.Judge`.
 
-    The audio of every mixture must be what was frozen (:func:`open_judge`); ``spectral``
-    as :class:`lassbench.scores.judge.Judge` takes it.
+    The audio of every mixture must be what was frozen (:func:`open_judge`).
     """
     outcome = Outcome([([], []) for _ in piece.systems], {})
     suite = open_suite(piece)
@@ -148,11 +129,20 @@ def measure(piece: Piece, *, judging: bool = True, spectral: bool = False) -> Ou
             reason = f"the {silent.where} is silent"
             outcome.unscorable.update((query.query_id, reason) for query in queries)
             continue
-        answers = list(_answers(piece.systems, queries, outcome))
-        verdicts = judge.verdicts([samples for _, _, samples in answers]) if judging else ()
-        for (system, query_id, samples), verdict in zip(answers, verdicts, strict=judging):
-            measured = Measured(query_id, verdict, pcm_sha256(samples), *levels(samples))
-            outcome.systems[system][0].append(measured)
+        answers = []
+        for query_id in (query.query_id for query in queries):
+            for system, (measured, lost) in zip(piece.systems, outcome.systems, strict=True):
+                if query_id in system:
+                    try:
+                        samples = read_estimate(system[query_id], suite)
+                    except AudioFault as error:
+                        lost.append(error.fault(str(system[query_id])))
+                    else:
+                        answers.append((query_id, samples, measured))
+        verdicts = judge.verdicts([samples for _, samples, _ in answers])
+        for (query_id, samples, measured), verdict in zip(answers, verdicts, strict=True):
+            hashed = pcm_sha256(samples)
+            measured.append(Measured(query_id, verdict, hashed, *levels(samples)))
     return outcome
 
 
@@ -171,14 +161,10 @@ def levels(samples: Samples) -> tuple[float, float]:
     largest = peak(samples)
     if largest < FULL_SCALE:
         return largest, 0.0
-    starts = max(0, samples.size - CLIPPED_RUN + 1)
-    run = np.abs(samples[:starts]) >= FULL_SCALE
-    clipped = np.zeros(samples.size, bool)
-    for later in range(1, CLIPPED_RUN):
-        run &= samples[later : later + starts] == samples[:starts]
-    for later in range(CLIPPED_RUN):
-        clipped[later : later + starts] |= run
-    return largest, float(clipped.mean())
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(samples)) + 1])
+    lengths = np.diff(starts, append=samples.size)
+    clipped = (lengths >= CLIPPED_RUN) & (np.abs(samples[starts]) >= FULL_SCALE)
+    return largest, float(lengths[clipped].sum() / samples.size)
 
 
 def open_suite(piece: Piece) -> Suite:
@@ -186,23 +172,6 @@ def open_suite(piece: Piece) -> Suite:
     if piece.dataset is None:
         return piece.suite
     return piece.suite.model_copy(update={"dataset": _open_once(piece.dataset)})
-
-
-def _answers(
-    systems: Sequence[Estimates], queries: Sequence[Query], outcome: Outcome
-) -> Iterator[tuple[int, str, Samples]]:
-    """System, query and samples of every usable answer; the others are lost."""
-    for query in queries:
-        for system, estimates in enumerate(systems):
-            if query.query_id not in estimates.paths:
-                continue
-            try:
-                samples = estimates.load(query.query_id)
-            except AudioFault as error:
-                lost = error.fault(str(estimates.paths[query.query_id]))
-                outcome.systems[system][1].append(lost)
-            else:
-                yield system, query.query_id, samples
 
 
 def open_judge(suite: Suite, mixture_id: str, *, spectral: bool) -> Judge:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -77,7 +77,15 @@ def make_scores(
         If nothing was measured.
     """
     if not measured:
-        raise _nothing(suite, system, unscorable)
+        left = len(suite.renderable_queries) > len(unscorable)
+        raise LassbenchError(
+            "there is nothing to score",
+            where=f"{system.card.name} on {suite.name}",
+            got="no usable prediction" if left else _first({**suite.missing, **unscorable}),
+            fix="make predictions for its queries"
+            if left
+            else "fetch the clips that are missing, or use a list whose sources are not silent",
+        )
     rows = make_rows(measured, suite, clap)
     same = suite.model_dump(include=SuiteInfo.model_fields.keys() - {"queries"})
     coverage = Coverage(
@@ -101,28 +109,10 @@ def make_scores(
         clap_model=clap_model,
         contamination=find_contamination(suite, system.card),
         engine={"kernels": kernels.name()},
-        warnings=(
-            *_system_warnings(system, suite, spectral="mrstft" in rows),
-            *_coverage_warnings(coverage, faults, unscorable),
-            *_kind_warnings(measured, suite, clap=clap is not None),
-        ),
+        warnings=_warnings(system, suite, coverage, rows, faults=faults, unscorable=unscorable),
         rows_sha256=rows_sha256(rows),
     )
     return Scores(file, rows)
-
-
-def _nothing(suite: Suite, system: System, unscorable: Mapping[str, str]) -> LassbenchError:
-    what, where = "there is nothing to score", system.card.name
-    got, fix = "no usable prediction", f"make predictions for the queries of {suite.name}"
-    if not suite.renderable_queries:
-        what, where = "no mixture of this suite can be rendered on this machine", str(suite.path)
-        got = next(iter(suite.missing.values()), "an empty suite")
-        fix = "fetch the clips, or freeze a suite of the clips that are here"
-    elif len(unscorable) == len(suite.renderable_queries):
-        what, where = "no query of this suite can be scored, whatever the system", str(suite.path)
-        got = _first([f"{one}: {reason}" for one, reason in unscorable.items()])
-        fix = "use a list whose sources are not silent"
-    return LassbenchError(what, where=where, got=got, fix=fix)
 
 
 def system_info(
@@ -164,64 +154,44 @@ def find_contamination(suite: Suite, card: SystemCard) -> Contamination:
     return Contamination(declared=len(declared), clips=clips)
 
 
-def _system_warnings(system: System, suite: Suite, *, spectral: bool) -> Iterator[str]:
-    """What a reader has to know of the system before comparing it."""
-    if system.card.query_type == "oracle":
-        yield "an oracle: it was given the true sources, and is an upper bound"
-    if system.card.query_type == "tag":
-        yield "this system was given the target's tags, not the query's text"
-    if system.card.generative and suite.kind == "separation" and not spectral:
-        yield (
-            "a generative system: SDR, SI-SDR and SNR punish it for a phase that nobody hears; "
-            "--spectral and --clap do not"
-        )
-    made_for = system.suite.fingerprint
-    if made_for and made_for != suite.fingerprint:
-        yield (
-            f"the predictions were made for {system.suite.name or 'a suite'} with "
-            f"fingerprint {made_for[:16]}, this suite's is {suite.fingerprint[:16]}"
-        )
-
-
-def _coverage_warnings(
-    coverage: Coverage, faults: Sequence[Fault], unscorable: Mapping[str, str]
-) -> Iterator[str]:
-    """What is not in the numbers."""
-    if unscorable:
-        named = _first([f"{one}: {reason}" for one, reason in sorted(unscorable.items())])
-        yield (
-            f"{len(unscorable)} of {coverage.queries_total} queries cannot be scored, whatever "
-            f"the system, and are left out ({named})"
-        )
-    if coverage.partial:
-        yield (
-            f"partial: {coverage.missing_predictions} of {coverage.renderable} queries have no "
-            "usable prediction and are left out; a partial result is never ranked"
-        )
-    not_here = coverage.queries_total - coverage.renderable - coverage.unscorable
-    if not_here:
-        yield (
-            f"{not_here} of {coverage.queries_total} queries cannot be rendered from the clips "
-            "on this machine"
-        )
+def _warnings(
+    system: System,
+    suite: Suite,
+    coverage: Coverage,
+    rows: pd.DataFrame,
+    *,
+    faults: Sequence[Fault],
+    unscorable: Mapping[str, str],
+) -> tuple[str, ...]:
+    """What a reader has to know: of the system, of what is not in the numbers, of silence."""
+    card, total, separation = system.card, coverage.queries_total, suite.kind == "separation"
+    made_for = system.suite.fingerprint or suite.fingerprint
+    not_here = total - coverage.renderable - coverage.unscorable
     extra = sum(fault.kind == "extra" for fault in faults)
-    if extra:
-        yield f"{extra} files answer no query of this suite"
-
-
-def _kind_warnings(measured: Sequence[Measured], suite: Suite, *, clap: bool) -> Iterator[str]:
-    if suite.kind == "unreferenced" and not clap:
-        yield (
-            "nobody has the sources of these recordings, and attenuation says nothing of quality: "
-            "CLAPScore does (`lassbench score --clap`)"
-        )
-    silent = sorted(one.query_id for one in measured if one.verdict.silent)
-    if silent and suite.kind != "absent":
-        one = len(silent) == 1
-        many = "estimate is silent" if one else "estimates are silent"
-        if suite.kind == "separation":
-            many += f" and score{'s' * one} the worst value"
-        yield f"{len(silent)} {many} ({_first(silent)})"
+    silent = rows["query_id"][rows["flags"] == "silent"]
+    table = {
+        "an oracle: it was given the true sources, and is an upper bound": (
+            card.query_type == "oracle"
+        ),
+        "this system was given the target's tags, not the query's text": card.query_type == "tag",
+        "a generative system: SDR, SI-SDR and SNR punish it for a phase that nobody hears; "
+        "--spectral and --clap do not": card.generative and separation and "mrstft" not in rows,
+        f"the predictions were made for {system.suite.name or 'a suite'} with fingerprint "
+        f"{made_for[:16]}, this suite's is {suite.fingerprint[:16]}": made_for != suite.fingerprint,
+        f"{len(unscorable)} of {total} queries cannot be scored, whatever the system, and are "
+        f"left out ({_first(unscorable)})": unscorable,
+        f"partial: {coverage.missing_predictions} of {coverage.renderable} queries have no usable "
+        "prediction and are left out; a partial result is never ranked": coverage.partial,
+        f"{not_here} of {total} queries cannot be rendered from the clips that are here": not_here,
+        f"{extra} files answer no query of this suite": extra,
+        "nobody has the sources of these recordings, and attenuation says nothing of quality: "
+        "CLAPScore does (`lassbench score --clap`)": (
+            suite.kind == "unreferenced" and "clap" not in rows
+        ),
+        f"{len(silent)} silent estimates{', which score the worst value' * separation} "
+        f"({_first(dict.fromkeys(silent))})": len(silent) and suite.kind != "absent",
+    }
+    return tuple(words for words, holds in table.items() if holds)
 
 
 def warn_of_levels(measured: Sequence[Measured], system: str) -> None:
@@ -252,8 +222,10 @@ def warn_of_levels(measured: Sequence[Measured], system: str) -> None:
         warnings.warn(f"{one_line(system)}: {one}", LassbenchWarning, stacklevel=3)
 
 
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+def _first(reasons: Mapping[str, str | None]) -> str:
+    """The first few ids, with their reasons if they have some."""
+    told = [f"{one}: {reason}" if reason else one for one, reason in sorted(reasons.items())]
+    return ", ".join(told[:3]) + (" ..." if len(told) > 3 else "")
 
 
 # ---------------------------------------------------------------------------
@@ -285,22 +257,17 @@ def make_rows(
     silent = np.array([one.verdict.silent for one in ordered])
     rows["flags"] = np.where(silent, "silent", "")
     if suite.kind == "separation":
-        _separation_values(rows, silent)
+        # Policy 1: silence is the worst answer, whatever the formulas make of 0/0.
+        rows.loc[silent, ["sdr", "sir", "sar", "si_sdr", "snr"]] = -np.inf
+        for name in ("sdr", "sir", "si_sdr", "snr"):
+            rows[f"{name}_i"] = improvement(rows[name], rows[f"{name}_mixture"])
+        # Policy 3: up to rounding there are no artefacts to measure.
+        undefined = rows["sar"] > SAR_UNDEFINED_DB
+        rows["sar"] = rows["sar"].mask(undefined)
+        rows.loc[undefined, "flags"] = "sar-undefined"
     else:
         # + 0.0: not -0.0 for the mixture itself.
         rows["attenuation"] = -rows["estimate_level_db"] + 0.0
         rows["silent_share"] = (rows["attenuation"] >= SILENT_BELOW_DB).astype(np.float64)
     more = {*rows.columns} - ({"audit"} if not suite.findings else set())
     return rows.reindex(columns=rows_schema(suite.kind, more).names)
-
-
-def _separation_values(rows: pd.DataFrame, silent: np.ndarray) -> None:
-    """Apply the policy to the metrics of separation rows, and flag what it changed."""
-    # Policy 1: silence is the worst answer, whatever the formulas make of 0/0.
-    rows.loc[silent, ["sdr", "sir", "sar", "si_sdr", "snr"]] = -np.inf
-    for name in ("sdr", "sir", "si_sdr", "snr"):
-        rows[f"{name}_i"] = improvement(rows[name], rows[f"{name}_mixture"])
-    # Policy 3: up to rounding there are no artefacts to measure.
-    undefined = rows["sar"] > SAR_UNDEFINED_DB
-    rows["sar"] = rows["sar"].mask(undefined)
-    rows.loc[undefined, "flags"] = "sar-undefined"

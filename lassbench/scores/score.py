@@ -6,7 +6,7 @@ import dataclasses
 import importlib.metadata
 import random
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,13 +18,18 @@ import pandas as pd
 
 from lassbench.audio import AudioFault, pcm_sha256
 from lassbench.errors import Fault, FaultsError, UsageError, one_line
-from lassbench.files import name_of
 from lassbench.parallel import map_ordered, open_executor
-from lassbench.predictions import PredictionSet, System, belongs_elsewhere, check
+from lassbench.predictions import (
+    PredictionSet,
+    System,
+    belongs_elsewhere,
+    check,
+    read_estimate,
+)
 from lassbench.progress import track
-from lassbench.records import Query, SystemCard
+from lassbench.records import Query
 from lassbench.scores.pieces import (
-    InMemory,
+    Answers,
     Measured,
     Piece,
     by_mixture,
@@ -52,14 +57,9 @@ class _Folder:
 
     predictions: PredictionSet
     faults: list[Fault]
+    system: System
     run: str = ""
     measured: list[Measured] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """The system's name and its run's, as its score file is called."""
-        name = self.predictions.system.card.name
-        return f"{name}.{self.run}" if self.run else name
 
 
 def score_folders(
@@ -73,8 +73,9 @@ def score_folders(
     scheduler: str | None = None,
     clap: str | None = None,
     spectral: bool = False,
+    out: Path | None = None,
 ) -> list[Scores]:
-    """Score prediction folders against a suite, all in one pass over its mixtures.
+    """Score prediction folders, in their order, against a suite: one pass over its mixtures.
 
     Parameters
     ----------
@@ -97,11 +98,9 @@ def score_folders(
         Name or folder of a CLAP model: add CLAPScores (on CUDA where there is a device).
     spectral
         Add the distances of magnitudes (:mod:`lassbench.metrics.spectral`).
-
-    Returns
-    -------
-    list of Scores
-        One a folder, in their order.
+    out
+        Where the scores will be saved: what :meth:`Scores.save` would refuse is refused
+        before anything is scored.
 
     Warns
     -----
@@ -112,9 +111,11 @@ def score_folders(
     Raises
     ------
     UsageError
-        If a folder is not there, or two hold systems of one name.
+        If a folder is not there, there are too few or too many names, two scores would
+        have one name, or ``out`` holds the score of other predictions by one of them.
     FaultsError
-        If predictions are missing or faulty: all of them, in one pass.
+        If predictions are missing or faulty: all of them, in one pass.  If
+        ``system.yaml`` says what no score file can hold.
     LassbenchError
         If there is nothing to score, or the suite's audio is not what was frozen.
     """
@@ -123,22 +124,29 @@ def score_folders(
         from lassbench.metrics.clap import ClapModel
 
         model = ClapModel(clap)
-    opened = open_folders(folders, suite, names=names, runs=runs)
+    opened = _open_folders(folders, suite, names, runs=runs, out=out)
     if workers is None and len(opened) * len(suite.renderable_queries) < SMALL_JOB:
         workers = 1
     with open_executor(workers, scheduler) as executor:
-        if not allow_partial and any(one.faults for one in opened):
-            # Before anything is scored every file is read, to tell everything at once.
-            _measure_all(opened, suite, executor, judging=False)
-            _refuse_faults(opened, suite)
-        unscorable = _measure_all(opened, suite, executor, spectral=spectral)
+        unscorable = _measure_all(
+            suite,
+            executor,
+            lambda _: [one.predictions.paths for one in opened],
+            [(one.measured, one.faults) for one in opened],
+            label="scoring",
+            ahead=32,
+            spectral=spectral,
+        )
+    for one in opened:  # an answer that could not be scored is not missed
+        gone = {str(one.predictions.folder / query_id) for query_id in unscorable}
+        one.faults = [f for f in one.faults if f.kind != "missing" or f.where not in gone]
     if not allow_partial:
         _refuse_faults(opened, suite)
     found = [
         make_scores(
             one.measured,
             suite,
-            one.predictions.system,
+            one.system,
             run=one.run,
             clap=_clap_columns(model, suite, one) if model else None,
             clap_model=clap or "",
@@ -148,89 +156,67 @@ def score_folders(
         for one in opened
     ]
     for one in opened:
-        warn_of_levels(one.measured, one.predictions.system.card.name)
+        warn_of_levels(one.measured, one.system.card.name)
     return found
 
 
-def open_folders(
-    folders: Sequence[str | Path], suite: Suite, *, names: Sequence[str] = (), runs: bool = False
+def _open_folders(
+    folders: Sequence[str | Path],
+    suite: Suite,
+    names: Sequence[str],
+    *,
+    runs: bool,
+    out: Path | None,
 ) -> list[_Folder]:
-    """The folders by the names that their scores will have; as :func:`score_folders` takes them.
-
-    Raises
-    ------
-    UsageError
-        If there are too few or too many names, or two scores would have one name.
-    FaultsError
-        If ``system.yaml`` says what no score file can hold.
-    """
-    if names and len(names) != (1 if runs else len(folders)):
+    """The folders by the names that their scores will have; as :func:`score_folders` takes them."""
+    wanted = 1 if runs else len(folders)
+    if names and len(names) != wanted:
         raise UsageError(
             "the names do not fit the folders",
-            expected="one name for all runs"
-            if runs
-            else f"{len(folders)}, one a folder, in their order",
+            expected=f"{wanted}: one for all runs, otherwise one a folder, in their order",
             got=f"{len(names)}: {', '.join(one_line(name, 60) for name in names)}",
             fix="give --name as often",
         )
-    opened = [_Folder(*check(Path(folder), suite)) for folder in folders]
-    for place, one in enumerate(opened):
-        system = one.predictions.system
+    opened: list[_Folder] = []
+    for number, folder in enumerate(folders):
+        predictions, faults = check(Path(folder), suite)
+        system = predictions.system
         if names:
-            name = names[0 if runs else place]
+            name = names[0 if runs else number]
             system = dataclasses.replace(system, card=dataclasses.replace(system.card, name=name))
-            one.predictions = dataclasses.replace(one.predictions, system=system)
-        one.run = one.predictions.folder.resolve().name if runs else ""
+        run = Path(folder).resolve().name if runs else ""
         # What a score file could not say is refused before anything is scored.
-        system_info(system, [], one.predictions.folder, run=one.run)
-    if runs and len({one.predictions.system.card.name for one in opened}) > 1:
+        system_info(system, [], folder, run=run)
+        opened.append(_Folder(predictions, faults, system, run))
+    if runs and len({one.system.card.name for one in opened}) > 1:
         raise UsageError(
             "these folders are not runs of one system",
-            got=", ".join(one_line(one.predictions.system.card.name, 60) for one in opened),
+            got=", ".join(one_line(one.system.card.name, 60) for one in opened),
             fix="give all runs one name with --name",
         )
-    _refuse_one_name(opened)
-    return opened
-
-
-def _refuse_one_name(opened: Sequence[_Folder]) -> None:
-    """Refuse folders whose scores would be one file, also where case makes no difference."""
     seen: dict[str, _Folder] = {}
     for one in opened:
-        before = seen.setdefault(name_of(one.name).casefold(), one)
-        if before is not one:
+        path, _ = score_paths(out or "", one.system.card.name, one.run)
+        # Nor are two files told apart everywhere by case alone.
+        if (before := seen.setdefault(path.name.casefold(), one)) is not one:
             raise UsageError(
                 "two of these folders would have one score file",
                 where=f"{before.predictions.folder}, {one.predictions.folder}",
-                got=" and ".join(dict.fromkeys((one_line(before.name), one_line(one.name)))),
-                fix="give the runs' folders different names"
-                if one.run
-                else "--name each, in the order of the folders; or score them with --runs, if "
-                "they are runs of one system",
+                got=" and ".join(one_line(each.system.card.name) for each in (before, one)),
+                fix="--name each, in the order of the folders; or score them with --runs, if "
+                "they are runs of one system, in folders of different names",
             )
+        if out is not None:
+            check_not_others(path, suite.fingerprint, partial(_hash, one.predictions))
+    return opened
 
 
-def check_places(out: Path, opened: Sequence[_Folder], suite: Suite) -> None:
-    """Refuse, before anything is scored, what :meth:`Scores.save` would refuse at the end.
-
-    Raises
-    ------
-    UsageError
-        If ``out`` holds the score of other predictions by one of these names.
-    """
-    for one in opened:
-        path, _ = score_paths(out, one.predictions.system.card.name, one.run)
-        if path.exists():
-            check_not_others(path, suite.fingerprint, partial(_hash, one))
-
-
-def _hash(folder: _Folder, query_ids: Sequence[str]) -> str:
+def _hash(predictions: PredictionSet, query_ids: Sequence[str]) -> str:
     """The hash that a score of these answers would carry; empty if any is missing or faulty."""
     try:
-        hashes = {one: pcm_sha256(folder.predictions.load(one)) for one in query_ids}
+        return predictions_sha256({one: pcm_sha256(predictions.load(one)) for one in query_ids})
     except (KeyError, AudioFault):
         return ""
-    return predictions_sha256(hashes)
 
 
 def _clap_columns(model: ClapModel, suite: Suite, one: _Folder) -> dict[str, dict[str, float]]:
@@ -247,74 +233,59 @@ def _clap_columns(model: ClapModel, suite: Suite, one: _Folder) -> dict[str, dic
             sample_rate_hz=suite.sample_rate_hz,
         )
         for query, score in zip(queries, found, strict=True):
-            columns[query.query_id] = {
+            values = {
                 "clap": score.estimate,
                 "clap_mixture": score.mixture,
                 "clap_i": score.improvement,
+                "clap_a": score.audio,
+                "clap_a_mixture": score.audio_mixture,
             }
-            if score.audio is not None and score.audio_mixture is not None:
-                audio = {"clap_a": score.audio, "clap_a_mixture": score.audio_mixture}
-                columns[query.query_id] |= audio
+            known = {name: value for name, value in values.items() if value is not None}
+            columns[query.query_id] = known
     return columns
 
 
 def _measure_all(
-    opened: Sequence[_Folder],
     suite: Suite,
     executor: Executor | None,
+    answers: Callable[[Sequence[Query]], Sequence[Answers]],
+    into: Sequence[tuple[list[Measured], list[Fault]]],
     *,
-    judging: bool = True,
-    spectral: bool = False,
+    label: str,
+    ahead: int,
+    spectral: bool,
 ) -> dict[str, str]:
-    """Fill in what was measured and lost; query_id -> why it is unscorable for everyone."""
+    """Add what is measured and lost to each system's; query_id -> why nobody can be scored.
+
+    ``answers`` are every system's to some queries at least, ``label`` what progress is
+    shown as, if it is.
+    """
     pieces = list(cut(suite, suite.renderable_queries))
-    made = (
-        make_piece(suite, queries, [_part(one.predictions, queries) for one in opened])
-        for queries in pieces
-    )
-    measuring = partial(measure, judging=judging, spectral=spectral)
-    outcomes = map_ordered(executor, measuring, made, ahead=32)
+    made = (make_piece(suite, queries, answers(queries)) for queries in pieces)
+    outcomes = map_ordered(executor, partial(measure, spectral=spectral), made, ahead=ahead)
     unscorable: dict[str, str] = {}
-    for outcome in track(outcomes, "scoring" if judging else "checking", total=len(pieces)):
+    for outcome in track(outcomes, label, total=len(pieces)) if label else outcomes:
         unscorable |= outcome.unscorable
-        for one, (measured, lost) in zip(opened, outcome.systems, strict=True):
-            one.measured += measured
-            one.faults += lost
-    for one in opened:  # an answer that could not be scored is not missed
-        one.faults = [f for f in one.faults if f.kind != "missing" or f.where not in unscorable]
+        for (measured, faults), (more, lost) in zip(into, outcome.systems, strict=True):
+            measured.extend(more)
+            faults.extend(lost)
     return unscorable
 
 
-def _part(predictions: PredictionSet, queries: Sequence[Query]) -> PredictionSet:
-    """The predictions for these queries alone; the card stays behind."""
-    ids = [query.query_id for query in queries]
-    paths = {one: predictions.paths[one] for one in ids if one in predictions.paths}
-    system = System(SystemCard(name=predictions.system.card.name))
-    return dataclasses.replace(predictions, paths=paths, system=system)
-
-
 def _refuse_faults(opened: Sequence[_Folder], suite: Suite) -> None:
-    # With several folders, ``where`` says which one a query lacks in.
-    faults = [
-        dataclasses.replace(fault, where=f"{one.predictions.folder}/{fault.where}")
-        if fault.kind == "missing" and len(opened) > 1
-        else fault
-        for one in opened
-        for fault in one.faults
-    ]
-    if not faults:
-        return
-    names = ", ".join(str(one.predictions.folder) for one in opened if one.faults)
-    # Most of a folder's files may answer another suite.
-    elsewhere = {belongs_elsewhere(one.predictions.folder, suite) for one in opened if one.faults}
-    hint = "".join(f"; {one}" for one in sorted(elsewhere) if one)
-    raise FaultsError(
-        f"{len(faults)} faults in the predictions: nothing was scored{hint}",
-        faults,
-        where=names,
-        fix="repair or make these files with the system; "
-        "--allow-partial scores the others and marks the result as partial",
-    )
+    faults = [fault for one in opened for fault in one.faults]
+    if faults:
+        folders = [one.predictions.folder for one in opened if one.faults]
+        # Most of a folder's files may answer another suite.
+        elsewhere = {belongs_elsewhere(folder, suite) for folder in folders} - {""}
+        what = f"{len(faults)} faults in the predictions: nothing was scored"
+        raise FaultsError(
+            "; ".join([what, *sorted(elsewhere)]),
+            faults,
+            where=", ".join(map(str, folders)),
+            fix="repair or make these files with the system; "
+            "--allow-partial scores the others and marks the result as partial",
+        )
 
 
 # ---------------------------------------------------------------------------
@@ -357,35 +328,26 @@ def evaluate(
         If the system needs references and the suite has none.
     """
     separator = as_separator(separate)
-    pieces = list(cut(suite, suite.renderable_queries))
+    measured: list[Measured] = []
+
+    def answered(queries: Sequence[Query]) -> list[Answers]:
+        made = estimate(separator, suite, queries, batch_size=batch_size)
+        return [{query.query_id: samples for query, samples in made}]
+
     with open_executor(workers) as executor:
-        outcomes = map_ordered(
+        unscorable = _measure_all(
+            suite,
             executor,
-            partial(measure, spectral=spectral),
-            _separated(separator, suite, pieces, batch_size),
+            answered,
+            [(measured, [])],
+            label="evaluating" if progress else "",
             ahead=2 * max(1, workers),
+            spectral=spectral,
         )
-        measured: list[Measured] = []
-        unscorable: dict[str, str] = {}
-        shown = track(outcomes, "evaluating", total=len(pieces)) if progress else outcomes
-        for outcome in shown:
-            measured += outcome.systems[0][0]
-            unscorable |= outcome.unscorable
     system = System(card_of(separator))
     scores = make_scores(measured, suite, system, unscorable=unscorable)
     warn_of_levels(measured, system.card.name)
     return scores
-
-
-def _separated(
-    separator: Any, suite: Suite, pieces: Sequence[Sequence[Query]], batch_size: int
-) -> Iterator[Piece]:
-    for queries in pieces:
-        answers = {
-            query.query_id: samples
-            for query, samples in estimate(separator, suite, queries, batch_size=batch_size)
-        }
-        yield make_piece(suite, queries, [InMemory(answers)])
 
 
 # ---------------------------------------------------------------------------
@@ -413,7 +375,6 @@ def cross_check(
     rows: pd.DataFrame,
     *,
     sample: int,
-    seed: int = 0,
     workers: int | None = None,
     scheduler: str | None = None,
 ) -> CrossCheck:
@@ -423,26 +384,21 @@ def cross_check(
     their rounding error.  mir_eval 0.8 announces the removal of ``mir_eval.separation``:
     it is the oracle here, not the engine.
     """
-    ours = {str(row["query_id"]): row for row in rows.to_dict("records")}
-    chosen = sorted(random.Random(seed).sample(sorted(ours), min(sample, len(ours))))
+    ids = sorted(rows["query_id"])
+    chosen = sorted(random.Random(0).sample(ids, min(sample, len(ids))))
     predictions, _ = check(folder, suite)
-    pieces = (
-        make_piece(suite, [suite.queries[one]], [_part(predictions, [suite.queries[one]])])
-        for one in chosen
-    )
-    largest: dict[str, tuple[float, str]] = {}
-    refused: dict[str, str] = {}
+    pieces = (make_piece(suite, [suite.queries[one]], [predictions.paths]) for one in chosen)
     with open_executor(workers, scheduler) as executor:
         answers = map_ordered(executor, _mir_eval, pieces)
-        for query_id, theirs in track(answers, "mir_eval", total=len(chosen)):
-            if isinstance(theirs, str):
-                refused[query_id] = theirs
-                continue
-            for metric, value in theirs.items():
-                mine = ours[query_id][metric]
-                if abs(mine) <= LIMIT_DB:
-                    apart = (abs(mine - value), query_id)
-                    largest[metric] = max(largest.get(metric, apart), apart)
+        found = dict(track(answers, "mir_eval", total=len(chosen)))
+    refused = {one: said for one, said in found.items() if isinstance(said, str)}
+    theirs = pd.DataFrame(
+        {one: values for one, values in found.items() if one not in refused},
+        index=["sdr", "sir", "sar"],
+    ).T
+    ours = rows.set_index("query_id").loc[theirs.index, theirs.columns]
+    apart = (ours - theirs).abs().where(ours.abs() <= LIMIT_DB).dropna(axis=1, how="all")
+    largest = {str(name): (float(of.max()), str(of.idxmax())) for name, of in apart.items()}
     version = importlib.metadata.version("mir_eval")
     return CrossCheck(version, len(chosen) - len(refused), largest, refused)
 
@@ -452,8 +408,9 @@ def _mir_eval(piece: Piece) -> tuple[str, dict[str, float] | str]:
     import mir_eval
 
     ((query_id, query),) = piece.suite.queries.items()
-    rendered = open_suite(piece).render(query.mixture_id)
-    samples = piece.systems[0].load(query_id)
+    suite = open_suite(piece)
+    rendered = suite.render(query.mixture_id)
+    samples = read_estimate(piece.systems[0][query_id], suite)
     references = np.stack([rendered.target, rendered.interference]).astype(np.float64)
     # The second estimate does not change the first one's scores.
     estimates = np.stack([samples, rendered.interference]).astype(np.float64)

@@ -139,17 +139,14 @@ class FakeClap:
         self.name = name
 
     def score(self, *, texts, estimates, mixtures, references=None, sample_rate_hz):
-        def power(sound):
-            return float(np.mean(np.square(sound, dtype=np.float64)))
+        def powers(sounds):
+            return [float(np.mean(np.square(one, dtype=np.float64))) for one in sounds]
 
-        return [
-            ClapScore(
-                power(estimate) / len(text),
-                power(mixture) / len(text),
-                None if reference is None else power(estimate) / power(reference),
-                None if reference is None else power(mixture) / power(reference),
-            )
-            for text, estimate, mixture, reference in zip(
-                texts, estimates, mixtures, references or [None] * len(texts), strict=True
-            )
+        e, x = powers(estimates), powers(mixtures)
+        scores = [
+            ClapScore(a / len(text), b / len(text)) for a, b, text in zip(e, x, texts, strict=True)
         ]
+        if references is None:
+            return scores
+        heard = zip(scores, e, x, powers(references), strict=True)
+        return [replace(one, audio=a / r, audio_mixture=b / r) for one, a, b, r in heard]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from lassbench.metrics.kernels import NO_NUMBA
 from lassbench.metrics.ratios import si_sdr, snr
 from lassbench.scores import pieces
 from lassbench.scores.judge import Judge
+from lassbench.suites.suite import Suite
 
 LENGTH = 9001  # no round number
 
@@ -30,36 +30,35 @@ def _engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv(NO_NUMBA, "1" if request.param == "numpy" else "")
 
 
+@pytest.fixture
+def judge(rendered: Rendered) -> Judge:
+    return Judge(rendered.mixture, (rendered.target, rendered.interference))
+
+
 @pytest.mark.parametrize("gain_db", [-60, 0, 60])
 @pytest.mark.parametrize("error_db", [-20, 0, 30, 59, 61, 90, 120])
 def test_ratios_are_those_of_the_signals(
-    rendered: Rendered, gain_db: float, error_db: float
+    rendered: Rendered, judge: Judge, gain_db: float, error_db: float
 ) -> None:
     """Estimates at known distances from the target, at gains that SNR must notice."""
     noise = np.random.default_rng(3).normal(size=LENGTH)
     target = rendered.target.astype(np.float64)
     noise *= math.sqrt(np.sum(target**2) / np.sum(noise**2)) * 10 ** (-error_db / 20)
     estimate = (10 ** (gain_db / 20) * (target + noise)).astype(np.float32)
-    verdict = next(
-        Judge(rendered.mixture, (rendered.target, rendered.interference)).verdicts([estimate])
-    )
-    assert verdict.values["si_sdr"] == pytest.approx(
-        si_sdr(reference=rendered.target, estimate=estimate), abs=1e-7
-    )
-    assert verdict.values["snr"] == pytest.approx(
-        snr(reference=rendered.target, estimate=estimate), abs=1e-7
-    )
+    verdict = judge.verdicts([estimate])[0]
+    for name, ratio in (("si_sdr", si_sdr), ("snr", snr)):
+        expected = ratio(reference=rendered.target, estimate=estimate)
+        assert verdict.values[name] == pytest.approx(expected, abs=1e-7)
     assert verdict.values["si_sdr"] == pytest.approx(error_db, abs=0.6)
 
 
-def test_levels_and_nearness(rendered: Rendered) -> None:
+def test_levels_and_nearness(rendered: Rendered, judge: Judge) -> None:
     estimates = {
         "target": (rendered.target, False),
         "minus target": (-rendered.target, False),
         "interference": (rendered.interference, True),
         "silence": (np.zeros_like(rendered.target), True),
     }
-    judge = Judge(rendered.mixture, (rendered.target, rendered.interference))
     verdicts = judge.verdicts([estimate for estimate, _ in estimates.values()])
     for (name, (estimate, wrong)), verdict in zip(estimates.items(), verdicts, strict=True):
         assert verdict.wrong_source == wrong, name
@@ -71,27 +70,25 @@ def test_levels_and_nearness(rendered: Rendered) -> None:
             assert verdict.level_db == -math.inf
 
 
-def test_many_estimates_are_judged_as_one_by_one(rendered: Rendered) -> None:
+def test_many_estimates_are_judged_as_one_by_one(rendered: Rendered, judge: Judge) -> None:
     generator = np.random.default_rng(4)
     estimates = [
         (rendered.target + level * generator.normal(size=LENGTH)).astype(np.float32)
         for level in np.linspace(0.001, 1, 19)
     ]
-    judge = Judge(rendered.mixture, (rendered.target, rendered.interference))
-    together = list(judge.verdicts(estimates))
+    together = judge.verdicts(estimates)
     for estimate, verdict in zip(estimates, together, strict=True):
-        alone = next(judge.verdicts([estimate]))
+        alone = judge.verdicts([estimate])[0]
         assert alone.values == pytest.approx(verdict.values, abs=1e-9)
 
 
-def test_the_mixture_returned_untouched_improves_by_exactly_nothing(rendered: Rendered) -> None:
+def test_the_mixture_returned_untouched_improves_by_exactly_nothing(
+    rendered: Rendered, judge: Judge
+) -> None:
     nearly = rendered.mixture.copy()
     nearly[-1] = np.nextafter(nearly[-1], np.float32(1))
-    untouched, other, nearly_untouched = Judge(
-        rendered.mixture, (rendered.target, rendered.interference)
-    ).verdicts(
-        [rendered.mixture.copy(), rendered.target + np.float32(0.2) * rendered.mixture, nearly]
-    )
+    better = rendered.target + np.float32(0.2) * rendered.mixture
+    untouched, other, nearly_untouched = judge.verdicts([rendered.mixture.copy(), better, nearly])
     for name in ("sdr", "sir", "si_sdr", "snr"):
         assert untouched.values[name] == untouched.values[f"{name}_mixture"]
         assert nearly_untouched.values[name] == pytest.approx(untouched.values[name], abs=1e-6)
@@ -126,11 +123,7 @@ def test_remembered_clips_are_the_clips_within_their_memory(
     pieces._open_once.cache_clear()
 
 
-def test_pieces_keep_a_targets_queries_together(tiny_dataset: Dataset, tmp_path: Path) -> None:
-    from lassbench.suites import freezing
-
-    plan = freezing.plan_separation(tiny_dataset, name="cut", noises=3)
-    suite = freezing.freeze(plan, tiny_dataset, tmp_path / "cut", export_audio=False)
+def test_pieces_keep_a_targets_queries_together(suite: Suite) -> None:
     cut = list(pieces.cut(suite, suite.renderable_queries))
     assert [query for piece in cut for query in piece] == suite.renderable_queries
     where: dict[str, set[int]] = {}
