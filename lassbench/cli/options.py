@@ -78,6 +78,8 @@ class OutputPath(click.Path):
                 fix="mount the store and name the folder where it is mounted, or write to a "
                 "local folder and copy that afterwards, such as with `rclone copy FOLDER REMOTE:`",
             )
+        if not str(value).strip():
+            raise UsageError("the output has no name", expected="a path", fix="name it")
         if not self.file:
             check_folder_name(Path(value))
         return super().convert(value, param, ctx)

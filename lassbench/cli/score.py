@@ -115,7 +115,6 @@ def command(
     scored with a warning.  Queries with a silent source are named and left out.
     Of recordings without references only --clap tells quality.
     """
-    from lassbench import output_folders
     from lassbench.pictures import terminal
     from lassbench.predictions import suite_answered
     from lassbench.scores import score
@@ -132,9 +131,7 @@ def command(
     concepts = [query.concept for query in opened.queries.values()]
     check_classes(concepts, average or "", where=opened.path)
     folder = out or Path("scores") / opened.name
-    for place in (folder, report):
-        if place is not None:
-            output_folders.check_output_folder(place, what="the output folder")
+    _check_places([folder, report], [*predictions, opened.path])
     others = _others(against, leaderboard, opened)
     found = score.score_folders(predictions, opened, out=None if replace else folder, **how)
     # Everything is on disk before anything is shown, which may fail.  What may be written
@@ -166,6 +163,22 @@ def command(
             )
             click.echo(f"report: {page}", err=as_json)
         click.echo(f"wrote {json_path} and {parquet_path.name}", err=as_json)
+
+
+def _check_places(places: Sequence[Path | None], scored: Sequence[Path]) -> None:
+    """Refuse to write where the predictions or the suite lie, which would then be others."""
+    from lassbench import output_folders
+    from lassbench.errors import UsageError
+
+    for place in filter(None, places):
+        output_folders.check_output_folder(place, what="the output folder")
+        if any(place.resolve().is_relative_to(one.resolve()) for one in scored):
+            raise UsageError(
+                "this would lie among what is scored",
+                where=place,
+                expected="a folder outside the predictions and the suite",
+                fix="name another folder",
+            )
 
 
 def _print_json(found: Sequence[Scores], lines: Sequence[Line], average: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from lassbench.scores.comparison import (
     Comparison,
     Line,
     default_metric,
+    labels,
     paired,
     ranked_on,
     table_metrics,
@@ -49,7 +51,9 @@ _WRONG = "% of queries whose estimate is not nearer to the target than to the in
 def console(*, stderr: bool = False) -> Console:
     """Standard output or error, wide enough for the tables when it is a file or a pipe."""
     found = Console(highlight=False, stderr=stderr)
-    return found if found.is_terminal else Console(highlight=False, stderr=stderr, width=WIDTH)
+    if not found.is_terminal and "COLUMNS" not in os.environ:
+        found.width = WIDTH
+    return found
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -178,7 +182,8 @@ def _print_table(
         uses = f" ({one.uses})" if one.uses in ("oracle", "tag") else ""
         mark = {"best": " *", "tied": " ="}.get(one.place, "")
         # Behind the name, whose length must not hide them.
-        name = _safe(one.name).append(uses + " (PARTIAL)" * one.partial + mark)
+        uses += " (generative)" * one.generative + " (PARTIAL)" * one.partial
+        name = _safe(one.name).append(uses + mark * bool(ranked))
         name.stylize(style)
         table.add_row(name, *cells)
     out.print(table)
@@ -328,8 +333,9 @@ def show_cross_check(out: Console, check: CrossCheck) -> None:
 def show_comparison(out: Console, found: Comparison) -> None:
     """Print a paired comparison of two scores."""
     first, second, kind = found.first, found.second, found.first.file.kind
+    names = labels([first, second])
     suite, title = first.file.suite, METRICS[found.metric].title
-    heading = f"{first.name} minus {second.name} on {suite.title or suite.name}"
+    heading = f"{' minus '.join(names)} on {suite.title or suite.name}"
     out.print(Text(one_line(heading, 200), style="bold"))
     out.print(Text(f"{found.queries} queries of {found.targets} targets, paired"))
     rows = [(METRICS[name].heading, one, name) for name, one in found.metrics.items()]
@@ -338,9 +344,9 @@ def show_comparison(out: Console, found: Comparison) -> None:
         if len(groups) > 1:
             rows = [(value, one, found.metric) for value, one in groups.items()]
             out.print(_paired_table(f"{title} by {by}", rows, kind))
-    for one in (first, second):
+    for name, one in zip(names, (first, second), strict=True):
         if asked := who_asks(one.summary, found.metric):
-            out.print(_safe(f"{one.name}, {asked}", 600))
+            out.print(_safe(f"{name}, {asked}", 600))
     moved = found.moved[found.moved["difference"] != 0.0]
     if len(moved):
         ahead = moved[moved["difference"] > 0].head(EXTREMES)

@@ -163,6 +163,11 @@ class Line:
         return self.members[0].file.system.query_type if self.members else "none"
 
     @property
+    def generative(self) -> bool:
+        """Whether it loses the phase, which most metrics punish."""
+        return any(one.file.system.generative for one in self.members)
+
+    @property
     def partial(self) -> bool:
         """Whether predictions, of any run, were left out."""
         return any(one.file.coverage.partial for one in self.members)
@@ -184,7 +189,16 @@ class Line:
 
     def to_dict(self) -> dict[str, Any]:
         """The line as JSON can hold it."""
-        plain = ("name", "uses", "wrong_source_share", "queries", "of", "spread", "partial")
+        plain = (
+            "name",
+            "uses",
+            "wrong_source_share",
+            "queries",
+            "of",
+            "spread",
+            "partial",
+            "generative",
+        )
         told = {name: getattr(self, name) for name in (*plain, "place", "notes", "cells")}
         found: dict[str, Any] = to_jsonable_python(told | {"runs": len(self.members)})
         return found
@@ -208,7 +222,11 @@ def table_of(scores: Sequence[Scores]) -> list[Line]:
         groups.setdefault(system.name if system.run else place, []).append(one)
     first = scores[0]
     metric = default_metric(first.file.kind, first.file.definitions)
-    lines = [_line(group, first.file, metric) for group in groups.values()]
+    names = labels([group[0] for group in groups.values()])
+    lines = [
+        _line(group, name if len(group) == 1 else group[0].file.system.name, first.file, metric)
+        for group, name in zip(groups.values(), names, strict=True)
+    ]
     if not any(line.name == MIXTURE for line in lines):
         lines[:0] = _mixture(max(scores, key=lambda one: len(one.rows)), first.file, metric)
     return _placed(lines, metric) if first.file.kind != "unreferenced" else lines
@@ -234,16 +252,23 @@ def others_than(own: Sequence[Scores], others: Iterable[Scores]) -> list[Scores]
     ]
 
 
+def labels(scores: Sequence[Scores]) -> list[str]:
+    """Their names; of two by one name, with the beginning of their predictions' hash."""
+    names = [one.name for one in scores]
+    return [
+        name if names.count(name) == 1 else f"{name} [{_answers(one)[:8]}]"
+        for name, one in zip(names, scores, strict=True)
+    ]
+
+
 def _answers(scores: Scores) -> str:
     return scores.file.system.predictions_sha256 or scores.file.rows_sha256
 
 
-def _line(runs: Sequence[Scores], like: ScoreFile, metric: str) -> Line:
+def _line(runs: Sequence[Scores], name: str, like: ScoreFile, metric: str) -> Line:
     """The line of a system, or of its runs, in what means the same as in ``like``."""
-    file, name = runs[0].file, runs[0].name
     rows, summary, spread = runs[0].rows, runs[0].summary, None
     if len(runs) > 1:
-        name = file.system.name
         rows = mean_over_runs([one.rows for one in runs])
         if not len(rows):
             raise LassbenchError("the runs of one system have no query in common", where=name)
@@ -255,7 +280,7 @@ def _line(runs: Sequence[Scores], like: ScoreFile, metric: str) -> Line:
         rows=rows,
         cells={one: cell for one, cell in summary.metrics.items() if one in same},
         wrong_source_share=summary.wrong_source_share,
-        of=file.coverage.queries_total,
+        of=runs[0].file.coverage.queries_total,
         members=tuple(runs),
         spread=spread,
     )

@@ -115,8 +115,10 @@ def make_piece(suite: Suite, queries: Sequence[Query], systems: Iterable[Answers
     return Piece(part, suite.dataset.path if suite.dataset else None, answers)
 
 
-def measure(piece: Piece, *, spectral: bool = False) -> Outcome:
-    """Judge every answer of a piece; ``spectral`` as :class:`~lassbench.scores.judge.Judge`.
+def measure(piece: Piece, *, spectral: bool = False, judging: bool = True) -> Outcome:
+    """Judge every answer of a piece, or, not ``judging``, only find out which can be.
+
+    ``spectral`` is :class:`~lassbench.scores.judge.Judge`'s.
 
     The audio of every mixture must be what was frozen (:func:`open_judge`).
     """
@@ -124,7 +126,7 @@ def measure(piece: Piece, *, spectral: bool = False) -> Outcome:
     suite = open_suite(piece)
     for mixture_id, queries in by_mixture(suite.queries.values()).items():
         try:
-            judge = open_judge(suite, mixture_id, spectral=spectral)
+            judge = open_judge(suite, mixture_id, spectral=spectral and judging)
         except SilentReference as silent:
             reason = f"the {silent.where} is silent"
             outcome.unscorable.update((query.query_id, reason) for query in queries)
@@ -139,6 +141,8 @@ def measure(piece: Piece, *, spectral: bool = False) -> Outcome:
                         lost.append(error.fault(str(system[query_id])))
                     else:
                         answers.append((query_id, samples, measured))
+        if not judging:
+            continue
         verdicts = judge.verdicts([samples for _, samples, _ in answers])
         for (query_id, samples, measured), verdict in zip(answers, verdicts, strict=True):
             hashed = pcm_sha256(samples)

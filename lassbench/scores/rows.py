@@ -166,7 +166,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def metric_named(name: str, among: Iterable[str] = METRICS) -> str:
-    """The metric that ``name`` is, or is the title of (``SI-SDRi`` is ``si_sdr_i``).
+    """The metric that ``name`` is, or is the title or heading of (``SI-SDRi`` is ``si_sdr_i``).
 
     Raises
     ------
@@ -174,9 +174,13 @@ def metric_named(name: str, among: Iterable[str] = METRICS) -> str:
         If it is none of ``among``.
     """
     known = in_order(among)
-    by_title = {METRICS[one].title.casefold(): one for one in known}
-    found = by_title.get(name.casefold(), name.casefold())
-    if found not in known:
+    said = {
+        words.casefold(): one
+        for one in known
+        for words in (one, METRICS[one].title, METRICS[one].heading)
+    }
+    found = said.get(name.casefold(), "")
+    if not found:
         near = did_you_mean(name, [*known, *(METRICS[one].title for one in known)])
         raise UsageError(
             f"no metric {name!r} here{near}",

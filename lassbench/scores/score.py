@@ -6,7 +6,7 @@ import dataclasses
 import importlib.metadata
 import random
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,7 +39,7 @@ from lassbench.scores.pieces import (
     open_suite,
 )
 from lassbench.scores.result import make_scores, predictions_sha256, system_info, warn_of_levels
-from lassbench.scores.rows import LIMIT_DB
+from lassbench.scores.rows import CLAP_METRICS, LIMIT_DB, SPECTRAL_METRICS
 from lassbench.scores.score_file import Scores, check_not_others, score_paths
 from lassbench.separators import as_separator, card_of, estimate
 from lassbench.suites.suite import Suite
@@ -124,24 +124,27 @@ def score_folders(
         from lassbench.metrics.clap import ClapModel
 
         model = ClapModel(clap)
-    opened = _open_folders(folders, suite, names, runs=runs, out=out)
+    if spectral and suite.kind != "separation":
+        raise UsageError(
+            "spectral distances need the true sound that is asked for",
+            where=suite.path,
+            got=f"{suite.name} is {suite.kind}: it has none",
+            fix="leave out --spectral",
+        )
+    more = (*(CLAP_METRICS if clap else ()), *(SPECTRAL_METRICS if spectral else ()))
+    opened = _open_folders(folders, suite, names, runs=runs, out=out, more=more)
     if workers is None and len(opened) * len(suite.renderable_queries) < SMALL_JOB:
         workers = 1
+    # With faults that the files' headers show, the files are first read through only, to
+    # tell everything at once and soon.
+    faulty = not allow_partial and any(one.faults for one in opened)
     with open_executor(workers, scheduler) as executor:
-        unscorable = _measure_all(
-            suite,
-            executor,
-            lambda _: [one.predictions.paths for one in opened],
-            [(one.measured, one.faults) for one in opened],
-            label="scoring",
-            ahead=32,
-            spectral=spectral,
-        )
-    for one in opened:  # an answer that could not be scored is not missed
-        gone = {str(one.predictions.folder / query_id) for query_id in unscorable}
-        one.faults = [f for f in one.faults if f.kind != "missing" or f.where not in gone]
-    if not allow_partial:
-        _refuse_faults(opened, suite)
+        for judging in (False, True) if faulty else (True,):
+            unscorable = _measure_folders(
+                opened, suite, executor, spectral=spectral, judging=judging
+            )
+            if not allow_partial:
+                _refuse_faults(opened, suite)
     found = [
         make_scores(
             one.measured,
@@ -155,6 +158,12 @@ def score_folders(
         )
         for one in opened
     ]
+    if runs and len({one.file.system.predictions_sha256 for one in found}) < len(found):
+        raise UsageError(
+            "two of these runs hold the same predictions",
+            where=", ".join(map(str, folders)),
+            fix="name each run's own folder",
+        )
     for one in opened:
         warn_of_levels(one.measured, one.system.card.name)
     return found
@@ -167,6 +176,7 @@ def _open_folders(
     *,
     runs: bool,
     out: Path | None,
+    more: Collection[str],
 ) -> list[_Folder]:
     """The folders by the names that their scores will have; as :func:`score_folders` takes them."""
     wanted = 1 if runs else len(folders)
@@ -175,7 +185,7 @@ def _open_folders(
             "the names do not fit the folders",
             expected=f"{wanted}: one for all runs, otherwise one a folder, in their order",
             got=f"{len(names)}: {', '.join(one_line(name, 60) for name in names)}",
-            fix="give --name as often",
+            fix="give --name as often as expected",
         )
     opened: list[_Folder] = []
     for number, folder in enumerate(folders):
@@ -207,7 +217,7 @@ def _open_folders(
                 "they are runs of one system, in folders of different names",
             )
         if out is not None:
-            check_not_others(path, suite.fingerprint, partial(_hash, one.predictions))
+            check_not_others(path, suite.fingerprint, partial(_hash, one.predictions), more)
     return opened
 
 
@@ -254,6 +264,7 @@ def _measure_all(
     label: str,
     ahead: int,
     spectral: bool,
+    judging: bool = True,
 ) -> dict[str, str]:
     """Add what is measured and lost to each system's; query_id -> why nobody can be scored.
 
@@ -262,13 +273,33 @@ def _measure_all(
     """
     pieces = list(cut(suite, suite.renderable_queries))
     made = (make_piece(suite, queries, answers(queries)) for queries in pieces)
-    outcomes = map_ordered(executor, partial(measure, spectral=spectral), made, ahead=ahead)
+    measuring = partial(measure, spectral=spectral, judging=judging)
+    outcomes = map_ordered(executor, measuring, made, ahead=ahead)
     unscorable: dict[str, str] = {}
     for outcome in track(outcomes, label, total=len(pieces)) if label else outcomes:
         unscorable |= outcome.unscorable
         for (measured, faults), (more, lost) in zip(into, outcome.systems, strict=True):
             measured.extend(more)
             faults.extend(lost)
+    return unscorable
+
+
+def _measure_folders(
+    opened: Sequence[_Folder], suite: Suite, executor: Executor | None, **how: bool
+) -> dict[str, str]:
+    """:func:`_measure_all` of folders; an answer that could not be scored is not missed."""
+    unscorable = _measure_all(
+        suite,
+        executor,
+        lambda _: [one.predictions.paths for one in opened],
+        [(one.measured, one.faults) for one in opened],
+        label="scoring" if how["judging"] else "checking",
+        ahead=32,
+        **how,
+    )
+    for one in opened:
+        gone = {str(one.predictions.folder / query_id) for query_id in unscorable}
+        one.faults = [f for f in one.faults if f.kind != "missing" or f.where not in gone]
     return unscorable
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,7 +25,7 @@ from pydantic import Field, model_validator
 from lassbench.checked import Count, Label, PathName, Sha256, Strict, Text, read_record
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.files import listed, name_of, to_json, write_together
-from lassbench.scores.rows import Kind, in_order, rows_schema, rows_sha256
+from lassbench.scores.rows import KIND_METRICS, METRICS, Kind, in_order, rows_schema, rows_sha256
 from lassbench.scores.summary import Summary
 
 JSON_SUFFIX, PARQUET_SUFFIX = ".score.json", ".score.parquet"
@@ -158,14 +158,15 @@ _HELD = tuple(
         ("^lass-", "wavcaps", "WavCaps holds its clips"),
         ("audiocaps", "audio ?set", "AudioSet holds all of AudioCaps"),
         ("audioset", "audio ?set", "its clips are AudioSet's"),
-        (r"\besc", "esc[- ]?50", "its clips are ESC-50's"),
+        (r"\besc", "esc[- ]?(10|50)", "its clips are ESC-50's"),
         (r"\besc", "hive", "Hive holds ESC-50"),
         ("clotho", "hive", "Hive holds Clotho"),
         ("^dcase", "hive", "Hive holds the evaluation clips of DCASE 2024 Task 9"),
     )
 )  # fmt: skip
-#: Training on this benchmark's own list is not training on all of AudioCaps.
-_OWN_LIST = "lass-2022"
+#: Texts that name a set to leave it out, or this benchmark's own list, which is not all of
+#: AudioCaps.
+_NOT_HELD = re.compile(r"\b(no|not|without|except|excluding|but|minus)\b|lass-2022", re.IGNORECASE)
 
 
 def heard_in_training(score: ScoreFile) -> tuple[str, ...]:
@@ -186,7 +187,7 @@ def heard_in_training(score: ScoreFile) -> tuple[str, ...]:
     suite = f"{score.suite.name} {score.suite.dataset_name}"
     found: dict[re.Pattern[str], str] = {}
     for trained in score.system.trained_on:
-        if _OWN_LIST not in trained.casefold():
+        if not _NOT_HELD.search(trained):
             for suites, training, known in _HELD:
                 if suites.search(suite) and training.search(trained):
                     found.setdefault(training, f"trained on {one_line(trained, 60)}: {known}")
@@ -230,15 +231,18 @@ class Scores:
         Raises
         ------
         UsageError
-            If the score of other predictions, or on another suite, is there already and
-            may not be replaced.
+            If the score of other predictions, on another suite, or in more metrics is there
+            already and may not be replaced.
         LassbenchError
             If ``folder`` cannot be written or the disk is full.
         """
         json_path, parquet_path = self.paths(folder)
         if not replace:
             system, fingerprint = self.file.system, self.file.suite.fingerprint
-            check_not_others(json_path, fingerprint, lambda _: system.predictions_sha256)
+            definitions = self.file.definitions
+            check_not_others(
+                json_path, fingerprint, lambda _: system.predictions_sha256, definitions
+            )
         table = rows_table(self.rows, self.file.kind)
         # The Parquet comes first, so that a JSON is never without its rows.
         write_together(
@@ -347,12 +351,16 @@ def read_scores(path: str | Path) -> Scores:
 
 
 def check_not_others(
-    path: Path, fingerprint: str, predictions: Callable[[Sequence[str]], str]
+    path: Path,
+    fingerprint: str,
+    predictions: Callable[[Sequence[str]], str],
+    metrics: Collection[str],
 ) -> None:
-    """Refuse to write over the score of other predictions, or on another suite.
+    """Refuse to write over the score of other predictions, on another suite, or in more metrics.
 
     ``path`` is the JSON that would be written, ``fingerprint`` the suite's; ``predictions``
-    turns the ids of the queries that were scored there into the hash of these answers.
+    turns the ids of the queries that were scored there into the hash of these answers;
+    ``metrics`` are those that would be written, or those beside what every score has.
 
     Raises
     ------
@@ -361,18 +369,24 @@ def check_not_others(
     """
     if not path.exists():
         return
+    fix = "call this one by another name (--name), or --replace the score"
     try:
         before = read_scores(path)
         file, ids = before.file, list(before.rows["query_id"])
         got = f"{before.name} on {file.suite.name}, of other predictions"
         of_suite = file.suite.fingerprint == fingerprint
         if of_suite and file.system.predictions_sha256 == predictions(ids):
-            return
+            lost = in_order({*file.definitions} - {*metrics, *KIND_METRICS[file.kind]})
+            if not lost:
+                return
+            titles = ", ".join(METRICS[one].title for one in lost)
+            got = f"the same predictions' {titles}, which this score would not have"
+            fix = "score in these too (--clap, --spectral), or --replace the score"
     except LassbenchError as error:
         got = error.brief
     raise UsageError(
         "another score is here already",
         where=path,
         got=one_line(got),
-        fix="call this one by another name (--name), or --replace the score",
+        fix=fix,
     )

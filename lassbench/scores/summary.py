@@ -168,6 +168,9 @@ class Summary:
             return None
         return round(float(self.rows["wrong_source"].mean()), DECIMALS)
 
+    def __repr__(self) -> str:
+        return repr(pd.DataFrame.from_dict(to_jsonable_python(self.metrics), orient="index"))
+
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
         found: dict[str, Any] = to_jsonable_python(
