@@ -214,9 +214,10 @@ def test_best_is_bold_and_sar_never_is() -> None:
 
 
 def test_a_partial_result_is_marked_however_long_its_name() -> None:
-    lines = table_of([system("x" * 200, 9.0, rows=slice(0, 30)), system("whole", 1.0)])
+    partial = system("x" * 200, 9.0, rows=slice(0, 30), generative=True)
+    lines = table_of([partial, system("whole", 1.0)])
     text = printed(lines)
-    assert "(PARTIAL)" in text
+    assert "(generative) (PARTIAL)" in " ".join(text.split())
     assert "30/40" in text
     assert places(lines)["whole"] == "best"
 

@@ -134,8 +134,9 @@ def test_what_needs_references_is_refused(real: Suite, capsys: pytest.CaptureFix
     with pytest.raises(LassbenchError, match="needs the true sources"):
         evaluate(separators.OracleMask(), real, progress=False)
     (folder,) = separated(real, system)
-    assert run(["score", str(folder), "--suite", "real", "--oracle=2"]) == 2
-    assert "is unreferenced" in capsys.readouterr().err
+    for wanted in ("--oracle=2", "--spectral"):
+        assert run(["score", str(folder), "--suite", "real", wanted]) == 2
+        assert "is unreferenced" in capsys.readouterr().err
     assert not Path("scores").exists()
 
 

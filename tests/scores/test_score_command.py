@@ -71,6 +71,10 @@ def listing(folder: str = "scores") -> dict[str, bytes]:
         (("a", "--name", "x" * 300), "another --name"),
         (("a", "--oracle=2", "--average", "mean-by-class"), "none for 4 of 4 queries"),
         (("a", "-o", "a/q0.wav"), "must be a folder"),
+        (("a", "-o", "a/scores"), "among what is scored"),
+        (("a", "d", "--report", "d"), "among what is scored"),
+        (("a", "-o", "suite"), "among what is scored"),
+        (("a", "-o", " "), "has no name"),
     ],
 )
 def test_what_cannot_be_told_apart_is_refused_before_scoring(
@@ -106,6 +110,33 @@ def test_no_other_score_is_written_over(
     # Of another suite, by the same predictions.
     write_by_hand(Path("other"), [(noise(2 * n), noise(2 * n + 9)) for n in range(4)])
     assert run(["score", "b", "--suite", "other", "-o", "scores/by-hand"]) == 2
+
+
+def test_columns_are_not_lost_by_scoring_again(
+    four: Suite, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score("a", "--spectral")
+    before = listing()
+    with monkeypatch.context() as patch:
+        patch.setattr("lassbench.scores.score._measure_all", None)
+        score("a", code=2)
+    assert "MR-STFT, LSD, which this score would not have" in capsys.readouterr().err
+    assert listing() == before
+    score("a", "--replace")
+    assert "mrstft" not in read_scores("scores/by-hand").rows
+
+
+def test_two_systems_of_one_name_are_told_apart(
+    four: Suite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score("a", "-o", "one")
+    score("b", "-o", "two")
+    capsys.readouterr()
+    assert run(["compare", "one", "two", "--metric", "SDRi (dB)"]) == 0
+    shown = capsys.readouterr().out
+    for folder in ("one", "two"):
+        digits = read_scores(folder).file.system.predictions_sha256[:8]
+        assert shown.count(f"Net [{digits}]") == 2  # in the heading and in the table
 
 
 def test_a_partial_score_is_completed_and_a_whole_one_is_kept(
@@ -147,6 +178,10 @@ def test_runs_are_scored_each_and_shown_as_one(
     assert "of 3 runs" in capsys.readouterr().out
     score("d", "--runs")
     assert "Other (d)" in capsys.readouterr().out
+    shutil.copytree("a", "again")
+    score("a", "again", "--runs", code=2)
+    assert "hold the same predictions" in capsys.readouterr().err
+    assert not Path("scores/by-hand/Net.again.score.json").exists()
 
 
 # --- what is printed --------------------------------------------------------
