@@ -153,7 +153,7 @@ def ours(folder: Path, count: int, seconds: float, workers: int) -> tuple[float,
     command = [
         *(sys.executable, "-c", "from lassbench.cli import main; main()", "score"),
         *(str(predictions), "--suite", str(suite.path), "-o", str(scores_folder(predictions))),
-        *("--workers", str(workers), "--leaderboard", str(folder / "none")),
+        *("--workers", str(workers), "--leaderboard", str(folder / "none"), "--replace"),
     ]
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
