@@ -14,7 +14,6 @@ from lassbench.scores import statistics
 from lassbench.scores.statistics import (
     FEW_CLUSTERS,
     Interval,
-    asker_spread,
     bootstrap_columns,
     expanded_tail,
     paired_difference,
@@ -384,31 +383,3 @@ def test_a_query_that_one_system_lacks_is_left_out_for_all() -> None:
 def test_too_few_targets_rank_nobody() -> None:
     ranks = rank_intervals([[1.0, 2.0], [5.0, 6.0]], ["a", "b"])
     assert {(one.rank, one.low, one.high) for one in ranks} == {(1, 1, 2)}
-
-
-# --- who asked --------------------------------------------------------------
-
-
-def test_spread_between_annotators_in_closed_form() -> None:
-    """value = mixture effect + annotator effect, so every mixture varies alike."""
-    mixtures, askers = np.array([0.0, 10.0, 20.0]), np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
-    spread = asker_spread(mixtures[:, None] + askers[None, :])
-    assert spread is not None
-    assert spread.mean == pytest.approx(10.0)
-    assert spread.spread == pytest.approx(math.sqrt(2.5))
-    assert (spread.worst, spread.means[0]) == (0, pytest.approx(8.0))
-    assert spread.worst_of_mixture == pytest.approx(8.0)
-    assert spread.within_mixture_sd == pytest.approx(math.sqrt(2.5))
-    assert spread.asker_share == pytest.approx(2.0 / (2.0 + 200.0 / 3.0))
-
-
-def test_worst_of_mixture_is_lower_than_the_worst_annotator_when_they_take_turns() -> None:
-    spread = asker_spread([[0.0, 4.0], [4.0, 0.0], [np.nan, 9.0]])
-    assert spread is not None
-    assert (spread.mixtures, spread.worst_of_mixture, spread.spread) == (2, 0.0, 0.0)
-    assert spread.asker_share == pytest.approx(1.0)
-
-
-def test_one_annotator_has_no_spread() -> None:
-    assert asker_spread([[1.0], [2.0]]) is None
-    assert asker_spread([[np.nan, 2.0]]) is None

@@ -20,7 +20,7 @@ from pydantic_core import to_jsonable_python
 from lassbench.errors import UsageError, did_you_mean
 from lassbench.records import TAG_SEPARATOR
 from lassbench.scores.rows import in_order, metric_named, seen
-from lassbench.scores.statistics import asker_spread, bootstrap_columns
+from lassbench.scores.statistics import bootstrap_columns
 
 #: Decimals of every figure: a nanodecibel, far below what the metrics' last
 #: digits carry from one processor to another.
@@ -64,7 +64,7 @@ class AnnotatorSpread:
     of them and ``worst_annotator`` whose it is; ``worst_of_mixture`` is the mean
     over mixtures of the lowest value anyone got, ``within_mixture_sd`` how far
     one mixture's result moves with the person asking, ``asker_share`` the share
-    of all variance that this explains (:func:`lassbench.scores.statistics.asker_spread`).
+    of all variance that this explains (:func:`asker_spread`).
     """
 
     annotators: int
@@ -145,21 +145,14 @@ class Summary:
         people = sorted(asked["annotator"].unique())
         if len(people) < 2:
             return {}
-        spreads = {}
+        found = {}
         for name in self._names:
-            by_person = asked.assign(value=seen(asked, name)).pivot(
-                index="mixture_id", columns="annotator", values="value"
+            # Two wordings of one person count as their mean.
+            by_person = asked.assign(value=seen(asked, name)).pivot_table(
+                index="mixture_id", columns="annotator", values="value", dropna=False
             )
-            spread = asker_spread(by_person.to_numpy())
-            if spread is not None:
-                spreads[name] = AnnotatorSpread(
-                    annotators=len(people),
-                    mixtures=spread.mixtures,
-                    worst=round(spread.means[spread.worst], DECIMALS),
-                    worst_annotator=people[spread.worst],
-                    **{one: round(getattr(spread, one), DECIMALS) for one in _OF_SPREAD},
-                )
-        return spreads
+            found[name] = asker_spread(by_person)
+        return {name: spread for name, spread in found.items() if spread is not None}
 
     @property
     def wrong_source_share(self) -> float | None:
@@ -189,7 +182,36 @@ class Summary:
         return dict(zip(self._names, cells, strict=True))
 
 
-_OF_SPREAD = ("mean", "spread", "worst_of_mixture", "within_mixture_sd", "asker_share")
+def asker_spread(by_person: pd.DataFrame) -> AnnotatorSpread | None:
+    """Spread between annotators, a column each, over mixtures, a row each.
+
+    Mixtures that some annotator's query lacks (NaN) are left out, so that every
+    annotator is judged on the same ones.  ``spread`` is the standard deviation
+    (n - 1) of the annotators' means, ``within_mixture_sd`` the root of the mean
+    variance (n - 1) within a mixture, ``asker_share`` the mean (population) variance
+    within a mixture over the variance of all values: 0 when it does not matter who
+    asks, 1 when nothing else does.  ``None`` with fewer than two annotators or no
+    complete mixture.
+    """
+    table = by_person.dropna()
+    if table.shape[1] < 2 or not len(table):
+        return None
+    values, means = table.to_numpy(), table.mean()
+    total = float(values.var())
+    figures = {
+        "mean": means.mean(),
+        "spread": means.std(),
+        "worst": means.min(),
+        "worst_of_mixture": values.min(axis=1).mean(),
+        "within_mixture_sd": math.sqrt(values.var(axis=1, ddof=1).mean()),
+        "asker_share": values.var(axis=1).mean() / total if total > 0 else 0.0,
+    }
+    return AnnotatorSpread(
+        annotators=table.shape[1],
+        mixtures=len(table),
+        worst_annotator=str(means.idxmin()),
+        **{name: round(float(value), DECIMALS) for name, value in figures.items()},
+    )
 
 
 def interval_cells(

@@ -290,7 +290,8 @@ def peers(folder: Path, count: int, options: argparse.Namespace, wall: float) ->
     """Time the peers on a sample and print them beside ours."""
     suite, predictions = prepare(folder, count, options.seconds)
     rows = {
-        row["query_id"]: row for row in read_scores(scores_folder(predictions)).rows.to_dict("records")
+        row["query_id"]: row
+        for row in read_scores(scores_folder(predictions)).rows.to_dict("records")
     }
     step = max(1, len(rows) // options.sample)
     sample = list(suite.queries)[::step][: options.sample]

@@ -16,11 +16,11 @@ from lassbench.cli import run
 from lassbench.errors import UsageError
 from lassbench.scores.rows import rows_sha256
 from lassbench.scores.score import evaluate
-from lassbench.scores.statistics import asker_spread
 from lassbench.scores.summary import (
     AVERAGES,
     BREAKDOWNS,
     Summary,
+    asker_spread,
     average,
     failing_sentences,
     mean_over_runs,
@@ -149,6 +149,31 @@ def test_nothing_defined_and_few_targets_leave_gaps_and_no_nan() -> None:
 # --- who asked --------------------------------------------------------------
 
 
+def test_spread_between_annotators_in_closed_form() -> None:
+    """value = mixture effect + annotator effect, so every mixture varies alike."""
+    mixtures, askers = np.array([0.0, 10.0, 20.0]), np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+    spread = asker_spread(pd.DataFrame(mixtures[:, None] + askers[None, :], columns=list("abcde")))
+    assert spread is not None
+    assert spread.mean == pytest.approx(10.0)
+    assert spread.spread == pytest.approx(math.sqrt(2.5))
+    assert (spread.worst_annotator, spread.worst) == ("a", pytest.approx(8.0))
+    assert spread.worst_of_mixture == pytest.approx(8.0)
+    assert spread.within_mixture_sd == pytest.approx(math.sqrt(2.5))
+    assert spread.asker_share == pytest.approx(2.0 / (2.0 + 200.0 / 3.0))
+
+
+def test_worst_of_mixture_is_lower_than_the_worst_annotator_when_they_take_turns() -> None:
+    spread = asker_spread(pd.DataFrame([[0.0, 4.0], [4.0, 0.0], [np.nan, 9.0]]))
+    assert spread is not None
+    assert (spread.mixtures, spread.worst_of_mixture, spread.spread) == (2, 0.0, 0.0)
+    assert spread.asker_share == pytest.approx(1.0)
+
+
+def test_one_annotator_has_no_spread() -> None:
+    assert asker_spread(pd.DataFrame([[1.0], [2.0]])) is None
+    assert asker_spread(pd.DataFrame([[np.nan, 2.0]])) is None
+
+
 def test_scores_by_annotator() -> None:
     matrix = np.random.default_rng(0).normal(size=(5, 3))
     asked = list(itertools.product(range(5), "abc"))
@@ -158,13 +183,14 @@ def test_scores_by_annotator() -> None:
         annotator=[person for _, person in asked],
         si_sdr=matrix.ravel(),
     )
-    summary, expected = Summary(rows), asker_spread(matrix)
+    summary = Summary(rows)
+    expected = asker_spread(pd.DataFrame(matrix, columns=list("abc")))
     found = summary.annotators["si_sdr"]
     assert expected is not None
     assert (found.annotators, found.mixtures) == (3, 5)
-    for name in ("mean", "spread", "worst_of_mixture", "within_mixture_sd", "asker_share"):
-        assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=1e-8)
-    assert found.worst_annotator == "abc"[matrix.mean(axis=0).argmin()]
+    assert found == expected
+    twice = pd.concat([rows, rows.assign(query_id="again-" + rows["query_id"])])
+    assert Summary(twice.reset_index(drop=True)).annotators["si_sdr"] == expected
     means = [cells["si_sdr"].mean for cells in summary.by("annotator").values()]
     assert means == pytest.approx(matrix.mean(axis=0), abs=1e-8)
 
