@@ -16,16 +16,6 @@ if TYPE_CHECKING:
     from lassbench.suites.suite import Suite
 
 
-def _print_schema(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    if not value or context.resilient_parsing:
-        return
-    from lassbench.files import to_json
-    from lassbench.scores.score_file import ScoreFile
-
-    click.echo(to_json(ScoreFile.model_json_schema()), nl=False)
-    context.exit()
-
-
 @click.command(name="score")
 @click.argument("predictions", nargs=-1, required=True, type=PATH)
 @click.option("--suite", type=PATH, help="Suite or dataset folder.  Default: as system.yaml says.")
@@ -56,8 +46,8 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
     is_flag=False,
     flag_value="laion/larger_clap_general",
     metavar="[MODEL]",
-    help="Also CLAPScore and CLAPScore-A, by a CLAP model's name or folder "
-    "(laion/larger_clap_general without one); on CUDA where there is a device.",
+    help="Also CLAPScore and CLAPScore-A: --clap=MODEL, a CLAP model's name or folder, or --clap at "
+    "the end for laion/larger_clap_general; on CUDA where there is a device.",
 )
 @click.option(
     "--spectral",
@@ -71,7 +61,9 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
     help="What to call the system instead of what system.yaml says; one a folder, in order.",
 )
 @click.option("--runs", is_flag=True, help="The folders are runs (seeds) of one system.")
-@click.option("--replace", is_flag=True, help="Replace scores of other predictions.")
+@click.option(
+    "--replace", is_flag=True, help="Replace scores of other predictions, or in more metrics."
+)
 @click.option(
     "--average",
     type=click.Choice(["mean", "mean-by-class", "median-by-class"]),
@@ -82,14 +74,6 @@ def _print_schema(context: click.Context, _parameter: click.Parameter, value: bo
 @click.option("--report", type=OutputPath(), help="Write a page with plots and players here.")
 @click.option(
     "--include-audio", is_flag=True, help="Put audio into the page that must not be published."
-)
-@click.option(
-    "--schema",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_print_schema,
-    help="Print the JSON Schema of a score file and stop.",
 )
 def command(
     predictions: tuple[Path, ...],

@@ -288,11 +288,6 @@ def test_failing_sentences_are_shown(
     assert "fail where another wording works" in next(Path("page").iterdir()).read_text()
 
 
-def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["score", "--schema"]) == 0
-    assert '"rows_sha256"' in capsys.readouterr().out
-
-
 # --- refused ----------------------------------------------------------------
 
 
