@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     is_flag=False,
     flag_value="laion/larger_clap_general",
     metavar="[MODEL]",
-    help="Also CLAPScore and CLAPScore-A: --clap=MODEL, a CLAP model's name or folder, or --clap at "
-    "the end for laion/larger_clap_general; on CUDA where there is a device.",
+    help="Also CLAPScore and CLAPScore-A: --clap=MODEL, a CLAP model's name or folder, or --clap "
+    "at the end for laion/larger_clap_general; on CUDA where there is a device.",
 )
 @click.option(
     "--spectral",
