@@ -172,9 +172,10 @@ def score_file(
     return ScoreFile(**{**values, **changes})
 
 
-def rehashed(file: ScoreFile, rows: pd.DataFrame) -> ScoreFile:
-    """``file`` as it is of ``rows``, which hold no other queries."""
-    return file.model_copy(update={"rows_sha256": rows_sha256(rows)})
+def of_rows(scores: Scores, rows: pd.DataFrame, **changes: Any) -> Scores:
+    """``scores`` as they are of ``rows``, which hold no other queries."""
+    changes["rows_sha256"] = rows_sha256(rows)
+    return Scores(scores.file.model_copy(update=changes), rows)
 
 
 EVERYTHING = ("clap", "clap_a", "mrstft")
@@ -191,8 +192,7 @@ def with_more(
     names = rows_schema("separation", more).names
     rows = scores.rows.assign(**{n: drawn[n] for n in names if n not in scores.rows})[names]
     definitions = {name: METRICS[name].id for name in in_order(names)}
-    changes = {"definitions": definitions, "clap_model": model}
-    return Scores(rehashed(scores.file, rows).model_copy(update=changes), rows)
+    return of_rows(scores, rows, definitions=definitions, clap_model=model)
 
 
 def system_info(name: str = "System A", **changes: Any) -> SystemInfo:

@@ -149,7 +149,7 @@ def loaded(board: Path, name: str = "lass-net-small") -> Loaded:
 def nudged(scores: Scores, name: str, by: float, *, rows: int = 60) -> Scores:
     table = scores.rows.copy()
     table.loc[: rows - 1, name] += by
-    return Scores(made.rehashed(scores.file, table), table)
+    return made.of_rows(scores, table)
 
 
 def again(board: Path, name: str = "lass-net-small") -> Scores:

@@ -12,7 +12,6 @@ from lassbench.errors import UsageError
 from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.ranking import GENERATIVE, Standings, standings
-from lassbench.scores.score_file import Scores
 from lassbench.scores.statistics import bootstrap_columns
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
@@ -128,7 +127,7 @@ def test_sar_is_never_bold_on_its_own(tmp_path: Path) -> None:
     rows = idle.rows.assign(sar=50.0)
     rows["sdr"] = -10 * np.log10(10 ** (-rows["sir"] / 10) + (1 + 10 ** (-rows["sir"] / 10)) / 1e5)
     rows["sdr_i"] = rows["sdr"] - rows["sdr_mixture"]
-    idle = Scores(made.rehashed(idle.file, rows), rows)
+    idle = made.of_rows(idle, rows)
     best = made.make_scores("Best", suite=suite, quality_db=9, seed=2)
     root = place(tmp_path / "b", idle, best)
     found = {row.name: row for row in table(root, "s").rows}
