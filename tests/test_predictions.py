@@ -27,17 +27,24 @@ from tests.scores.by_hand import noise, write_by_hand
 from tests.sound_files import encode
 
 
+def frozen(dataset: Dataset, folder: Path, name: str) -> Suite:
+    plan = freezing.plan_separation(dataset, name=name, noises=1)
+    return freezing.freeze(plan, dataset, folder / name, export_audio=False)
+
+
 @pytest.fixture(scope="module")
 def suite(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Suite:
-    plan = freezing.plan_separation(tiny_dataset, name="tiny-test", noises=1)
-    return freezing.freeze(
-        plan, tiny_dataset, tmp_path_factory.mktemp("frozen") / "s", export_audio=False
-    )
+    return frozen(tiny_dataset, tmp_path_factory.mktemp("frozen"), "tiny-test")
 
 
-def test_every_fault_is_found_in_one_pass(suite: Suite, tmp_path: Path) -> None:
-    folder = tmp_path / "p"
-    separators.run(separators.MixtureSeparator(), suite, folder)
+@pytest.fixture
+def folder(suite: Suite, tmp_path: Path) -> Path:
+    """The mixture's answers, to spoil."""
+    separators.run(separators.MixtureSeparator(), suite, tmp_path / "p")
+    return tmp_path / "p"
+
+
+def test_every_fault_is_found_in_one_pass(suite: Suite, folder: Path) -> None:
     ids = list(suite.queries)
     rate, samples = suite.sample_rate_hz, suite.samples
     good = np.full(samples, 0.1, np.float32)
@@ -55,7 +62,7 @@ def test_every_fault_is_found_in_one_pass(suite: Suite, tmp_path: Path) -> None:
     wav(7).write_bytes(wav(7).read_bytes()[:-1000])
     soundfile.write(folder / f"{ids[8]}.flac", good, rate)
     wav(9).rename(folder / f"{ids[9].upper()}.wav")
-    outside = tmp_path / "outside.wav"
+    outside = folder.parent / "outside.wav"
     soundfile.write(outside, good, rate)
     wav(10).unlink()
     wav(10).symlink_to(outside)
@@ -91,11 +98,6 @@ def test_every_fault_is_found_in_one_pass(suite: Suite, tmp_path: Path) -> None:
 
 
 # Predictions of another suite ---------------------------------------------------
-
-
-def frozen(dataset: Dataset, folder: Path, name: str) -> Suite:
-    plan = freezing.plan_separation(dataset, name=name, noises=1)
-    return freezing.freeze(plan, dataset, folder / name, export_audio=False)
 
 
 @pytest.mark.parametrize("known_by", ["card", "neighbour", "dataset"])
@@ -238,10 +240,8 @@ def test_hashes_that_are_no_text_are_explained(tmp_path: Path) -> None:
 
 
 def test_a_clean_folder_is_read_and_what_headers_do_not_tell_is_found_then(
-    suite: Suite, tmp_path: Path
+    suite: Suite, folder: Path
 ) -> None:
-    folder = tmp_path / "p"
-    separators.run(separators.MixtureSeparator(), suite, folder)
     found, faults = predictions.check(folder, suite)
     assert (faults, list(found.paths)) == ([], sorted(suite.queries))
     query = next(iter(suite.queries.values()))
@@ -257,9 +257,7 @@ def test_a_clean_folder_is_read_and_what_headers_do_not_tell_is_found_then(
         found.load(query.query_id)
 
 
-def test_a_flac_that_claims_ten_hours_is_never_decoded(suite: Suite, tmp_path: Path) -> None:
-    folder = tmp_path / "p"
-    separators.run(separators.MixtureSeparator(), suite, folder)
+def test_a_flac_that_claims_ten_hours_is_never_decoded(suite: Suite, folder: Path) -> None:
     query_id = next(iter(suite.queries))
     path = folder / f"{query_id}.flac"
     (folder / f"{query_id}.wav").unlink()
@@ -545,14 +543,10 @@ def test_a_card_as_people_write_it(tmp_path: Path, line: str, key: str, value: o
     assert getattr(predictions.read_system(tmp_path).card, key) == value
 
 
-@pytest.mark.parametrize("kind", ["folder", "broken link", "pipe"])
-def test_a_card_that_is_no_file_does_not_count_as_none(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "system.yaml"
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "pipe":
-        os.mkfifo(path)
-    else:
-        path.symlink_to("gone.yaml")
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("gone.yaml")])
+def test_a_card_that_is_no_file_does_not_count_as_none(
+    tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    make(tmp_path / "system.yaml")
     with pytest.raises(LassbenchError, match=r"system\.yaml: cannot be read"):
         predictions.read_system(tmp_path)

@@ -87,15 +87,7 @@ def test_the_outputs_of_all_verbs_are_known() -> None:
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_every_verb_refuses_an_address_as_its_output(output: tuple[str, str]) -> None:
-    # `Path` would make a local folder `s3:` of it.
-    command, param = OUTPUTS[output]
-    with pytest.raises(UsageError, match="on a disk of this machine"):
-        param.process_value(click.Context(command), "s3://bucket/lass")
-
-
-@pytest.mark.parametrize("output", OUTPUTS)
-def test_every_verb_refuses_to_make_a_folder_that_is_named_like_a_file(
+def test_every_verb_refuses_addresses_and_to_make_a_folder_that_is_named_like_a_file(
     output: tuple[str, str], tmp_path: Path
 ) -> None:
     command, param = OUTPUTS[output]
@@ -111,6 +103,9 @@ def test_every_verb_refuses_to_make_a_folder_that_is_named_like_a_file(
             with pytest.raises(UsageError, match="this is a file's name") as caught:
                 given(name)
             assert str((tmp_path / name).with_suffix("")) in str(caught.value)
+    # `Path` would make a local folder `s3:` of it.
+    with pytest.raises(UsageError, match="on a disk of this machine"):
+        param.process_value(click.Context(command), "s3://bucket/lass")
     # What is no file's ending, and what is there already.
     (tmp_path / "there.json").mkdir()
     for name in ("out", "v1.2", "run.final", ".json", "lass-2022.v3", "there.json"):

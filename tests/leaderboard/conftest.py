@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lassbench.leaderboard.adding import add_scores
@@ -15,9 +16,14 @@ DATE = "2026-01-02"
 
 def fill(root: Path, scratch: Path) -> Path:
     """Three suites: separation with all kinds of systems, absent sounds, annotators."""
-    main = made.suite_info("made-test", queries=60)
-    absent = made.suite_info("made-absent", queries=60, synthetic=False)
+    main = made.suite_info("made-test")
+    absent = made.suite_info("made-absent", synthetic=False)
     asked = made.suite_info("made-asked", queries=100, synthetic=False)
+    card = {"query_type": "none", "parameters": 0}
+    mixture = made.make_scores("Mixture", suite=main, quality_db=0, seed=6, system=card)
+    # All that is not target is interference.
+    rows = mixture.rows.assign(sar=np.nan, sir=mixture.rows["sdr"])
+    no_artefacts = rows.assign(sir_i=rows["sir"] - rows["sir_mixture"])
     scores = [
         made.make_scores("LASS-Net", suite=main, quality_db=6.2, seed=1),
         made.make_scores("LASS-Net small", suite=main, quality_db=5.1, seed=2),
@@ -27,14 +33,7 @@ def fill(root: Path, scratch: Path) -> Path:
         made.make_scores(
             "Oracle mask", suite=main, quality_db=12, seed=5, system={"query_type": "oracle"}
         ),
-        made.make_scores(
-            "Mixture",
-            suite=main,
-            quality_db=0,
-            seed=6,
-            undefined_sar=True,
-            system={"query_type": "none", "parameters": 0},
-        ),
+        made.of_rows(mixture, no_artefacts),
         made.make_scores(
             "Half done", suite=main, quality_db=9, seed=7, keep=range(40), renderable=60
         ),

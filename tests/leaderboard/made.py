@@ -7,13 +7,15 @@ say nothing about any system.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from lassbench.leaderboard.checks import load_entry
+from lassbench.leaderboard.entries import Loaded
 from lassbench.scores.rows import METRICS, Kind, in_order, rows_schema, rows_sha256
 from lassbench.scores.score_file import Coverage, ScoreFile, Scores, SuiteInfo, SystemInfo
 
@@ -35,7 +37,6 @@ def digest(text: str) -> str:
 
 def suite_info(name: str = "made", *, queries: int = 60, **changes: Any) -> SuiteInfo:
     values: dict[str, Any] = {
-        "name": name,
         "title": f"Made-up suite {name}",
         "fingerprint": digest(f"{name} audio"),
         "list_fingerprint": digest(f"{name} list"),
@@ -45,20 +46,19 @@ def suite_info(name: str = "made", *, queries: int = 60, **changes: Any) -> Suit
         "audio_may_be_published": True,
         "sample_rate_hz": 16000,
         "samples": 16000,
-        "queries": queries,
     }
-    return SuiteInfo(**{**values, **changes})
+    return SuiteInfo(name=name, queries=queries, **{**values, **changes})
 
 
-def questions(suite: SuiteInfo, *, noises: int = 5, annotators: int = 1) -> dict[str, list[Any]]:
+def questions(suite: SuiteInfo, *, annotators: int = 1) -> pd.DataFrame:
     """The text columns of a suite's rows, the same for every system."""
-    table: dict[str, list[Any]] = {name: [] for name in rows_schema("separation").names[:11]}
+    rows = []
     for number in range(suite.queries):
         mixture, annotator = divmod(number, annotators)
-        target = mixture // noises
+        target, place = divmod(mixture, 5)
         concept = CONCEPTS[target % len(CONCEPTS)]
-        noise = CONCEPTS[(target + 1 + mixture % noises % (len(CONCEPTS) - 1)) % len(CONCEPTS)]
-        for name, value in {
+        noise = CONCEPTS[(target + 1 + place % (len(CONCEPTS) - 1)) % len(CONCEPTS)]
+        row = {
             "query_id": f"q{number:05d}",
             "mixture_id": f"m{mixture:05d}",
             "target_id": f"t{target:04d}",
@@ -70,9 +70,9 @@ def questions(suite: SuiteInfo, *, noises: int = 5, annotators: int = 1) -> dict
             "query_type": "templated" if annotators == 1 else "annotator",
             "annotator": "" if annotators == 1 else f"a{annotator + 1}",
             "text": f"a sound of {concept}, number {target}",
-        }.items():
-            table[name].append(value)
-    return table
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def tags_of(concept: str, target: int) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ def tags_of(concept: str, target: int) -> tuple[str, ...]:
 
 
 def separation_columns(
-    suite: SuiteInfo, targets: Sequence[str], quality_db: float, seed: int
+    suite: SuiteInfo, targets: pd.Series, quality_db: float, seed: int
 ) -> dict[str, Any]:
     """Metric columns that obey SI-SDR <= SDR <= SIR; 1/SDR = 1/SIR + (1 + 1/SIR)/SAR;
     snr <= 1 + si_sdr."""
@@ -122,56 +122,6 @@ def absent_columns(size: int, quality_db: float, seed: int) -> dict[str, Any]:
     }
 
 
-def make_rows(
-    suite: SuiteInfo,
-    *,
-    kind: Kind = "separation",
-    quality_db: float = 5.0,
-    seed: int = 0,
-    annotators: int = 1,
-    undefined_sar: bool = False,
-) -> pd.DataFrame:
-    table = questions(suite, annotators=annotators)
-    if kind == "separation":
-        table.update(separation_columns(suite, table["target_id"], quality_db, seed))
-    else:
-        table.update(absent_columns(suite.queries, quality_db, seed))
-    if undefined_sar:
-        # No artefacts: all that is not target is interference.
-        table["sar"], table["sir"] = [np.nan] * suite.queries, table["sdr"]
-        table["sir_i"] = table["sir"] - table["sir_mixture"]
-    table["flags"] = [""] * suite.queries
-    return pd.DataFrame(table)[rows_schema(kind).names]
-
-
-def score_file(
-    rows: pd.DataFrame,
-    suite: SuiteInfo,
-    system: SystemInfo,
-    *,
-    kind: Kind = "separation",
-    renderable: int | None = None,
-    **changes: Any,
-) -> ScoreFile:
-    """A score file of ``rows``: what `lassbench score` would say of them."""
-    scored = len(rows)
-    can = scored if renderable is None else renderable
-    values: dict[str, Any] = {
-        "lassbench_version": "0.1.0",
-        "kind": kind,
-        "suite": suite,
-        "system": system,
-        "coverage": Coverage(
-            queries_total=suite.queries,
-            renderable=can,
-            queries_scored=scored,
-        ),
-        "definitions": {name: METRICS[name].id for name in in_order(rows.columns)},
-        "rows_sha256": rows_sha256(rows),
-    }
-    return ScoreFile(**{**values, **changes})
-
-
 def of_rows(scores: Scores, rows: pd.DataFrame, **changes: Any) -> Scores:
     """``scores`` as they are of ``rows``, which hold no other queries."""
     changes["rows_sha256"] = rows_sha256(rows)
@@ -195,18 +145,6 @@ def with_more(
     return of_rows(scores, rows, definitions=definitions, clap_model=model)
 
 
-def system_info(name: str = "System A", **changes: Any) -> SystemInfo:
-    values: dict[str, Any] = {
-        "name": name,
-        "authors": "Test data",
-        "query_type": "text",
-        "parameters": 1_000_000,
-        "trained_on": ("made-up clips",),
-        "predictions_sha256": digest(name),
-    }
-    return SystemInfo(**{**values, **changes})
-
-
 def make_scores(
     name: str = "System A",
     *,
@@ -215,29 +153,50 @@ def make_scores(
     seed: int = 0,
     kind: Kind = "separation",
     annotators: int = 1,
-    keep: Sequence[int] | None = None,
+    keep: Collection[int] | None = None,
     renderable: int | None = None,
-    undefined_sar: bool = False,
     system: dict[str, Any] | None = None,
-    **changes: Any,
 ) -> Scores:
     """A made-up score; ``keep`` are the indices of the queries that it covers."""
     suite = suite or suite_info()
-    rows = make_rows(
-        suite,
-        kind=kind,
-        quality_db=quality_db,
-        seed=seed,
-        annotators=annotators,
-        undefined_sar=undefined_sar,
-    )
+    rows = questions(suite, annotators=annotators).assign(flags="")
+    if kind == "separation":
+        columns = separation_columns(suite, rows["target_id"], quality_db, seed)
+    else:
+        columns = absent_columns(suite.queries, quality_db, seed)
+    rows = rows.assign(**columns)[rows_schema(kind).names]
     if keep is not None:
         rows = rows.iloc[sorted(keep)]
-    card = system_info(name, **(system or {}))
-    file = score_file(rows, suite, card, kind=kind, renderable=renderable, **changes)
+    card: dict[str, Any] = {
+        "authors": "Test data",
+        "query_type": "text",
+        "parameters": 1_000_000,
+        "trained_on": ("made-up clips",),
+        "predictions_sha256": digest(name),
+    }
+    file = ScoreFile(
+        lassbench_version="0.1.0",
+        kind=kind,
+        suite=suite,
+        system=SystemInfo(name=name, **{**card, **(system or {})}),
+        coverage=Coverage(
+            queries_total=suite.queries,
+            renderable=renderable or len(rows),
+            queries_scored=len(rows),
+        ),
+        definitions={one: METRICS[one].id for one in in_order(rows.columns)},
+        rows_sha256=rows_sha256(rows),
+    )
     return Scores(file, rows)
 
 
 def write(folder: Path, scores: Scores) -> Path:
     """Write a score file as `lassbench score` does; the path of its JSON."""
     return scores.save(folder)[0]
+
+
+def loaded(root: Path, name: str = "lass-net-small") -> Loaded:
+    """An entry of ``made-test``."""
+    found = load_entry(root / "entries" / "made-test" / f"{name}.json")
+    assert isinstance(found, Loaded)
+    return found

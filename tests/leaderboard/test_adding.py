@@ -17,7 +17,7 @@ from lassbench import files, output_folders
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.leaderboard.adding import add_scores, mark_verified, without_captions
 from lassbench.leaderboard.building import build
-from lassbench.leaderboard.checks import load_entry, read_leaderboard
+from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.comparing import compare_rescored, describe_changes
 from lassbench.leaderboard.entries import Loaded
 from lassbench.leaderboard.examples import read_examples
@@ -26,7 +26,7 @@ from lassbench.scores.score_file import ScoreFile, Scores
 from tests.leaderboard import made, sounds
 from tests.leaderboard.conftest import DATE
 
-SUITE = made.suite_info("made-test", queries=60)
+SUITE = made.suite_info("made-test")
 
 
 def new(folder: Path, name: str = "New", **more: object) -> Path:
@@ -140,12 +140,6 @@ def test_a_date_that_is_none(board: Path, tmp_path: Path) -> None:
         add_scores(board, [new(tmp_path)], date="yesterday")
 
 
-def loaded(board: Path, name: str = "lass-net-small") -> Loaded:
-    found = load_entry(board / "entries" / "made-test" / f"{name}.json")
-    assert isinstance(found, Loaded)
-    return found
-
-
 def nudged(scores: Scores, name: str, by: float, *, rows: int = 60) -> Scores:
     table = scores.rows.copy()
     table.loc[: rows - 1, name] += by
@@ -153,17 +147,17 @@ def nudged(scores: Scores, name: str, by: float, *, rows: int = 60) -> Scores:
 
 
 def again(board: Path, name: str = "lass-net-small") -> Scores:
-    entry = loaded(board, name)
+    entry = made.loaded(board, name)
     return Scores(entry.entry.score, entry.rows)
 
 
 def test_equal_predictions_make_an_entry_verified(board: Path) -> None:
-    entry, scores = loaded(board), nudged(again(board), "sdr", 2e-4)
+    entry, scores = made.loaded(board), nudged(again(board), "sdr", 2e-4)
     result = compare_rescored(entry.entry, entry.rows, scores)
     assert result.equal
     assert result.largest == pytest.approx(2e-4)
     mark_verified(entry, result, date="2026-02-03")
-    after = loaded(board)
+    after = made.loaded(board)
     assert after.entry.standing == "verified"
     assert after.entry.verification is not None
     assert after.entry.verification.largest_difference == pytest.approx(2e-4)
@@ -171,77 +165,71 @@ def test_equal_predictions_make_an_entry_verified(board: Path) -> None:
     assert read_leaderboard(board)
 
 
-def test_other_values_are_told_with_their_number(board: Path) -> None:
-    entry, scores = loaded(board), nudged(again(board), "sdr", 0.05, rows=7)
-    result = compare_rescored(entry.entry, entry.rows, scores)
-    assert result.differences == ("sdr differs for 7 queries, by up to 0.05 dB",)
-    with pytest.raises(UsageError, match="equal result"):
-        mark_verified(entry, result)
-
-
-def test_infinities_are_equal_to_themselves_only(board: Path) -> None:
-    entry, scores = loaded(board), nudged(again(board), "sdr", -np.inf, rows=1)
-    result = compare_rescored(entry.entry, entry.rows, scores)
-    assert not result.equal
-    same = Loaded(entry.path, entry.suite, entry.entry, scores.rows)
-    assert compare_rescored(same.entry, same.rows, scores).equal
-
-
-def test_other_predictions_are_not_this_entrys(board: Path) -> None:
-    entry, scores = loaded(board), again(board)
-    system = scores.file.system.model_copy(update={"predictions_sha256": "cd" * 32})
-    other = Scores(scores.file.model_copy(update={"system": system}), scores.rows)
-    result = compare_rescored(entry.entry, entry.rows, other)
-    assert "other predictions" in result.differences[0]
-
-
-def edited(scores: Scores, act: Callable[[dict[str, Any]], object]) -> Scores:
+def edited(scores: Scores, **sections: Any) -> Scores:
+    """``scores`` with other keys in sections of their JSON."""
     content = scores.file.model_dump(mode="json")
-    act(content)
+    for name, keys in sections.items():
+        content[name].update(keys)
     return Scores(ScoreFile.model_validate(content), scores.rows)
 
 
-LABELS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+OTHER: dict[str, tuple[Callable[[Scores], Scores], str]] = {
+    "values": (
+        lambda s: nudged(s, "sdr", 0.05, rows=7), "sdr differs for 7 queries, by up to 0.05 dB",
+    ),
+    "infinity": (lambda s: nudged(s, "sdr", -np.inf, rows=1), "sdr differs for 1 queries"),
+    "queries": (
+        lambda s: Scores(s.file, s.rows[:58]), "2 queries of the entry were not scored again",
+    ),
+    "predictions": (
+        lambda s: edited(s, system={"predictions_sha256": "cd" * 32}), "other predictions",
+    ),
+    # What the rows do not say is what an entry could be edited in.
     "query type": (
-        lambda e: e["system"].update(query_type="oracle"),
+        lambda s: edited(s, system={"query_type": "oracle"}),
         "query_type is 'text', the predictions' system.yaml says 'oracle'",
     ),
     "parameters": (
-        lambda e: e["system"].update(parameters=7),
+        lambda s: edited(s, system={"parameters": 7}),
         "parameters is '1000000', the predictions' system.yaml says '7'",
     ),
     "training set": (
-        lambda e: e["system"].update(trained_on=["the test set"]),
+        lambda s: edited(s, system={"trained_on": ["the test set"]}),
         "system.yaml says \"('the test set',)\"",
     ),
     "training clips": (
-        lambda e: e.update(contamination={"declared": 9, "clips": []}),
+        lambda s: edited(s, contamination={"declared": 9}),
         "the entry lists 0 training clips, system.yaml lists 9",
     ),
     "generative": (
-        lambda e: e["system"].update(generative=True),
+        lambda s: edited(s, system={"generative": True}),
         "generative is 'False', the predictions' system.yaml says 'True'",
     ),
-}
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("case", LABELS)
-def test_labels_are_compared_too(board: Path, case: str) -> None:
-    """What the rows do not say is what an entry could be edited in."""
-    act, words = LABELS[case]
-    entry, scores = loaded(board), edited(again(board), act)
-    result = compare_rescored(entry.entry, entry.rows, scores)
-    assert len(result.differences) == 1
-    assert words in result.differences[0]
+@pytest.mark.parametrize("case", OTHER)
+def test_what_is_not_equal_is_told_and_not_verified(board: Path, case: str) -> None:
+    act, words = OTHER[case]
+    entry = made.loaded(board)
+    result = compare_rescored(entry.entry, entry.rows, act(again(board)))
+    [difference] = result.differences
+    assert words in difference
     with pytest.raises(UsageError, match="equal result"):
         mark_verified(entry, result)
 
 
+def test_infinities_are_equal_to_themselves(board: Path) -> None:
+    entry, scores = made.loaded(board), nudged(again(board), "sdr", -np.inf, rows=1)
+    assert compare_rescored(entry.entry, scores.rows, scores).equal
+
+
 def test_test_clips_that_were_trained_on_are_compared(board: Path) -> None:
-    entry, scores = loaded(board), again(board)
+    entry, scores = made.loaded(board), again(board)
     clips = ["t0001", "t0002"]
-    ours = edited(scores, lambda e: e.update(contamination={"declared": 9, "clips": clips[:1]}))
-    theirs = edited(scores, lambda e: e.update(contamination={"declared": 9, "clips": clips}))
+    ours, theirs = (
+        edited(scores, contamination={"declared": 9, "clips": some}) for some in (clips[:1], clips)
+    )
     told = entry.entry.model_copy(update={"score": ours.file})
     [difference] = compare_rescored(told, entry.rows, theirs).differences
     assert "1 test clips were trained on, its training clips hold 2" in difference
@@ -251,7 +239,7 @@ def clap_entry(board: Path, tmp_path: Path) -> tuple[Loaded, Scores]:
     """An entry with everything that may be asked for, and the score it was made of."""
     scores = made.with_more(made.make_scores("Clapped", suite=SUITE, seed=60), "some/model")
     add_scores(board, [made.write(tmp_path / "clapped", scores)], date=DATE)
-    return loaded(board, "clapped"), scores
+    return made.loaded(board, "clapped"), scores
 
 
 def test_clapscores_without_their_model_are_told_as_not_checked(
@@ -281,15 +269,8 @@ def test_clapscores_with_their_model_are_compared(board: Path, tmp_path: Path) -
     assert "of another model" in compare_rescored(entry.entry, entry.rows, other).differences[0]
 
 
-def test_missing_queries_are_told(board: Path) -> None:
-    entry, scores = loaded(board), again(board)
-    fewer = Scores(scores.file, scores.rows[:58])
-    result = compare_rescored(entry.entry, entry.rows, fewer)
-    assert result.differences == ("2 queries of the entry were not scored again",)
-
-
 def test_a_partial_entry_is_never_verified(board: Path) -> None:
-    entry, scores = loaded(board, "half-done"), again(board, "half-done")
+    entry, scores = made.loaded(board, "half-done"), again(board, "half-done")
     result = compare_rescored(entry.entry, entry.rows, scores)
     assert result.equal
     with pytest.raises(UsageError, match="whole entry"):
@@ -322,7 +303,7 @@ def test_a_submission_adds_entries_and_nothing_else(
 
 
 def verify(board: Path) -> None:
-    entry, scores = loaded(board), again(board)
+    entry, scores = made.loaded(board), again(board)
     mark_verified(entry, compare_rescored(entry.entry, entry.rows, scores))
 
 
@@ -334,7 +315,7 @@ def rename(board: Path) -> None:
 MORE: dict[str, tuple[Callable[[Path], object], str]] = {
     "verified": (verify, "calls itself verified"),
     "card": (rename, "made-test.json: is changed: a submission adds entries"),
-    "removed": (lambda board: loaded(board).path.unlink(), "is removed"),
+    "removed": (lambda board: made.loaded(board).path.unlink(), "is removed"),
     "schema": (
         lambda board: (board / "entry.schema.json").write_text("{}"),
         "entry.schema.json: is changed: a submission adds entries",

@@ -56,6 +56,12 @@ class Opened:
         self.page.goto(address)
         return self.page
 
+    def ready(self, address: str) -> Any:
+        """As :meth:`open`, once the page's scripts have run."""
+        page = self.open(address)
+        page.wait_for_selector("html.ready")
+        return page
+
     def finish(self) -> None:
         self.context.close()
         assert self.said == []
@@ -71,9 +77,7 @@ def opened(chromium: Any) -> Iterator[Opened]:
 
 @pytest.fixture
 def suite(opened: Opened, site: str) -> Any:
-    page = opened.open(f"{site}/suites/made-test/index.html")
-    page.wait_for_selector("html.ready")
-    return page
+    return opened.ready(f"{site}/suites/made-test/index.html")
 
 
 def names(page: Any) -> list[str]:
@@ -233,8 +237,7 @@ def test_the_lines_behind_stand_at_the_ticks(suite: Any) -> None:
 def test_what_is_out_of_sight_has_its_numbers(chromium: Any, site: str) -> None:
     """Rows below the window are not laid out, but are read out, copied and reached."""
     found = Opened(chromium, viewport={"width": 1280, "height": 300})
-    page = found.open(f"{site}/suites/made-test/index.html")
-    page.wait_for_selector("html.ready")
+    page = found.ready(f"{site}/suites/made-test/index.html")
     last = page.locator("#standings tbody tr[data-slug]").last
     assert page.evaluate("document.querySelector('#standings').getBoundingClientRect().top") > 300
     copied = """() => {
@@ -300,8 +303,7 @@ def test_the_comparison_agrees_with_the_statistics(
     ours, theirs = common_rows(a.rows, b.rows)
     targets = list(theirs["target_id"])
     expected = paired_difference(ours[metric], theirs[metric], targets)
-    page = opened.open(f"{site}/suites/made-test/compare.html#a=lass-net&b=half-done&m={metric}")
-    page.wait_for_selector("html.ready")
+    page = opened.ready(f"{site}/suites/made-test/compare.html#a=lass-net&b=half-done&m={metric}")
 
     def numbers(selector: str) -> list[float]:
         text = page.inner_text(selector).replace("\u2212", "-").replace("+", "")
@@ -325,8 +327,9 @@ def test_few_targets_are_studentised(opened: Opened, site: str, root: Path) -> N
     a, b = entries["lass-net-small"], entries["unet-tags"]
     targets = list(a.rows["target_id"])
     assert len(set(targets)) == 12
-    page = opened.open(f"{site}/suites/made-test/compare.html#a=lass-net-small&b=unet-tags&m=sdr_i")
-    page.wait_for_selector("html.ready")
+    page = opened.ready(
+        f"{site}/suites/made-test/compare.html#a=lass-net-small&b=unet-tags&m=sdr_i"
+    )
     shown = page.locator("#every tbody tr").all()
     assert len(shown) > 3
     for line, metric in zip(shown, TABLE_METRICS["separation"], strict=True):
@@ -341,8 +344,7 @@ def test_few_targets_are_studentised(opened: Opened, site: str, root: Path) -> N
 
 
 def test_the_comparison_follows_what_is_chosen(opened: Opened, site: str) -> None:
-    page = opened.open(f"{site}/suites/made-test/compare.html")
-    page.wait_for_selector("html.ready")
+    page = opened.ready(f"{site}/suites/made-test/compare.html")
     first = page.inner_text("#difference")
     page.click("#swap")
     swapped = page.inner_text("#difference")
@@ -358,8 +360,7 @@ def test_the_comparison_follows_what_is_chosen(opened: Opened, site: str) -> Non
 
 
 def test_dots_tell_their_query(opened: Opened, site: str) -> None:
-    page = opened.open(f"{site}/suites/made-test/compare.html")
-    page.wait_for_selector("html.ready")
+    page = opened.ready(f"{site}/suites/made-test/compare.html")
     page.click("#best-first button >> nth=0")
     assert "a sound of" in page.inner_text("#point")
     ring = page.locator("#scatter .ring").bounding_box()
@@ -370,8 +371,7 @@ def test_dots_tell_their_query(opened: Opened, site: str) -> None:
 
 
 def test_everything_works_by_keyboard(opened: Opened, site: str) -> None:
-    page = opened.open(f"{site}/suites/made-test/index.html")
-    page.wait_for_selector("html.ready")
+    page = opened.ready(f"{site}/suites/made-test/index.html")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
@@ -420,8 +420,7 @@ def test_light_and_dark_follow_the_system_and_the_button(chromium: Any, site: st
 def test_paper_shows_every_metric_in_black_on_white(chromium: Any, site: str, theme: str) -> None:
     chosen, theme = theme == "dark by choice", theme.replace("dark by choice", "light")
     found = Opened(chromium, viewport={"width": 700, "height": 900}, color_scheme=theme)
-    page = found.open(f"{site}/suites/made-test/index.html")
-    page.wait_for_selector("html.ready")
+    page = found.ready(f"{site}/suites/made-test/index.html")
     if chosen:
         page.click("#theme")
         assert brightness(page) < 60
@@ -439,8 +438,7 @@ def test_paper_shows_every_metric_in_black_on_white(chromium: Any, site: str, th
 
 
 def test_listening_switches_tracks_at_the_same_moment(opened: Opened, site: str) -> None:
-    page = opened.open(f"{site}/suites/made-test/listen.html")
-    page.wait_for_selector("html.ready")
+    page = opened.ready(f"{site}/suites/made-test/listen.html")
     state = """() => [...document.querySelectorAll('.player')].map(p =>
       [...p.querySelectorAll('audio')].map(a => [a.paused, a.currentTime]))"""
     page.click(".player >> nth=0 >> button.play")
@@ -502,8 +500,7 @@ def test_a_system_page_draws_its_spread(opened: Opened, site: str) -> None:
 @pytest.mark.parametrize("width", [320, 700, 1280])
 def test_no_number_of_the_table_is_cut_off(opened: Opened, site: str, width: int) -> None:
     """Cells are clipped at their edges: what is in them has to fit, two-digit negatives too."""
-    page = opened.open(f"{site}/suites/made-test/index.html")
-    page.wait_for_selector("html.ready")
+    page = opened.ready(f"{site}/suites/made-test/index.html")
     page.set_viewport_size({"width": width, "height": 900})
     page.evaluate(
         """() => document.querySelectorAll('#standings .cell small').forEach(one => {

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lassbench.errors import FaultsError, LassbenchError, UsageError
+from lassbench.errors import FaultsError, UsageError
 from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import inspect_leaderboard, read_leaderboard
@@ -472,11 +472,6 @@ def test_all_faults_are_told_in_one_pass(board: Path) -> None:
     change(entry(board).with_name("mixture.json"), lambda e: e.update(surprise=1))
     change(entry(board).with_name("lass-net.json"), lambda e: e.update(date="soon"))
     assert len(faults(board)) == 3
-
-
-def test_a_leaderboard_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(LassbenchError, match="no leaderboard here"):
-        read_leaderboard(tmp_path / "none")
 
 
 def test_a_hostile_suite_card(board: Path) -> None:

@@ -130,7 +130,7 @@ def test_the_workflow_takes_a_good_entry_and_refuses_a_bold_one(
     for name in ("base", "proposed"):
         shutil.copytree(filled, tmp_path / name / "leaderboard")
     proposed = tmp_path / "proposed" / "leaderboard"
-    suite = made.suite_info("made-test", queries=60)
+    suite = made.suite_info("made-test")
     path = made.write(tmp_path / "s", made.make_scores("Newcomer", suite=suite, seed=70))
     add_scores(proposed, [path], date="2026-03-04")
     done = run_workflow(tmp_path, fork=True)

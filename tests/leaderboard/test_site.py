@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -42,8 +43,6 @@ class Links(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import shutil
-
     place = tmp_path_factory.mktemp("site")
     root = Path(shutil.copytree(filled, place / "leaderboard"))
     sounds.export(root)
@@ -114,19 +113,6 @@ def test_synthetic_and_templated_suites_are_labelled_on_every_page(site: Path) -
     assert "badge warn" not in real
 
 
-def test_hostile_entries_reach_no_page(board: Path, tmp_path: Path) -> None:
-    name = "<img src=x onerror=zzinjected>"
-    scores = made.make_scores("Innocent", suite=made.suite_info("made-test", queries=60), seed=60)
-    path = made.write(tmp_path / "s", scores)
-    path.write_text(path.read_text().replace("Innocent", name))
-    with pytest.raises(FaultsError):
-        add_scores(board, [path], date=DATE)
-    build(board, site=tmp_path / "site")
-    for page in (tmp_path / "site").rglob("*"):
-        if page.is_file():
-            assert b"zzinjected" not in page.read_bytes()
-
-
 def test_even_text_that_slipped_through_is_escaped(filled: Path, tmp_path: Path) -> None:
     """The second lock: checks left aside, templates escape what they are given."""
     from lassbench.leaderboard.checks import read_leaderboard
@@ -162,7 +148,7 @@ def test_a_suite_with_annotators_says_how_much_the_asker_matters(site: Path) -> 
 
 
 def test_what_has_to_be_known_of_a_system_stands_beside_its_name(tmp_path: Path) -> None:
-    suite = made.suite_info("lass-made", queries=60)
+    suite = made.suite_info("lass-made")
     said = {"trained_on": ("AudioCaps train",), "generative": True}
     paths = [
         made.write(tmp_path / "heard", made.make_scores("Heard", suite=suite, system=said)),

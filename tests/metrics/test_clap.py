@@ -169,11 +169,8 @@ def test_silence_is_the_least_possible_score(model: ClapModel) -> None:
     assert found.improvement < 0
 
 
-def test_nothing_to_score(model: ClapModel) -> None:
+def test_nothing_to_score_and_errors(tmp_path: Path, model: ClapModel) -> None:
     assert model.score(texts=[], estimates=[], mixtures=[], sample_rate_hz=RATE) == []
-
-
-def test_errors(tmp_path: Path, model: ClapModel) -> None:
     with pytest.raises(LassbenchError, match="CLAP model cannot be loaded"):
         ClapModel(tmp_path)
     good: dict[str, Any] = {
