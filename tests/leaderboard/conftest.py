@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lassbench.leaderboard.adding import add_scores
+from lassbench.scores.score_file import Scores, SuiteInfo
 from tests.leaderboard import made
+from tests.scores.by_hand import of_rows
 
 DATE = "2026-01-02"
 
@@ -19,31 +22,25 @@ def fill(root: Path, scratch: Path) -> Path:
     main = made.suite_info("made-test")
     absent = made.suite_info("made-absent", synthetic=False)
     asked = made.suite_info("made-asked", queries=100, synthetic=False)
-    card = {"query_type": "none", "parameters": 0}
-    mixture = made.make_scores("Mixture", suite=main, quality_db=0, seed=6, system=card)
+
+    def score(name: str, suite: SuiteInfo, quality_db: float, seed: int, **more: Any) -> Scores:
+        return made.make_scores(name, suite=suite, quality_db=quality_db, seed=seed, **more)
+
+    mixture = score("Mixture", main, 0, 6, system={"query_type": "none", "parameters": 0})
     # All that is not target is interference.
     rows = mixture.rows.assign(sar=np.nan, sir=mixture.rows["sdr"])
-    no_artefacts = rows.assign(sir_i=rows["sir"] - rows["sir_mixture"])
     scores = [
-        made.make_scores("LASS-Net", suite=main, quality_db=6.2, seed=1),
-        made.make_scores("LASS-Net small", suite=main, quality_db=5.1, seed=2),
-        made.make_scores(
-            "UNet (tags)", suite=main, quality_db=5.0, seed=3, system={"query_type": "tag"}
-        ),
-        made.make_scores(
-            "Oracle mask", suite=main, quality_db=12, seed=5, system={"query_type": "oracle"}
-        ),
-        made.of_rows(mixture, no_artefacts),
-        made.make_scores(
-            "Half done", suite=main, quality_db=9, seed=7, keep=range(40), renderable=60
-        ),
-        made.make_scores("LASS-Net", suite=absent, kind="absent", quality_db=14, seed=8),
-        made.make_scores("LASS-Net", suite=asked, annotators=5, quality_db=5.5, seed=9),
-        made.make_scores("LASS-Net small", suite=asked, annotators=5, quality_db=4, seed=10),
+        score("LASS-Net", main, 6.2, 1),
+        score("LASS-Net small", main, 5.1, 2),
+        score("UNet (tags)", main, 5.0, 3, system={"query_type": "tag"}),
+        score("Oracle mask", main, 12, 5, system={"query_type": "oracle"}),
+        of_rows(mixture, rows.assign(sir_i=rows["sir"] - rows["sir_mixture"])),
+        score("Half done", main, 9, 7, keep=range(40), renderable=60),
+        score("LASS-Net", absent, 14, 8, kind="absent"),
+        score("LASS-Net", asked, 5.5, 9, annotators=5),
+        score("LASS-Net small", asked, 4, 10, annotators=5),
     ]
-    paths = [
-        made.write(scratch / f"{number}", score) for number, score in enumerate(scores, start=1)
-    ]
+    paths = [made.write(scratch / f"{number}", one) for number, one in enumerate(scores)]
     add_scores(root, paths, date=DATE)
     return root
 

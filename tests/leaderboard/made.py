@@ -16,8 +16,9 @@ import pandas as pd
 
 from lassbench.leaderboard.checks import load_entry
 from lassbench.leaderboard.entries import Loaded
-from lassbench.scores.rows import METRICS, Kind, in_order, rows_schema, rows_sha256
-from lassbench.scores.score_file import Coverage, ScoreFile, Scores, SuiteInfo, SystemInfo
+from lassbench.scores.rows import METRICS, Kind, in_order, rows_schema
+from lassbench.scores.score_file import Scores, SuiteInfo, SystemInfo
+from tests.scores.by_hand import of_rows, scores_of
 
 CONCEPTS = ("dog", "rain", "siren", "bell", "typing")
 #: Concept -> what its targets are tagged with: the first always, one of the others by turns.
@@ -122,12 +123,6 @@ def absent_columns(size: int, quality_db: float, seed: int) -> dict[str, Any]:
     }
 
 
-def of_rows(scores: Scores, rows: pd.DataFrame, **changes: Any) -> Scores:
-    """``scores`` as they are of ``rows``, which hold no other queries."""
-    changes["rows_sha256"] = rows_sha256(rows)
-    return Scores(scores.file.model_copy(update=changes), rows)
-
-
 EVERYTHING = ("clap", "clap_a", "mrstft")
 
 
@@ -174,20 +169,8 @@ def make_scores(
         "trained_on": ("made-up clips",),
         "predictions_sha256": digest(name),
     }
-    file = ScoreFile(
-        lassbench_version="0.1.0",
-        kind=kind,
-        suite=suite,
-        system=SystemInfo(name=name, **{**card, **(system or {})}),
-        coverage=Coverage(
-            queries_total=suite.queries,
-            renderable=renderable or len(rows),
-            queries_scored=len(rows),
-        ),
-        definitions={one: METRICS[one].id for one in in_order(rows.columns)},
-        rows_sha256=rows_sha256(rows),
-    )
-    return Scores(file, rows)
+    of = SystemInfo(name=name, **{**card, **(system or {})})
+    return scores_of(rows, suite, of, kind=kind, renderable=renderable)
 
 
 def write(folder: Path, scores: Scores) -> Path:

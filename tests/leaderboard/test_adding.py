@@ -25,6 +25,7 @@ from lassbench.leaderboard.submissions import submission_faults
 from lassbench.scores.score_file import ScoreFile, Scores
 from tests.leaderboard import made, sounds
 from tests.leaderboard.conftest import DATE
+from tests.scores.by_hand import of_rows
 
 SUITE = made.suite_info("made-test")
 
@@ -106,14 +107,6 @@ def test_a_new_leaderboard_starts_with_its_first_entry(tmp_path: Path) -> None:
     assert card["synthetic"] is True
 
 
-def test_a_refused_first_entry_leaves_no_leaderboard(tmp_path: Path) -> None:
-    path = new(tmp_path)
-    path.write_text(path.read_text().replace('"New"', '"=1+1"'))
-    with pytest.raises(FaultsError, match="formula"):
-        add_scores(tmp_path / "fresh", [path], date=DATE)
-    assert not (tmp_path / "fresh").exists()
-
-
 def test_one_at_a_time(board: Path, tmp_path: Path) -> None:
     path = new(tmp_path, "New one")
     with output_folders.folder_lock(board, what="the leaderboard"):
@@ -143,7 +136,7 @@ def test_a_date_that_is_none(board: Path, tmp_path: Path) -> None:
 def nudged(scores: Scores, name: str, by: float, *, rows: int = 60) -> Scores:
     table = scores.rows.copy()
     table.loc[: rows - 1, name] += by
-    return made.of_rows(scores, table)
+    return of_rows(scores, table)
 
 
 def again(board: Path, name: str = "lass-net-small") -> Scores:

@@ -26,6 +26,7 @@ from lassbench.scores.rows import improvement, rows_sha256
 from lassbench.scores.score_file import Scores, rows_table
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
+from tests.scores.by_hand import of_rows
 
 NAME = "lass-net-small"
 Act = Callable[[dict[str, Any]], object]
@@ -345,8 +346,9 @@ def test_numbers_that_no_estimate_has(tmp_path: Path, name: str, value: float, w
     scores.rows.loc[3, name] = value
     if name == "clap" and np.isnan(value):
         scores.rows.loc[3, "clap_i"] = value
-    bad = made.of_rows(scores, scores.rows)
+    bad = of_rows(scores, scores.rows)
     refused(tmp_path / "board", bad, re.escape(f"{name} of query q00003 is {words}"))
+    assert not (tmp_path / "board").exists()
 
 
 def of_suite(**changes: Any) -> Scores:
@@ -355,7 +357,7 @@ def of_suite(**changes: Any) -> Scores:
 
 def claimed(**columns: Any) -> Scores:
     scores = of_suite()
-    return made.of_rows(scores, scores.rows.assign(**columns))
+    return of_rows(scores, scores.rows.assign(**columns))
 
 
 def forged() -> Scores:
@@ -419,7 +421,7 @@ def test_captions_and_concepts_may_begin_like_formulas_and_are_none_in_the_table
     rows = scores.rows.copy()
     for name in ("text", "concept", "noise_concept"):
         rows[name] = "=- " + rows[name]
-    path = made.write(tmp_path / "asked", made.of_rows(scores, rows))
+    path = made.write(tmp_path / "asked", of_rows(scores, rows))
     add_scores(tmp_path / "board", [path], date=DATE)
     built = build(tmp_path / "board", workers=1)
     (table,) = (path for path in built.tables if path.name.endswith(".by-concept.csv"))

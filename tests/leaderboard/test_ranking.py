@@ -14,6 +14,7 @@ from lassbench.leaderboard.ranking import GENERATIVE, Standings, standings
 from lassbench.scores.statistics import bootstrap_columns
 from tests.leaderboard import made
 from tests.leaderboard.conftest import DATE
+from tests.scores.by_hand import of_rows
 
 
 def table(root: Path, suite: str, metric: str = "") -> Standings:
@@ -117,7 +118,7 @@ def test_sar_is_never_bold_on_its_own(tmp_path: Path) -> None:
     rows = idle.rows.assign(sar=50.0)
     rows["sdr"] = -10 * np.log10(10 ** (-rows["sir"] / 10) + (1 + 10 ** (-rows["sir"] / 10)) / 1e5)
     rows["sdr_i"] = rows["sdr"] - rows["sdr_mixture"]
-    idle = made.of_rows(idle, rows)
+    idle = of_rows(idle, rows)
     best = made.make_scores("Best", suite=suite, quality_db=9, seed=2)
     root = place(tmp_path / "b", idle, best)
     found = {row.name: row for row in table(root, "s").rows}
@@ -138,12 +139,6 @@ def test_training_data_that_holds_test_clips_is_told(tmp_path: Path) -> None:
     assert heard.startswith("Trained on AudioCaps train: 195 of its 200 test clips")
     assert heard.endswith(".")
     assert row.notes == (heard, GENERATIVE)
-
-
-def test_the_order_of_files_does_not_matter(filled: Path, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(filled, tmp_path / "copy"))
-    names = [row.name for row in table(filled, "made-test").rows]
-    assert [row.name for row in table(copy, "made-test").rows] == names
 
 
 def test_a_suite_without_entries_has_an_empty_table(board: Path) -> None:

@@ -15,7 +15,7 @@ import soundfile
 from lassbench import audio
 from lassbench.metrics.clap import ClapScore
 from lassbench.records import Clip, Mixture, Query
-from lassbench.scores.rows import METRICS, in_order, rows_schema, rows_sha256
+from lassbench.scores.rows import METRICS, Kind, in_order, rows_schema, rows_sha256
 from lassbench.scores.score_file import Coverage, ScoreFile, Scores, SuiteInfo, SystemInfo
 from lassbench.suites.freezing import SuitePlan, write_suite
 from lassbench.suites.suite import PARTS, Suite, exported_name, load_suite
@@ -85,6 +85,40 @@ def rows_by_hand(count: int = 3, **columns: Any) -> pd.DataFrame:
     return rows.assign(**columns)
 
 
+def scores_of(
+    rows: pd.DataFrame,
+    suite: SuiteInfo,
+    system: SystemInfo,
+    *,
+    kind: Kind = "separation",
+    renderable: int | None = None,
+    clap_model: str = "",
+) -> Scores:
+    """What ``lassbench score`` would say of ``rows``: of all that can be rendered, unless told."""
+    scored = len(rows)
+    file = ScoreFile(
+        lassbench_version="0.1.0",
+        kind=kind,
+        suite=suite,
+        system=system,
+        coverage=Coverage(
+            queries_total=suite.queries,
+            renderable=renderable or scored,
+            queries_scored=scored,
+        ),
+        definitions={one: METRICS[one].id for one in in_order(rows.columns)},
+        clap_model=clap_model,
+        rows_sha256=rows_sha256(rows),
+    )
+    return Scores(file, rows)
+
+
+def of_rows(scores: Scores, rows: pd.DataFrame, **changes: Any) -> Scores:
+    """``scores`` as they are of other ``rows``; ``changes`` are of the file's fields."""
+    changes["rows_sha256"] = rows_sha256(rows)
+    return Scores(scores.file.model_copy(update=changes), rows)
+
+
 def score_by_hand(
     rows: pd.DataFrame,
     name: str = "My system (v2)",
@@ -94,24 +128,13 @@ def score_by_hand(
     **system: Any,
 ) -> Scores:
     """A score of such ``rows``, of a suite with ``of`` queries; ``system`` is its card."""
-    count = len(rows)
-    file = ScoreFile(
-        lassbench_version="0.1.0",
-        kind="separation",
-        suite=SuiteInfo(
-            name="tiny", fingerprint=HASH, list_fingerprint=HASH, synthetic=True,
-            audio_may_be_published=True, sample_rate_hz=32000, samples=320000,
-            queries=of or count,
-        ),
-        system=SystemInfo(name=name, **system),
-        coverage=Coverage(
-            queries_total=of or count, renderable=of or count, queries_scored=count,
-        ),
-        definitions={one: METRICS[one].id for one in in_order(rows.columns)},
-        clap_model=clap_model,
-        rows_sha256=rows_sha256(rows),
+    suite = SuiteInfo(
+        name="tiny", fingerprint=HASH, list_fingerprint=HASH, synthetic=True,
+        audio_may_be_published=True, sample_rate_hz=32000, samples=320000,
+        queries=of or len(rows),
     )  # fmt: skip
-    return Scores(file, rows)
+    card = SystemInfo(name=name, **system)
+    return scores_of(rows, suite, card, renderable=of, clap_model=clap_model)
 
 
 def muffled(mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarray:

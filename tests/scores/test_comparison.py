@@ -22,7 +22,7 @@ from lassbench.scores.score import evaluate
 from lassbench.scores.score_file import Scores
 from lassbench.scores.statistics import paired_difference
 from lassbench.suites.suite import load_suite
-from tests.scores.by_hand import muffled, rows_by_hand, score_by_hand
+from tests.scores.by_hand import muffled, of_rows, rows_by_hand, score_by_hand
 
 QUERIES = 40
 NOISE = np.random.default_rng(1).normal(size=QUERIES)
@@ -88,7 +88,7 @@ def test_comparison_is_on_what_both_cover(scored: dict[str, Scores], frozen: Pat
 def test_what_is_defined_otherwise_is_not_compared(scored: dict[str, Scores]) -> None:
     one = scored["oracle"]
     strange = dict.fromkeys(one.file.definitions, "of another version")
-    other = Scores(one.file.model_copy(update={"definitions": strange}), one.rows)
+    other = of_rows(one, one.rows, definitions=strange)
     with pytest.raises(UsageError, match=r"nothing alike[\s\S]*SI-SDRi"):
         compare(one, other)
     (_, first, second) = table_of([one, other])
@@ -171,7 +171,7 @@ def test_the_best_is_found_on_the_queries_of_all() -> None:
     order = np.argsort(easy.rows["si_sdr_i"].to_numpy())[20:]
     here = easy.rows.iloc[np.sort(order)]
     coverage = easy.file.coverage.model_copy(update={"renderable": 20, "queries_scored": 20})
-    fewer = Scores(easy.file.model_copy(update={"coverage": coverage}), here)
+    fewer = of_rows(easy, here, coverage=coverage)
     lines = table_of([fewer, system("all", 5.5)])
     means = {one.name: one.cells["si_sdr_i"].mean for one in lines}
     assert means["easy ones"] > means["all"]
@@ -274,12 +274,6 @@ def test_runs_that_differ_in_queries_and_model_are_averaged_in_what_they_share()
                 for n, one in enumerate((first.rows[:5], first.rows[5:]))
             ]
         )
-
-
-def test_one_run_is_a_line_of_its_own_name() -> None:
-    (_, line) = table_of(runs(1))
-    assert (line.name, line.spread) == ("net (seed-0)", None)
-    assert "sd" not in printed([line]).split()
 
 
 def test_details_are_beside_all_others_and_never_beside_itself() -> None:

@@ -20,12 +20,12 @@ from lassbench.pictures.inspection import _panels
 from lassbench.pictures.page import write_report
 from lassbench.predictions import open_predictions
 from lassbench.scores.comparison import compare, table_of
-from lassbench.scores.rows import METRICS, rows_schema, rows_sha256
+from lassbench.scores.rows import METRICS, rows_schema
 from lassbench.scores.score import evaluate, score_folders
-from lassbench.scores.score_file import Scores, read_scores
+from lassbench.scores.score_file import read_scores
 from lassbench.scores.summary import AVERAGES, average
 from lassbench.suites.suite import Suite
-from tests.scores.by_hand import RATE, SAMPLES, FakeClap, as_bytes, noise, write_by_hand
+from tests.scores.by_hand import RATE, SAMPLES, FakeClap, as_bytes, noise, of_rows, write_by_hand
 
 SILENCE = np.zeros(SAMPLES, np.float32)
 PAIRS = [(noise(2 * n), noise(2 * n + 1)) for n in range(8)]
@@ -338,11 +338,9 @@ def test_the_leaderboard_takes_an_audited_score_and_makes_its_breakdown_again(
     assert "2 cannot be scored" in pages
     capsys.readouterr()
     # Who leaves out more as unscorable than others do is found out.
-    file, part = found[1].file, found[1].rows[:7]
     counts = {"unscorable": 3, "renderable": 7, "queries_scored": 7}
-    coverage = file.coverage.model_copy(update=counts)
-    dodged = file.model_copy(update={"coverage": coverage, "rows_sha256": rows_sha256(part)})
-    made, _ = Scores(dodged, part).save("bold")
+    coverage = found[1].file.coverage.model_copy(update=counts)
+    made, _ = of_rows(found[1], found[1].rows[:7], coverage=coverage).save("bold")
     assert run(["leaderboard", "add", str(made), "--root", "board"]) == 1
     assert "leaves out 3 queries as unscorable" in capsys.readouterr().err
     assert len(list(Path("board/entries").rglob("*.json"))) == 1

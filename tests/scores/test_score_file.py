@@ -27,7 +27,6 @@ from lassbench.scores.rows import (
 from lassbench.scores.score_file import (
     Contamination,
     Coverage,
-    Scores,
     heard_in_training,
     read_scores,
 )
@@ -106,7 +105,6 @@ def test_a_file_cut_in_half_is_refused_with_its_line(written: Path) -> None:
     ("path", "value", "complaint"),
     [
         (("suite", "name"), "../../x", "suite.name"),
-        (("summary",), {}, "summary"),
         (("system", "query_type"), "telepathy", "system.query_type"),
         (("coverage", "queries_scored"), 4, "queries_scored"),
     ],
@@ -133,27 +131,14 @@ def test_there_must_be_exactly_one_score_in_a_folder(tmp_path: Path) -> None:
         read_scores(tmp_path)
 
 
-def test_a_score_of_other_predictions_or_another_suite_is_not_written_over(written: Path) -> None:
-    rows = rows_by_hand()
+def test_saving_does_not_write_over_another_score(written: Path) -> None:
+    other = score_by_hand(rows_by_hand(), predictions_sha256="cd" * 32)
     before = written.read_bytes()
-    again = score_by_hand(rows).file
-    Scores(again, rows).save(written.parent)
-    suite, system = again.suite, again.system
-    for other in (
-        again.model_copy(update={"suite": suite.model_copy(update={"fingerprint": "cd" * 32})}),
-        again.model_copy(
-            update={"system": system.model_copy(update={"predictions_sha256": "cd" * 32})}
-        ),
-    ):
-        with pytest.raises(UsageError, match=r"another score is here already[\s\S]*--replace"):
-            Scores(other, rows).save(written.parent)
-        assert written.read_bytes() == before
-    Scores(other, rows).save(written.parent, replace=True)
-    assert read_scores(written).file == other
-    # What is damaged may be anybody's.
-    written.write_text("{")
-    with pytest.raises(UsageError, match="not valid JSON"):
-        Scores(other, rows).save(written.parent)
+    with pytest.raises(UsageError, match=r"another score is here already[\s\S]*--replace"):
+        other.save(written.parent)
+    assert written.read_bytes() == before
+    other.save(written.parent, replace=True)
+    assert read_scores(written).file == other.file
 
 
 def test_values_as_means_see_them() -> None:
