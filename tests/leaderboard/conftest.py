@@ -12,9 +12,8 @@ import pytest
 from lassbench.leaderboard.adding import add_scores
 from lassbench.scores.score_file import Scores, SuiteInfo
 from tests.leaderboard import made
+from tests.leaderboard.made import DATE
 from tests.scores.by_hand import of_rows
-
-DATE = "2026-01-02"
 
 
 def fill(root: Path, scratch: Path) -> Path:

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.checks import load_entry
 from lassbench.leaderboard.entries import Loaded
 from lassbench.scores.rows import METRICS, Kind, in_order, rows_schema
 from lassbench.scores.score_file import Scores, SuiteInfo, SystemInfo
 from tests.scores.by_hand import of_rows, scores_of
 
+DATE = "2026-01-02"
 CONCEPTS = ("dog", "rain", "siren", "bell", "typing")
 #: Concept -> what its targets are tagged with: the first always, one of the others by turns.
 TAGS = {
@@ -176,6 +178,15 @@ def make_scores(
 def write(folder: Path, scores: Scores) -> Path:
     """Write a score file as `lassbench score` does; the path of its JSON."""
     return scores.save(folder)[0]
+
+
+def add(root: Path, *scores: Scores, **how: Any) -> list[Path]:
+    """Add ``scores`` as `lassbench leaderboard add` does; the paths of their entries."""
+    paths = [
+        one.save(root.parent / f"score{number}", replace=True)[0]
+        for number, one in enumerate(scores)
+    ]
+    return add_scores(root, paths, date=DATE, **how)
 
 
 def loaded(root: Path, name: str = "lass-net-small") -> Loaded:

@@ -24,7 +24,7 @@ from lassbench.leaderboard.examples import read_examples
 from lassbench.leaderboard.submissions import submission_faults
 from lassbench.scores.score_file import ScoreFile, Scores
 from tests.leaderboard import made, sounds
-from tests.leaderboard.conftest import DATE
+from tests.leaderboard.made import DATE
 from tests.scores.by_hand import of_rows
 
 SUITE = made.suite_info("made-test")
@@ -90,10 +90,9 @@ def test_two_score_files_of_one_name(board: Path, tmp_path: Path) -> None:
 def test_replacing_has_to_be_asked_for(board: Path, tmp_path: Path) -> None:
     add_scores(board, [new(tmp_path)], date=DATE)
     better = made.make_scores("New", suite=SUITE, seed=43, quality_db=7)
-    path = made.write(tmp_path / "better", better)
     with pytest.raises(UsageError, match="already has an entry"):
-        add_scores(board, [path], date=DATE)
-    [written] = add_scores(board, [path], date=DATE, replace=True)
+        made.add(board, better)
+    [written] = made.add(board, better, replace=True)
     content = json.loads(written.read_text())
     assert content["score"]["rows_sha256"] == better.file.rows_sha256
     assert read_leaderboard(board)
@@ -228,17 +227,15 @@ def test_test_clips_that_were_trained_on_are_compared(board: Path) -> None:
     assert "1 test clips were trained on, its training clips hold 2" in difference
 
 
-def clap_entry(board: Path, tmp_path: Path) -> tuple[Loaded, Scores]:
+def clap_entry(board: Path) -> tuple[Loaded, Scores]:
     """An entry with everything that may be asked for, and the score it was made of."""
     scores = made.with_more(made.make_scores("Clapped", suite=SUITE, seed=60), "some/model")
-    add_scores(board, [made.write(tmp_path / "clapped", scores)], date=DATE)
+    made.add(board, scores)
     return made.loaded(board, "clapped"), scores
 
 
-def test_clapscores_without_their_model_are_told_as_not_checked(
-    board: Path, tmp_path: Path
-) -> None:
-    entry, _ = clap_entry(board, tmp_path)
+def test_clapscores_without_their_model_are_told_as_not_checked(board: Path) -> None:
+    entry, _ = clap_entry(board)
     plain = made.make_scores("Clapped", suite=SUITE, seed=60)
     result = compare_rescored(entry.entry, entry.rows, made.with_more(plain, more=["mrstft"]))
     assert result.equal
@@ -251,8 +248,8 @@ def test_clapscores_without_their_model_are_told_as_not_checked(
     assert differences[0] == "mrstft was not scored again"
 
 
-def test_clapscores_with_their_model_are_compared(board: Path, tmp_path: Path) -> None:
-    entry, scores = clap_entry(board, tmp_path)
+def test_clapscores_with_their_model_are_compared(board: Path) -> None:
+    entry, scores = clap_entry(board)
     result = compare_rescored(entry.entry, entry.rows, scores)
     assert (result.equal, result.not_checked) == (True, ())
     higher = nudged(scores, "clap_a_mixture", 0.1, rows=59)
@@ -270,9 +267,9 @@ def test_a_partial_entry_is_never_verified(board: Path) -> None:
         mark_verified(entry, result)
 
 
-def test_changes_between_two_leaderboards(filled: Path, board: Path, tmp_path: Path) -> None:
+def test_changes_between_two_leaderboards(filled: Path, board: Path) -> None:
     best = made.make_scores("Best yet", suite=SUITE, quality_db=9, seed=50)
-    add_scores(board, [made.write(tmp_path / "s", best)], date=DATE)
+    made.add(board, best)
     for suffix in (".json", ".parquet"):
         (board / "entries" / "made-test" / f"mixture{suffix}").unlink()
     lines = describe_changes(read_leaderboard(filled), read_leaderboard(board))
@@ -284,14 +281,9 @@ def test_changes_between_two_leaderboards(filled: Path, board: Path, tmp_path: P
     assert not any("made-asked" in line for line in lines)
 
 
-def test_no_change(filled: Path, board: Path) -> None:
+def test_a_submission_adds_entries_and_nothing_else(filled: Path, board: Path) -> None:
     assert describe_changes(read_leaderboard(filled), read_leaderboard(board)) == []
-
-
-def test_a_submission_adds_entries_and_nothing_else(
-    filled: Path, board: Path, tmp_path: Path
-) -> None:
-    add_scores(board, [new(tmp_path)], date=DATE)
+    made.add(board, made.make_scores("New", suite=SUITE))
     assert list(submission_faults(filled, board)) == []
 
 
@@ -336,7 +328,7 @@ def test_a_submission_that_takes_the_place_of_a_verified_entry(
     proposed = tmp_path / "proposed"
     shutil.copytree(board, proposed)
     scores = made.make_scores("LASS-Net small", suite=SUITE, seed=44, quality_db=1)
-    add_scores(proposed, [made.write(tmp_path / "worse", scores)], date=DATE, replace=True)
+    made.add(proposed, scores, replace=True)
     [fault] = submission_faults(board, proposed)
     assert "lass-net-small.json: changes an entry that was verified" in str(fault)
     assert list(submission_faults(filled, proposed)) == [], "it was not verified there"

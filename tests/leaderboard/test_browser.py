@@ -465,24 +465,20 @@ def test_listening_switches_tracks_at_the_same_moment(opened: Opened, site: str)
     assert page.inner_text(".player >> nth=1 >> button.play") == "Play"
 
 
-def test_without_scripts_the_page_is_as_dark_as_the_system(chromium: Any, site: str) -> None:
+def test_without_scripts_every_number_is_there_and_the_dark_follows_the_system(
+    chromium: Any, site: str
+) -> None:
     papers = []
     for theme in ("light", "dark"):
         found = Opened(chromium, java_script_enabled=False, color_scheme=theme)
         page = found.open(f"{site}/suites/made-test/index.html")
         papers.append(brightness(page))
+        text = page.inner_text("#standings").replace("\u2212", "-")
+        assert "LASS-Net small" in text
+        assert len(re.findall(r"-?\d+\.\d\d to", text)) > 20
         found.finish()
     assert papers[0] > 200
     assert papers[1] < 60
-
-
-def test_without_scripts_every_number_is_there(chromium: Any, site: str) -> None:
-    found = Opened(chromium, java_script_enabled=False)
-    page = found.open(f"{site}/suites/made-test/index.html")
-    text = page.inner_text("#standings")
-    assert "LASS-Net small" in text
-    assert len(re.findall(r"-?\d+\.\d\d to", text.replace("\u2212", "-"))) > 20
-    found.finish()
 
 
 def test_a_system_page_draws_its_spread(opened: Opened, site: str) -> None:

@@ -18,7 +18,7 @@ from lassbench.errors import LassbenchError
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.pictures.spectrogram import level_db
 from tests.leaderboard import made
-from tests.leaderboard.conftest import DATE
+from tests.leaderboard.made import DATE
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.ranking import GENERATIVE, Standings, standings
+from lassbench.scores.score_file import Scores
 from lassbench.scores.statistics import bootstrap_columns
 from tests.leaderboard import made
-from tests.leaderboard.conftest import DATE
 from tests.scores.by_hand import of_rows
 
 
@@ -22,12 +21,8 @@ def table(root: Path, suite: str, metric: str = "") -> Standings:
     return standings(board.suites[suite], board.entries[suite], metric=metric)
 
 
-def place(root: Path, *scores: object) -> Path:
-    paths = [
-        made.write(root.parent / f"score{n}", one)  # type: ignore[arg-type]
-        for n, one in enumerate(scores)
-    ]
-    add_scores(root, paths, date=DATE)
+def place(root: Path, *scores: Scores) -> Path:
+    made.add(root, *scores)
     return root
 
 

@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.entries import entry_schema
@@ -131,8 +130,7 @@ def test_the_workflow_takes_a_good_entry_and_refuses_a_bold_one(
         shutil.copytree(filled, tmp_path / name / "leaderboard")
     proposed = tmp_path / "proposed" / "leaderboard"
     suite = made.suite_info("made-test")
-    path = made.write(tmp_path / "s", made.make_scores("Newcomer", suite=suite, seed=70))
-    add_scores(proposed, [path], date="2026-03-04")
+    made.add(proposed, made.make_scores("Newcomer", suite=suite, seed=70))
     done = run_workflow(tmp_path, fork=True)
     assert done.returncode == 0, done.stderr
     assert "+ Newcomer" in (tmp_path / "summary.md").read_text()

@@ -12,22 +12,21 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from lassbench.errors import FaultsError, UsageError
-from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.website.data import script
 from lassbench.leaderboard.website.format import interval, number
 from tests.leaderboard import made, sounds
-from tests.leaderboard.conftest import DATE
 
 
 class Links(HTMLParser):
     """Every address a page names, and every element that runs or styles something."""
 
-    def __init__(self) -> None:
+    def __init__(self, text: str) -> None:
         super().__init__()
         self.addresses: list[tuple[str, str, str]] = []
         self.inline: list[str] = []
         self.policy = ""
+        self.feed(text)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attributes}
@@ -56,8 +55,7 @@ def pages(site: Path) -> list[Path]:
 
 def test_every_local_link_leads_somewhere(site: Path) -> None:
     for page in pages(site):
-        parser = Links()
-        parser.feed(page.read_text())
+        parser = Links(page.read_text())
         for tag, _, address in parser.addresses:
             parts = urlsplit(address)
             if parts.scheme:
@@ -71,8 +69,7 @@ def test_every_local_link_leads_somewhere(site: Path) -> None:
 
 def test_no_page_holds_inline_code_and_all_have_a_policy(site: Path) -> None:
     for page in pages(site):
-        parser = Links()
-        parser.feed(page.read_text())
+        parser = Links(page.read_text())
         assert parser.inline == [], page
         assert "default-src 'none'" in parser.policy
         assert "unsafe" not in parser.policy
@@ -134,8 +131,7 @@ def test_even_text_that_slipped_through_is_escaped(filled: Path, tmp_path: Path)
     table = standings(card, entries["made-test"])
     build_site(bad, [table], tmp_path / "site")
     for page in (tmp_path / "site").rglob("*.html"):
-        parser = Links()
-        parser.feed(page.read_text())
+        parser = Links(page.read_text())
         assert parser.inline == []
         assert not any(address == "x" for _, _, address in parser.addresses)
     for data in (tmp_path / "site").rglob("data/*.js"):
@@ -150,11 +146,8 @@ def test_a_suite_with_annotators_says_how_much_the_asker_matters(site: Path) -> 
 def test_what_has_to_be_known_of_a_system_stands_beside_its_name(tmp_path: Path) -> None:
     suite = made.suite_info("lass-made")
     said = {"trained_on": ("AudioCaps train",), "generative": True}
-    paths = [
-        made.write(tmp_path / "heard", made.make_scores("Heard", suite=suite, system=said)),
-        made.write(tmp_path / "plain", made.make_scores("Plain", suite=suite, seed=1)),
-    ]
-    add_scores(tmp_path / "board", paths, date=DATE)
+    heard = made.make_scores("Heard", suite=suite, system=said)
+    made.add(tmp_path / "board", heard, made.make_scores("Plain", suite=suite, seed=1))
     build(tmp_path / "board", site=tmp_path / "site")
     page = (tmp_path / "site" / "suites" / "lass-made" / "index.html").read_text()
     row = {

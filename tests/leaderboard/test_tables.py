@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lassbench.leaderboard.adding import add_scores
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.ranking import TABLE_METRICS, Figure, Standings, standings
@@ -33,7 +32,6 @@ from lassbench.leaderboard.tables import (
 from lassbench.scores.rows import METRICS
 from lassbench.scores.summary import Cell
 from tests.leaderboard import made
-from tests.leaderboard.conftest import DATE
 
 NASTY = Table(
     title="A & B_c | <d>",
@@ -197,12 +195,10 @@ def test_a_system_without_a_single_query_of_a_concept_builds(tmp_path: Path) -> 
     """Clips vanish: all of a concept's, it may be."""
     suite = made.suite_info("recorded", synthetic=False)
     keep = np.flatnonzero(made.questions(suite)["concept"] != "dog").tolist()
-    scores = (
-        made.make_scores("All", suite=suite, seed=10),
-        made.make_scores("No dogs", suite=suite, seed=11, keep=keep),
+    whole = made.make_scores("All", suite=suite, seed=10)
+    made.add(
+        tmp_path / "board", whole, made.make_scores("No dogs", suite=suite, seed=11, keep=keep)
     )
-    paths = [made.write(tmp_path / one.file.system.name, one) for one in scores]
-    add_scores(tmp_path / "board", paths, date=DATE)
     build(tmp_path / "board", site=tmp_path / "site")
     rows = list(csv.DictReader((tmp_path / "board/tables/recorded.by-concept.csv").open()))
     found = {row["System"]: row for row in rows}["No dogs"]

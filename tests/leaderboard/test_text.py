@@ -21,7 +21,6 @@ def test_ordinary_names_pass(name: str) -> None:
     ("name", "why"),
     [
         ("<img src=x onerror=alert(1)>", "markup"),
-        ("a <b> c", "markup"),
         ("x & y > z", "holds >"),
         ('=HYPERLINK("http://x.example","y")', "formula"),
         ("+1", "formula"),
@@ -30,7 +29,6 @@ def test_ordinary_names_pass(name: str) -> None:
         ("＝1+1", "formula"),
         (" =1+1", "formula"),
         ("\t=1+1", "control"),
-        ("x" * 10_000, "10000 characters"),
         ("x" * 81, "81 characters"),
         ("a\x00b", "U+0000"),
         ("a\x1b[31mb", "U+001B"),

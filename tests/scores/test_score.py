@@ -360,9 +360,7 @@ def test_nothing_is_told_of_usual_levels(made: Path, suite: Suite, frozen: Path)
         evaluate(lambda mixture, *_: 0 * mixture, absent, progress=False)
 
 
-def test_an_empty_folder_and_no_folder_and_twins(
-    folder: Path, suite: Suite, tmp_path: Path
-) -> None:
+def test_an_empty_folder_and_no_folder(suite: Suite, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(FaultsError, match=f"missing: {len(suite.queries)}"):
         score_folders([tmp_path / "empty"], suite, workers=1)
@@ -370,8 +368,6 @@ def test_an_empty_folder_and_no_folder_and_twins(
         score_folders([tmp_path / "empty"], suite, allow_partial=True, workers=1)
     with pytest.raises(UsageError, match="no such prediction folder"):
         score_folders([tmp_path / "nowhere"], suite, workers=1)
-    with pytest.raises(UsageError, match="one score file"):
-        score_folders([folder, folder], suite, workers=1)
 
 
 # --- checks and comparisons -------------------------------------------------

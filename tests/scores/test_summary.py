@@ -167,9 +167,7 @@ def test_worst_of_mixture_is_lower_than_the_worst_annotator_when_they_take_turns
     assert spread is not None
     assert (spread.mixtures, spread.worst_of_mixture, spread.spread) == (2, 0.0, 0.0)
     assert spread.asker_share == pytest.approx(1.0)
-
-
-def test_one_annotator_has_no_spread() -> None:
+    # One annotator has no spread.
     assert asker_spread(pd.DataFrame([[1.0], [2.0]])) is None
     assert asker_spread(pd.DataFrame([[np.nan, 2.0]])) is None
 
