@@ -31,7 +31,7 @@ from lassbench.pictures.terminal import number, sounds, who_asks
 from lassbench.predictions import PredictionSet, open_predictions
 from lassbench.scores.comparison import Line, default_metric, paired, table_metrics, verdict
 from lassbench.scores.rows import METRICS, seen
-from lassbench.scores.score_file import JSON_SUFFIX, Scores, heard_in_training
+from lassbench.scores.score_file import JSON_SUFFIX, Scores, heard_in_training, score_paths
 from lassbench.scores.summary import failing_sentences
 from lassbench.suites.suite import Suite
 
@@ -89,7 +89,8 @@ def write_report(
         private=include_audio and not suite.audio_may_be_published,
     )
     # Called like the score's files: runs of one system each have their page.
-    path = out / f"{scores.paths(out)[0].name.removesuffix(JSON_SUFFIX)}.html"
+    beside, _ = score_paths(out, scores.file.system.name, scores.file.system.run)
+    path = beside.with_name(beside.name.removesuffix(JSON_SUFFIX) + ".html")
     files.write_text(path, text.lstrip())
     return path
 

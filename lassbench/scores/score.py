@@ -19,13 +19,7 @@ import pandas as pd
 from lassbench.audio import AudioFault, pcm_sha256
 from lassbench.errors import Fault, FaultsError, UsageError, one_line
 from lassbench.parallel import map_ordered, open_executor
-from lassbench.predictions import (
-    PredictionSet,
-    System,
-    belongs_elsewhere,
-    check,
-    read_estimate,
-)
+from lassbench.predictions import PredictionSet, System, belongs_elsewhere, check, read_estimate
 from lassbench.progress import track
 from lassbench.records import Query
 from lassbench.scores.pieces import (
@@ -140,8 +134,14 @@ def score_folders(
     faulty = not allow_partial and any(one.faults for one in opened)
     with open_executor(workers, scheduler) as executor:
         for judging in (False, True) if faulty else (True,):
-            unscorable = _measure_folders(
-                opened, suite, executor, spectral=spectral, judging=judging
+            unscorable = _measure_all(
+                suite,
+                executor,
+                lambda _: [one.predictions.paths for one in opened],
+                [(one.measured, one.faults) for one in opened],
+                label="scoring" if judging else "checking",
+                spectral=spectral,
+                judging=judging,
             )
             if not allow_partial:
                 _refuse_faults(opened, suite)
@@ -250,8 +250,7 @@ def _clap_columns(model: ClapModel, suite: Suite, one: _Folder) -> dict[str, dic
                 "clap_a": score.audio,
                 "clap_a_mixture": score.audio_mixture,
             }
-            known = {name: value for name, value in values.items() if value is not None}
-            columns[query.query_id] = known
+            columns[query.query_id] = {k: v for k, v in values.items() if v is not None}
     return columns
 
 
@@ -262,14 +261,14 @@ def _measure_all(
     into: Sequence[tuple[list[Measured], list[Fault]]],
     *,
     label: str,
-    ahead: int,
     spectral: bool,
+    ahead: int = 32,
     judging: bool = True,
 ) -> dict[str, str]:
     """Add what is measured and lost to each system's; query_id -> why nobody can be scored.
 
     ``answers`` are every system's to some queries at least, ``label`` what progress is
-    shown as, if it is.
+    shown as, if it is.  An answer that could not be scored is not missed.
     """
     pieces = list(cut(suite, suite.renderable_queries))
     made = (make_piece(suite, queries, answers(queries)) for queries in pieces)
@@ -281,25 +280,10 @@ def _measure_all(
         for (measured, faults), (more, lost) in zip(into, outcome.systems, strict=True):
             measured.extend(more)
             faults.extend(lost)
-    return unscorable
-
-
-def _measure_folders(
-    opened: Sequence[_Folder], suite: Suite, executor: Executor | None, **how: bool
-) -> dict[str, str]:
-    """:func:`_measure_all` of folders; an answer that could not be scored is not missed."""
-    unscorable = _measure_all(
-        suite,
-        executor,
-        lambda _: [one.predictions.paths for one in opened],
-        [(one.measured, one.faults) for one in opened],
-        label="scoring" if how["judging"] else "checking",
-        ahead=32,
-        **how,
-    )
-    for one in opened:
-        gone = {str(one.predictions.folder / query_id) for query_id in unscorable}
-        one.faults = [f for f in one.faults if f.kind != "missing" or f.where not in gone]
+    for _, faults in into:
+        faults[:] = [
+            f for f in faults if f.kind != "missing" or Path(f.where).name not in unscorable
+        ]
     return unscorable
 
 

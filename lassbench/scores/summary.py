@@ -60,11 +60,12 @@ class MetricSummary(Cell):
 class AnnotatorSpread:
     """How much a metric depends on who asked (suites with several annotators).
 
-    ``mean`` and ``spread`` are of the annotators' means, ``worst`` is the lowest
-    of them and ``worst_annotator`` whose it is; ``worst_of_mixture`` is the mean
-    over mixtures of the lowest value anyone got, ``within_mixture_sd`` how far
-    one mixture's result moves with the person asking, ``asker_share`` the share
-    of all variance that this explains (:func:`asker_spread`).
+    ``mean`` and ``spread`` (standard deviation, n - 1) are of the annotators' means,
+    ``worst`` is the lowest of them and ``worst_annotator`` whose it is; ``worst_of_mixture``
+    is the mean over mixtures of the lowest value anyone got, ``within_mixture_sd`` the root
+    of the mean variance (n - 1) within a mixture, ``asker_share`` the mean (population)
+    variance within a mixture over the variance of all values: 0 when it does not matter who
+    asks, 1 when nothing else does.
     """
 
     annotators: int
@@ -141,11 +142,7 @@ class Summary:
     @functools.cached_property
     def annotators(self) -> dict[str, AnnotatorSpread]:
         """Metric -> how much it depends on who asked; empty with fewer than two annotators."""
-        asked = self.rows[self.rows["annotator"] != ""]
-        people = sorted(asked["annotator"].unique())
-        if len(people) < 2:
-            return {}
-        found = {}
+        asked, found = self.rows[self.rows["annotator"] != ""], {}
         for name in self._names:
             # Two wordings of one person count as their mean.
             by_person = asked.assign(value=seen(asked, name)).pivot_table(
@@ -185,13 +182,8 @@ class Summary:
 def asker_spread(by_person: pd.DataFrame) -> AnnotatorSpread | None:
     """Spread between annotators, a column each, over mixtures, a row each.
 
-    Mixtures that some annotator's query lacks (NaN) are left out, so that every
-    annotator is judged on the same ones.  ``spread`` is the standard deviation
-    (n - 1) of the annotators' means, ``within_mixture_sd`` the root of the mean
-    variance (n - 1) within a mixture, ``asker_share`` the mean (population) variance
-    within a mixture over the variance of all values: 0 when it does not matter who
-    asks, 1 when nothing else does.  ``None`` with fewer than two annotators or no
-    complete mixture.
+    Mixtures that some annotator's query lacks (NaN) are left out, so that every annotator is
+    judged on the same ones; ``None`` with fewer than two annotators or no complete mixture.
     """
     table = by_person.dropna()
     if table.shape[1] < 2 or not len(table):
