@@ -11,13 +11,14 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lassbench.audio import AudioFault, pcm_sha256
 from lassbench.errors import Fault, FaultsError, UsageError, one_line
+from lassbench.metrics import clap as clap_models
 from lassbench.parallel import map_ordered, open_executor
 from lassbench.predictions import PredictionSet, System, belongs_elsewhere, check, read_estimate
 from lassbench.progress import track
@@ -37,9 +38,6 @@ from lassbench.scores.rows import CLAP_METRICS, LIMIT_DB, SPECTRAL_METRICS
 from lassbench.scores.score_file import Scores, check_not_others, score_paths
 from lassbench.separators import as_separator, card_of, estimate
 from lassbench.suites.suite import Suite
-
-if TYPE_CHECKING:
-    from lassbench.metrics.clap import ClapModel
 
 #: Fewer answers than this are scored sooner than other processes are started.
 SMALL_JOB = 100
@@ -113,11 +111,7 @@ def score_folders(
     LassbenchError
         If there is nothing to score, or the suite's audio is not what was frozen.
     """
-    model = None
-    if clap:
-        from lassbench.metrics.clap import ClapModel
-
-        model = ClapModel(clap)
+    model = clap_models.ClapModel(clap) if clap else None
     if spectral and suite.kind != "separation":
         raise UsageError(
             "spectral distances need the true sound that is asked for",
@@ -229,7 +223,9 @@ def _hash(predictions: PredictionSet, query_ids: Sequence[str]) -> str:
         return ""
 
 
-def _clap_columns(model: ClapModel, suite: Suite, one: _Folder) -> dict[str, dict[str, float]]:
+def _clap_columns(
+    model: clap_models.ClapModel, suite: Suite, one: _Folder
+) -> dict[str, dict[str, float]]:
     """query_id -> the CLAP columns of every measured query."""
     asked = by_mixture(suite.queries[measured.query_id] for measured in one.measured)
     columns: dict[str, dict[str, float]] = {}

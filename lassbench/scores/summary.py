@@ -163,16 +163,10 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
-        found: dict[str, Any] = to_jsonable_python(
-            {
-                "metrics": self.metrics,
-                "breakdowns": {by: self.by(by) for by in BREAKDOWNS},
-                "annotators": self.annotators,
-                "wrong_source_share": self.wrong_source_share,
-                "targets": self.targets,
-            }
-        )
-        return found
+        whole = ("metrics", "annotators", "wrong_source_share", "targets")
+        told = {name: getattr(self, name) for name in whole}
+        breakdowns = {by: self.by(by) for by in BREAKDOWNS}
+        return dict(to_jsonable_python(told | {"breakdowns": breakdowns}))
 
     def _cells(self, chosen: NDArray[np.intp]) -> dict[str, Cell]:
         cells = interval_cells(self._values[chosen], self._labels[chosen])
