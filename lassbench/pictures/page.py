@@ -131,7 +131,6 @@ def _told(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
     file, summary = scores.file, scores.summary
     name = default_metric(file.kind, file.definitions)
     ranked, level = METRICS[name], (file.kind, name) == ("unreferenced", "attenuation")
-    groups = {kind: summary.by(kind) for kind in ("concept", "root", "annotator", "audit")}
     separation = file.kind == "separation"
     return {
         "summary": summary,
@@ -155,8 +154,8 @@ def _told(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
             kind: plots.bars(
                 {value: cells[name] for value, cells in found.items()}, label=ranked.heading
             )
-            for kind, found in groups.items()
-            if len(found) > 1
+            for kind in ("concept", "root", "annotator", "audit")
+            if len(found := summary.by(kind)) > 1
         },
     }
 

@@ -194,10 +194,9 @@ def show_average(out: Console, scores: Sequence[Scores], name: str) -> None:
 
     In two tables, so that each is readable at 80 columns: the metrics, and their improvements.
     """
-    metrics = list(scores[0].summary.metrics)  # all were scored alike
+    metrics = scores[0].summary.metrics  # all were scored alike
     for improved in (False, True):
-        shown = [one for one in metrics if one.endswith("_i") == improved]
-        if shown:
+        if shown := [one for one in metrics if one.endswith("_i") == improved]:
             table = _table("system", *(f">{METRICS[one].title}" for one in shown), title=name)
             for one in scores:
                 values = (number(average(one.rows, metric, name)) for metric in shown)

@@ -268,24 +268,14 @@ def _mixture(scores: Scores, like: ScoreFile, metric: str) -> list[Line]:
 
     None where nothing but its level, which is 0 dB, is known.
     """
-    rows = scores.rows.copy()
+    rows = scores.rows.drop(columns="wrong_source", errors="ignore")
     if f"{metric.removesuffix('_i')}_mixture" not in rows:
         return []
     for name in in_order(rows.columns):
-        if name.endswith("_i") or name == "attenuation":
-            rows[name] = 0.0
-        else:
-            rows[name] = rows.get(f"{name}_mixture", np.nan)  # SAR: there is none
-    summary = Summary(rows.drop(columns="wrong_source", errors="ignore"))
-    return [
-        Line(
-            name=MIXTURE,
-            rows=rows,
-            cells={one: summary.metrics[one] for one in comparable(like, scores.file)},
-            wrong_source_share=None,
-            of=scores.file.coverage.queries_total,
-        )
-    ]
+        none = name.endswith("_i") or name == "attenuation"
+        rows[name] = 0.0 if none else rows.get(f"{name}_mixture", np.nan)  # of SAR there is none
+    line = _line([Scores(scores.file, rows)], MIXTURE, like, metric)
+    return [dataclasses.replace(line, members=())]
 
 
 def ranked_on(lines: Sequence[Line]) -> set[str]:
