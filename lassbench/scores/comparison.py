@@ -190,23 +190,23 @@ def table_of(scores: Sequence[Scores]) -> list[Line]:
     UsageError
         If they are scores on different lists of queries.
     """
-    suite = scores[0].file.suite
+    like = scores[0].file
     for one in scores[1:]:
-        check_same_list(suite.name, suite.list_fingerprint, one.file.suite, where=one.name)
+        suite = one.file.suite
+        check_same_list(like.suite.name, like.suite.list_fingerprint, suite, where=one.name)
     groups: dict[object, list[Scores]] = {}
     for place, one in enumerate(scores):
         system = one.file.system
         groups.setdefault(system.name if system.run else place, []).append(one)
-    first = scores[0]
-    metric = default_metric(first.file.kind, first.file.definitions)
+    metric = default_metric(like.kind, like.definitions)
     names = labels([group[0] for group in groups.values()])
     lines = [
-        _line(group, name if len(group) == 1 else group[0].file.system.name, first.file, metric)
+        _line(group, name if len(group) == 1 else group[0].file.system.name, like, metric)
         for group, name in zip(groups.values(), names, strict=True)
     ]
     if not any(line.name == MIXTURE for line in lines):
-        lines[:0] = _mixture(max(scores, key=lambda one: len(one.rows)), first.file, metric)
-    return _placed(lines, metric) if first.file.kind != "unreferenced" else lines
+        lines[:0] = _mixture(max(scores, key=lambda one: len(one.rows)), like, metric)
+    return _placed(lines, metric) if like.kind != "unreferenced" else lines
 
 
 def each_once(scores: Iterable[Scores]) -> list[Scores]:

@@ -200,26 +200,22 @@ def asker_spread(by_person: pd.DataFrame) -> AnnotatorSpread | None:
     )
 
 
-def interval_cells(
-    values: NDArray[np.float64], targets: Sequence[Any] | NDArray[Any]
-) -> list[Cell]:
+def interval_cells(values: NDArray[np.float64], targets: NDArray[Any]) -> list[Cell]:
     """The mean and interval of each column of ``values``, shape (queries, metrics).
 
     ``values`` are as means see them (:func:`lassbench.scores.rows.seen`), ``targets`` each
     query's target.
     """
-    labels = np.asarray(targets)
-    intervals = bootstrap_columns(values, labels)
-    defined = ~np.isnan(values)
+    intervals = bootstrap_columns(values, targets)
     return [
         Cell(
             figure(one.mean),
             figure(one.low),
             figure(one.high),
             int(given.sum()),
-            len(np.unique(labels[given])),
+            len(np.unique(targets[given])),
         )
-        for one, given in zip(intervals, defined.T, strict=True)
+        for one, given in zip(intervals, ~np.isnan(values.T), strict=True)
     ]
 
 
