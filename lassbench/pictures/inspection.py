@@ -22,7 +22,7 @@ from lassbench.predictions import PredictionSet
 from lassbench.records import Query
 from lassbench.scores.judge import Judge, Samples
 from lassbench.scores.rows import METRICS, SAR_UNDEFINED_DB, SEPARATION_METRICS
-from lassbench.suites.suite import PARTS, Suite
+from lassbench.suites.suite import Suite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,10 +90,8 @@ def _panels(suite: Suite, query: Query, predictions: Sequence[PredictionSet]) ->
     if sources is not None:
         target_id = suite.mixtures[query.mixture_id].target_id
         target = suite.dataset.clips[target_id].concept if suite.dataset else query.concept
-        for role, concept, samples in zip(
-            PARTS[1:], (target, query.noise_concept), sources, strict=True
-        ):
-            yield Panel(role, f"{role}: {concept}", samples)
+        yield Panel("target", f"target: {target}", sources[0])
+        yield Panel("interference", f"interference: {query.noise_concept}", sources[1])
     for number, prediction in enumerate(predictions, start=1):
         if query.query_id not in prediction.paths:
             raise UsageError(

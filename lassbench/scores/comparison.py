@@ -358,8 +358,7 @@ def compare(
     LassbenchError
         If no query is covered by both.
     """
-    names = f"{first.name}, {second.name}"
-    suite = first.file.suite
+    names, suite = f"{first.name}, {second.name}", first.file.suite
     check_same_list(suite.name, suite.list_fingerprint, second.file.suite, where=names)
     a, b = common_rows(first.rows, second.rows)
     if not len(a):
