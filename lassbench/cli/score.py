@@ -190,7 +190,7 @@ def _others(against: Sequence[Path], leaderboard: Path, suite: Suite) -> list[Sc
 
     others = [read_scores(path) for path in against]
     for other, path in zip(others, against, strict=True):
-        check_same_list(suite, other.file.suite, where=path)
+        check_same_list(suite.name, suite.list_fingerprint, other.file.suite, where=path)
     for path in listed(leaderboard / "entries" / suite.name, "*.json"):
         entry = load_entry(path)
         if not isinstance(entry, Loaded):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
 from lassbench.errors import UsageError, did_you_mean
@@ -21,9 +20,9 @@ from lassbench.metrics.ratios import SilentReference
 from lassbench.pictures.spectrogram import BINS, HOP, RANGE_DB, Axis, level_db, span_hz, top_db
 from lassbench.predictions import PredictionSet
 from lassbench.records import Query
-from lassbench.scores.judge import Judge
+from lassbench.scores.judge import Judge, Samples
 from lassbench.scores.rows import METRICS, SAR_UNDEFINED_DB, SEPARATION_METRICS
-from lassbench.suites.suite import PARTS, Suite
+from lassbench.suites.suite import Suite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 LOG_ROWS = 200
 #: Its ticks, in kHz.
 TICKS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
-
-Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,10 @@ def inspect_query(
     panels = list(_panels(suite, query, predictions))
     output_folders.check_output_folder(out, what="the output folder")
     picture = out / f"{query_id}.png"
-    figure = draw(panels, suite.sample_rate_hz, axis, heading=_heading(suite, query))
+    synthetic = ", synthetic" if suite.synthetic else ""
+    absent = " (not in the mixture: silence is right)" if query.expects == "silence" else ""
+    heading = f"{query_id}: \u201c{query.text}\u201d{absent}\n{suite.title}{synthetic}"
+    figure = draw(panels, suite.sample_rate_hz, axis, heading=heading)
     with files.atomic_path(picture) as temporary:
         # Without this metadata the file would carry matplotlib's version.
         figure.savefig(temporary, format="png", metadata={"Software": ""})
@@ -73,12 +73,6 @@ def inspect_query(
     for path, samples in sounds.items():
         audio.write_wav_float(path, samples, suite.sample_rate_hz)
     return [picture, *sounds]
-
-
-def _heading(suite: Suite, query: Query) -> str:
-    synthetic = ", synthetic" if suite.synthetic else ""
-    absent = " (not in the mixture: silence is right)" if query.expects == "silence" else ""
-    return f"{query.query_id}: \u201c{query.text}\u201d{absent}\n{suite.title}{synthetic}"
 
 
 def _panels(suite: Suite, query: Query, predictions: Sequence[PredictionSet]) -> Iterator[Panel]:
@@ -96,10 +90,8 @@ def _panels(suite: Suite, query: Query, predictions: Sequence[PredictionSet]) ->
     if sources is not None:
         target_id = suite.mixtures[query.mixture_id].target_id
         target = suite.dataset.clips[target_id].concept if suite.dataset else query.concept
-        for role, concept, samples in zip(
-            PARTS[1:], (target, query.noise_concept), sources, strict=True
-        ):
-            yield Panel(role, f"{role}: {concept}", samples)
+        yield Panel("target", f"target: {target}", sources[0])
+        yield Panel("interference", f"interference: {query.noise_concept}", sources[1])
     for number, prediction in enumerate(predictions, start=1):
         if query.query_id not in prediction.paths:
             raise UsageError(

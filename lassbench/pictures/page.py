@@ -31,7 +31,7 @@ from lassbench.pictures.terminal import number, sounds, who_asks
 from lassbench.predictions import PredictionSet, open_predictions
 from lassbench.scores.comparison import Line, default_metric, paired, table_metrics, verdict
 from lassbench.scores.rows import METRICS, seen
-from lassbench.scores.score_file import JSON_SUFFIX, Scores, heard_in_training
+from lassbench.scores.score_file import JSON_SUFFIX, Scores, heard_in_training, score_paths
 from lassbench.scores.summary import failing_sentences
 from lassbench.suites.suite import Suite
 
@@ -89,7 +89,8 @@ def write_report(
         private=include_audio and not suite.audio_may_be_published,
     )
     # Called like the score's files: runs of one system each have their page.
-    path = out / f"{scores.paths(out)[0].name.removesuffix(JSON_SUFFIX)}.html"
+    beside, _ = score_paths(out, scores.file.system.name, scores.file.system.run)
+    path = beside.with_name(beside.name.removesuffix(JSON_SUFFIX) + ".html")
     files.write_text(path, text.lstrip())
     return path
 
@@ -114,14 +115,13 @@ def _asset(name: str) -> str:
 
 def _content_policy() -> str:
     """Nothing from outside, and no script or style but the page's own (by hash)."""
-    digests = {
-        name: base64.b64encode(hashlib.sha256(_asset(name).encode()).digest()).decode()
+    style, script = (
+        base64.b64encode(hashlib.sha256(_asset(name).encode()).digest()).decode()
         for name in ("report.css", "report.js")
-    }
+    )
     return (
-        f"default-src 'none'; style-src 'sha256-{digests['report.css']}'; "
-        f"script-src 'sha256-{digests['report.js']}'; img-src data:; media-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
+        "img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -130,7 +130,6 @@ def _told(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
     file, summary = scores.file, scores.summary
     name = default_metric(file.kind, file.definitions)
     ranked, level = METRICS[name], (file.kind, name) == ("unreferenced", "attenuation")
-    groups = {kind: summary.by(kind) for kind in ("concept", "root", "annotator", "audit")}
     separation = file.kind == "separation"
     return {
         "summary": summary,
@@ -154,8 +153,8 @@ def _told(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
             kind: plots.bars(
                 {value: cells[name] for value, cells in found.items()}, label=ranked.heading
             )
-            for kind, found in groups.items()
-            if len(found) > 1
+            for kind in ("concept", "root", "annotator", "audit")
+            if len(found := summary.by(kind)) > 1
         },
     }
 

@@ -27,14 +27,7 @@ from lassbench.scores.comparison import (
 from lassbench.scores.rows import CLAP_METRICS, METRICS, SPECTRAL_METRICS, Kind
 from lassbench.scores.score_file import Scores
 from lassbench.scores.statistics import Paired
-from lassbench.scores.summary import (
-    CLEAN,
-    NOT_CLEAN,
-    Cell,
-    Summary,
-    average,
-    failing_sentences,
-)
+from lassbench.scores.summary import CLEAN, NOT_CLEAN, Cell, Summary, average, failing_sentences
 
 if TYPE_CHECKING:
     from lassbench.scores.score import CrossCheck
@@ -44,8 +37,6 @@ WIDTH = 100
 #: Groups, and queries, that are listed before only the extremes are.
 LISTED = 12
 EXTREMES = 5
-
-_WRONG = "% of queries whose estimate is not nearer to the target than to the interference"
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -63,10 +54,10 @@ def number(value: float | None, digits: int = 2) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}"  # never -0.00
 
 
-def _table(*columns: str, title: str | None = None, caption: str | None = None) -> Table:
+def _table(*columns: str, title: str = "", caption: str = "") -> Table:
     """A table of these columns: text, and where a name begins with ``>``, numbers."""
     table = Table(
-        title=None if title is None else _safe(title, 200),
+        title=_safe(title, 200),
         title_justify="left",
         title_style="bold",
         caption=caption,
@@ -88,10 +79,6 @@ def _interval(low: float | None, high: float | None, digits: int = 2) -> str:
     return "-" if "-" in ends else "..".join(ends)
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else number(100 * share, 1)
-
-
 def _safe(text: str, limit: int = 60) -> Text:
     # Names and captions are other people's words: never markup, never control characters.
     return Text(one_line(text, limit))
@@ -109,14 +96,14 @@ def _warning(text: str) -> Text:
 def show_table(out: Console, lines: Sequence[Line]) -> None:
     """Print all systems in one table, and what its columns are."""
     file = next(run.file for one in lines for run in one.members)
-    suite, kind = file.suite, file.kind
+    suite = file.suite
     synthetic = " (synthetic)" if suite.synthetic else ""
     rows = max((one.rows for one in lines), key=len)
     types = "/".join(sorted(rows["query_type"].unique()))
-    asked = f"{suite.queries} {types} queries, {sounds(rows['target_id'].nunique(), kind)}"
+    asked = f"{suite.queries} {types} queries, {sounds(rows['target_id'].nunique(), file.kind)}"
     out.print(Text(one_line(f"{suite.title or suite.name}{synthetic}", 200), style="bold"))
     out.print(Text(f"{suite.name}, fingerprint {suite.fingerprint[:16]}; {asked}"))
-    ranked, *shown = table_metrics(kind, {name for one in lines for name in one.cells})
+    ranked, *shown = table_metrics(file.kind, {name for one in lines for name in one.cells})
     wrong = any(one.wrong_source_share is not None for one in lines)
     # All of them do not fit into 80 columns.
     for_ears = [one for one in shown if one in (*CLAP_METRICS, *SPECTRAL_METRICS)]
@@ -143,7 +130,10 @@ def _print_legend(
         first = next(filter(None, models))  # others' are not in the table
         out.print(Text(one_line(f"CLAPScores by {first}"), style="dim"))
     if wrong:
-        out.print(Text(f"wrong: {_WRONG}", style="dim"))
+        wrong_source = (
+            "% of queries whose estimate is not nearer to the target than to the interference"
+        )
+        out.print(Text(f"wrong: {wrong_source}", style="dim"))
     if any(one.spread is not None for one in lines):
         out.print(Text("sd: standard deviation between the means of the runs", style="dim"))
     for one in lines:
@@ -174,7 +164,8 @@ def _print_table(
         style = "bold" if one.place == "best" and ranked else ""
         means = {name: number(cell.mean) for name, cell in one.cells.items()}
         cells: list[str | Text] = [means.get(name, "-") for name in shown]
-        cells += [_percent(one.wrong_source_share)] * wrong
+        share = one.wrong_source_share
+        cells += [number(None if share is None else 100 * share, 1)] * wrong
         if ranked:
             of = "" if one.queries == one.of else f"/{one.of}"
             interval = Text(_with_interval(one, ranked), style=style)
@@ -203,10 +194,9 @@ def show_average(out: Console, scores: Sequence[Scores], name: str) -> None:
 
     In two tables, so that each is readable at 80 columns: the metrics, and their improvements.
     """
-    metrics = list(scores[0].summary.metrics)  # all were scored alike
+    metrics = scores[0].summary.metrics  # all were scored alike
     for improved in (False, True):
-        shown = [one for one in metrics if one.endswith("_i") == improved]
-        if shown:
+        if shown := [one for one in metrics if one.endswith("_i") == improved]:
             table = _table("system", *(f">{METRICS[one].title}" for one in shown), title=name)
             for one in scores:
                 values = (number(average(one.rows, metric, name)) for metric in shown)
@@ -243,8 +233,7 @@ def show_details(out: Console, scores: Scores, lines: Sequence[Line]) -> None:
             out.print(_groups_table(f"{title} by {by}", groups))
     if asked := who_asks(summary, metric):
         out.print(_safe(asked, 600))
-    failing = failing_sentences(scores.rows, metric)
-    if len(failing):
+    if len(failing := failing_sentences(scores.rows, metric)):
         title = f"sentences that fail where another wording works ({len(failing)})"
         columns = ("query", "who", ">dB", ">best wording", "words")
         _print_queries(out, columns, failing.head(2 * EXTREMES), title=title)
@@ -264,9 +253,9 @@ def _summary_table(summary: Summary) -> Table:
             str(one.n_infinite or ""),
             str(one.n_undefined or ""),
         )
-    if summary.wrong_source_share is not None:
+    if (share := summary.wrong_source_share) is not None:
         table.add_section()
-        table.add_row("wrong source (% of queries)", _percent(summary.wrong_source_share))
+        table.add_row("wrong source (% of queries)", number(100 * share, 1))
     return table
 
 
@@ -314,13 +303,8 @@ def show_cross_check(out: Console, check: CrossCheck) -> None:
         f"{metric.upper()} {value:.1e} dB ({query_id})"
         for metric, (value, query_id) in check.largest.items()
     )
-    out.print(
-        _safe(
-            f"mir_eval {check.version} on {check.queries} random queries: largest difference "
-            f"{largest or 'none: nothing to compare'}",
-            400,
-        )
-    )
+    heading = f"mir_eval {check.version} on {check.queries} random queries: largest difference "
+    out.print(_safe(heading + (largest or "none: nothing to compare"), 400))
     for query_id, reason in check.refused.items():
         out.print(_safe(f"  mir_eval could not score {query_id}: {reason}", 300))
 
@@ -360,7 +344,7 @@ def show_comparison(out: Console, found: Comparison) -> None:
 
 def _paired_table(title: str, rows: Iterable[tuple[str, Paired, str]], kind: Kind) -> Table:
     numbers = (">difference", ">95 % interval", ">p", ">wins", ">losses")
-    table = _table("", *numbers, "so it is", title=title or None)
+    table = _table("", *numbers, "so it is", title=title)
     for name, one, metric in rows:
         table.add_row(
             _safe(name),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,8 @@ from lassbench.scores.rows import (
     metric_named,
     seen,
 )
-from lassbench.scores.score_file import ScoreFile, Scores, heard_in_training
-from lassbench.scores.statistics import RESAMPLES, Paired, paired_difference
+from lassbench.scores.score_file import ScoreFile, Scores, SuiteInfo, heard_in_training
+from lassbench.scores.statistics import Paired, paired_difference
 from lassbench.scores.summary import Cell, Summary, average, mean_over_runs, spread_of_runs
 
 #: The name under which the unprocessed mixture stands in tables.
@@ -36,22 +36,13 @@ _SHOWN: Mapping[Kind, tuple[str, ...]] = {
 }
 
 
-class _Listed(Protocol):
-    """A suite, or what a score file says of one."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def list_fingerprint(self) -> str: ...
-
-
-def check_same_list(ours: _Listed, theirs: _Listed, *, where: object) -> None:
-    """Refuse to compare scores on different lists of queries, with a ``UsageError``."""
-    if ours.list_fingerprint != theirs.list_fingerprint:
+def check_same_list(name: str, fingerprint: str, theirs: SuiteInfo, *, where: object) -> None:
+    """Refuse with a ``UsageError`` to compare with scores on another list than ``fingerprint``."""
+    if fingerprint != theirs.list_fingerprint:
         raise UsageError(
             "these are scores on different suites and cannot be compared",
             where=where,
-            expected=f"{ours.name} with list fingerprint {ours.list_fingerprint[:16]}",
+            expected=f"{name} with list fingerprint {fingerprint[:16]}",
             got=f"{theirs.name} with list fingerprint {theirs.list_fingerprint[:16]}",
             fix="score both systems on one suite",
         )
@@ -95,19 +86,13 @@ def comparable(first: ScoreFile, second: ScoreFile) -> list[str]:
     ]
 
 
-def paired(
-    first: pd.DataFrame,
-    second: pd.DataFrame,
-    metric: str,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Paired:
-    """The mean difference of ``metric``, first minus second, over the queries of both."""
+def paired(first: pd.DataFrame, second: pd.DataFrame, metric: str, **how: int) -> Paired:
+    """The mean difference of ``metric``, first minus second, over the queries of both.
+
+    ``how``: ``resamples`` and ``seed`` of :func:`~lassbench.scores.statistics.paired_difference`.
+    """
     a, b = common_rows(first, second)
-    targets = a["target_id"].to_numpy(str)
-    ours, theirs = seen(a, metric), seen(b, metric)
-    return paired_difference(ours, theirs, targets, resamples=resamples, seed=seed)
+    return paired_difference(seen(a, metric), seen(b, metric), a["target_id"].to_numpy(str), **how)
 
 
 def verdict(paired: Paired, metric: str = "", kind: Kind = "separation") -> str:
@@ -189,19 +174,10 @@ class Line:
 
     def to_dict(self) -> dict[str, Any]:
         """The line as JSON can hold it."""
-        plain = (
-            "name",
-            "uses",
-            "wrong_source_share",
-            "queries",
-            "of",
-            "spread",
-            "partial",
-            "generative",
-        )
-        told = {name: getattr(self, name) for name in (*plain, "place", "notes", "cells")}
-        found: dict[str, Any] = to_jsonable_python(told | {"runs": len(self.members)})
-        return found
+        found: dict[str, Any] = to_jsonable_python(self, exclude={"rows", "members"})
+        more = ("uses", "generative", "partial", "notes", "queries")
+        found |= {name: getattr(self, name) for name in more}
+        return found | {"runs": len(self.members)}
 
 
 def table_of(scores: Sequence[Scores]) -> list[Line]:
@@ -214,22 +190,23 @@ def table_of(scores: Sequence[Scores]) -> list[Line]:
     UsageError
         If they are scores on different lists of queries.
     """
+    like = scores[0].file
     for one in scores[1:]:
-        check_same_list(scores[0].file.suite, one.file.suite, where=one.name)
+        suite = one.file.suite
+        check_same_list(like.suite.name, like.suite.list_fingerprint, suite, where=one.name)
     groups: dict[object, list[Scores]] = {}
     for place, one in enumerate(scores):
         system = one.file.system
         groups.setdefault(system.name if system.run else place, []).append(one)
-    first = scores[0]
-    metric = default_metric(first.file.kind, first.file.definitions)
+    metric = default_metric(like.kind, like.definitions)
     names = labels([group[0] for group in groups.values()])
     lines = [
-        _line(group, name if len(group) == 1 else group[0].file.system.name, first.file, metric)
+        _line(group, name if len(group) == 1 else group[0].file.system.name, like, metric)
         for group, name in zip(groups.values(), names, strict=True)
     ]
     if not any(line.name == MIXTURE for line in lines):
-        lines[:0] = _mixture(max(scores, key=lambda one: len(one.rows)), first.file, metric)
-    return _placed(lines, metric) if first.file.kind != "unreferenced" else lines
+        lines[:0] = _mixture(max(scores, key=lambda one: len(one.rows)), like, metric)
+    return _placed(lines, metric) if like.kind != "unreferenced" else lines
 
 
 def each_once(scores: Iterable[Scores]) -> list[Scores]:
@@ -291,24 +268,14 @@ def _mixture(scores: Scores, like: ScoreFile, metric: str) -> list[Line]:
 
     None where nothing but its level, which is 0 dB, is known.
     """
-    rows = scores.rows.copy()
+    rows = scores.rows.drop(columns="wrong_source", errors="ignore")
     if f"{metric.removesuffix('_i')}_mixture" not in rows:
         return []
     for name in in_order(rows.columns):
-        if name.endswith("_i") or name == "attenuation":
-            rows[name] = 0.0
-        else:
-            rows[name] = rows.get(f"{name}_mixture", np.nan)  # SAR: there is none
-    summary = Summary(rows.drop(columns="wrong_source", errors="ignore"))
-    return [
-        Line(
-            name=MIXTURE,
-            rows=rows,
-            cells={one: summary.metrics[one] for one in comparable(like, scores.file)},
-            wrong_source_share=None,
-            of=scores.file.coverage.queries_total,
-        )
-    ]
+        none = name.endswith("_i") or name == "attenuation"
+        rows[name] = 0.0 if none else rows.get(f"{name}_mixture", np.nan)  # of SAR there is none
+    line = _line([Scores(scores.file, rows)], MIXTURE, like, metric)
+    return [dataclasses.replace(line, members=())]
 
 
 def ranked_on(lines: Sequence[Line]) -> set[str]:
@@ -372,8 +339,7 @@ def compare(
     second: Scores,
     *,
     metric: str = "",
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    **how: int,
 ) -> Comparison:
     """Compare two scores on one suite.
 
@@ -382,6 +348,8 @@ def compare(
     metric
         The one that breakdowns and single queries are compared in, by its name or title;
         by default what tables are ranked by.
+    how
+        As :func:`paired` takes it.
 
     Raises
     ------
@@ -390,17 +358,14 @@ def compare(
     LassbenchError
         If no query is covered by both.
     """
-    names = f"{first.name}, {second.name}"
-    check_same_list(first.file.suite, second.file.suite, where=names)
+    names, suite = f"{first.name}, {second.name}", first.file.suite
+    check_same_list(suite.name, suite.list_fingerprint, second.file.suite, where=names)
     a, b = common_rows(first.rows, second.rows)
     if not len(a):
-        suite = first.file.suite.name
-        raise LassbenchError("the two scores have no query in common", where=suite)
+        raise LassbenchError("the two scores have no query in common", where=names)
     shared = comparable(first.file, second.file)
     metric = metric_named(metric, shared) if metric else default_metric(first.file.kind, shared)
-    how = {"resamples": resamples, "seed": seed}
     summary = Summary(a)
-    groups = {by: summary.groups(by) for by in ("concept", "annotator", "audit")}
     moved = a[["query_id", "concept", "noise_concept", "text"]].assign(
         first=seen(a, metric), second=seen(b, metric)
     )
@@ -416,10 +381,9 @@ def compare(
         by={
             by: {
                 value: paired(a.iloc[chosen], b.iloc[chosen], metric, **how)
-                for value, chosen in values.items()
+                for value, chosen in summary.groups(by).items()
             }
-            for by, values in groups.items()
-            if values
+            for by in ("concept", "annotator", "audit")
         },
         moved=moved,
         warnings=tuple(_warnings(first, second, len(a))),
@@ -435,10 +399,8 @@ def _warnings(first: Scores, second: Scores, common: int) -> Iterable[str]:
     if first.file.suite.fingerprint != second.file.suite.fingerprint:
         yield "the two were scored on different copies of the clips (fingerprints differ)"
     both = first.file.definitions.keys() & second.file.definitions.keys()
-    different = both - {*comparable(first.file, second.file)}
-    if different:
-        named = ", ".join(sorted(different))
-        yield f"not compared, for they are defined differently in the two: {named}"
+    if different := sorted(both - {*comparable(first.file, second.file)}):
+        yield f"not compared, for they are defined differently in the two: {', '.join(different)}"
     for one in (first, second):
         if len(one.rows) > common:
             yield f"{one.name} covers {len(one.rows)} queries, {common} of them are compared"

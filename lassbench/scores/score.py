@@ -11,21 +11,16 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lassbench.audio import AudioFault, pcm_sha256
 from lassbench.errors import Fault, FaultsError, UsageError, one_line
+from lassbench.metrics import clap as clap_models
 from lassbench.parallel import map_ordered, open_executor
-from lassbench.predictions import (
-    PredictionSet,
-    System,
-    belongs_elsewhere,
-    check,
-    read_estimate,
-)
+from lassbench.predictions import PredictionSet, System, belongs_elsewhere, check, read_estimate
 from lassbench.progress import track
 from lassbench.records import Query
 from lassbench.scores.pieces import (
@@ -43,9 +38,6 @@ from lassbench.scores.rows import CLAP_METRICS, LIMIT_DB, SPECTRAL_METRICS
 from lassbench.scores.score_file import Scores, check_not_others, score_paths
 from lassbench.separators import as_separator, card_of, estimate
 from lassbench.suites.suite import Suite
-
-if TYPE_CHECKING:
-    from lassbench.metrics.clap import ClapModel
 
 #: Fewer answers than this are scored sooner than other processes are started.
 SMALL_JOB = 100
@@ -119,11 +111,7 @@ def score_folders(
     LassbenchError
         If there is nothing to score, or the suite's audio is not what was frozen.
     """
-    model = None
-    if clap:
-        from lassbench.metrics.clap import ClapModel
-
-        model = ClapModel(clap)
+    model = clap_models.ClapModel(clap) if clap else None
     if spectral and suite.kind != "separation":
         raise UsageError(
             "spectral distances need the true sound that is asked for",
@@ -140,8 +128,14 @@ def score_folders(
     faulty = not allow_partial and any(one.faults for one in opened)
     with open_executor(workers, scheduler) as executor:
         for judging in (False, True) if faulty else (True,):
-            unscorable = _measure_folders(
-                opened, suite, executor, spectral=spectral, judging=judging
+            unscorable = _measure_all(
+                suite,
+                executor,
+                lambda _: [one.predictions.paths for one in opened],
+                [(one.measured, one.faults) for one in opened],
+                label="scoring" if judging else "checking",
+                spectral=spectral,
+                judging=judging,
             )
             if not allow_partial:
                 _refuse_faults(opened, suite)
@@ -229,7 +223,9 @@ def _hash(predictions: PredictionSet, query_ids: Sequence[str]) -> str:
         return ""
 
 
-def _clap_columns(model: ClapModel, suite: Suite, one: _Folder) -> dict[str, dict[str, float]]:
+def _clap_columns(
+    model: clap_models.ClapModel, suite: Suite, one: _Folder
+) -> dict[str, dict[str, float]]:
     """query_id -> the CLAP columns of every measured query."""
     asked = by_mixture(suite.queries[measured.query_id] for measured in one.measured)
     columns: dict[str, dict[str, float]] = {}
@@ -250,8 +246,7 @@ def _clap_columns(model: ClapModel, suite: Suite, one: _Folder) -> dict[str, dic
                 "clap_a": score.audio,
                 "clap_a_mixture": score.audio_mixture,
             }
-            known = {name: value for name, value in values.items() if value is not None}
-            columns[query.query_id] = known
+            columns[query.query_id] = {k: v for k, v in values.items() if v is not None}
     return columns
 
 
@@ -262,14 +257,14 @@ def _measure_all(
     into: Sequence[tuple[list[Measured], list[Fault]]],
     *,
     label: str,
-    ahead: int,
     spectral: bool,
+    ahead: int = 32,
     judging: bool = True,
 ) -> dict[str, str]:
     """Add what is measured and lost to each system's; query_id -> why nobody can be scored.
 
     ``answers`` are every system's to some queries at least, ``label`` what progress is
-    shown as, if it is.
+    shown as, if it is.  An answer that could not be scored is not missed.
     """
     pieces = list(cut(suite, suite.renderable_queries))
     made = (make_piece(suite, queries, answers(queries)) for queries in pieces)
@@ -281,25 +276,10 @@ def _measure_all(
         for (measured, faults), (more, lost) in zip(into, outcome.systems, strict=True):
             measured.extend(more)
             faults.extend(lost)
-    return unscorable
-
-
-def _measure_folders(
-    opened: Sequence[_Folder], suite: Suite, executor: Executor | None, **how: bool
-) -> dict[str, str]:
-    """:func:`_measure_all` of folders; an answer that could not be scored is not missed."""
-    unscorable = _measure_all(
-        suite,
-        executor,
-        lambda _: [one.predictions.paths for one in opened],
-        [(one.measured, one.faults) for one in opened],
-        label="scoring" if how["judging"] else "checking",
-        ahead=32,
-        **how,
-    )
-    for one in opened:
-        gone = {str(one.predictions.folder / query_id) for query_id in unscorable}
-        one.faults = [f for f in one.faults if f.kind != "missing" or f.where not in gone]
+    for _, faults in into:
+        faults[:] = [
+            f for f in faults if f.kind != "missing" or Path(f.where).name not in unscorable
+        ]
     return unscorable
 
 

@@ -221,10 +221,6 @@ class Scores:
         run = self.file.system.run
         return f"{self.file.system.name} ({run})" if run else self.file.system.name
 
-    def paths(self, folder: str | Path) -> tuple[Path, Path]:
-        """Where :meth:`save` writes JSON and Parquet."""
-        return score_paths(folder, self.file.system.name, self.file.system.run)
-
     def save(self, folder: str | Path, *, replace: bool = False) -> tuple[Path, Path]:
         """Write ``<system>.score.json`` and ``.score.parquet`` into ``folder``; their paths.
 
@@ -236,19 +232,17 @@ class Scores:
         LassbenchError
             If ``folder`` cannot be written or the disk is full.
         """
-        json_path, parquet_path = self.paths(folder)
+        file = self.file
+        json_path, parquet_path = score_paths(folder, file.system.name, file.system.run)
         if not replace:
-            system, fingerprint = self.file.system, self.file.suite.fingerprint
-            definitions = self.file.definitions
-            check_not_others(
-                json_path, fingerprint, lambda _: system.predictions_sha256, definitions
-            )
-        table = rows_table(self.rows, self.file.kind)
+            own = file.system.predictions_sha256
+            check_not_others(json_path, file.suite.fingerprint, lambda _: own, file.definitions)
+        table = rows_table(self.rows, file.kind)
         # The Parquet comes first, so that a JSON is never without its rows.
         write_together(
             {
                 parquet_path: lambda path: pq.write_table(table, path, compression="zstd"),
-                json_path: to_json(self.file.model_dump(mode="json")).encode(),
+                json_path: to_json(file.model_dump(mode="json")).encode(),
             }
         )
         return json_path, parquet_path
@@ -384,9 +378,4 @@ def check_not_others(
             fix = "score in these too (--clap, --spectral), or --replace the score"
     except LassbenchError as error:
         got = error.brief
-    raise UsageError(
-        "another score is here already",
-        where=path,
-        got=one_line(got),
-        fix=fix,
-    )
+    raise UsageError("another score is here already", where=path, got=one_line(got), fix=fix)

@@ -60,11 +60,12 @@ class MetricSummary(Cell):
 class AnnotatorSpread:
     """How much a metric depends on who asked (suites with several annotators).
 
-    ``mean`` and ``spread`` are of the annotators' means, ``worst`` is the lowest
-    of them and ``worst_annotator`` whose it is; ``worst_of_mixture`` is the mean
-    over mixtures of the lowest value anyone got, ``within_mixture_sd`` how far
-    one mixture's result moves with the person asking, ``asker_share`` the share
-    of all variance that this explains (:func:`asker_spread`).
+    ``mean`` and ``spread`` (standard deviation, n - 1) are of the annotators' means,
+    ``worst`` is the lowest of them and ``worst_annotator`` whose it is; ``worst_of_mixture``
+    is the mean over mixtures of the lowest value anyone got, ``within_mixture_sd`` the root
+    of the mean variance (n - 1) within a mixture, ``asker_share`` the mean (population)
+    variance within a mixture over the variance of all values: 0 when it does not matter who
+    asks, 1 when nothing else does.
     """
 
     annotators: int
@@ -141,11 +142,7 @@ class Summary:
     @functools.cached_property
     def annotators(self) -> dict[str, AnnotatorSpread]:
         """Metric -> how much it depends on who asked; empty with fewer than two annotators."""
-        asked = self.rows[self.rows["annotator"] != ""]
-        people = sorted(asked["annotator"].unique())
-        if len(people) < 2:
-            return {}
-        found = {}
+        asked, found = self.rows[self.rows["annotator"] != ""], {}
         for name in self._names:
             # Two wordings of one person count as their mean.
             by_person = asked.assign(value=seen(asked, name)).pivot_table(
@@ -166,16 +163,10 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, as JSON can hold it."""
-        found: dict[str, Any] = to_jsonable_python(
-            {
-                "metrics": self.metrics,
-                "breakdowns": {by: self.by(by) for by in BREAKDOWNS},
-                "annotators": self.annotators,
-                "wrong_source_share": self.wrong_source_share,
-                "targets": self.targets,
-            }
-        )
-        return found
+        whole = ("metrics", "annotators", "wrong_source_share", "targets")
+        told = {name: getattr(self, name) for name in whole}
+        breakdowns = {by: self.by(by) for by in BREAKDOWNS}
+        return dict(to_jsonable_python(told | {"breakdowns": breakdowns}))
 
     def _cells(self, chosen: NDArray[np.intp]) -> dict[str, Cell]:
         cells = interval_cells(self._values[chosen], self._labels[chosen])
@@ -185,13 +176,8 @@ class Summary:
 def asker_spread(by_person: pd.DataFrame) -> AnnotatorSpread | None:
     """Spread between annotators, a column each, over mixtures, a row each.
 
-    Mixtures that some annotator's query lacks (NaN) are left out, so that every
-    annotator is judged on the same ones.  ``spread`` is the standard deviation
-    (n - 1) of the annotators' means, ``within_mixture_sd`` the root of the mean
-    variance (n - 1) within a mixture, ``asker_share`` the mean (population) variance
-    within a mixture over the variance of all values: 0 when it does not matter who
-    asks, 1 when nothing else does.  ``None`` with fewer than two annotators or no
-    complete mixture.
+    Mixtures that some annotator's query lacks (NaN) are left out, so that every annotator is
+    judged on the same ones; ``None`` with fewer than two annotators or no complete mixture.
     """
     table = by_person.dropna()
     if table.shape[1] < 2 or not len(table):
@@ -214,26 +200,22 @@ def asker_spread(by_person: pd.DataFrame) -> AnnotatorSpread | None:
     )
 
 
-def interval_cells(
-    values: NDArray[np.float64], targets: Sequence[Any] | NDArray[Any]
-) -> list[Cell]:
+def interval_cells(values: NDArray[np.float64], targets: NDArray[Any]) -> list[Cell]:
     """The mean and interval of each column of ``values``, shape (queries, metrics).
 
     ``values`` are as means see them (:func:`lassbench.scores.rows.seen`), ``targets`` each
     query's target.
     """
-    labels = np.asarray(targets)
-    intervals = bootstrap_columns(values, labels)
-    defined = ~np.isnan(values)
+    intervals = bootstrap_columns(values, targets)
     return [
         Cell(
             figure(one.mean),
             figure(one.low),
             figure(one.high),
             int(given.sum()),
-            len(np.unique(labels[given])),
+            len(np.unique(targets[given])),
         )
-        for one, given in zip(intervals, defined.T, strict=True)
+        for one, given in zip(intervals, ~np.isnan(values.T), strict=True)
     ]
 
 
