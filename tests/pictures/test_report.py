@@ -137,6 +137,12 @@ def test_every_query_is_in_the_plots(text: str, scored: Scores) -> None:
         assert [one for one in titles if one.startswith(f"{concept}: ")]
 
 
+def test_others_names_stand_below_the_table_of_systems(text: str) -> None:
+    below = text.split("<h2>Beside other systems")[1].split("</table>")[1]
+    assert "SDRi: the SDRi of CLAPSep; " in below
+    assert "SNRi: the SDRi of AudioSep, DCASE 2024 Task 9, FlowSep and Hive.</p>" in below
+
+
 def test_the_best_and_the_worst_are_shown_in_order(text: str, scored: Scores) -> None:
     rows = sorted(
         scored.rows.to_dict("records"), key=lambda row: (-row["si_sdr_i"], row["query_id"])
@@ -185,8 +191,10 @@ def test_an_absent_suite_has_its_own_page(tiny_dataset: Dataset, tmp_path: Path)
     frozen = freezing.freeze(absent, tiny_dataset, tmp_path / "gone", export_audio=False)
     run(as_separator(halved), frozen, tmp_path / "out")
     found = score_folders([tmp_path / "out"], frozen, workers=1)[0]
-    page = Page(write_report(tmp_path, found, frozen, tmp_path / "out").read_text())
+    lines = table_of([found, dataclasses.replace(found, rows=found.rows.copy())])
+    page = Page(write_report(tmp_path, found, frozen, tmp_path / "out", lines=lines).read_text())
     assert "attenuation" in page.words
+    assert not any("SDRi of" in words for words in page.words)
     assert not page.all("circle")
     assert len(page.all("audio")) == 20 * 2  # mixture and estimate: there is no target
 
