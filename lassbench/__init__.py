@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lassbench.dataset import Dataset, open_dataset
     from lassbench.errors import LassbenchError
     from lassbench.scores.score import evaluate
+    from lassbench.scores.score_file import read_scores
     from lassbench.suites.suite import Suite, load_suite
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "evaluate",
     "load_suite",
     "open_dataset",
+    "read_scores",
 ]
 
 _HOMES = {
@@ -40,6 +42,7 @@ _HOMES = {
     "evaluate": "lassbench.scores.score",
     "load_suite": "lassbench.suites.suite",
     "open_dataset": "lassbench.dataset",
+    "read_scores": "lassbench.scores.score_file",
 }
 
 
