@@ -120,7 +120,9 @@ def score_folders(
             fix="leave out --spectral",
         )
     more = (*(CLAP_METRICS if clap else ()), *(SPECTRAL_METRICS if spectral else ()))
-    opened = _open_folders(folders, suite, names, runs=runs, out=out, more=more)
+    opened = _open_folders(
+        folders, suite, names, runs=runs, allow_partial=allow_partial, out=out, more=more
+    )
     if workers is None and len(opened) * len(suite.renderable_queries) < SMALL_JOB:
         workers = 1
     # With faults that the files' headers show, the files are first read through only, to
@@ -169,6 +171,7 @@ def _open_folders(
     names: Sequence[str],
     *,
     runs: bool,
+    allow_partial: bool,
     out: Path | None,
     more: Collection[str],
 ) -> list[_Folder]:
@@ -211,16 +214,21 @@ def _open_folders(
                 "they are runs of one system, in folders of different names",
             )
         if out is not None:
-            check_not_others(path, suite.fingerprint, partial(_hash, one.predictions), more)
+            hashed = partial(_hash, one.predictions, allow_partial)
+            check_not_others(path, suite.fingerprint, hashed, more)
     return opened
 
 
-def _hash(predictions: PredictionSet, query_ids: Sequence[str]) -> str:
-    """The hash that a score of these answers would carry; empty if any is missing or faulty."""
+def _hash(predictions: PredictionSet, allow_partial: bool, query_ids: Sequence[str]) -> str | None:
+    """The hash that a score of these answers would carry; empty if any is missing or faulty.
+
+    ``None`` where that is a fault which scoring will refuse, and tell better.
+    """
     try:
         return predictions_sha256({one: pcm_sha256(predictions.load(one)) for one in query_ids})
     except (KeyError, AudioFault):
-        return ""
+        asked = {query.query_id for query in predictions.suite.renderable_queries}
+        return "" if allow_partial or not asked.issuperset(query_ids) else None
 
 
 def _clap_columns(

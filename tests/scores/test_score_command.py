@@ -21,7 +21,7 @@ from lassbench.scores.score import evaluate
 from lassbench.scores.score_file import read_scores
 from lassbench.scores.summary import Summary, mean_over_runs, spread_of_runs
 from lassbench.suites.suite import Suite, load_suite
-from tests.scores.by_hand import FakeClap, muffled, noise, write_by_hand
+from tests.scores.by_hand import RATE, SAMPLES, FakeClap, muffled, noise, write_by_hand
 
 CARDS = {
     "a": SystemCard(name="Net"),
@@ -110,6 +110,27 @@ def test_no_other_score_is_written_over(
     # Of another suite, by the same predictions.
     write_by_hand(Path("other"), [(noise(2 * n), noise(2 * n + 9)) for n in range(4)])
     assert run(["score", "b", "--suite", "other", "-o", "scores/by-hand"]) == 2
+
+
+@pytest.mark.parametrize("fault", ["missing", "unreadable", "nan"])
+def test_faults_are_told_though_a_score_of_the_whole_is_there(
+    four: Suite, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    score("a")
+    before = listing()
+    if fault == "missing":
+        Path("a/q3.wav").unlink()
+    elif fault == "unreadable":
+        Path("a/q3.wav").write_bytes(b"RIFF")
+    else:
+        audio.write_wav_float(Path("a/q3.wav"), np.full(SAMPLES, np.nan, np.float32), RATE)
+    capsys.readouterr()
+    score("a", code=1)
+    told = capsys.readouterr().err
+    assert "faults in the predictions" in told
+    assert f"{fault}: 1" in told
+    score("a", "--allow-partial", code=2)  # a whole score is not lost to a partial one
+    assert listing() == before
 
 
 def test_columns_are_not_lost_by_scoring_again(
