@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
 from lassbench.errors import UsageError
-from lassbench.leaderboard.entries import entry_path
+from lassbench.leaderboard.entries import slug
 from lassbench.leaderboard.examples import Example, ExampleSet, Track, TrackRole
 from lassbench.pictures.spectrogram import level_db, picture, png, top_db
 from lassbench.predictions import PredictionSet
@@ -86,7 +86,7 @@ def export_examples(
             audio_may_be_published=suite.audio_may_be_published,
             seconds=suite.samples / suite.sample_rate_hz,
             max_hz=suite.sample_rate_hz / 2,
-            examples=tuple(_export_one(temporary, root, suite, q, predictions) for q in chosen),
+            examples=tuple(_export_one(temporary, suite, q, predictions) for q in chosen),
         )
         files.write_json(temporary / "examples.json", content.model_dump(mode="json"))
 
@@ -96,7 +96,7 @@ def export_examples(
 
 
 def _export_one(
-    folder: Path, root: Path, suite: Suite, query: Query, predictions: Sequence[PredictionSet]
+    folder: Path, suite: Suite, query: Query, predictions: Sequence[PredictionSet]
 ) -> Example:
     rendered = suite.render(query.mixture_id)
     rate = suite.sample_rate_hz
@@ -106,8 +106,8 @@ def _export_one(
     for prediction in predictions:
         # A system that reads nothing hands back the mixture, which is there already.
         if prediction.system.card.query_type != "none" and query.query_id in prediction.paths:
-            slug = entry_path(root, suite.name, prediction.system.card.name).stem
-            tracks.append(track("estimate", prediction.load(query.query_id), system=slug))
+            system = slug(prediction.system.card.name)
+            tracks.append(track("estimate", prediction.load(query.query_id), system=system))
     mixture = suite.mixtures[query.mixture_id]
     clips = suite.dataset.clips if suite.dataset is not None else {}
     attributions = (

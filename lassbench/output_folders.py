@@ -244,7 +244,7 @@ def replace_folder(
     folder = _real(folder)
     check_replaceable(folder, what=what, mark=mark, needs=needs)
     temporary = temporary_path(folder)
-    aside = folder.with_name(f".{folder.name}.old{TEMPORARY_SUFFIX}")
+    aside = _aside(folder)
     lock = folder.with_name(f".{folder.name}.lock")
     with Interrupts() as interrupts, _locked(lock, folder, what):
         try:
@@ -265,6 +265,18 @@ def replace_folder(
             raise explain_os_error(error, folder) from error
         finally:
             _clear_up(folder, aside)
+
+
+def put_right(folder: Path) -> None:
+    """Clear up what a killed :func:`replace_folder` left of ``folder``, as its next call would."""
+    folder = _real(folder)
+    if folder.parent.is_dir():
+        with _locked(folder.with_name(f".{folder.name}.lock"), folder, "the folder"):
+            _clear_up(folder, _aside(folder))
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old{TEMPORARY_SUFFIX}")
 
 
 def _clear_up(folder: Path, aside: Path) -> None:

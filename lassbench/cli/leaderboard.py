@@ -80,8 +80,8 @@ def check(root: Path, base: Path | None) -> None:
     """
     from lassbench.errors import FaultsError
     from lassbench.leaderboard.building import read
+    from lassbench.leaderboard.changes import submission_faults
     from lassbench.leaderboard.examples import read_examples
-    from lassbench.leaderboard.submissions import submission_faults
 
     board = read(root)
     read_examples(board, unpublished=True)
@@ -127,7 +127,7 @@ def diff(old: Path, new: Path | None, root: Path) -> None:
     Entries added (+), removed (-) and changed (~), and ranks that moved.
     """
     from lassbench.leaderboard.building import read
-    from lassbench.leaderboard.comparing import describe_changes
+    from lassbench.leaderboard.changes import describe_changes
 
     lines = describe_changes(read(old), read(new or root))
     click.echo("\n".join(lines) if lines else "no entry changed")
@@ -159,8 +159,8 @@ def rescore(
     """
     from lassbench.errors import LassbenchError
     from lassbench.leaderboard.adding import mark_verified
+    from lassbench.leaderboard.changes import compare_rescored
     from lassbench.leaderboard.checks import read_entry
-    from lassbench.leaderboard.comparing import compare_rescored
     from lassbench.scores.rows import SPECTRAL_METRICS
     from lassbench.scores.score import score_folders
     from lassbench.suites.suite import load_suite
@@ -174,7 +174,7 @@ def rescore(
         clap=clap,
         spectral=SPECTRAL_METRICS[0] in loaded.rows,
     )[0]
-    result = compare_rescored(loaded.entry, loaded.rows, again)
+    result = compare_rescored(loaded, again)
     if not result.equal:
         raise LassbenchError(
             f"{loaded.name}: not equal", where=entry, got="; ".join(result.differences[:8])
@@ -251,20 +251,18 @@ def publish(target: str, root: Path, **how: Any) -> None:
 @click.option(
     "-o", "--out", type=OutputPath(), default=Path(), help="Model repository.  Default: here."
 )
-def eval_results(entry: Path, out: Path, **how: Any) -> None:
+def eval_results_(entry: Path, out: Path, **how: Any) -> None:
     """Export ENTRY as .eval_results/<suite>.yaml for a model repository on the Hub."""
-    from lassbench.leaderboard import hubresults
     from lassbench.leaderboard.checks import read_entry
+    from lassbench.leaderboard.publish import eval_results, write_eval_results
 
     loaded = read_entry(entry)
-    results = hubresults.eval_results(loaded, **how)
-    click.echo(f"wrote {hubresults.write_eval_results(out, loaded, results)}")
+    click.echo(f"wrote {write_eval_results(out, loaded, eval_results(loaded, **how))}")
 
 
 @command.command(name="schema")
 def schema() -> None:
     """Print the JSON Schema of an entry."""
-    from lassbench.files import to_json
     from lassbench.leaderboard.entries import entry_schema
 
-    click.echo(to_json(entry_schema()), nl=False)
+    click.echo(entry_schema().decode(), nl=False)

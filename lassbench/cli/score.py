@@ -182,21 +182,22 @@ def _print_json(found: Sequence[Scores], lines: Sequence[Line], average: str) ->
 
 def _others(against: Sequence[Path], leaderboard: Path, suite: Suite) -> list[Scores]:
     """Scores to compare with: those named, and the leaderboard's on this suite's list."""
+    from lassbench.errors import LassbenchError
     from lassbench.files import listed
-    from lassbench.leaderboard.checks import load_entry
-    from lassbench.leaderboard.entries import Loaded
+    from lassbench.leaderboard.checks import read_entry
     from lassbench.scores.comparison import check_same_list
-    from lassbench.scores.score_file import Scores, read_scores
+    from lassbench.scores.result import suite_info
+    from lassbench.scores.score_file import read_scores
 
     others = [read_scores(path) for path in against]
     for other, path in zip(others, against, strict=True):
         check_same_list(suite.name, suite.list_fingerprint, other.file.suite, where=path)
     for path in listed(leaderboard / "entries" / suite.name, "*.json"):
-        entry = load_entry(path)
-        if not isinstance(entry, Loaded):
-            click.echo(f"lassbench: left out of the comparison: {entry}", err=True)
-            continue
-        score = entry.entry.score
-        if score.suite.list_fingerprint == suite.list_fingerprint:
-            others.append(Scores(score, entry.rows))
+        try:
+            found = read_entry(path)
+        except LassbenchError as error:
+            click.echo(f"lassbench: left out of the comparison: {path}: {error.brief}", err=True)
+        else:
+            if found.entry.list_fingerprint == suite.list_fingerprint:
+                others.append(found.scores(suite_info(suite)))
     return others

@@ -1,46 +1,54 @@
-"""Adding score files to a leaderboard: all of them, or none."""
+"""Making entries: from score files, all of them or none; and marking them as verified."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from lassbench import __version__, files, output_folders
 from lassbench.checked import validate
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, UsageFaultsError
-from lassbench.leaderboard.agreement import suite_faults
-from lassbench.leaderboard.checks import (
-    Refused,
-    check_entry,
-    check_rows,
-    inspect_leaderboard,
-    open_rows,
-)
-from lassbench.leaderboard.comparing import Rescored
+from lassbench.leaderboard.changes import Rescored
+from lassbench.leaderboard.checks import check_rows, inspect_leaderboard, suite_faults
 from lassbench.leaderboard.entries import (
     Entry,
+    Leaderboard,
     Loaded,
     SuiteCard,
     Verification,
-    card_from_score,
-    entry_path,
+    entry_contents,
     entry_schema,
     model_bytes,
     read_model,
+    slug,
+    today,
 )
-from lassbench.scores.rows import rows_sha256
-from lassbench.scores.score_file import (
-    JSON_SUFFIX,
-    PARQUET_SUFFIX,
-    ScoreFile,
-    find_score,
-    rows_table,
-)
+from lassbench.scores.rows import METRICS, rows_sha256
+from lassbench.scores.score_file import ScoreFile, Scores, find_score, read_scores
+
+
+@contextlib.contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Hold the leaderboard at ``root`` for the block; what killed runs left in it goes.
+
+    Raises
+    ------
+    LassbenchError
+        If another process has it.
+    """
+    with output_folders.folder_lock(root, what="the leaderboard"):
+        output_folders.remove_leavings(root)
+        output_folders.put_right(root / "entries")
+        for rows in files.listed(root / "entries", "*/*.parquet"):
+            if not rows.with_suffix(".json").exists():
+                rows.unlink()
+        yield
 
 
 def add_scores(
@@ -53,7 +61,10 @@ def add_scores(
     notes: str = "",
     replace: bool = False,
 ) -> list[Path]:
-    """Make an entry of each score file; the paths of the entries written.
+    """Make an entry of each score file; the paths of the entries.
+
+    Whenever the process ends, all of them are there or none, and the same call goes on:
+    an entry that says the same already stays as it is.
 
     Parameters
     ----------
@@ -76,48 +87,120 @@ def add_scores(
         If another process is writing this leaderboard.
     """
     given = {
-        "date": date or _today(),
+        "date": date or today(),
         "submitted_by": submitted_by,
         "links": dict(links or {}),
         "notes": notes,
     }
-    with output_folders.folder_lock(root, what="the leaderboard"):
-        output_folders.remove_leavings(root)
-        made = [_read_one(root, find_score(path), given) for path in scores]
+    with writing(root):
+        board = _present(root)
+        cards = dict(board.suites)
+        made = [_read_one(root, find_score(path), given, cards) for path in scores]
         faults = [one for one in made if isinstance(one, Fault)]
         entries = [one for one in made if isinstance(one, Loaded)]
-        faults = faults or _clashes(root, entries, replace=replace)
+        there = {one.path: one.entry for found in board.entries.values() for one in found}
+        new = [one for one in entries if not _says_the_same(there.get(one.path), one.entry)]
+        for loaded in [] if replace else new:
+            if loaded.path in there:
+                raise UsageError(
+                    f"{loaded.name!r} already has an entry on {loaded.card.name}",
+                    where=loaded.path,
+                    fix="give the system another name, or --replace the entry",
+                )
+        faults = faults or list(_clashes(board, entries))
         if faults:
             raise FaultsError(
                 "nothing was added", faults, fix="correct the score files named, or leave them out"
             )
-        return _write(root, entries)
+        _write(board, cards, new)
+        return [loaded.path for loaded in entries]
 
 
-def _today() -> str:
-    return datetime.now(UTC).date().isoformat()
+def _present(root: Path) -> Leaderboard:
+    board, faults = inspect_leaderboard(root)
+    if faults:
+        raise FaultsError(
+            "the leaderboard has faults already, nothing was added",
+            faults,
+            where=root,
+            fix="correct them first: `lassbench leaderboard check`",
+        )
+    return board
 
 
-def _read_one(root: Path, path: Path, given: Mapping[str, Any]) -> Loaded | Fault:
-    """The entry that the score file at ``path`` makes, or the first thing wrong with it."""
+def _read_one(
+    root: Path, path: Path, given: Mapping[str, Any], cards: dict[str, SuiteCard]
+) -> Loaded | Fault:
+    """The entry that the score file at ``path`` makes, or the first thing wrong with it.
+
+    ``cards`` gets the card of its suite where it has none, or none with a list.
+    """
     try:
-        score = read_model(path, ScoreFile)
-        entry = _entry(score, given)
-        check_entry(entry)
-        stem = path.name.removesuffix(JSON_SUFFIX)
-        rows = open_rows(path.with_name(stem + PARQUET_SUFFIX), score)
-        check_rows(score, rows)
-        rows = without_captions(rows, synthetic=score.suite.synthetic)
-        score = score.model_copy(update={"rows_sha256": rows_sha256(rows)})
-        entry = entry.model_copy(update={"score": score})
-    except Refused as refused:
-        return Fault(refused.kind, str(path), refused.reason)
+        scores = read_scores(path)
+        card = _card(cards.get(scores.file.suite.name), scores.file)
+        loaded = _entry(root, card, scores, given)
+        check_rows(loaded)
     except UsageError:
         raise
     except LassbenchError as error:
-        return Fault("unreadable", str(path), error.brief)
-    place = entry_path(root, score.suite.name, score.system.name)
-    return Loaded(place, score.suite.name, entry, rows)
+        return Fault("score file", str(path), error.brief)
+    cards[card.name] = card
+    return loaded
+
+
+def _card(card: SuiteCard | None, score: ScoreFile) -> SuiteCard:
+    """The card of the suite of ``score``; one without a frozen list takes its list."""
+    suite = score.suite
+    if score.kind == "unreferenced":
+        raise LassbenchError(
+            "is of recordings without references: only a CLAP model's opinion is comparable there,"
+            " and only with that of the same model, so no table ranks them; compare two with"
+            " `lassbench compare`"
+        )
+    same = suite.model_dump(include={"name", "list_fingerprint", "synthetic", "queries"})
+    title = suite.title.removesuffix(": test") or suite.name
+    more = {"title": title, "kind": score.kind, "dataset": suite.dataset_name}
+    own = validate(SuiteCard, {**same, **more}, what="is of a suite that cannot have a table")
+    if card is None:
+        return own
+    if not card.list_fingerprint:
+        frozen = {"list_fingerprint": own.list_fingerprint, "queries": own.queries}
+        card = card.model_copy(update=frozen)
+    theirs, ours = ((one.kind, one.synthetic, one.queries) for one in (own, card))
+    if theirs != ours and own.list_fingerprint == card.list_fingerprint:
+        raise LassbenchError(
+            f"says (kind, synthetic, queries) = {theirs}, the suite's card says {ours}"
+        )
+    return card
+
+
+def _entry(root: Path, card: SuiteCard, scores: Scores, given: Mapping[str, Any]) -> Loaded:
+    file = scores.file
+    for name, definition in file.definitions.items():
+        if name not in METRICS or METRICS[name].id != definition:
+            raise LassbenchError(
+                f"metric {name!r} is not defined as this version defines it: score the"
+                " predictions again with it"
+            )
+    rows = without_captions(scores.rows, synthetic=card.synthetic)
+    same = file.model_dump(mode="json", include=Entry.model_fields.keys() - {"suite"})
+    entry = validate(
+        Entry,
+        {
+            **same,
+            "suite": card.name,
+            "suite_fingerprint": file.suite.fingerprint,
+            "list_fingerprint": file.suite.list_fingerprint,
+            "missing_predictions": file.coverage.missing_predictions,
+            "unscorable": file.coverage.unscorable,
+            "rows_sha256": rows_sha256(rows),
+            **given,
+        },
+        what="not a valid entry",
+        fix="correct the options; a date is YYYY-MM-DD",
+    )
+    path = root / "entries" / card.name / f"{slug(entry.system.name)}.json"
+    return Loaded(path, card, entry, rows)
 
 
 def without_captions(rows: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
@@ -131,101 +214,52 @@ def without_captions(rows: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
     return rows.assign(text=rows["text"].mask(rows["query_type"] == "caption", ""))
 
 
-def _entry(score: ScoreFile, given: Mapping[str, Any]) -> Entry:
-    standing = "partial" if score.coverage.partial else "submitted"
-    return validate(
-        Entry,
-        {**given, "standing": standing, "score": score.model_dump(mode="json")},
-        what="not a valid entry",
-        fix="correct the options; a date is YYYY-MM-DD",
-        error=UsageFaultsError,
-    )
+def _says_the_same(before: Entry | None, entry: Entry) -> bool:
+    return before is not None and before.model_copy(update={"date": entry.date}) == entry
 
 
-def _clashes(root: Path, made: Sequence[Loaded], *, replace: bool) -> list[Fault]:
+def _clashes(board: Leaderboard, made: Sequence[Loaded]) -> Iterator[Fault]:
     """Faults between the new entries, and between them and those already there."""
-    for loaded in made:
-        if loaded.path.exists() and not replace:
-            raise UsageError(
-                f"{loaded.name!r} already has an entry on {loaded.suite}",
-                where=loaded.path,
-                fix="give the system another name, or --replace the entry",
-            )
     new = {loaded.path for loaded in made}
-    faults = [
-        Fault("duplicate", str(a.path), f"two of these score files claim the name {a.name!r}")
-        for number, a in enumerate(made)
-        if any(a.path == b.path for b in made[:number])
-    ]
-    if faults:
-        return faults
-    cards, standing = _present(root)
-    for suite in sorted({loaded.suite for loaded in made}):
-        here = [loaded for loaded in made if loaded.suite == suite]
-        card = _card(cards.get(suite), here[0].entry.score)
-        others = [loaded for loaded in standing.get(suite, ()) if loaded.path not in new]
-        faults += suite_faults(card, [*others, *here])
-    return faults
+    if len(new) < len(made):
+        for path in sorted(new):
+            if len(same := [one for one in made if one.path == path]) > 1:
+                reason = f"two of these score files claim the name {same[0].name!r}"
+                yield Fault("duplicate", str(path), reason)
+        return
+    for suite in sorted({loaded.card.name for loaded in made}):
+        others = [one for one in board.entries.get(suite, ()) if one.path not in new]
+        yield from suite_faults([*others, *(one for one in made if one.card.name == suite)])
 
 
-def _present(root: Path) -> tuple[Mapping[str, SuiteCard], Mapping[str, Sequence[Loaded]]]:
-    if not root.is_dir():
-        return {}, {}
-    board, faults = inspect_leaderboard(root)
-    if faults:
-        raise FaultsError(
-            "the leaderboard has faults already, nothing was added",
-            faults,
-            where=root,
-            fix="correct them first: `lassbench leaderboard check`",
-        )
-    return board.suites, board.entries
+def _write(board: Leaderboard, cards: Mapping[str, SuiteCard], made: Sequence[Loaded]) -> None:
+    """The suites' cards, which say nothing alone, then all entries in one step."""
+    root = board.root
+    if not made:
+        return
+    files.write_bytes(root / "entry.schema.json", entry_schema())
+    for name, card in cards.items():
+        if board.suites.get(name) != card:
+            files.write_bytes(root / "suites" / f"{name}.json", model_bytes(card))
+
+    def build(folder: Path) -> None:
+        there = root / "entries"
+        if there.is_dir():
+            # Linked, not copied: no file of these is ever changed in place.
+            shutil.copytree(there, folder, copy_function=_link, dirs_exist_ok=True)
+        for loaded in made:
+            place = folder / loaded.card.name / loaded.path.name
+            contents = entry_contents(place, loaded.entry, loaded.rows, loaded.card.kind)
+            files.write_together(contents)
+
+    output_folders.replace_folder(root / "entries", build, what="the folder of entries")
 
 
-def _card(card: SuiteCard | None, score: ScoreFile) -> SuiteCard:
-    """The suite's card; one without a frozen list takes the first entry's."""
-    if card is None:
-        return card_from_score(score)
-    if card.list_fingerprint:
-        return card
-    return card.model_copy(
-        update={
-            "list_fingerprint": score.suite.list_fingerprint,
-            "queries": score.suite.queries,
-        }
-    )
-
-
-def _write(root: Path, made: Sequence[Loaded]) -> list[Path]:
-    cards: dict[Path, SuiteCard] = {}
-    known: dict[Path, SuiteCard | None] = {}
-    for loaded in made:
-        path = root / "suites" / f"{loaded.suite}.json"
-        if path not in known:
-            known[path] = read_model(path, SuiteCard) if path.is_file() else None
-        cards[path] = _card(cards.get(path, known[path]), loaded.entry.score)
-    contents: dict[Path, Content] = {
-        path: model_bytes(card) for path, card in cards.items() if card != known[path]
-    }
-    for loaded in made:
-        contents |= entry_contents(loaded.path, loaded.entry, loaded.rows)
-    contents[root / "entry.schema.json"] = files.to_json(entry_schema()).encode()
-    files.write_together(contents)
-    return [loaded.path for loaded in made]
-
-
-Content = bytes | Callable[[Path], None]
-
-
-def entry_contents(path: Path, entry: Entry, rows: pd.DataFrame) -> dict[Path, Content]:
-    """An entry's two files; the rows first, so that no entry is without them."""
-
-    def write_rows(temporary: Path) -> None:
-        # Written anew rather than copied: whatever else somebody's Parquet file
-        # carries stays behind.
-        pq.write_table(rows_table(rows, entry.score.kind), temporary, compression="zstd")
-
-    return {path.with_suffix(".parquet"): write_rows, path: model_bytes(entry)}
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copy2(source, target)
 
 
 def mark_verified(loaded: Loaded, result: Rescored, *, date: str = "") -> Entry:
@@ -235,6 +269,8 @@ def mark_verified(loaded: Loaded, result: Rescored, *, date: str = "") -> Entry:
     ------
     UsageError
         If the result was not equal, or the entry is partial.
+    LassbenchError
+        If another process is writing the leaderboard, or has changed the entry.
     """
     if not result.equal or loaded.entry.standing == "partial":
         raise UsageError(
@@ -243,16 +279,19 @@ def mark_verified(loaded: Loaded, result: Rescored, *, date: str = "") -> Entry:
     record = validate(
         Verification,
         {
-            "date": date or _today(),
+            "date": date or today(),
             "lassbench_version": __version__,
-            "predictions_sha256": loaded.entry.score.system.predictions_sha256,
             "largest_difference": result.largest,
             "not_checked": result.not_checked,
         },
         what="the entry cannot be marked as verified",
         error=UsageFaultsError,
     )
-    earned: dict[str, Any] = {"standing": "verified", "verification": record}
-    entry = Entry(**{**dict(loaded.entry), **earned})
-    files.write_bytes(loaded.path, model_bytes(entry))
+    entry = loaded.entry.model_copy(update={"verification": record})
+    with writing(loaded.root):
+        if read_model(loaded.path, Entry) != loaded.entry:
+            raise LassbenchError(
+                "the entry was changed meanwhile", where=loaded.path, fix="run the command again"
+            )
+        files.write_bytes(loaded.path, model_bytes(entry))
     return entry

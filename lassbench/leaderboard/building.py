@@ -9,14 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lassbench import files, output_folders
+from lassbench import files
 from lassbench.errors import Fault
-from lassbench.leaderboard.checks import check_is_there, read_leaderboard
-from lassbench.leaderboard.entries import Leaderboard, Loaded, entry_schema
+from lassbench.leaderboard.adding import writing
+from lassbench.leaderboard.checks import check_is_there, entry_files, load_entry, read_leaderboard
+from lassbench.leaderboard.entries import Leaderboard, Loaded, SuiteCard, entry_schema
 from lassbench.leaderboard.examples import read_examples
 from lassbench.leaderboard.ranking import Standings
+from lassbench.leaderboard.site import build_site, check_site
 from lassbench.leaderboard.tables import all_standings, table_files, write_tables
-from lassbench.leaderboard.website import build_site, check_site
 from lassbench.parallel import map_ordered, open_executor
 
 #: From this many entries on, a pool of processes is quicker than starting it costs.
@@ -66,16 +67,14 @@ def build(
     check_is_there(root)
     if site is not None:
         check_site(site, root)
-    with output_folders.folder_lock(root, what="the leaderboard"):
-        output_folders.remove_leavings(root)
+    with writing(root):
         with _mapper(root, workers) as mapper:
-            # What tables and pages show is computed where the entry is read: in the pool.
-            board = read_leaderboard(root, mapper=lambda f, of: mapper(partial(_computed, f), of))
+            board = read_leaderboard(root, mapper=lambda load, of: mapper(_computed, of))
             wanted = site is not None
             listening = read_examples(board, unpublished=unpublished_audio) if wanted else {}
             found = all_standings(board, metric=metric, mapper=mapper)
         texts = table_files(board, found)
-        files.write_json(root / "entry.schema.json", entry_schema())
+        files.write_bytes(root / "entry.schema.json", entry_schema())
         tables = write_tables(texts, root / "tables")
         page = None
         if site is not None:
@@ -83,8 +82,9 @@ def build(
         return Built(board, found, tables, page)
 
 
-def _computed(load: Callable[[Path], Loaded | Fault], path: Path) -> Loaded | Fault:
-    found = load(path)
+def _computed(of: tuple[SuiteCard, Path]) -> Loaded | Fault:
+    # What tables and pages show is computed where the entry is read: in the pool.
+    found = load_entry(of)
     if isinstance(found, Loaded):
         _ = found.summary.metrics, found.breakdowns
     return found
@@ -105,7 +105,7 @@ def read(root: Path, *, workers: int | None = None) -> Leaderboard:
 @contextmanager
 def _mapper(root: Path, workers: int | None) -> Iterator[Callable[..., Iterable[Any]]]:
     """``map``, or that of a pool of processes for a leaderboard with many entries."""
-    if len(files.listed(root, "entries/*/*.json")) < POOL_FROM:
+    if len(entry_files(root)) < POOL_FROM:
         yield map
         return
     with open_executor(workers) as executor:

@@ -3,54 +3,47 @@
 A faulty entry gives one fault, the first found, and is left out of what is
 returned; the checks that compare entries see only entries that passed alone.
 Nothing is built from a folder with faults.
+
+Two entries of a suite may cover different queries (clips vanish), but what both
+cover must be the same questions on the same audio: equal texts and clips, and equal
+metrics of the unprocessed mixture, which no system can change.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeAlias
 
+import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from lassbench.errors import Fault, FaultsError, LassbenchError, one_line
+from lassbench.errors import Fault, FaultsError, LassbenchError
 from lassbench.files import listed
-from lassbench.leaderboard.agreement import suite_faults
 from lassbench.leaderboard.entries import (
     Entry,
     Leaderboard,
     Loaded,
     Model,
     Reported,
+    SiteCard,
     SuiteCard,
+    identity,
     read_model,
+    slug,
 )
 from lassbench.leaderboard.numbers import row_faults
-from lassbench.leaderboard.text import LIST_LIMIT, name_fault, slug, strings
-from lassbench.plain_text import caption_fault, text_fault, url_fault
-from lassbench.scores.rows import CLAP_METRICS, METRICS
-from lassbench.scores.score_file import ScoreFile, read_rows
+from lassbench.plain_text import caption_fault
+from lassbench.scores.comparison import common_rows
+from lassbench.scores.rows import CLAP_METRICS, MIXTURE_COLUMNS
+from lassbench.scores.score_file import read_rows
 
-#: Largest Parquet file that is opened, and the most it may unpack to, in bytes.
-PARQUET_LIMIT = 200_000_000
-UNPACKED_LIMIT = 1_000_000_000
+#: Maps a function over pieces of work: ``map``, or a pool's.
+Mapper: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
-#: Score file texts that may have line breaks, and texts compared with constants instead.
-_MULTILINE = ("notes", "score.system.description")
-
-Item = TypeVar("Item")
-#: Maps a function over paths: ``map``, or a pool's.
-Mapper = Callable[[Callable[[Path], "Loaded | Fault"], Iterable[Path]], Iterable["Loaded | Fault"]]
-
-
-class Refused(Exception):
-    """An entry that is not taken, with the kind of fault and the reason."""
-
-    def __init__(self, kind: str, reason: str) -> None:
-        self.kind, self.reason = kind, reason
-        super().__init__(kind, reason)
+#: Mixture metrics of one query may differ by this between two machines (dB).
+MACHINES_DB = 1e-2
 
 
 def read_leaderboard(root: Path, *, mapper: Mapper = map) -> Leaderboard:
@@ -90,78 +83,68 @@ def check_is_there(root: Path) -> None:
 
 
 def inspect_leaderboard(root: Path, *, mapper: Mapper = map) -> tuple[Leaderboard, list[Fault]]:
-    """Everything below ``root`` that passes its checks, and what is wrong with the rest."""
+    """Everything below ``root`` that passes its checks, and what is wrong with the rest.
+
+    Raises
+    ------
+    LassbenchError
+        If there is no such folder.
+    """
     check_is_there(root)
-    suites, faults = _read_all(root, "suites", SuiteCard, _card_fault)
-    reported, more = _read_all(root, "reported", Reported, _reported_fault)
-    faults += more + list(_layout_faults(root))
-    cards = {card.name: card for card in sorted(suites, key=lambda card: (card.order, card.name))}
+    faults = list(_layout_faults(root))
+    suites = _read_all(root, "suites/*.json", SuiteCard, faults)
+    reported = _read_all(root, "reported/*.json", Reported, faults)
+    sites = _read_all(root, "site.json", SiteCard, faults)
+    for path, card in suites.items():
+        if path.stem != card.name:
+            reason = f"is the card of suite {card.name!r}, its file must be {card.name}.json"
+            faults.append(Fault("suite", str(path), reason))
+    of_name = {c.name: c for p, c in suites.items() if p.stem == c.name}
+    cards = dict(sorted(of_name.items(), key=lambda one: (one[1].order, one[0])))
     entries: dict[str, list[Loaded]] = {name: [] for name in cards}
-    paths = [path for name in cards for path in _entry_files(root, name)]
-    for found in mapper(load_entry, paths):
+    work = [(card, path) for card in cards.values() for path in entry_files(root, card.name)]
+    for found in mapper(load_entry, work):
         if isinstance(found, Fault):
             faults.append(found)
         else:
-            entries[found.suite].append(found)
-    for name, card in cards.items():
-        bad = list(suite_faults(card, entries[name]))
+            entries[found.card.name].append(found)
+    for name in cards:
+        bad = list(suite_faults(entries[name]))
         faults += bad
         out = {fault.where for fault in bad}
         entries[name] = [entry for entry in entries[name] if str(entry.path) not in out]
-    return Leaderboard(root, cards, entries, reported), sorted(faults)
+    site = next(iter(sites.values()), SiteCard())
+    return Leaderboard(root, cards, entries, [*reported.values()], site), sorted(faults)
 
 
-def _entry_files(root: Path, suite: str) -> list[Path]:
-    return [p for p in listed(root / "entries" / suite, "*.json") if not p.is_symlink()]
+def entry_files(root: Path, suite: str = "*") -> list[Path]:
+    """The cards of the entries of ``suite`` (or of all), sorted."""
+    return [p for p in listed(root / "entries", f"{suite}/*.json") if not p.is_symlink()]
 
 
 def _read_all(
-    root: Path, folder: str, model: type[Model], fault_of: Callable[[Path, Model], str]
-) -> tuple[list[Model], list[Fault]]:
-    records: list[Model] = []
-    faults: list[Fault] = []
-    for path in listed(root / folder, "*.json"):
+    root: Path, pattern: str, model: type[Model], faults: list[Fault]
+) -> dict[Path, Model]:
+    records: dict[Path, Model] = {}
+    for path in listed(root, pattern):
         try:
-            record = read_model(path, model)
+            records[path] = read_model(path, model)
         except LassbenchError as error:
-            faults.append(_as_fault(path, "unreadable", error))
-            continue
-        reason = fault_of(path, record)
-        if reason:
-            faults.append(Fault("text", str(path), reason))
-        else:
-            records.append(record)
-    return records, faults
+            faults.append(_as_fault(path, error))
+    return records
 
 
-def _card_fault(path: Path, card: SuiteCard) -> str:
-    if path.stem != card.name:
-        return f"is the card of suite {card.name!r}, its file must be {card.name}.json"
-    return _texts_fault(card.model_dump(), multiline=("description", "how_to_fill"))
-
-
-def _reported_fault(path: Path, reported: Reported) -> str:
-    bad_link = url_fault(reported.source_url)
-    if bad_link:
-        return f"source_url {bad_link}"
-    return _texts_fault(reported.model_dump(), multiline=("notes",))
-
-
-def _texts_fault(record: object, *, multiline: Sequence[str] = ()) -> str:
-    for where, text in strings(record):
-        reason = text_fault(text, lines=where in multiline)
-        if reason:
-            return f"{where} {reason}"
-    return ""
+def _as_fault(path: Path, error: LassbenchError) -> Fault:
+    at = f"line {error.where.rsplit(':', 1)[1]}: " if error.where.startswith(f"{path}:") else ""
+    return Fault("file", str(path), f"{at}{error.brief}")
 
 
 def _layout_faults(root: Path) -> Iterator[Fault]:
     base = root / "entries"
     # Cards that were refused count: they have a fault of their own already.
-    cards = {path.stem for path in listed(root / "suites", "*.json")}
+    cards = {path.stem for path in listed(root, "suites/*.json")}
     for path in listed(base, "**/*"):
-        reason = _misplaced(base, path, cards)
-        if reason:
+        if reason := _misplaced(base, path, cards):
             yield Fault("layout", str(path), reason)
 
 
@@ -176,166 +159,163 @@ def _misplaced(base: Path, path: Path, cards: set[str]) -> str:
     if depth != 2 or path.suffix not in (".json", ".parquet"):
         return "does not belong here: entries are entries/<suite>/<system>.json and .parquet"
     if path.suffix == ".parquet" and not path.with_suffix(".json").is_file():
-        return "has no entry beside it"
+        return "has no card beside it: the next `add` or `build` removes it"
     return ""
 
 
-def _as_fault(path: Path, kind: str, error: LassbenchError) -> Fault:
-    at = f"line {error.where.rsplit(':', 1)[1]}: " if error.where.startswith(f"{path}:") else ""
-    return Fault(kind, str(path), f"{at}{error.brief}")
+# ---------------------------------------------------------------------------
+# One entry
+# ---------------------------------------------------------------------------
 
 
-def load_entry(path: Path) -> Loaded | Fault:
-    """The entry at ``path`` with its rows, or the first thing that is wrong with it."""
+def load_entry(of: tuple[SuiteCard, Path]) -> Loaded | Fault:
+    """The entry at a path with its rows, or the first thing that is wrong with it."""
+    card, path = of
     try:
-        entry = read_model(path, Entry)
+        loaded = Loaded(path, card, entry := read_model(path, Entry), pd.DataFrame())
+        _check_place(loaded)
+        rows_path = path.with_suffix(".parquet")
+        if rows_path.is_symlink():
+            raise LassbenchError(f"{rows_path.name} is a link")
+        rows = read_rows(rows_path, card.kind, entry.rows_sha256, packed=False)
+        loaded = Loaded(path, card, entry, rows)
+        check_rows(loaded)
     except LassbenchError as error:
-        return _as_fault(path, "unreadable", error)
-    try:
-        check_entry(entry)
-        _check_place(path, entry)
-        rows = open_rows(path.with_suffix(".parquet"), entry.score)
-        check_rows(entry.score, rows)
-    except Refused as refused:
-        return Fault(refused.kind, str(path), refused.reason)
-    except LassbenchError as error:
-        return Fault("rows", str(path), error.brief)
-    return Loaded(path, path.parent.name, entry, rows)
+        return _as_fault(path, error)
+    return loaded
 
 
 def read_entry(path: Path) -> Loaded:
-    """The entry at ``path`` with its rows.
+    """The entry at ``path``, in its leaderboard, with its rows.
 
     Raises
     ------
-    FaultsError
-        With the first thing that is wrong with it.
+    LassbenchError
+        If it is no entry of a leaderboard, or with the first thing that is wrong with it.
     """
-    loaded = load_entry(path)
+    card = path.absolute().parents[2] / "suites" / f"{path.absolute().parent.name}.json"
+    if path.suffix != ".json" or not card.is_file():
+        raise LassbenchError(
+            "no entry of a leaderboard",
+            where=path,
+            expected="ROOT/entries/<suite>/<system>.json, and ROOT/suites/<suite>.json beside",
+        )
+    loaded = load_entry((read_model(card, SuiteCard), path))
     if isinstance(loaded, Fault):
         raise FaultsError("the entry itself is faulty", [loaded], where=path)
     return loaded
 
 
-def check_entry(entry: Entry) -> None:
-    """Check what an entry says of the system, and its definitions, without its rows.
-
-    Raises
-    ------
-    Refused
-        With the first thing found.
-    """
-    score = entry.score
-    if score.kind == "unreferenced":
-        raise Refused(
-            "kind",
-            "is of recordings without references: only a CLAP model's opinion is comparable there,"
-            " and only with that of the same model, so no table ranks them; compare two with"
-            " `lassbench compare`",
-        )
-    bad_name = name_fault(score.system.name)
-    if bad_name:
-        raise Refused("text", f"the system's name {bad_name}")
-    for where, url in (("url", score.system.url), *entry.links.items()):
-        if url and url_fault(url):
-            raise Refused("text", f"link {one_line(where, 40)} {url_fault(url)}")
-    if len(score.system.trained_on) > LIST_LIMIT or len(score.warnings) > LIST_LIMIT:
-        raise Refused("text", f"a list is longer than {LIST_LIMIT}")
-    if reason := _texts_fault(entry.model_dump(), multiline=_MULTILINE):
-        raise Refused("text", reason)
-    if score.system.run:
-        raise Refused(
-            "run",
-            f"is one run ({score.system.run}) of several: an entry is one system; choose the run"
-            " that stands for it, and score its folder alone, without --runs",
-        )
-    if not score.system.predictions_sha256:
-        raise Refused(
-            "coverage",
-            "has no hash of its predictions, which tells them from others': write them"
-            " to files with `lassbench separate`, and score these",
-        )
-    _check_definitions(score)
+def _check_place(loaded: Loaded) -> None:
+    path, entry = loaded.path, loaded.entry
+    if entry.suite != path.parent.name:
+        raise LassbenchError(f"is an entry for suite {entry.suite!r}")
+    expected = slug(entry.system.name)
+    if path.stem != expected:
+        if path.with_stem(expected).is_file():
+            raise LassbenchError(f"claims the name of {expected}.json: one entry a system")
+        raise LassbenchError(f"must be named {expected}.json, after its system's name")
 
 
-def _check_definitions(score: ScoreFile) -> None:
-    for name, definition in score.definitions.items():
-        if name not in METRICS or METRICS[name].id != definition:
-            raise Refused(
-                "definition",
-                f"metric {one_line(name, 40)!r} is not defined as this version defines it:"
-                " score the predictions again with it",
-            )
-    if any(name in score.definitions for name in CLAP_METRICS) != bool(score.clap_model):
-        raise Refused("definition", "clap_model must name the model of its CLAPScores, if any")
-
-
-def _check_place(path: Path, entry: Entry) -> None:
-    expected = slug(entry.score.system.name)
-    if path.parent.name != entry.score.suite.name:
-        raise Refused("layout", f"is an entry for suite {one_line(entry.score.suite.name, 100)!r}")
-    if path.stem == expected:
-        return
-    if path.with_stem(expected).is_file():
-        raise Refused("duplicate", f"claims the name of {expected}.json: one entry a system")
-    raise Refused("layout", f"must be named {expected}.json, after its system's name")
-
-
-def open_rows(path: Path, score: ScoreFile) -> pd.DataFrame:
-    """The rows beside an entry, once their size has been looked at without unpacking them.
-
-    Raises
-    ------
-    Refused, LassbenchError
-        If they are missing, damaged, far too large, or not what ``score`` was made from.
-    """
-    if path.is_symlink() or not path.is_file():
-        raise Refused("rows", f"{path.name} with the per-query rows is not beside it")
-    if path.stat().st_size > PARQUET_LIMIT:
-        raise Refused("rows", f"{path.name} is larger than {PARQUET_LIMIT // 1_000_000} MB")
-    try:
-        meta = pq.read_metadata(path)
-        unpacked = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
-    except (pa.ArrowException, OSError) as error:
-        raise Refused("rows", f"{path.name} is not a whole Parquet file ({error})") from error
-    if meta.num_rows != score.coverage.queries_scored or unpacked > UNPACKED_LIMIT:
-        raise Refused(
-            "rows",
-            f"{path.name} has {meta.num_rows} rows ({unpacked} bytes),"
-            f" the entry says {score.coverage.queries_scored} queries",
-        )
-    return read_rows(path, score)
-
-
-def check_rows(score: ScoreFile, rows: pd.DataFrame) -> None:
+def check_rows(loaded: Loaded) -> None:
     """Check an entry's rows: which queries they are of, their texts and their numbers.
 
     Raises
     ------
-    Refused
+    LassbenchError
         With the first thing found.
     """
-    if score.coverage.queries_total != score.suite.queries:
-        raise Refused(
-            "coverage",
-            f"the suite has {score.suite.queries} queries, the coverage says"
-            f" {score.coverage.queries_total}",
+    card, entry, rows = loaded.card, loaded.entry, loaded.rows
+    if not card.list_fingerprint:
+        raise LassbenchError("this suite has no frozen list yet (its card has no list_fingerprint)")
+    if entry.list_fingerprint != card.list_fingerprint:
+        raise LassbenchError(
+            f"was scored on another list of queries: fingerprint {entry.list_fingerprint[:12]},"
+            f" the suite's is {card.list_fingerprint[:12]}"
         )
-    if rows.empty:
-        raise Refused("coverage", "no query was scored")
-    known = score.coverage.renderable + score.coverage.unscorable
-    if score.suite.synthetic and known < score.coverage.queries_total:
-        raise Refused(
-            "coverage",
-            f"{known} of {score.coverage.queries_total} queries could be rendered: recordings"
-            " vanish, the sounds of a synthetic suite do not",
+    known = len(rows) + entry.missing_predictions + entry.unscorable
+    if rows.empty or known > card.queries:
+        raise LassbenchError(f"is of {known} queries ({len(rows)} rows), of {card.queries}")
+    if card.synthetic and known < card.queries:
+        raise LassbenchError(
+            f"{known} of {card.queries} queries could be rendered: recordings"
+            " vanish, the sounds of a synthetic suite do not"
         )
+    if any(name in rows for name in CLAP_METRICS) != bool(entry.clap_model):
+        raise LassbenchError("clap_model must name the model of its CLAPScores, if any")
     for name in map(str, rows.select_dtypes("str")):
         for text in rows[name].unique():
             if reason := caption_fault(text):
-                raise Refused("text", f"{name} of a row {reason}")
+                raise LassbenchError(f"{name} of a row {reason}")
     clips = {*rows["target_id"], *rows["noise_id"]}
-    if len(rows) == score.suite.queries and not clips.issuperset(score.contamination.clips):
-        raise Refused("coverage", "names training clips as test clips that no row has")
-    if impossible := next(row_faults(score, rows), ""):
-        raise Refused("numbers", impossible)
+    if len(rows) == card.queries and not clips.issuperset(entry.contamination.clips):
+        raise LassbenchError("names training clips as test clips that no row has")
+    if impossible := next(row_faults(card.kind, rows), ""):
+        raise LassbenchError(impossible)
+
+
+# ---------------------------------------------------------------------------
+# The entries of one suite
+# ---------------------------------------------------------------------------
+
+_QUESTION = (
+    *("mixture_id", "target_id", "noise_id", "concept", "root", "noise_concept"),
+    *("tags", "query_type", "annotator", "text"),
+)
+
+
+def suite_faults(entries: Sequence[Loaded]) -> Iterator[Fault]:
+    """What is wrong between the entries of one suite."""
+    yield from _claimed_twice(entries, "the name {what!r}", lambda e: identity(e.name))
+    yield from _claimed_twice(
+        entries, "the same predictions ({what:.12})", lambda e: e.entry.system.predictions_sha256
+    )
+    reference = min(entries, key=_trust, default=None)
+    for entry in entries:
+        if reason := _disagreement(reference, entry) if entry is not reference else "":
+            yield Fault("disagreement", str(entry.path), reason)
+
+
+def _claimed_twice(
+    entries: Sequence[Loaded], claim: str, key: Callable[[Loaded], str]
+) -> Iterator[Fault]:
+    holders: dict[str, list[Loaded]] = defaultdict(list)
+    for entry in sorted(entries, key=_trust):
+        holders[key(entry)].append(entry)
+    for what, (first, *others) in sorted(holders.items()):
+        for other in others:  # one fault for the pair: the one verified, or older, stays
+            said = f"claims {claim.format(what=what)}, as {first.path.name} does"
+            yield Fault("duplicate", str(other.path), said)
+
+
+def _trust(entry: Loaded) -> tuple[bool, str, str]:
+    """Sorts verified entries first, then older ones."""
+    return entry.entry.standing != "verified", entry.entry.date, entry.slug
+
+
+def _disagreement(reference: Loaded | None, entry: Loaded) -> str:
+    assert reference is not None
+    ours, theirs = common_rows(reference.rows, entry.rows)
+    for name in _QUESTION:
+        if (ours[name].to_numpy() != theirs[name].to_numpy()).any():
+            return f"has another {name} for the same query than {reference.path.name}"
+    other = f"was scored on other audio than {reference.path.name}: "
+    for name in MIXTURE_COLUMNS if entry.card.kind == "separation" else ():
+        pair = ours[name].to_numpy(), theirs[name].to_numpy()
+        if differs := int((~np.isclose(*pair, rtol=0, atol=MACHINES_DB, equal_nan=True)).sum()):
+            return f"{other}{name}, which no system can change, differs for {differs} queries"
+    a, b = reference.entry, entry.entry
+    if a.suite_fingerprint == b.suite_fingerprint:
+        if a.unscorable != b.unscorable:
+            return (
+                f"leaves out {b.unscorable} queries as unscorable, {reference.path.name} "
+                f"{a.unscorable}: which these are depends on the suite alone"
+            )
+    elif all(
+        one.coverage.renderable + one.entry.unscorable == one.card.queries
+        for one in (reference, entry)
+    ):
+        return (
+            f"{other}suite fingerprints {b.suite_fingerprint[:12]} and {a.suite_fingerprint[:12]}"
+        )
+    return ""

@@ -33,7 +33,6 @@ from lassbench.scores.rows import (
     Kind,
     improvement,
 )
-from lassbench.scores.score_file import ScoreFile
 
 Floats = NDArray[np.float64]
 #: Columns by name.
@@ -55,11 +54,11 @@ LARGEST_SHARE = 2.001
 ROUNDING_DB = 1e-6
 
 
-def row_faults(score: ScoreFile, rows: pd.DataFrame) -> Iterator[str]:
+def row_faults(kind: Kind, rows: pd.DataFrame) -> Iterator[str]:
     """What is impossible in the rows of one entry, a sentence each."""
     values = {str(name): rows[name].to_numpy() for name in rows.select_dtypes("float")}
     with np.errstate(all="ignore"):
-        for law in (_beyond, *_LAWS[score.kind]):
+        for law in (_beyond, *_LAWS[kind]):
             for name, off, what in law(values):
                 if off.any():
                     first, *more = rows["query_id"][off]

@@ -16,12 +16,15 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.files import is_left_by_system, listed
-from lassbench.leaderboard.entries import Leaderboard
-from lassbench.yaml_files import to_yaml
+from lassbench.leaderboard.entries import TABLE_METRICS, Leaderboard, Loaded
+from lassbench.plain_text import url_fault
+from lassbench.scores.rows import METRICS, in_order, metric_named
+from lassbench.scores.summary import Cell, Summary
+from lassbench.yaml_files import to_yaml, write_yaml
 
 TargetKind = Literal["hf-space", "hf-dataset", "git"]
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -281,3 +284,71 @@ class _Git:
             everything = ["add", "--all", "--force", "--", str(folder.resolve())]
             self.out([*place, *everything], environment=index)
             return self.out(["write-tree"], environment=index)
+
+
+# ---------------------------------------------------------------------------
+# A result for a model's repository
+# ---------------------------------------------------------------------------
+
+
+def eval_results(
+    loaded: Loaded, *, dataset_id: str, task_id: str = "", metric: str = "", source_url: str = ""
+) -> list[dict[str, Any]]:
+    """The content of an ``.eval_results`` file for one entry.
+
+    A model repository on the Hugging Face Hub may hold ``.eval_results/*.yaml``,
+    a list of results, each for one task of a benchmark dataset
+    (https://huggingface.co/docs/hub/eval-results): ``dataset.id`` and
+    ``dataset.task_id`` are required, ``value`` is the number, ``source.url`` says
+    where it comes from, ``notes`` how it was obtained.
+
+    Parameters
+    ----------
+    dataset_id
+        The benchmark's dataset on the Hub, ``owner/name``.
+    task_id
+        The task in the benchmark's ``eval.yaml``; the suite's name by default.
+    metric
+        Which metric is the value, by its name or title; the suite's ranking metric by default.
+
+    Raises
+    ------
+    UsageError
+        If the metric is unknown, undefined for this entry, the entry is partial,
+        or the source is not a web address.
+    """
+    entry, summary = loaded.entry, Summary(loaded.rows)
+    name = metric_named(metric or TABLE_METRICS[loaded.card.kind][0], in_order(loaded.rows.columns))
+    cell = summary.metrics[name]
+    if cell.mean is None or entry.standing == "partial":
+        why = "it is undefined" if cell.mean is None else "the entry is partial"
+        raise UsageError(f"{name} cannot be exported: {why}", where=loaded.path)
+    if source_url and url_fault(source_url):
+        raise UsageError(f"the source {url_fault(source_url)}", got=source_url[:100])
+    result: dict[str, Any] = {
+        "dataset": {"id": dataset_id, "task_id": task_id or entry.suite},
+        "value": round(cell.mean, 3),
+        "date": entry.date,
+        "notes": _notes(loaded, name, cell),
+    }
+    if source_url:
+        result["source"] = {"url": source_url, "name": "lassbench leaderboard"}
+    return [result]
+
+
+def _notes(loaded: Loaded, name: str, cell: Cell) -> str:
+    entry, interval = loaded.entry, ""
+    if cell.ci_low is not None and cell.ci_high is not None:
+        interval = f", 95 % interval {cell.ci_low:.3f} to {cell.ci_high:.3f}"
+    return (
+        f"{METRICS[name].title} in {METRICS[name].unit or 'shares'} ({METRICS[name].id})"
+        f"{interval}; {cell.n} of {loaded.card.queries} queries; {entry.standing};"
+        f" lassbench {entry.lassbench_version}, suite {entry.suite_fingerprint[:12]}"
+    )
+
+
+def write_eval_results(folder: Path, loaded: Loaded, results: list[dict[str, Any]]) -> Path:
+    """Write ``<folder>/.eval_results/<suite>.yaml``, as a model repository holds it."""
+    path = folder / ".eval_results" / f"{loaded.card.name}.yaml"
+    write_yaml(path, results)
+    return path

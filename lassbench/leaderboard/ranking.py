@@ -11,7 +11,7 @@ everybody else is compared on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -20,23 +20,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lassbench.leaderboard.entries import Entry, Loaded, SuiteCard
+from lassbench.leaderboard.checks import Mapper
+from lassbench.leaderboard.entries import TABLE_METRICS, Entry, Loaded, SuiteCard
 from lassbench.scores.rows import METRICS, metric_named, seen
-from lassbench.scores.score_file import heard_in_training
 from lassbench.scores.statistics import RankInterval, rank_intervals
 from lassbench.scores.summary import Cell, interval_cells
 
 #: Least share of a suite's queries that an entry must cover to be ranked.
 MIN_COVERAGE = 0.5
-
-#: Maps a function over contests: ``map``, or a pool's.
-Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-
-#: Metrics of the tables, in their order; the first is what a table is sorted by.
-TABLE_METRICS: Mapping[str, tuple[str, ...]] = {
-    "separation": ("si_sdr_i", "sdr_i", "sir_i", "sar", "snr_i"),
-    "absent": ("attenuation", "silent_share"),
-}
 
 #: What has to be known of a system that makes its answer anew.
 GENERATIVE = (
@@ -89,7 +80,7 @@ class Row:
     @property
     def notes(self) -> tuple[str, ...]:
         """What has to be known before comparing it."""
-        return (*self.heard, *[GENERATIVE] * self.entry.score.system.generative)
+        return (*self.heard, *[GENERATIVE] * self.entry.system.generative)
 
     def leads(self, metric: str) -> bool:
         """Whether its figure stands out: it shares the first rank.
@@ -193,7 +184,7 @@ class _Draft:
         ranked = [
             loaded.slug
             for loaded in self.entries
-            if not unranked_because(loaded.entry, self.card)
+            if not unranked_because(loaded)
             and values[loaded.slug].count() >= MIN_COVERAGE * self.card.queries
         ]
         common = values[ranked].notna().all(axis=1).to_numpy() & bool(ranked)
@@ -215,10 +206,8 @@ class _Draft:
             Row(
                 loaded,
                 {name: figures[name][loaded.slug] for name in self.metrics},
-                unranked_because(loaded.entry, self.card),
-                tuple(
-                    f"{one[:1].upper()}{one[1:]}." for one in heard_in_training(loaded.entry.score)
-                ),
+                unranked_because(loaded),
+                tuple(f"{one[:1].upper()}{one[1:]}." for one in loaded.heard),
             )
             for loaded in self.entries
         ]
@@ -259,15 +248,15 @@ def _order(row: Row, metric: str) -> tuple[float, str]:
     return (np.inf if mean is None else sign * mean, row.loaded.slug)
 
 
-def unranked_because(entry: Entry, card: SuiteCard) -> str:
-    """Why ``entry`` has no rank, or ``""`` if it may have one."""
-    if entry.standing == "partial":
+def unranked_because(loaded: Loaded) -> str:
+    """Why an entry has no rank, or ``""`` if it may have one."""
+    if loaded.entry.standing == "partial":
         return "partial: predictions were missing"
-    if entry.score.system.query_type == "oracle":
+    if loaded.entry.system.query_type == "oracle":
         return "reads the references: an upper bound"
-    covered = entry.score.coverage.queries_scored
-    if covered < MIN_COVERAGE * card.queries:
-        return f"covers {covered} of {card.queries} queries, less than {MIN_COVERAGE:.0%}"
+    covered, queries = len(loaded.rows), loaded.card.queries
+    if covered < MIN_COVERAGE * queries:
+        return f"covers {covered} of {queries} queries, less than {MIN_COVERAGE:.0%}"
     return ""
 
 

@@ -18,15 +18,9 @@ from typing import Any
 from lassbench import files, output_folders
 from lassbench.csv_files import write_table
 from lassbench.errors import UsageError
-from lassbench.leaderboard.entries import BREAKDOWN_VIEWS, Leaderboard, Reported
-from lassbench.leaderboard.ranking import (
-    TABLE_METRICS,
-    Figure,
-    Mapper,
-    Row,
-    Standings,
-    many_standings,
-)
+from lassbench.leaderboard.checks import Mapper
+from lassbench.leaderboard.entries import BREAKDOWN_VIEWS, TABLE_METRICS, Leaderboard, Reported
+from lassbench.leaderboard.ranking import Figure, Row, Standings, many_standings
 from lassbench.plain_text import markdown, markdown_lines
 from lassbench.scores.rows import METRICS, metric_named
 from lassbench.scores.summary import Cell
@@ -116,10 +110,10 @@ def overall_table(table: Standings) -> Table:
         [
             rank_text(row.figures[table.sorted_by]),
             _marked(row, marks),
-            row.entry.score.system.query_type,
+            row.entry.system.query_type,
             *(Value.of(row.figures[name], best=row.leads(name)) for name in table.metrics),
             row.figures[table.sorted_by].n,
-            Size(row.entry.score.system.parameters),
+            Size(row.entry.system.parameters),
             row.entry.standing,
         ]
         for row in table.rows
@@ -375,17 +369,17 @@ def standings_json(table: Standings) -> dict[str, Any]:
 
 
 def _row_json(row: Row) -> dict[str, Any]:
-    score = row.entry.score
+    system = row.entry.system
     return {
         "name": row.name,
         "slug": row.loaded.slug,
         "standing": row.entry.standing,
         "date": row.entry.date,
-        "query_type": score.system.query_type,
-        "parameters": score.system.parameters,
-        "trained_on": list(score.system.trained_on),
-        "queries_scored": score.coverage.queries_scored,
-        "generative": score.system.generative,
+        "query_type": system.query_type,
+        "parameters": system.parameters,
+        "trained_on": list(system.trained_on),
+        "queries_scored": len(row.loaded.rows),
+        "generative": system.generative,
         "wrong_source_share": row.loaded.summary.wrong_source_share,
         "unranked_because": row.unranked_because,
         "notes": list(row.notes),

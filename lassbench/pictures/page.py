@@ -31,7 +31,7 @@ from lassbench.pictures.terminal import number, sounds, who_asks
 from lassbench.predictions import PredictionSet, open_predictions
 from lassbench.scores.comparison import Line, default_metric, paired, table_metrics, verdict
 from lassbench.scores.rows import METRICS, seen
-from lassbench.scores.score_file import JSON_SUFFIX, Scores, heard_in_training, score_paths
+from lassbench.scores.score_file import JSON_SUFFIX, Scores, score_paths
 from lassbench.scores.summary import failing_sentences
 from lassbench.suites.suite import Suite
 
@@ -139,7 +139,7 @@ def _told(scores: Scores, lines: Sequence[Line]) -> dict[str, Any]:
         "ranked": ranked,
         "ends": ("quietest", "loudest") if level else ("best", "worst"),
         "beside": [(one, one.holds(scores), *_ahead(scores, one, name)) for one in lines],
-        "heard_in_training": heard_in_training(file),
+        "heard_in_training": file.heard,
         "spread": who_asks(summary, name),
         "failing": failing_sentences(scores.rows, name).head(2 * FAILING).to_dict("records"),
         "query_types": "/".join(summary.groups("query_type")),

@@ -21,7 +21,7 @@ from lassbench.scores.rows import (
     metric_named,
     seen,
 )
-from lassbench.scores.score_file import ScoreFile, Scores, SuiteInfo, heard_in_training
+from lassbench.scores.score_file import ScoreFile, Scores, SuiteInfo
 from lassbench.scores.statistics import Paired, paired_difference
 from lassbench.scores.summary import Cell, Summary, average, mean_over_runs, spread_of_runs
 
@@ -160,7 +160,7 @@ class Line:
     @property
     def notes(self) -> tuple[str, ...]:
         """What has to be known before comparing it."""
-        told = (note for one in self.members for note in heard_in_training(one.file))
+        told = (note for one in self.members for note in one.file.heard)
         return tuple(dict.fromkeys(told))
 
     @property

@@ -87,7 +87,6 @@ def make_scores(
             else "fetch the clips that are missing, or use a list whose sources are not silent",
         )
     rows = make_rows(measured, suite, clap)
-    same = suite.model_dump(include=SuiteInfo.model_fields.keys() - {"queries"})
     coverage = Coverage(
         queries_total=len(suite.queries),
         renderable=len(suite.renderable_queries) - len(unscorable),
@@ -97,12 +96,7 @@ def make_scores(
     file = ScoreFile(
         lassbench_version=__version__,
         kind=suite.kind,
-        suite=SuiteInfo(
-            **same,
-            dataset_name=suite.frozen_from.name,
-            dataset_fingerprint=suite.frozen_from.fingerprint,
-            queries=len(suite.queries),
-        ),
+        suite=suite_info(suite),
         system=system_info(system, measured, run=run),
         coverage=coverage,
         definitions={name: METRICS[name].id for name in in_order(rows.columns)},
@@ -113,6 +107,16 @@ def make_scores(
         rows_sha256=rows_sha256(rows),
     )
     return Scores(file, rows)
+
+
+def suite_info(suite: Suite) -> SuiteInfo:
+    """What a score file says of a suite."""
+    return SuiteInfo(
+        **suite.model_dump(include=SuiteInfo.model_fields.keys() - {"queries"}),
+        dataset_name=suite.frozen_from.name,
+        dataset_fingerprint=suite.frozen_from.fingerprint,
+        queries=len(suite.queries),
+    )
 
 
 def system_info(

@@ -19,18 +19,26 @@ from typing import Annotated, Literal
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
 from lassbench.checked import Count, Label, PathName, Sha256, Strict, Text, read_record
 from lassbench.errors import LassbenchError, UsageError, one_line
-from lassbench.files import listed, name_of, to_json, write_together
-from lassbench.scores.rows import KIND_METRICS, METRICS, Kind, in_order, rows_schema, rows_sha256
+from lassbench.files import file_fault, listed, name_of, to_json, write_together
+from lassbench.scores.rows import (
+    KIND_METRICS,
+    METRICS,
+    Kind,
+    in_order,
+    rows_schema,
+    rows_sha256,
+)
 from lassbench.scores.summary import Summary
 
 JSON_SUFFIX, PARQUET_SUFFIX = ".score.json", ".score.parquet"
 #: Largest score file, or entry of a leaderboard, that is read, in bytes.
-JSON_LIMIT = 20_000_000
+JSON_LIMIT = 1_000_000
 
 
 class SuiteInfo(Strict):
@@ -147,6 +155,12 @@ class ScoreFile(Strict):
     warnings: tuple[Text, ...] = ()
     rows_sha256: Sha256
 
+    @property
+    def heard(self) -> list[str]:
+        """What has to be said about what the system was trained on, a sentence each."""
+        suite = f"{self.suite.name} {self.suite.dataset_name}"
+        return heard_in_training(suite, self.contamination, self.system.trained_on)
+
 
 #: Suites by name, training set as it may be written, and what is known (FACTS sections 1, 7).
 _HELD = tuple(
@@ -169,29 +183,25 @@ _HELD = tuple(
 _NOT_HELD = re.compile(r"\b(no|not|without|except|excluding|but|minus)\b|lass-2022", re.IGNORECASE)
 
 
-def heard_in_training(score: ScoreFile) -> tuple[str, ...]:
-    """What has to be said about training data that holds clips of the suite, a sentence each.
+def heard_in_training(suite: str, heard: Contamination, trained_on: Sequence[str]) -> list[str]:
+    """What has to be said about training data that holds clips of a suite, a sentence each.
 
     By clip where the system lists the hashes of its training clips, otherwise by the
-    names of what it was trained on.
+    names of what it was ``trained_on``; ``suite`` are the names of the suite and its dataset.
     """
-    seen = score.contamination
-    if seen.clips:
-        few = ", ".join(seen.clips[:3]) + (" ..." if len(seen.clips) > 3 else "")
-        return (
-            f"{len(seen.clips)} of the suite's clips are among the clips that it was trained on "
-            f"({few})",
-        )
-    if seen.declared:
-        return ()
-    suite = f"{score.suite.name} {score.suite.dataset_name}"
+    if heard.clips:
+        few = ", ".join(heard.clips[:3]) + (" ..." if len(heard.clips) > 3 else "")
+        return [
+            f"{len(heard.clips)} of the suite's clips are among the clips that it was trained on "
+            f"({few})"
+        ]
     found: dict[re.Pattern[str], str] = {}
-    for trained in score.system.trained_on:
+    for trained in () if heard.declared else trained_on:
         if not _NOT_HELD.search(trained):
             for suites, training, known in _HELD:
                 if suites.search(suite) and training.search(trained):
                     found.setdefault(training, f"trained on {one_line(trained, 60)}: {known}")
-    return tuple(found.values())
+    return list(found.values())
 
 
 # ---------------------------------------------------------------------------
@@ -291,44 +301,92 @@ def find_score(path: str | Path) -> Path:
     raise UsageError("no score file to read", where=path, expected=expected, got=got, fix=fix)
 
 
-def read_rows(path: Path, file: ScoreFile) -> pd.DataFrame:
-    """The per-query rows that belong to ``file``.
+def read_rows(path: Path, kind: Kind, sha256: str, *, packed: bool = True) -> pd.DataFrame:
+    """Per-query rows in a Parquet file, of a suite of this ``kind``.
+
+    What they may hold is bounded before it is read: a file of some kilobytes may claim to
+    unpack to gigabytes.  Sizes are those that the file states; where its pages are not packed
+    (``packed=False`` asks for that) they cannot be wrong, for then nothing in it is longer
+    than the file: texts are read as a dictionary and numbers of the one, not once a row.
 
     Raises
     ------
     LassbenchError
-        If the Parquet is missing, damaged, or not what ``file`` was made from.
+        If the file is missing, damaged, too large, has other columns, or its rows do not have
+        this hash (:func:`lassbench.scores.rows.rows_sha256`).
     """
 
-    def bad(what: str, got: str) -> LassbenchError:
+    def bad(what: str, got: str = "") -> LassbenchError:
         fix = "make both files anew with `lassbench score`"
         what = f"the table of per-query rows {what}"
         return LassbenchError(what, where=path, got=one_line(got), fix=fix)
 
-    if not path.is_file():
-        raise bad("is not beside its JSON", "no such file")
+    if reason := file_fault(path):
+        raise bad("is not beside its JSON", reason)
     try:
         # Not read_table: it takes a folder called a=b on the way for a column.
-        table = pq.ParquetFile(path).read(use_threads=False)
+        with pq.ParquetFile(
+            path,
+            thrift_string_size_limit=_FOOTER_LIMIT,
+            thrift_container_size_limit=_FOOTER_LIMIT // 10,
+        ) as file:
+            meta, schema = file.metadata, file.schema_arrow
+        if reason := _too_large(path, meta, packed=packed):
+            raise bad("is refused", reason)
+        expected = rows_schema(kind, schema.names)
+        if (schema.names, schema.types) != (expected.names, expected.types):
+            differing = sorted({*schema.names} ^ {*expected.names}) or ["types differ"]
+            raise bad("has other columns", ", ".join(differing))
+        texts = [field.name for field in expected if pa.types.is_string(field.type)]
+        with pq.ParquetFile(path, metadata=meta, read_dictionary=texts) as file:
+            table = file.read(use_threads=False)
+        if (longest := sum(map(_text_bytes, table.columns))) > _most_bytes(len(table)):
+            raise bad("is refused", f"{longest} bytes of text in {len(table)} rows")
+        table = table.cast(expected)  # refuses null where there must be a value
         table.validate(full=True)  # texts are UTF-8
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, MemoryError, ValueError, pa.ArrowException) as error:
         raise bad("cannot be read", str(error)) from error
-    expected = rows_schema(file.kind, table.column_names)
-    if table.schema.names != expected.names or table.schema.types != expected.types:
-        differing = sorted(set(table.schema.names) ^ set(expected.names)) or ["types differ"]
-        raise bad("has other columns", ", ".join(differing))
-    if in_order(table.column_names) != in_order(file.definitions):
-        raise bad("has other metrics than its JSON defines", ", ".join(table.column_names))
-    for field in expected:
-        if not field.nullable and table.column(field.name).null_count:
-            raise bad("lacks values", f"null in {field.name}")
     rows: pd.DataFrame = table.to_pandas()
     ids = rows["query_id"]
     if not (ids.is_monotonic_increasing and ids.is_unique):
-        raise bad("is not sorted by query_id, or has an id twice", "")
-    if len(ids) != file.coverage.queries_scored or rows_sha256(rows) != file.rows_sha256:
+        raise bad("is not sorted by query_id, or has an id twice")
+    if rows_sha256(rows) != sha256:
         raise bad("does not match its JSON", "other rows than were scored")
     return rows
+
+
+#: Bytes that a row may take, in the file and unpacked, on average; ours take about 200.
+_ROW_LIMIT = 5_000
+_MOST_ROWS = 100_000
+#: Of the list of columns at the end of a Parquet file, which is read first.
+_FOOTER_LIMIT = 1_000_000
+
+
+def _most_bytes(rows: int) -> int:
+    return 200_000 + _ROW_LIMIT * rows
+
+
+def _too_large(path: Path, meta: pq.FileMetaData, *, packed: bool) -> str:
+    if meta.num_rows > _MOST_ROWS:
+        return f"{meta.num_rows} rows, at most {_MOST_ROWS} are read"
+    groups = [meta.row_group(number) for number in range(meta.num_row_groups)]
+    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+    if not packed and any(column.compression != "UNCOMPRESSED" for column in columns):
+        return "its pages are compressed; `lassbench leaderboard add` writes them as they are"
+    size = max(path.stat().st_size, sum(column.total_uncompressed_size for column in columns))
+    if size > _most_bytes(meta.num_rows):
+        return f"{size} bytes for {meta.num_rows} rows, {_ROW_LIMIT} a row are allowed"
+    return ""
+
+
+def _text_bytes(column: pa.ChunkedArray) -> int:
+    """Bytes of a column's texts once each of its rows has its own."""
+    total = 0
+    for chunk in column.chunks:
+        if pa.types.is_dictionary(chunk.type):
+            lengths = pc.binary_length(chunk.dictionary)
+            total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
+    return total
 
 
 def read_scores(path: str | Path) -> Scores:
@@ -341,7 +399,20 @@ def read_scores(path: str | Path) -> Scores:
     what, fix = "not a score file of schema version 1", "make it anew with `lassbench score`"
     file = read_record(json_path, ScoreFile, what=what, fix=fix, limit=JSON_LIMIT)
     stem = json_path.name.removesuffix(JSON_SUFFIX).removesuffix(".json")
-    return Scores(file, read_rows(json_path.with_name(stem + PARQUET_SUFFIX), file))
+    rows_path = json_path.with_name(stem + PARQUET_SUFFIX)
+    rows = read_rows(rows_path, file.kind, file.rows_sha256)
+    if (
+        in_order(rows.columns) != in_order(file.definitions)
+        or len(rows) != file.coverage.queries_scored
+    ):
+        raise LassbenchError(
+            "the table of per-query rows does not match its JSON",
+            where=rows_path,
+            expected=f"{file.coverage.queries_scored} rows of {', '.join(file.definitions)}",
+            got=f"{len(rows)} rows of {', '.join(in_order(rows.columns))}",
+            fix=fix,
+        )
+    return Scores(file, rows)
 
 
 def check_not_others(

@@ -1,19 +1,27 @@
-"""Two leaderboards, or an entry and its predictions scored again: what differs."""
+"""What differs: two leaderboards, a submission, or an entry and its predictions scored again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lassbench.errors import one_line
-from lassbench.leaderboard.entries import Entry, Leaderboard, Loaded
+from lassbench.errors import Fault, LassbenchError, one_line
+from lassbench.files import listed
+from lassbench.leaderboard.entries import (
+    TABLE_METRICS,
+    Entry,
+    Leaderboard,
+    Loaded,
+    read_model,
+)
 from lassbench.leaderboard.numbers import TRUSTED_DB
-from lassbench.leaderboard.ranking import TABLE_METRICS, standings
-from lassbench.scores.rows import CLAP_METRICS, METRICS, in_order
+from lassbench.leaderboard.ranking import standings
+from lassbench.scores.rows import CLAP_METRICS, METRICS
 from lassbench.scores.score_file import ScoreFile, Scores
 
 #: Two machines' scores of the same audio differ by less than this (dB), ...
@@ -45,13 +53,13 @@ class Rescored:
         return not self.differences
 
 
-def compare_rescored(entry: Entry, rows: pd.DataFrame, again: Scores) -> Rescored:
-    """Compare ``entry`` and its ``rows`` with its predictions scored again.
+def compare_rescored(loaded: Loaded, again: Scores) -> Rescored:
+    """Compare an entry with its predictions scored again.
 
     CLAPScores are left out, and told as not checked, where ``again`` has none.
     """
-    differences = list(_identity_differences(entry.score, again.file))
-    theirs = again.rows
+    rows, theirs = loaded.rows, again.rows
+    differences = list(_identity_differences(loaded.entry, again.file))
     if differences or list(rows["query_id"]) != list(theirs["query_id"]):
         return Rescored((*differences, *_coverage_differences(rows, theirs)), 0.0)
     not_checked = [one for one in CLAP_METRICS if one in rows and one not in theirs]
@@ -71,26 +79,26 @@ def compare_rescored(entry: Entry, rows: pd.DataFrame, again: Scores) -> Rescore
                     f"{name} differs for {off} queries, by up to {apart:.4g} {unit}".rstrip()
                 )
         else:
-            # An empty text was withheld from the entry, see adding.without_captions.
+            # An empty text was withheld from the entry, see without_captions.
             told = (rows[name] != "") | (name != "text")
             if off := int((told & (rows[name].to_numpy() != theirs[name].to_numpy())).sum()):
                 differences.append(f"{name} differs for {off} queries")
-    differences += _label_differences(entry.score, again.file)
+    differences += _label_differences(loaded.entry, again.file)
     return Rescored(tuple(differences), largest, tuple(not_checked))
 
 
-def _identity_differences(ours: ScoreFile, theirs: ScoreFile) -> Iterator[str]:
-    lists = ours.suite.list_fingerprint, theirs.suite.list_fingerprint
-    if lists[0] != lists[1] or ours.suite.name != theirs.suite.name:
+def _identity_differences(entry: Entry, theirs: ScoreFile) -> Iterator[str]:
+    suite = theirs.suite
+    if (entry.list_fingerprint, entry.suite) != (suite.list_fingerprint, suite.name):
         yield (
-            f"the entry is on suite {ours.suite.name} ({lists[0][:12]}),"
-            f" this is {theirs.suite.name} ({lists[1][:12]})"
+            f"the entry is on suite {entry.suite} ({entry.list_fingerprint[:12]}),"
+            f" this is {suite.name} ({suite.list_fingerprint[:12]})"
         )
-    elif ours.suite.fingerprint != theirs.suite.fingerprint:
+    elif entry.suite_fingerprint != suite.fingerprint:
         yield "the suite's audio is not the audio that the entry was scored on"
-    if ours.clap_model and theirs.clap_model not in ("", ours.clap_model):
-        yield f"CLAPScores are of another model: {theirs.clap_model}, not {ours.clap_model}"
-    wanted = ours.system.predictions_sha256
+    if entry.clap_model and theirs.clap_model not in ("", entry.clap_model):
+        yield f"CLAPScores are of another model: {theirs.clap_model}, not {entry.clap_model}"
+    wanted = entry.system.predictions_sha256
     if wanted != theirs.system.predictions_sha256:
         yield (
             f"these are other predictions: {theirs.system.predictions_sha256[:12]},"
@@ -119,7 +127,7 @@ def _difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, 
     return float(trusted), int((~same).sum())
 
 
-def _label_differences(ours: ScoreFile, theirs: ScoreFile) -> Iterator[str]:
+def _label_differences(ours: Entry, theirs: ScoreFile) -> Iterator[str]:
     for name in _LABELS:
         said, meant = getattr(ours.system, name), getattr(theirs.system, name)
         if said != meant:
@@ -136,6 +144,11 @@ def _label_differences(ours: ScoreFile, theirs: ScoreFile) -> Iterator[str]:
             f" its training clips hold {len(b.clips)}"
             f" ({len(set(a.clips) ^ set(b.clips))} clips differ)"
         )
+
+
+# ---------------------------------------------------------------------------
+# Two leaderboards
+# ---------------------------------------------------------------------------
 
 
 def describe_changes(old: Leaderboard, new: Leaderboard) -> list[str]:
@@ -156,24 +169,25 @@ def describe_changes(old: Leaderboard, new: Leaderboard) -> list[str]:
 
 
 def _brief(loaded: Loaded) -> str:
-    score = loaded.entry.score
-    metric = TABLE_METRICS[score.kind][0]
-    cell = loaded.summary.metrics[metric]
-    mean = "undefined" if cell.mean is None else f"{cell.mean:.2f} {METRICS[metric].unit}"
-    return f"{METRICS[metric].title} {mean}, {loaded.entry.standing}"
+    metric = TABLE_METRICS[loaded.card.kind][0]
+    shown = _shown(loaded.summary.metrics[metric].mean, ".2f", METRICS[metric].unit)
+    return f"{METRICS[metric].title} {shown}, {loaded.entry.standing}"
+
+
+def _shown(mean: float | None, digits: str, unit: str = "") -> str:
+    return "undefined" if mean is None else f"{mean:{digits}} {unit}".rstrip()
 
 
 def _changed(before: Loaded, after: Loaded) -> Iterator[str]:
     a, b = before.entry, after.entry
     if a.standing != b.standing:
         yield f"{a.standing} -> {b.standing}"
-    if a.score.rows_sha256 != b.score.rows_sha256:
-        ours, theirs = before.summary.metrics, after.summary.metrics
-        for name in in_order(ours.keys() & theirs):
-            if ours[name].mean != theirs[name].mean:
-                means = (one[name].mean for one in (ours, theirs))
-                shown = ["undefined" if mean is None else f"{mean:.4f}" for mean in means]
-                yield f"{METRICS[name].title} {shown[0]} -> {shown[1]}"
+    if a.rows_sha256 != b.rows_sha256:
+        theirs = before.summary.metrics
+        for name, cell in after.summary.metrics.items():
+            if theirs[name].mean != cell.mean:
+                was, now = _shown(theirs[name].mean, ".4f"), _shown(cell.mean, ".4f")
+                yield f"{METRICS[name].title} {was} -> {now}"
     elif a != b and a.standing == b.standing:
         yield "description, links or notes changed"
 
@@ -189,3 +203,61 @@ def _moved(suite: str, old: Leaderboard, new: Leaderboard) -> list[str]:
         for one in sorted(ranks[0].keys() & ranks[1])
         if ranks[0][one][1] != ranks[1][one][1]
     ]
+
+
+def submission_faults(base: Path, proposed: Path) -> Iterator[Fault]:
+    """Where ``proposed`` does more than add entries or replace unverified ones.
+
+    Both folders are leaderboards; ``proposed`` has passed its own checks.  Only
+    whoever scored the predictions again may call an entry verified, or take that
+    back, so a submission that brings a new ``verified`` or changes one is refused.
+    """
+    for path in sorted(_files(base) | _files(proposed)):
+        if path.parts[0] != "entries" and _bytes(base / path) != _bytes(proposed / path):
+            yield _fault(proposed / path, _beside_entries(path))
+    before, after = _entry_files(base), _entry_files(proposed)
+    for path in sorted(before - after):
+        yield _fault(proposed / path, "is removed: a submission adds entries")
+    for path in sorted(path for path in after if path.suffix == ".json"):
+        if _bytes(base / path) == _bytes(proposed / path):
+            continue
+        if path in before and _verified(base / path):
+            yield _fault(
+                proposed / path,
+                "changes an entry that was verified: give the new system another name",
+            )
+        elif _verified(proposed / path):
+            yield _fault(
+                proposed / path,
+                "calls itself verified, which only `rescore` by the maintainers does:"
+                " submit it as `lassbench leaderboard add` wrote it",
+            )
+
+
+def _fault(path: Path, reason: str) -> Fault:
+    return Fault("submission", str(path), reason)
+
+
+def _beside_entries(path: Path) -> str:
+    if path.parts[0] == "tables":
+        return "is changed: the tables are made anew when a submission is merged, leave them"
+    return "is changed: a submission adds entries"
+
+
+def _verified(path: Path) -> bool:
+    try:
+        return read_model(path, Entry).verification is not None
+    except LassbenchError:
+        return False  # of an older schema, as `base` may be
+
+
+def _entry_files(root: Path) -> set[Path]:
+    return {path for path in _files(root) if path.parts[0] == "entries"}
+
+
+def _files(root: Path) -> set[Path]:
+    return {path.relative_to(root) for path in listed(root, "**/*") if path.is_file()}
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""

@@ -12,11 +12,11 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from lassbench import __version__, output_folders
-from lassbench.leaderboard.entries import BREAKDOWN_VIEWS, Leaderboard
+from lassbench.leaderboard.entries import BREAKDOWN_VIEWS, TABLE_METRICS, Leaderboard
 from lassbench.leaderboard.examples import Listening, Track
-from lassbench.leaderboard.ranking import GENERATIVE, MIN_COVERAGE, TABLE_METRICS, Row, Standings
+from lassbench.leaderboard.ranking import GENERATIVE, MIN_COVERAGE, Row, Standings
+from lassbench.leaderboard.site import data, format
 from lassbench.leaderboard.tables import COLUMNS, STANDINGS, explanation, table_files
-from lassbench.leaderboard.website import data, format
 from lassbench.scores.rows import LIMIT_DB, METRICS
 from lassbench.scores.statistics import RESAMPLES
 
@@ -159,7 +159,7 @@ class _Site:
 def _environment(board: Leaderboard) -> Environment:
     """Templates with autoescape, and the words and numbers that all pages share."""
     environment = Environment(
-        loader=PackageLoader("lassbench.leaderboard.website"),
+        loader=PackageLoader("lassbench.leaderboard.site"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -196,14 +196,14 @@ def _plain(value: float | None) -> str:
 
 def _searchable(row: Row) -> str:
     """What the search box looks through, in lower case, the name first."""
-    system = row.entry.score.system
+    system = row.entry.system
     parts = (row.name, system.authors, system.description, *system.trained_on)
     return " ".join(" ".join(parts).lower().split())
 
 
 def _suite_values(table: Standings) -> dict[str, Any]:
     entries = [row.entry for row in table.rows]
-    kinds = {entry.score.system.query_type for entry in entries}
+    kinds = {entry.system.query_type for entry in entries}
     shown = {by for row in table.rows for by in row.loaded.breakdowns}
     breakdowns = [by for by in BREAKDOWN_VIEWS if by in shown]
     return {
@@ -225,7 +225,7 @@ def _first_two(table: Standings) -> tuple[str, str]:
 
 
 def _links(row: Row) -> list[tuple[str, str]]:
-    links = [("home page", row.entry.score.system.url)] if row.entry.score.system.url else []
+    links = [("home page", row.entry.system.url)] if row.entry.system.url else []
     return [*links, *sorted(row.entry.links.items())]
 
 

@@ -6,6 +6,6 @@ content security policy without inline scripts or styles, and nothing is loaded
 from anywhere but the site's own folder.
 """
 
-from lassbench.leaderboard.website.pages import build_site, check_site
+from lassbench.leaderboard.site.pages import build_site, check_site
 
 __all__ = ["build_site", "check_site"]
