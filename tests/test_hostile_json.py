@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lassbench.cli import run
-from lassbench.leaderboard.checks import load_entry
+from lassbench.leaderboard.checks import read_entry
 from tests.leaderboard.made import make_scores, suite_info, write
 
 DATE = "2026-01-02"
@@ -50,14 +50,27 @@ VALUES: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "a key twice": (("targets",), '@1, "targets": 1', "has the key 'targets' twice"),
     "not JSON": (("targets",), "@nope", "not valid JSON"),
 }
+#: The same in an entry, where it has no such value.
+OF_ENTRIES: dict[str, tuple[tuple[str, ...], Any, str]] = {
+    "text for a number": (("unscorable",), "20", "unscorable must be a whole"),
+    "truth for a number": (("unscorable",), True, "a whole number, got true"),
+    "number for truth": (("system", "generative"), 1, "generative must be true or false, got 1"),
+    "half a query": (("unscorable",), 20.5, "unscorable must be a whole number"),
+    "rate 0": (("missing_predictions",), -1, "missing_predictions must be at least 0, got -1"),
+    "no samples": (("system", "parameters"), -1, "system.parameters must be at least 0"),
+    "a huge number": (("unscorable",), 10**39, "unscorable must be"),
+    "NUL in a key": (("links", "a\0b"), "x", "holds a NUL"),
+    "a list for a name": (("suite",), ["x"], "suite must be text"),
+    "a list for a section": (("system",), [], "system must be a section of keys"),
+}
 
 
 def put(path: Path, keys: tuple[str, ...], value: Any) -> None:
     """Write ``value`` at ``keys``; a text that begins with ``@`` goes into the file as it is."""
     content = json.loads(path.read_text())
-    place = content["score"] if "standing" in content else content
+    place = content
     for key in keys[:-1]:
-        place = place[key]
+        place = place.setdefault(key, {})
     place[keys[-1]] = value
     text = json.dumps(content)
     if isinstance(value, str) and value.startswith("@"):
@@ -69,11 +82,11 @@ def put(path: Path, keys: tuple[str, ...], value: Any) -> None:
 def test_a_value_that_cannot_be_is_one_message(
     place: Path, capsys: pytest.CaptureFixture[str], case: str
 ) -> None:
-    keys, value, words = VALUES[case]
+    in_score, in_entry = VALUES[case], OF_ENTRIES.get(case, VALUES[case])
     (scored,) = (place / "scores").glob("*.json")
     (entry,) = (place / "board" / "entries" / "made").glob("*.json")
-    put(scored, keys, value)
-    put(entry, keys, value)
+    put(scored, *in_score[:2])
+    put(entry, *in_entry[:2])
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
     board, other = str(place / "board"), str(place / "other")
     for file, line in (
@@ -86,6 +99,7 @@ def test_a_value_that_cannot_be_is_one_message(
         capsys.readouterr()
         assert run(line) == 1, line
         told = capsys.readouterr().err
+        words = in_score[2] if file == scored else in_entry[2]
         assert words in told, (line, told)
         assert str(file) in told
         assert told.count("lassbench: ") == 1
@@ -125,11 +139,11 @@ def test_an_option_that_no_entry_can_hold_is_wrong_usage(
     line = ["leaderboard", "add", str(place / "scores"), "--root", other, "--date", DATE]
     assert run([*line, option, value]) == 2
     told = capsys.readouterr().err
-    assert "not a valid entry" in told
+    assert "these options are refused" in told
     assert words in told
     assert not (place / "other").exists()
 
 
 def test_a_good_entry_is_read(place: Path) -> None:
     (entry,) = (place / "board" / "entries" / "made").glob("*.json")
-    assert load_entry(entry).name == "good"  # type: ignore[union-attr]
+    assert read_entry(entry).name == "good"  # type: ignore[union-attr]

@@ -104,7 +104,6 @@ COMPUTED_IMPORTS = {
 #: Names that several files have, and how many: this may only shrink.  The files of
 #: ``cli/`` are named for their verbs and do not count.
 DOUBLES = {
-    "agreement.py": 2,
     "checks.py": 2,
     "examples.py": 2,
     "loop.py": 2,

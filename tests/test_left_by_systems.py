@@ -33,8 +33,8 @@ from lassbench.fetch.youtube import Settings
 from lassbench.files import is_left_by_system, listed
 from lassbench.leaderboard import publish
 from lassbench.leaderboard.building import build as build_leaderboard
+from lassbench.leaderboard.changes import submission_faults
 from lassbench.leaderboard.checks import read_leaderboard
-from lassbench.leaderboard.submissions import submission_faults
 from lassbench.scores.score_file import read_scores
 from lassbench.suites import freezing
 from lassbench.suites.suite import Suite, find_suite, load_suite

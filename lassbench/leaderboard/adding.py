@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -20,6 +19,7 @@ from lassbench.leaderboard.entries import (
     Entry,
     Leaderboard,
     Loaded,
+    Submission,
     SuiteCard,
     Verification,
     entry_contents,
@@ -82,20 +82,23 @@ def add_scores(
     FaultsError
         If any score file is refused, listing every reason; nothing was written.
     UsageError
-        If there is no score file at a path, or an entry would be replaced.
+        If there is no score file at a path, an entry would be replaced, or what is said
+        of it cannot be.
     LassbenchError
         If another process is writing this leaderboard.
     """
-    given = {
-        "date": date or today(),
-        "submitted_by": submitted_by,
-        "links": dict(links or {}),
-        "notes": notes,
-    }
+    given = {"submitted_by": submitted_by, "links": dict(links or {}), "notes": notes}
+    submission = validate(
+        Submission,
+        {**given, "date": date or today()},
+        what="these options are refused",
+        fix="correct them; a date is YYYY-MM-DD",
+        error=UsageFaultsError,
+    )
     with writing(root):
         board = _present(root)
         cards = dict(board.suites)
-        made = [_read_one(root, find_score(path), given, cards) for path in scores]
+        made = [_read_one(root, find_score(path), submission, cards) for path in scores]
         faults = [one for one in made if isinstance(one, Fault)]
         entries = [one for one in made if isinstance(one, Loaded)]
         there = {one.path: one.entry for found in board.entries.values() for one in found}
@@ -129,7 +132,7 @@ def _present(root: Path) -> Leaderboard:
 
 
 def _read_one(
-    root: Path, path: Path, given: Mapping[str, Any], cards: dict[str, SuiteCard]
+    root: Path, path: Path, submission: Submission, cards: dict[str, SuiteCard]
 ) -> Loaded | Fault:
     """The entry that the score file at ``path`` makes, or the first thing wrong with it.
 
@@ -138,7 +141,7 @@ def _read_one(
     try:
         scores = read_scores(path)
         card = _card(cards.get(scores.file.suite.name), scores.file)
-        loaded = _entry(root, card, scores, given)
+        loaded = _entry(root, card, scores, submission)
         check_rows(loaded)
     except UsageError:
         raise
@@ -174,7 +177,7 @@ def _card(card: SuiteCard | None, score: ScoreFile) -> SuiteCard:
     return card
 
 
-def _entry(root: Path, card: SuiteCard, scores: Scores, given: Mapping[str, Any]) -> Loaded:
+def _entry(root: Path, card: SuiteCard, scores: Scores, submission: Submission) -> Loaded:
     file = scores.file
     for name, definition in file.definitions.items():
         if name not in METRICS or METRICS[name].id != definition:
@@ -194,10 +197,9 @@ def _entry(root: Path, card: SuiteCard, scores: Scores, given: Mapping[str, Any]
             "missing_predictions": file.coverage.missing_predictions,
             "unscorable": file.coverage.unscorable,
             "rows_sha256": rows_sha256(rows),
-            **given,
+            **submission.model_dump(mode="json"),
         },
-        what="not a valid entry",
-        fix="correct the options; a date is YYYY-MM-DD",
+        what="is no entry",
     )
     path = root / "entries" / card.name / f"{slug(entry.system.name)}.json"
     return Loaded(path, card, entry, rows)

@@ -201,7 +201,18 @@ class Verification(Strict):
     not_checked: tuple[Label, ...] = ()
 
 
-class Entry(Published):
+class Submission(Published):
+    """What is said of an entry when it is added."""
+
+    multiline = ("notes", "system.description")
+
+    date: Date = Field(default_factory=today)
+    submitted_by: Annotated[str, Field(max_length=200)] = ""
+    links: Annotated[dict[str, WebAddress], Field(max_length=10)] = Field(default_factory=dict)
+    notes: Text = ""
+
+
+class Entry(Submission):
     """One system's result on one suite, but for its rows.
 
     ``suite_fingerprint`` is of the audio that it was scored on, ``list_fingerprint`` of the
@@ -209,8 +220,6 @@ class Entry(Published):
     queries whose clips were at hand (:class:`lassbench.scores.score_file.Coverage`); a
     CLAPScore is the opinion of ``clap_model``.
     """
-
-    multiline = ("notes", "system.description")
 
     suite: PathName
     suite_fingerprint: Sha256
@@ -226,10 +235,6 @@ class Entry(Published):
     lassbench_version: Label
     warnings: Annotated[tuple[Text, ...], Field(max_length=LIST_LIMIT)] = ()
     rows_sha256: Sha256
-    date: Date
-    submitted_by: Annotated[str, Field(max_length=200)] = ""
-    links: Annotated[dict[str, WebAddress], Field(max_length=10)] = Field(default_factory=dict)
-    notes: Text = ""
     verification: Verification | None = None
 
     @property
@@ -386,7 +391,7 @@ class Loaded:
         )
 
     @property
-    def heard(self) -> list[str]:
+    def heard(self) -> tuple[str, ...]:
         """What has to be said about what it was trained on, a sentence each."""
         suite = f"{self.card.name} {self.card.dataset}"
         entry = self.entry
@@ -468,8 +473,8 @@ def model_bytes(record: Strict) -> bytes:
 def _said(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    said: dict[str, Any] = {str(key): _said(inner) for key, inner in value.items()}
-    return {key: inner for key, inner in said.items() if inner not in ("", None, [], {})}
+    said = ((key, _said(inner)) for key, inner in value.items())
+    return {key: inner for key, inner in said if inner not in ("", None, [], {})}
 
 
 def entry_contents(
@@ -479,7 +484,7 @@ def entry_contents(
     # Not compressed, so that nobody's can unpack to more than it is (read_rows).  Made anew
     # and not copied: whatever else somebody's Parquet file carries stays behind.
     table = rows_table(rows, kind)
-    texts = [str(name) for name in rows.select_dtypes("str")]
+    texts = list(map(str, rows.select_dtypes("str")))
 
     def write_rows(temporary: Path) -> None:
         pq.write_table(table, temporary, compression="none", use_dictionary=texts)

@@ -156,7 +156,7 @@ class ScoreFile(Strict):
     rows_sha256: Sha256
 
     @property
-    def heard(self) -> list[str]:
+    def heard(self) -> tuple[str, ...]:
         """What has to be said about what the system was trained on, a sentence each."""
         suite = f"{self.suite.name} {self.suite.dataset_name}"
         return heard_in_training(suite, self.contamination, self.system.trained_on)
@@ -183,7 +183,9 @@ _HELD = tuple(
 _NOT_HELD = re.compile(r"\b(no|not|without|except|excluding|but|minus)\b|lass-2022", re.IGNORECASE)
 
 
-def heard_in_training(suite: str, heard: Contamination, trained_on: Sequence[str]) -> list[str]:
+def heard_in_training(
+    suite: str, heard: Contamination, trained_on: Sequence[str]
+) -> tuple[str, ...]:
     """What has to be said about training data that holds clips of a suite, a sentence each.
 
     By clip where the system lists the hashes of its training clips, otherwise by the
@@ -191,17 +193,17 @@ def heard_in_training(suite: str, heard: Contamination, trained_on: Sequence[str
     """
     if heard.clips:
         few = ", ".join(heard.clips[:3]) + (" ..." if len(heard.clips) > 3 else "")
-        return [
+        return (
             f"{len(heard.clips)} of the suite's clips are among the clips that it was trained on "
-            f"({few})"
-        ]
+            f"({few})",
+        )
     found: dict[re.Pattern[str], str] = {}
     for trained in () if heard.declared else trained_on:
         if not _NOT_HELD.search(trained):
             for suites, training, known in _HELD:
                 if suites.search(suite) and training.search(trained):
                     found.setdefault(training, f"trained on {one_line(trained, 60)}: {known}")
-    return list(found.values())
+    return tuple(found.values())
 
 
 # ---------------------------------------------------------------------------

@@ -16,10 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lassbench import files
-from lassbench.leaderboard.adding import entry_contents
 from lassbench.leaderboard.building import build, read
-from lassbench.leaderboard.entries import Entry, card_from_score, entry_path, model_bytes
 from tests.bench._table import machine, print_table
 from tests.leaderboard import made
 
@@ -83,18 +80,16 @@ def make(root: Path, entries: int, suites: int, queries: int) -> None:
     """Write made-up entries, as `lassbench leaderboard add` would."""
     for number in range(suites):
         suite = made.suite_info(f"suite-{number}", queries=queries)
-        for system in range(entries // suites):
-            scores = made.make_scores(
+        scores = [
+            made.make_scores(
                 f"System {system:04d}",
                 suite=suite,
                 quality_db=2 + system * 8 * suites / entries,
                 seed=number * 100_000 + system,
             )
-            entry = Entry(standing="submitted", date="2026-01-02", score=scores.file)
-            path = entry_path(root, suite.name, scores.file.system.name)
-            files.write_together(entry_contents(path, entry, scores.rows))
-        card = model_bytes(card_from_score(scores.file))
-        files.write_bytes(root / "suites" / f"{suite.name}.json", card)
+            for system in range(entries // suites)
+        ]
+        made.add(root, *scores)
 
 
 def timed_build(root: Path, site: Path) -> list[list[str]]:

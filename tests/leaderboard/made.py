@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from lassbench.leaderboard.adding import add_scores
-from lassbench.leaderboard.checks import load_entry
+from lassbench.leaderboard.checks import read_entry
 from lassbench.leaderboard.entries import Loaded
 from lassbench.scores.rows import METRICS, Kind, in_order, rows_schema
 from lassbench.scores.score_file import Scores, SuiteInfo, SystemInfo
@@ -191,6 +191,4 @@ def add(root: Path, *scores: Scores, **how: Any) -> list[Path]:
 
 def loaded(root: Path, name: str = "lass-net-small") -> Loaded:
     """An entry of ``made-test``."""
-    found = load_entry(root / "entries" / "made-test" / f"{name}.json")
-    assert isinstance(found, Loaded)
-    return found
+    return read_entry(root / "entries" / "made-test" / f"{name}.json")

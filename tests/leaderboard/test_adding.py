@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from lassbench import files, output_folders
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.leaderboard.adding import add_scores, mark_verified, without_captions
 from lassbench.leaderboard.building import build
+from lassbench.leaderboard.changes import (
+    compare_rescored,
+    describe_changes,
+    submission_faults,
+)
 from lassbench.leaderboard.checks import read_leaderboard
-from lassbench.leaderboard.comparing import compare_rescored, describe_changes
 from lassbench.leaderboard.entries import Loaded
 from lassbench.leaderboard.examples import read_examples
-from lassbench.leaderboard.submissions import submission_faults
-from lassbench.scores.score_file import ScoreFile, Scores
+from lassbench.scores.score_file import Contamination, ScoreFile, Scores
 from tests.leaderboard import made, sounds
 from tests.leaderboard.made import DATE
 from tests.scores.by_hand import of_rows
@@ -47,8 +51,13 @@ def test_an_entry_holds_the_score_file_and_its_rows(board: Path, tmp_path: Path)
     )
     content = json.loads(written.read_text())
     assert written == board / "entries" / "made-test" / "new.json"
-    assert content["score"] == json.loads(path.read_text())
-    assert (content["standing"], content["date"]) == ("submitted", DATE)
+    score = json.loads(path.read_text())
+    for key in ("lassbench_version", "policy", "rows_sha256"):
+        assert content[key] == score[key]
+    assert content["system"] == {key: one for key, one in score["system"].items() if one}
+    assert content["suite_fingerprint"] == score["suite"]["fingerprint"]
+    assert content["date"] == DATE
+    assert made.loaded(board, "new").entry.standing == "submitted"
     source = path.with_name(path.name.replace(".json", ".parquet"))
     assert pq.read_table(written.with_suffix(".parquet")).equals(pq.read_table(source))
 
@@ -74,7 +83,7 @@ def test_nothing_else_of_a_strangers_parquet_is_kept(board: Path, tmp_path: Path
 
 def test_all_or_none(board: Path, tmp_path: Path) -> None:
     good, bad = new(tmp_path, "Good"), new(tmp_path, "Bad")
-    bad.write_bytes(bad.read_bytes()[:1000])
+    bad.write_bytes(bad.read_bytes()[:500])
     before = files_of(board)
     with pytest.raises(FaultsError, match="not valid JSON"):
         add_scores(board, [good, bad], date=DATE)
@@ -94,7 +103,7 @@ def test_replacing_has_to_be_asked_for(board: Path, tmp_path: Path) -> None:
         made.add(board, better)
     [written] = made.add(board, better, replace=True)
     content = json.loads(written.read_text())
-    assert content["score"]["rows_sha256"] == better.file.rows_sha256
+    assert content["rows_sha256"] == better.file.rows_sha256
     assert read_leaderboard(board)
 
 
@@ -139,13 +148,12 @@ def nudged(scores: Scores, name: str, by: float, *, rows: int = 60) -> Scores:
 
 
 def again(board: Path, name: str = "lass-net-small") -> Scores:
-    entry = made.loaded(board, name)
-    return Scores(entry.entry.score, entry.rows)
+    return made.loaded(board, name).scores(SUITE)
 
 
 def test_equal_predictions_make_an_entry_verified(board: Path) -> None:
     entry, scores = made.loaded(board), nudged(again(board), "sdr", 2e-4)
-    result = compare_rescored(entry.entry, entry.rows, scores)
+    result = compare_rescored(entry, scores)
     assert result.equal
     assert result.largest == pytest.approx(2e-4)
     mark_verified(entry, result, date="2026-02-03")
@@ -153,7 +161,7 @@ def test_equal_predictions_make_an_entry_verified(board: Path) -> None:
     assert after.entry.standing == "verified"
     assert after.entry.verification is not None
     assert after.entry.verification.largest_difference == pytest.approx(2e-4)
-    assert after.entry.score == entry.entry.score
+    assert after.entry.model_copy(update={"verification": None}) == entry.entry
     assert read_leaderboard(board)
 
 
@@ -204,7 +212,7 @@ OTHER: dict[str, tuple[Callable[[Scores], Scores], str]] = {
 def test_what_is_not_equal_is_told_and_not_verified(board: Path, case: str) -> None:
     act, words = OTHER[case]
     entry = made.loaded(board)
-    result = compare_rescored(entry.entry, entry.rows, act(again(board)))
+    result = compare_rescored(entry, act(again(board)))
     [difference] = result.differences
     assert words in difference
     with pytest.raises(UsageError, match="equal result"):
@@ -213,17 +221,16 @@ def test_what_is_not_equal_is_told_and_not_verified(board: Path, case: str) -> N
 
 def test_infinities_are_equal_to_themselves(board: Path) -> None:
     entry, scores = made.loaded(board), nudged(again(board), "sdr", -np.inf, rows=1)
-    assert compare_rescored(entry.entry, scores.rows, scores).equal
+    assert compare_rescored(replace(entry, rows=scores.rows), scores).equal
 
 
 def test_test_clips_that_were_trained_on_are_compared(board: Path) -> None:
     entry, scores = made.loaded(board), again(board)
     clips = ["t0001", "t0002"]
-    ours, theirs = (
-        edited(scores, contamination={"declared": 9, "clips": some}) for some in (clips[:1], clips)
-    )
-    told = entry.entry.model_copy(update={"score": ours.file})
-    [difference] = compare_rescored(told, entry.rows, theirs).differences
+    theirs = edited(scores, contamination={"declared": 9, "clips": clips})
+    fewer = Contamination(declared=9, clips=("t0001",))
+    told = replace(entry, entry=entry.entry.model_copy(update={"contamination": fewer}))
+    [difference] = compare_rescored(told, theirs).differences
     assert "1 test clips were trained on, its training clips hold 2" in difference
 
 
@@ -237,31 +244,31 @@ def clap_entry(board: Path) -> tuple[Loaded, Scores]:
 def test_clapscores_without_their_model_are_told_as_not_checked(board: Path) -> None:
     entry, _ = clap_entry(board)
     plain = made.make_scores("Clapped", suite=SUITE, seed=60)
-    result = compare_rescored(entry.entry, entry.rows, made.with_more(plain, more=["mrstft"]))
+    result = compare_rescored(entry, made.with_more(plain, more=["mrstft"]))
     assert result.equal
     assert result.not_checked == ("clap", "clap_i", "clap_a")
     record = mark_verified(entry, result).verification
     assert record is not None
     assert record.not_checked == ("clap", "clap_i", "clap_a")
     assert read_leaderboard(board)
-    differences = compare_rescored(entry.entry, entry.rows, plain).differences
+    differences = compare_rescored(entry, plain).differences
     assert differences[0] == "mrstft was not scored again"
 
 
 def test_clapscores_with_their_model_are_compared(board: Path) -> None:
     entry, scores = clap_entry(board)
-    result = compare_rescored(entry.entry, entry.rows, scores)
+    result = compare_rescored(entry, scores)
     assert (result.equal, result.not_checked) == (True, ())
     higher = nudged(scores, "clap_a_mixture", 0.1, rows=59)
-    differences = compare_rescored(entry.entry, entry.rows, higher).differences
+    differences = compare_rescored(entry, higher).differences
     assert differences == ("clap_a_mixture differs for 59 queries, by up to 0.1",)
     other = made.with_more(scores, "another/model")
-    assert "of another model" in compare_rescored(entry.entry, entry.rows, other).differences[0]
+    assert "of another model" in compare_rescored(entry, other).differences[0]
 
 
 def test_a_partial_entry_is_never_verified(board: Path) -> None:
     entry, scores = made.loaded(board, "half-done"), again(board, "half-done")
-    result = compare_rescored(entry.entry, entry.rows, scores)
+    result = compare_rescored(entry, scores)
     assert result.equal
     with pytest.raises(UsageError, match="whole entry"):
         mark_verified(entry, result)
@@ -289,7 +296,7 @@ def test_a_submission_adds_entries_and_nothing_else(filled: Path, board: Path) -
 
 def verify(board: Path) -> None:
     entry, scores = made.loaded(board), again(board)
-    mark_verified(entry, compare_rescored(entry.entry, entry.rows, scores))
+    mark_verified(entry, compare_rescored(entry, scores))
 
 
 def rename(board: Path) -> None:

@@ -85,7 +85,6 @@ def test_the_same_predictions_are_equal_and_make_it_verified(
     assert rescore(root, scored, "--write", "--date", "2026-05-06") == 0
     assert "equal, 40 queries" in capsys.readouterr().out
     content = json.loads(entry(root, "oracle-ratio-mask").read_text())
-    assert content["standing"] == "verified"
     assert content["verification"]["date"] == "2026-05-06"
     assert content["verification"]["largest_difference"] < 1e-6
     assert read_leaderboard(root)
@@ -97,15 +96,15 @@ def test_a_label_that_the_predictions_do_not_bear_is_not_verified(
     """An oracle that calls itself a text system passes `check`; `rescore` sees system.yaml."""
     path = entry(root, "oracle-ratio-mask")
     content = json.loads(path.read_text())
-    assert content["score"]["system"]["query_type"] == "oracle"
-    content["score"]["system"].update(query_type="text", parameters=1)
+    assert content["system"]["query_type"] == "oracle"
+    content["system"].update(query_type="text", parameters=1)
     path.write_text(json.dumps(content))
     assert run(["leaderboard", "check", "--root", str(root)]) == 0
     assert rescore(root, scored, "--write") == 1
     told = capsys.readouterr().err
     assert "query_type is 'text', the predictions' system.yaml says 'oracle'" in told
     assert "parameters is '1'" in told
-    assert json.loads(path.read_text())["standing"] == "submitted"
+    assert "verification" not in json.loads(path.read_text())
 
 
 def test_rescore_takes_the_clap_model(
@@ -164,7 +163,7 @@ def test_partial_scores_become_partial_entries(
     assert run(line.split()) == 1
     assert run([*line.split(), "--allow-partial"]) == 0
     assert run(["leaderboard", "add", str(out), "--root", str(root)]) == 0
-    assert json.loads(entry(root, "mixture").read_text())["standing"] == "partial"
+    assert json.loads(entry(root, "mixture").read_text())["missing_predictions"] == 1
     assert run(["leaderboard", "build", "--root", str(root)]) == 0
     assert "Not ranked: partial" in (root / "tables" / "synthetic-test.md").read_text()
 
@@ -198,8 +197,8 @@ def test_metrics_are_known_by_their_titles(board: Path) -> None:
         (["build", "--metric", "sdrii"], 2, "did you mean"),
         (["publish", "ftp:x"], 2, "no place to publish to"),
         (["add", "SCORE", "--link", "nolabel"], 2, "a link needs a label"),
-        (["add", "SCORE", "--link", "x=javascript:y"], 1, "not an http or https address"),
-        (["rescore", "nothing.json", ".", "--suite", "."], 1, "no such file"),
+        (["add", "SCORE", "--link", "x=javascript:y"], 2, "not an http or https address"),
+        (["rescore", "nothing.json", ".", "--suite", "."], 1, "no entry of a leaderboard"),
     ],
 )
 def test_mistakes_are_told_with_a_code_and_no_traceback(
@@ -222,4 +221,4 @@ def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["leaderboard", "schema"]) == 0
     schema = json.loads(capsys.readouterr().out)
     assert schema["title"] == "Entry"
-    assert "score" in schema["required"]
+    assert "rows_sha256" in schema["required"]

@@ -25,8 +25,7 @@ from click.testing import CliRunner
 
 from lassbench.cli.leaderboard import command
 from lassbench.errors import UsageError
-from lassbench.leaderboard.hubresults import eval_results, write_eval_results
-from lassbench.leaderboard.publish import parse_target
+from lassbench.leaderboard.publish import eval_results, parse_target, write_eval_results
 from tests.leaderboard import made
 
 

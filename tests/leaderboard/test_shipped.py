@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -34,9 +33,7 @@ def test_its_tables_are_those_of_its_entries(tmp_path: Path) -> None:
     before = {p.name: p.read_bytes() for p in (SHIPPED / "tables").iterdir()}
     after = {p.name: p.read_bytes() for p in (copy / "tables").iterdir()}
     assert before == after, "run `lassbench leaderboard build` and commit what it wrote"
-    assert json.loads((SHIPPED / "entry.schema.json").read_text()) == json.loads(
-        json.dumps(entry_schema())
-    )
+    assert (SHIPPED / "entry.schema.json").read_bytes() == entry_schema()
 
 
 def test_an_empty_table_says_how_to_fill_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,8 +14,8 @@ import pytest
 
 from lassbench.errors import FaultsError, UsageError
 from lassbench.leaderboard.building import build
-from lassbench.leaderboard.website.data import script
-from lassbench.leaderboard.website.format import interval, number
+from lassbench.leaderboard.site.data import script
+from lassbench.leaderboard.site.format import interval, number
 from tests.leaderboard import made, sounds
 
 
@@ -113,21 +114,18 @@ def test_synthetic_and_templated_suites_are_labelled_on_every_page(site: Path) -
 def test_even_text_that_slipped_through_is_escaped(filled: Path, tmp_path: Path) -> None:
     """The second lock: checks left aside, templates escape what they are given."""
     from lassbench.leaderboard.checks import read_leaderboard
-    from lassbench.leaderboard.entries import Leaderboard, Loaded
+    from lassbench.leaderboard.entries import Leaderboard, SiteCard
     from lassbench.leaderboard.ranking import standings
-    from lassbench.leaderboard.website import build_site
+    from lassbench.leaderboard.site import build_site
 
     board = read_leaderboard(filled)
     first = board.entries["made-test"][0]
     nasty = "<script>alert(1)</script>\"'><img src=x>"
-    system = first.entry.score.system.model_copy(update={"name": nasty, "description": nasty})
-    score = first.entry.score.model_copy(update={"system": system})
-    changed = Loaded(
-        first.path, first.suite, first.entry.model_copy(update={"score": score}), first.rows
-    )
+    system = first.entry.system.model_copy(update={"name": nasty, "description": nasty})
+    changed = replace(first, entry=first.entry.model_copy(update={"system": system}))
     entries = {"made-test": [changed, *board.entries["made-test"][1:]]}
     card = board.suites["made-test"]
-    bad = Leaderboard(filled, {"made-test": card}, entries, [])
+    bad = Leaderboard(filled, {"made-test": card}, entries, [], SiteCard())
     table = standings(card, entries["made-test"])
     build_site(bad, [table], tmp_path / "site")
     for page in (tmp_path / "site").rglob("*.html"):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from lassbench.leaderboard.text import identity, name_fault, slug, strings
+from lassbench.leaderboard.entries import SiteCard, SuiteCard, identity, name_fault, slug
 
 
 @pytest.mark.parametrize(
@@ -75,8 +76,14 @@ def test_whatever_passes_is_safe_in_every_format(text: str) -> None:
     assert not slug(text).startswith((".", "-"))
 
 
-def test_every_string_of_a_record_is_found() -> None:
-    found = list(strings({"a": ["x", {"b": "y"}], "c": 3}))
-    assert ("a.0", "x") in found
-    assert ("a.1.b", "y") in found
-    assert {text for _, text in found} == {"x", "y", "a", "b", "c"}
+def test_every_text_of_a_record_is_looked_at() -> None:
+    card = {"name": "a", "title": "A", "kind": "absent", "synthetic": False, "queries": 1}
+    assert SuiteCard.model_validate(card).title == "A"
+    for key in ("title", "description", "how_to_fill", "dataset"):
+        with pytest.raises(ValidationError, match="markup"):
+            SuiteCard.model_validate({**card, key: "<b>x</b>"})
+    SuiteCard.model_validate({**card, "description": "two\nlines"})
+    with pytest.raises(ValidationError, match="U\\+000A"):
+        SuiteCard.model_validate({**card, "title": "two\nlines"})
+    with pytest.raises(ValidationError, match="formula"):
+        SiteCard.model_validate({"links": {"=1": "https://example.org"}})

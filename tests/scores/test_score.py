@@ -24,7 +24,7 @@ from lassbench.records import SystemCard
 from lassbench.scores.pieces import levels
 from lassbench.scores.rows import SEPARATION_METRICS, rows_schema
 from lassbench.scores.score import cross_check, evaluate, score_folders
-from lassbench.scores.score_file import Scores, heard_in_training, read_scores
+from lassbench.scores.score_file import Scores, read_scores
 from lassbench.suites.suite import Suite, load_suite
 from tests.scores.by_hand import FakeClap, as_bytes, muffled, write
 
@@ -216,7 +216,7 @@ def test_what_a_reader_has_to_know_of_a_system_is_told(
     file = score_folders([folder], suite, workers=1)[0].file
     assert (file.system.query_type, file.system.generative) == ("tag", True)
     assert (file.contamination.declared, file.contamination.clips) == (2, (clips[0],))
-    (told,) = heard_in_training(file)
+    (told,) = file.heard
     assert "1 of the suite's clips" in told
     assert clips[0] in told
     for words, said in zip(("tags", "--spectral", "fingerprint 00"), file.warnings, strict=True):

@@ -27,7 +27,6 @@ from lassbench.scores.rows import (
 from lassbench.scores.score_file import (
     Contamination,
     Coverage,
-    heard_in_training,
     read_scores,
 )
 from tests.scores.by_hand import rows_by_hand, score_by_hand
@@ -202,7 +201,7 @@ def test_training_sets_that_hold_the_suites_clips_are_named(trained_on: str) -> 
 
     def on(name: str, **changes: Any) -> tuple[str, ...]:
         suite = found.suite.model_copy(update={"name": name})
-        return heard_in_training(found.model_copy(update={"suite": suite, **changes}))
+        return found.model_copy(update={"suite": suite, **changes}).heard
 
     assert {name for name in set().union(*HEARD.values()) if on(name)} == HEARD[trained_on]
     for name in HEARD[trained_on]:
@@ -218,4 +217,4 @@ def test_training_sets_that_hold_the_suites_clips_are_named(trained_on: str) -> 
 def test_the_data_sets_name_tells_where_the_suites_does_not() -> None:
     found = score_by_hand(rows_by_hand(), trained_on=("Hive",)).file
     suite = found.suite.model_copy(update={"name": "mine", "dataset_name": "clotho"})
-    assert heard_in_training(found.model_copy(update={"suite": suite}))
+    assert found.model_copy(update={"suite": suite}).heard
