@@ -72,21 +72,23 @@ def build(
             board = read_leaderboard(root, mapper=lambda load, of: mapper(_computed, of))
             wanted = site is not None
             listening = read_examples(board, unpublished=unpublished_audio) if wanted else {}
-            found = all_standings(board, metric=metric, mapper=mapper)
+            tables = all_standings(board, metric=metric, mapper=mapper)
+        # What a reader comes for stands first.
+        found = sorted(tables, key=lambda table: not table.rows)
         texts = table_files(board, found)
         files.write_bytes(root / "entry.schema.json", entry_schema())
-        tables = write_tables(texts, root / "tables")
+        paths = write_tables(texts, root / "tables")
         page = None
         if site is not None:
             page = build_site(board, found, site, texts=texts, listening=listening)
-        return Built(board, found, tables, page)
+        return Built(board, found, paths, page)
 
 
 def _computed(of: tuple[SuiteCard, Path]) -> Loaded | Fault:
     # What tables and pages show is computed where the entry is read: in the pool.
     found = load_entry(of)
     if isinstance(found, Loaded):
-        _ = found.summary.metrics, found.breakdowns
+        _ = found.summary.metrics, found.summary.annotators, found.breakdowns
     return found
 
 

@@ -193,7 +193,7 @@ def _intervals(
     if len(sizes) < FEW_CLUSTERS:
         low, high = _studentised_ends(sums, sizes, resamples, seed)
     else:
-        drawn = np.concatenate(list(_resampled_means(sums, sizes, resamples, seed)), axis=1)
+        drawn = _joined(_resampled_means(sums, sizes, resamples, seed))
         tail = expanded_tail(len(sizes))
         low, high = np.quantile(drawn, [tail, 1 - tail], axis=1)
     return [Interval(*ends) for ends in zip(means, low.tolist(), high.tolist(), strict=True)]
@@ -219,6 +219,12 @@ def _resampled_means(sums: Floats, sizes: Floats, resamples: int, seed: int) -> 
                 drawn: Floats = np.ascontiguousarray(sums.T) @ weights
                 drawn /= sizes @ weights
                 yield drawn
+
+
+def _joined(blocks: Iterable[Floats]) -> Floats:
+    """Blocks of columns as one; there is only one of few clusters, which is not copied."""
+    first, *others = blocks
+    return np.concatenate([first, *others], axis=1) if others else first
 
 
 @functools.cache
@@ -283,8 +289,7 @@ def _studentised(
     least = np.where(errors > 0, errors * _LEAST_ERROR, 1.0)[:, np.newaxis]
     parts = np.concatenate([off, off**2, off * sizes, [sizes, sizes**2]])
     with _blas().limit(limits=1):
-        blocks = [parts @ weights for weights in _multiplicities(len(sizes), resamples, seed)]
-    drawn = np.concatenate(blocks, axis=1)
+        drawn = _joined(parts @ one for one in _multiplicities(len(sizes), resamples, seed))
     apart, squares, products = drawn[:-2].reshape(3, columns, -1)
     queries, queries_squared = drawn[-2:]
     apart /= queries
@@ -419,7 +424,7 @@ def rank_intervals(
         better = _better_studentised(sums, sizes, resamples, seed)
         low, high = 1 + better.sum(axis=0), systems - better.sum(axis=1)
     else:
-        means = np.concatenate(list(_resampled_means(sums, sizes, resamples, seed)), axis=1)
+        means = _joined(_resampled_means(sums, sizes, resamples, seed))
         tail = expanded_tail(len(sizes))
         better = np.zeros((systems, systems), dtype=np.bool_)
         ranks = np.ones(means.shape, dtype=np.min_scalar_type(systems))

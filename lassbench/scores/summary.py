@@ -143,7 +143,7 @@ class Summary:
     def annotators(self) -> dict[str, AnnotatorSpread]:
         """Metric -> how much it depends on who asked; empty with fewer than two annotators."""
         asked, found = self.rows[self.rows["annotator"] != ""], {}
-        for name in self._names:
+        for name in self._names if asked["annotator"].nunique() > 1 else ():
             # Two wordings of one person count as their mean.
             by_person = asked.assign(value=seen(asked, name)).pivot_table(
                 index="mixture_id", columns="annotator", values="value", dropna=False
