@@ -61,24 +61,20 @@ def export_examples(
     predictions
         One set a system; its entry has the system's name.
     include_audio
-        Export audio that its licence does not allow to publish, for looking
-        and listening at home.
+        Export audio that must not be published, for looking and listening at home.
 
     Raises
     ------
     UsageError
-        If the audio may not be published and ``include_audio`` is not given.
+        If the audio may not be published, or nobody is named as the maker of a recording,
+        and ``include_audio`` is not given.
     """
-    if not suite.audio_may_be_published and not include_audio:
-        raise UsageError(
-            "the recordings of this suite may not be published",
-            where=suite.path,
-            fix="--include-audio exports them all the same: keep that page to yourself",
-        )
+    chosen = choose_queries(suite, count)
+    if not include_audio:
+        _check_publishable(suite, chosen)
     folder = root / "examples" / suite.name
 
     def build(temporary: Path) -> None:
-        chosen = choose_queries(suite, count)
         content = ExampleSet(
             suite=suite.name,
             list_fingerprint=suite.list_fingerprint,
@@ -95,6 +91,33 @@ def export_examples(
     return folder
 
 
+def _check_publishable(suite: Suite, chosen: Sequence[Query]) -> None:
+    fix = "--include-audio exports them all the same: keep that page to yourself"
+    if not suite.audio_may_be_published:
+        raise UsageError(
+            "the recordings of this suite may not be published", where=suite.path, fix=fix
+        )
+    makers = dict(maker for query in chosen for maker in _makers(suite, query))
+    unnamed = sorted(clip for clip, by in makers.items() if not by)
+    if unnamed and not suite.synthetic:
+        raise UsageError(
+            "recordings are published with their makers' names, and some are not named",
+            where=suite.path,
+            expected="an attribution of every clip: ESC-50's meta/attribution.csv, or the column"
+            " of that name in a folder's metadata.csv",
+            got=f"none of {len(unnamed)} of {len(makers)}: {', '.join(unnamed[:5])}",
+            fix=f"add them and build the dataset anew; {fix}",
+        )
+
+
+def _makers(suite: Suite, query: Query) -> list[tuple[str, str]]:
+    """The clips that a query's mixture is made of, the target first, and whose each is."""
+    mixture = suite.mixtures[query.mixture_id]
+    clips = suite.dataset.clips if suite.dataset is not None else {}
+    both = (mixture.target_id, mixture.noise_id)
+    return [(clip, clips[clip].attribution if clip in clips else "") for clip in both]
+
+
 def _export_one(
     folder: Path, suite: Suite, query: Query, predictions: Sequence[PredictionSet]
 ) -> Example:
@@ -108,17 +131,14 @@ def _export_one(
         if prediction.system.card.query_type != "none" and query.query_id in prediction.paths:
             system = slug(prediction.system.card.name)
             tracks.append(track("estimate", prediction.load(query.query_id), system=system))
-    mixture = suite.mixtures[query.mixture_id]
-    clips = suite.dataset.clips if suite.dataset is not None else {}
-    attributions = (
-        clips[c].attribution for c in (mixture.target_id, mixture.noise_id) if c in clips
-    )
+    (_, target_by), (_, noise_by) = _makers(suite, query)
     return Example(
         query_id=query.query_id,
         text=query.text,
         concept=query.concept,
         noise_concept=query.noise_concept,
-        attributions=tuple(text for text in attributions if text),
+        target_by=target_by,
+        noise_by=noise_by,
         tracks=tuple(tracks),
     )
 

@@ -49,13 +49,14 @@ class Track(Strict):
 
 
 class Example(Strict):
-    """One query to listen to."""
+    """One query to listen to; ``target_by`` and ``noise_by`` say whose recordings are in it."""
 
     query_id: PathName
     text: Text
     concept: str = ""
     noise_concept: str = ""
-    attributions: tuple[Text, ...] = ()
+    target_by: Text = ""
+    noise_by: Text = ""
     tracks: tuple[Track, ...]
 
 
@@ -66,7 +67,7 @@ class ExampleSet(Published):
     spectrogram.
     """
 
-    free = ("attributions",)
+    free = ("target_by", "noise_by")
 
     suite: PathName
     list_fingerprint: Sha256
@@ -75,6 +76,12 @@ class ExampleSet(Published):
     seconds: Annotated[float, Field(gt=0, le=60)]
     max_hz: Annotated[float, Field(gt=0)]
     examples: Annotated[tuple[Example, ...], Field(max_length=50)]
+
+    @property
+    def publishable(self) -> bool:
+        """Whether the audio may be published, and of recordings every maker is named."""
+        named = all(one.target_by and one.noise_by for one in self.examples)
+        return self.audio_may_be_published and (self.synthetic or named)
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ def read_examples(board: Leaderboard, *, unpublished: bool = False) -> Mapping[s
     Parameters
     ----------
     unpublished
-        Whether to include audio that its licence does not allow to publish.
+        Whether to include audio that must not be published.
 
     Raises
     ------
@@ -109,7 +116,7 @@ def read_examples(board: Leaderboard, *, unpublished: bool = False) -> Mapping[s
             continue
         wrong = list(_faults(board, path, content))
         faults += wrong
-        if not wrong and (content.audio_may_be_published or unpublished):
+        if not wrong and (content.publishable or unpublished):
             found[content.suite] = Listening(path.parent, content)
     if faults:
         raise FaultsError(

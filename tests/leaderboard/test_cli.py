@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import yaml
 from PIL import Image
 
@@ -151,6 +153,60 @@ def test_from_scores_to_a_site_to_listen_to(
     table = (root / "tables" / "synthetic-test.md").read_text()
     assert table.index("Oracle ratio mask") < table.index("Mixture")
     assert "upper bound" in table
+
+
+def test_recordings_are_heard_with_their_makers_names_or_not_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ESC-10's case: a licence that lets everybody publish who names the makers."""
+    source, where = tmp_path / "source", str(tmp_path)
+    (source / "audio").mkdir(parents=True)
+    (source / "card.yaml").write_text("name: mine\naudio_may_be_published: true\n")
+    table = ["file,captions,concept,split,attribution"]
+    for number, concept in enumerate(("dog", "rain")):
+        sound = np.sin(np.arange(8000) * (0.2 + number / 3)) / 2
+        soundfile.write(source / "audio" / f"{concept}.wav", sound, 8000)
+        table.append(f"audio/{concept}.wav,the {concept},{concept},test,{concept} <by> Jo (CC-BY)")
+
+    def built(rows: list[str]) -> tuple[str, list[str]]:
+        """The suite of these rows, and how its examples are asked for."""
+        (source / "metadata.csv").write_text("\n".join(rows) + "\n")
+        data = f"{where}/data{len(list(tmp_path.iterdir()))}"
+        how = "--corpus folder --rate 8000 --seconds 1 --workers 1"
+        for line in (
+            f"build-dataset {data} {how} --source {source}",
+            f"freeze {data} --noises 1 --workers 1",
+            f"separate oracle --suite {data} -o {data}-oracle",
+            f"score {data}-oracle --suite {data} -o {data}-scores --leaderboard none --workers 1",
+            f"leaderboard add {data}-scores --root {data}-board",
+        ):
+            assert run(line.split()) == 0, capsys.readouterr().err
+        asked = f"leaderboard examples {data}-oracle --suite {data} --root {data}-board --count 1"
+        return data, asked.split()
+
+    data, asked = built(table)
+    assert run(asked) == 0
+    assert run(["leaderboard", "build", "--root", f"{data}-board", "--site", f"{data}-site"]) == 0
+    (page,) = Path(f"{data}-site").rglob("listen.html")
+    for maker in ("dog", "rain"):
+        assert f"{maker}: {maker} &lt;by&gt; Jo (CC-BY)" in page.read_text()
+    assert len(list(Path(f"{data}-site").rglob("*.flac"))) == 3
+    rows = pd.read_parquet(next(Path(f"{data}-board").rglob("*.parquet"))).set_index("query_id")
+    [query] = re.findall(r"<code>(\S+)</code>", page.read_text())
+    assert f"SI-SDRi {rows.loc[query, 'si_sdr_i']:.2f} dB" in page.read_text()
+
+    data, asked = built([*table[:2], table[2].replace("rain <by> Jo (CC-BY)", "")])
+    capsys.readouterr()
+    assert run(asked) == 2
+    told = capsys.readouterr().err
+    assert "published with their makers' names" in told
+    assert "1 of 2" in told
+    assert not Path(f"{data}-board", "examples").exists()
+    assert run([*asked, "--include-audio"]) == 0
+    for flags, shown in (([], 0), (["--include-audio"], 3)):
+        site = ["--site", f"{data}-site", *flags]
+        assert run(["leaderboard", "build", "--root", f"{data}-board", *site]) == 0
+        assert len(list(Path(f"{data}-site").rglob("*.flac"))) == shown
 
 
 def test_partial_scores_become_partial_entries(
