@@ -339,15 +339,20 @@ class Reported(Published):
 class SiteCard(Published):
     """What the site says of itself.
 
-    ``repository`` is where entries are sent, ``cite`` how to cite, a line each (BibTeX);
-    ``links`` are shown beside, the paper's for one.
+    ``repository`` is where entries are sent (empty while it is not public), ``cite`` the
+    lines of what is to be cited (BibTeX), ``links`` stand at the foot of every page.
     """
 
-    multiline = ("cite",)
+    free = ("cite",)
 
     repository: WebAddress = ""
-    cite: Text = ""
+    cite: Annotated[tuple[Text, ...], Field(max_length=LIST_LIMIT)] = ()
     links: dict[Label, WebAddress] = Field(default_factory=dict)
+
+    @property
+    def pull_requests(self) -> str:
+        """Where GitHub, Forgejo and Gitea list a repository's pull requests."""
+        return f"{self.repository.rstrip('/').removesuffix('.git')}/pulls"
 
 
 # ---------------------------------------------------------------------------

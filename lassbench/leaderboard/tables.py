@@ -238,12 +238,19 @@ def suite_notes(table: Standings, *, ranked: bool = True) -> list[str]:
 
 def reported_table(reported: Reported) -> Table:
     """Figures of a publication, with its own names for them."""
-    columns = ["System", "Test set", *reported.metrics]
+    columns = ["System", "Test set", "Average", *reported.metrics]
     rows: list[list[Content]] = [
-        [row.system, row.test_set, *(Value(row.figures.get(name)) for name in reported.metrics)]
+        [
+            *(row.system, row.test_set, row.average),
+            *(Value(row.figures.get(name)) for name in reported.metrics),
+        ]
         for row in reported.rows
     ]
-    notes = [f"{name}: {meaning}" for name, meaning in reported.metrics.items()]
+    notes = [
+        f"{name} is our {METRICS[one.metric].title}: {METRICS[one.metric].definition}. In the"
+        f" source: {one.definition}."
+        for name, one in reported.metrics.items()
+    ]
     notes += [f"Source: {reported.source_title}, {reported.source_url}", reported.notes]
     return Table(reported.title, columns, rows, [note for note in notes if note], digits=3)
 

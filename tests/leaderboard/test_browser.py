@@ -21,12 +21,16 @@ from tests.leaderboard import sounds
 
 pytestmark = pytest.mark.browser
 
+SHIPPED = Path(__file__).resolve().parents[2] / "leaderboard"
+
 
 @pytest.fixture(scope="module")
 def root(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("browser")
     root = Path(shutil.copytree(filled, place / "leaderboard"))
     sounds.export(root)
+    shutil.copytree(SHIPPED / "reported", root / "reported")
+    shutil.copy(SHIPPED / "site.json", root)
     build(root, site=place / "site")
     return root
 
@@ -106,6 +110,7 @@ PAGES = [
     "index.html",
     "reported.html",
     "about.html",
+    "taking-part.html",
     "suites/made-test/index.html",
     "suites/made-test/compare.html",
     "suites/made-test/listen.html",
@@ -114,7 +119,7 @@ PAGES = [
     "suites/made-asked/index.html",
     "suites/made-absent/index.html",
 ]
-MAIN = [PAGES[0], *PAGES[3:7]]
+MAIN = [PAGES[0], *PAGES[3:8]]
 
 
 @pytest.mark.parametrize(
@@ -409,11 +414,29 @@ def test_light_and_dark_follow_the_system_and_the_button(chromium: Any, site: st
         found = Opened(chromium, color_scheme=theme)
         page = found.open(f"{site}/index.html")
         assert (brightness(page) < 128) is dark
-        page.click("#theme")
+        press_theme(page, "Light theme" if dark else "Dark theme")
         assert (brightness(page) < 128) is not dark
         page = found.open(f"{site}/about.html")
         assert (brightness(page) < 128) is not dark, "the choice is kept from page to page"
+        press_theme(page, "Dark theme" if dark else "Light theme")
+        assert (brightness(page) < 128) is dark
         found.finish()
+
+
+def press_theme(page: Any, says: str) -> None:
+    """Press the theme's button, which says what a click changes to, also to those who listen."""
+    button = page.get_by_role("button", name=re.compile("theme$"))
+    assert button.aria_snapshot() == f'- button "{says}"'
+    assert button.inner_text() == says
+    button.click()
+    assert button.inner_text() == {"Dark theme": "Light theme", "Light theme": "Dark theme"}[says]
+
+
+def test_the_theme_button_follows_the_system(opened: Opened, site: str) -> None:
+    page = opened.open(f"{site}/index.html")
+    for theme, says in (("dark", "Light theme"), ("light", "Dark theme")):
+        page.emulate_media(color_scheme=theme)
+        until(page, f"document.getElementById('theme').textContent === '{says}'")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark", "dark by choice"])

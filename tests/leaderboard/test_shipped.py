@@ -68,6 +68,20 @@ def test_reported_figures_are_those_of_their_sources() -> None:
     assert found == expected
 
 
+def test_the_site_cites_whom_the_citation_file_names() -> None:
+    card = read_leaderboard(SHIPPED).site
+    said = yaml.safe_load((CHECKOUT / "CITATION.cff").read_text())
+    [paper] = said["references"]
+    cited = " ".join(" ".join(card.cite).split())
+    names = [f"{one['family-names']}, {one['given-names']}" for one in paper["authors"]]
+    assert f"author = {{{' and '.join(names)}}}" in cited
+    for text in (paper["title"], said["title"], paper["identifiers"][0]["value"]):
+        assert f"{{{text}}}" in cited
+    arxiv = paper["identifiers"][0]["value"].removeprefix("arXiv:")
+    assert f"https://arxiv.org/abs/{arxiv}" in card.links.values()
+    assert not card.repository, "none is public yet"
+
+
 @pytest.mark.parametrize("suite", ["lass-test", "lass-absent"])
 def test_the_cards_know_the_frozen_lists(shared: Path, suite: str, tmp_path: Path) -> None:
     """The list fingerprint does not depend on whose audio is there: captions are enough."""

@@ -11,12 +11,16 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from markupsafe import escape
 
 from lassbench.errors import FaultsError, UsageError
 from lassbench.leaderboard.building import build
-from lassbench.leaderboard.site.data import script
-from lassbench.leaderboard.site.format import interval, number
+from lassbench.leaderboard.checks import read_leaderboard
+from lassbench.leaderboard.site.values import interval, number, script
+from lassbench.scores.rows import METRICS
 from tests.leaderboard import made, sounds
+
+SHIPPED = Path(__file__).resolve().parents[2] / "leaderboard"
 
 
 class Links(HTMLParser):
@@ -113,7 +117,6 @@ def test_synthetic_and_templated_suites_are_labelled_on_every_page(site: Path) -
 
 def test_even_text_that_slipped_through_is_escaped(filled: Path, tmp_path: Path) -> None:
     """The second lock: checks left aside, templates escape what they are given."""
-    from lassbench.leaderboard.checks import read_leaderboard
     from lassbench.leaderboard.entries import Leaderboard, SiteCard
     from lassbench.leaderboard.ranking import standings
     from lassbench.leaderboard.site import build_site
@@ -127,7 +130,7 @@ def test_even_text_that_slipped_through_is_escaped(filled: Path, tmp_path: Path)
     card = board.suites["made-test"]
     bad = Leaderboard(filled, {"made-test": card}, entries, [], SiteCard())
     table = standings(card, entries["made-test"])
-    build_site(bad, [table], tmp_path / "site")
+    build_site(bad, [table], tmp_path / "site", texts={}, listening={})
     for page in (tmp_path / "site").rglob("*.html"):
         parser = Links(page.read_text())
         assert parser.inline == []
@@ -159,16 +162,104 @@ def test_what_has_to_be_known_of_a_system_stands_beside_its_name(tmp_path: Path)
     assert "\\[2\\] Generative" in table
 
 
-def test_an_empty_suite_says_how_to_fill_it(board: Path, tmp_path: Path) -> None:
+def linked(text: str, label: str) -> str:
+    """Where the link called ``label`` leads."""
+    [address] = set(re.findall(rf'<a href="([^"]*)"[^>]*>{re.escape(label)}</a>', text))
+    return str(address)
+
+
+@pytest.mark.parametrize("repository", ["", "https://git.example.org/us/board.git"])
+def test_every_page_says_where_to_send_entries_and_what_to_cite(
+    board: Path, tmp_path: Path, repository: str
+) -> None:
+    cite = ["@inproceedings{a,", "  title = {A <b> & {C}}", "}"]
+    card = {"repository": repository, "cite": cite, "links": {"The paper": "https://example.org/p"}}
+    (board / "site.json").write_text(json.dumps(card))
+    build(board, site=tmp_path / "site")
+    for page in pages(tmp_path / "site"):
+        text = page.read_text()
+        assert linked(text, "The paper") == "https://example.org/p"
+        for label in ("Taking part", "How to cite"):
+            path, _, place = linked(text, label).partition("#")
+            target = (page.parent / path).resolve()
+            assert target == (tmp_path / "site" / "taking-part.html").resolve()
+            assert not place or f'id="{place}"' in target.read_text()
+        if repository:
+            assert linked(text, "Repository") == repository
+    text = (tmp_path / "site" / "taking-part.html").read_text()
+    assert "\n".join(str(escape(line)) for line in cite) in text
+    assert "SUBMITTING.md" in text
+    if repository:
+        assert linked(text, "pull request") == "https://git.example.org/us/board/pulls"
+    else:
+        assert "Open a pull request in the repository that this leaderboard came from" in text
+
+
+def test_without_a_card_the_site_names_no_place_that_is_not_there(site: Path) -> None:
+    text = (site / "taking-part.html").read_text()
+    assert "Open a pull request in the repository that this leaderboard came from" in text
+    assert "How to cite" not in text
+
+
+def test_headings_say_what_a_page_is_and_the_title_of_the_suite_stands_above(site: Path) -> None:
+    """The suite's own title may be a sentence: it is no part of a heading."""
+    suite = "Made-up suite made-test"
+    expected = {
+        "compare.html": "Compare two systems",
+        "listen.html": "Listen",
+        "systems/lass-net.html": "LASS-Net",
+    }
+    for name, heading in expected.items():
+        page = site / "suites" / "made-test" / name
+        text = page.read_text()
+        assert re.findall("<h1>(.*)</h1>", text) == [heading]
+        assert re.findall("<title>(.*)</title>", text) == [
+            f"{heading} \u2013 {suite} \u2013 lassbench"
+        ]
+        above = text[: text.index("<h1>")]
+        crumb = page.parent / linked(above, suite)
+        assert crumb.resolve() == (site / "suites" / "made-test" / "index.html").resolve()
+
+
+def test_what_is_reported_names_its_definition_and_its_average(board: Path, tmp_path: Path) -> None:
+    (board / "reported").mkdir()
+    for name in ("audiosep.json", "dcase2024-task9-baseline.json"):
+        shutil.copy(SHIPPED / "reported" / name, board / "reported" / name)
+    build(board, site=tmp_path / "site")
+    page = (tmp_path / "site" / "reported.html").read_text()
+    about = (tmp_path / "site" / "about.html").read_text()
+    table = (board / "tables" / "README.md").read_text()
+    found = read_leaderboard(board).reported
+    assert len(found) == 2
+    for one in found:
+        for name, its in one.metrics.items():
+            ours = METRICS[its.metric]
+            link = f'is our <a href="about.html#{its.metric}">{ours.title}</a>'
+            told = f"{escape(ours.definition)}.<br>In the source: {escape(its.definition)}."
+            assert f"<dt>{name}</dt><dd>{link}: {told}</dd>" in page
+            assert f'<div id="{its.metric}">' in about
+            assert f"{name} is our {ours.title}: " in table
+        for row in one.rows:
+            assert f'<td class="words">{escape(row.average)}</td>' in page
+            assert f"| {row.average} |" in table
+
+
+def test_an_empty_suite_says_how_to_fill_it_and_stands_last(board: Path, tmp_path: Path) -> None:
     card = json.loads((board / "suites" / "made-test.json").read_text())
     card |= {"name": "waiting", "title": "Waiting", "how_to_fill": "Fetch the audio first."}
-    card |= {"list_fingerprint": "", "queries": 0}
+    card |= {"list_fingerprint": "", "queries": 0, "order": 1}
     (board / "suites" / "waiting.json").write_text(json.dumps(card))
     build(board, site=tmp_path / "site")
     text = (tmp_path / "site" / "suites" / "waiting" / "index.html").read_text()
     assert "Fetch the audio first." in text
     assert "No entry yet" in text
     assert not (tmp_path / "site" / "suites" / "waiting" / "compare.html").exists()
+    front = (tmp_path / "site" / "index.html").read_text()
+    assert re.findall(r"<h2><a href=\"suites/([^/]*)", front) == [
+        *("made-absent", "made-asked", "made-test", "waiting"),
+    ]
+    tables = (board / "tables" / "README.md").read_text()
+    assert re.findall("^### (.*)", tables, re.MULTILINE)[-1] == "Waiting"
 
 
 def test_a_site_replaces_a_site_and_nothing_else(board: Path, tmp_path: Path) -> None:

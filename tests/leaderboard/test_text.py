@@ -87,3 +87,10 @@ def test_every_text_of_a_record_is_looked_at() -> None:
         SuiteCard.model_validate({**card, "title": "two\nlines"})
     with pytest.raises(ValidationError, match="formula"):
         SiteCard.model_validate({"links": {"=1": "https://example.org"}})
+    assert SiteCard.model_validate({"cite": ("@misc{a,", "  title = {<b>}", "}")}).cite
+    with pytest.raises(ValidationError, match="U\\+202E"):
+        SiteCard.model_validate({"cite": ("@misc{a,", "\u202e}")})
+    for key in ("repository", "links"):
+        address = "javascript:alert(1)"
+        with pytest.raises(ValidationError, match="not an http or https address"):
+            SiteCard.model_validate({key: address if key == "repository" else {"x": address}})

@@ -7,23 +7,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lassbench import __version__, output_folders
 from lassbench.leaderboard.entries import BREAKDOWN_VIEWS, TABLE_METRICS, Leaderboard
 from lassbench.leaderboard.examples import Listening, Track
 from lassbench.leaderboard.ranking import GENERATIVE, MIN_COVERAGE, Row, Standings
-from lassbench.leaderboard.site import data, format
-from lassbench.leaderboard.tables import COLUMNS, STANDINGS, explanation, table_files
+from lassbench.leaderboard.site import values
+from lassbench.leaderboard.tables import STANDINGS, count_text, explanation
 from lassbench.scores.rows import LIMIT_DB, METRICS
 from lassbench.scores.statistics import RESAMPLES
 
 #: Written into every site, so that only a site is ever replaced.
 MARKER = "lassbench-site.txt"
 
-_STATIC = Path(__file__).parent / "static"
+#: What is read to a system, in words.
+QUERY_TYPES = {"text": "text query", "tag": "tag query", "oracle": "oracle", "none": "no query"}
 
 
 def build_site(
@@ -31,13 +31,13 @@ def build_site(
     tables: Sequence[Standings],
     out: Path,
     *,
-    texts: Mapping[str, str] | None = None,
-    listening: Mapping[str, Listening] | None = None,
+    texts: Mapping[str, str],
+    listening: Mapping[str, Listening],
 ) -> Path:
     """Write the whole site into ``out``, replacing an earlier one; the path of its first page.
 
-    ``texts`` are the tables as files (:func:`lassbench.leaderboard.tables.table_files`,
-    made here if they are not given), ``listening`` the examples to listen to.
+    ``texts`` are the tables as files (:func:`lassbench.leaderboard.tables.table_files`),
+    ``listening`` the examples to listen to of each suite that has some.
 
     Raises
     ------
@@ -46,14 +46,16 @@ def build_site(
     LassbenchError
         If it cannot be written; an earlier site is then as it was.
     """
-    found = table_files(board, tables) if texts is None else texts
-    output_folders.replace_folder(
-        out,
-        lambda folder: _Site(board, tables, folder, found, listening or {}).write(),
-        what="the site",
-        mark=MARKER,
-        needs=[board.root],
-    )
+
+    def write(folder: Path) -> None:
+        site = _Site(board, folder)
+        site.front(tables)
+        for name, text in texts.items():
+            site.put(f"tables/{name}", text)
+        for table in tables:
+            site.suite(table, listening.get(table.card.name))
+
+    output_folders.replace_folder(out, write, what="the site", mark=MARKER, needs=[board.root])
     return out / "index.html"
 
 
@@ -71,89 +73,72 @@ def check_site(out: Path, root: Path) -> None:
 class _Site:
     """One build: its templates, and the folder that it fills."""
 
-    def __init__(
-        self,
-        board: Leaderboard,
-        tables: Sequence[Standings],
-        folder: Path,
-        texts: Mapping[str, str],
-        listening: Mapping[str, Listening],
-    ) -> None:
-        self.board, self.tables, self.folder = board, tables, folder
-        self.texts, self.listening = texts, listening
+    def __init__(self, board: Leaderboard, folder: Path) -> None:
+        self.board, self.folder = board, folder
         self.templates = _environment(board)
 
-    def write(self) -> None:
-        shutil.copytree(_STATIC, self.folder / "assets")
-        self._put(MARKER, f"A lassbench {__version__} leaderboard: open index.html.\n")
-        # GitHub's pages must not drop files whose names begin with an underscore.
-        self._put(".nojekyll", "")
-        self._page("index.html", "index.html", here="index", tables=self.tables)
-        self._page("reported.html", "reported.html", here="reported", reported=self.board.reported)
-        self._page("about.html", "about.html", here="about", **_about(self.tables))
-        for name, text in self.texts.items():
-            self._put(f"tables/{name}", text)
-        for table in self.tables:
-            self._suite(table)
-
-    def _put(self, name: str, text: str) -> None:
+    def put(self, name: str, text: str) -> None:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         # Plain writes: the folder as a whole is moved into place at the end.
         path.write_text(text, encoding="utf-8", newline="\n")
 
-    def _page(self, template: str, name: str, **values: Any) -> None:
+    def page(self, template: str, name: str, **shown: Any) -> None:
         root = "../" * name.count("/")
-        found: Template = self.templates.get_template(template)
-        self._put(name, found.render(root=root, **{"here": "", **values}))
+        found = self.templates.get_template(template)
+        self.put(name, found.render(root=root, here=name, **shown))
 
-    def _suite(self, table: Standings) -> None:
+    def front(self, tables: Sequence[Standings]) -> None:
+        shutil.copytree(Path(__file__).parent / "static", self.folder / "assets")
+        self.put(MARKER, f"A lassbench {__version__} leaderboard: open index.html.\n")
+        # GitHub's pages must not drop files whose names begin with an underscore.
+        self.put(".nojekyll", "")
+        self.page("index.html", "index.html", tables=tables)
+        self.page("reported.html", "reported.html", reported=self.board.reported)
+        self.page("taking-part.html", "taking-part.html")
+        defined = _defined(self.board, tables)
+        limits = {"least": MIN_COVERAGE, "limit": f"{LIMIT_DB:g}"}
+        self.page("about.html", "about.html", defined=defined, generative=GENERATIVE, **limits)
+
+    def suite(self, table: Standings, heard: Listening | None) -> None:
         home = f"suites/{table.card.name}"
-        heard = self.listening.get(table.card.name)
         common = {"table": table, "listening": heard is not None}
-        self._page("suite.html", f"{home}/index.html", **common, **_suite_values(table))
+        self.page("suite.html", f"{home}/index.html", **common, **_suite_values(table))
         if not table.rows:
             return
+        # What the comparison opens with: the first two, those with a rank before the others.
+        order = sorted(table.rows, key=lambda row: row.figures[table.sorted_by].rank is None)
+        chosen = ([row.loaded.slug for row in order] * 2)[:2]
         names = sorted((row.loaded.slug, row.name) for row in table.rows)
-        values = {"names": names, "defaults": _first_two(table)}
-        self._page("compare.html", f"{home}/compare.html", **common, **values)
-        queries = data.query_data(table)
+        self.page("compare.html", f"{home}/compare.html", names=names, chosen=chosen, **common)
+        found = {"suite": values.suite_data(table), "queries": values.query_data(table)}
         ids = pd.Index(table.questions["query_id"])
-        self._put(f"{home}/data/suite.js", data.script("suite", data.suite_data(table)))
-        self._put(f"{home}/data/queries.js", data.script("queries", queries))
         for row in table.rows:
             slug = row.loaded.slug
-            own = data.system_values(row.loaded, table.metrics, ids)
-            self._put(f"{home}/data/system.{slug}.js", data.script(f"system:{slug}", own))
-            system = {
-                "row": row,
-                "links": _links(row),
-                "breakdowns": row.loaded.breakdowns,
-                "asked": row.loaded.summary.annotators.get(table.sorted_by),
-            }
-            self._page("system.html", f"{home}/systems/{slug}.html", table=table, **system)
+            found[f"system:{slug}"] = values.system_values(row.loaded, table.metrics, ids)
+            self.page("system.html", f"{home}/systems/{slug}.html", table=table, row=row)
+        for name, value in found.items():
+            path = f"{home}/data/{name.replace(':', '.')}.js"
+            self.put(path, values.script(name, value))
         if heard is not None:
-            self._listen(table, heard, home)
+            self.listen(table, heard, home)
 
-    def _listen(self, table: Standings, heard: Listening, home: str) -> None:
-        names = {row.loaded.slug: row for row in table.rows}
+    def listen(self, table: Standings, heard: Listening, home: str) -> None:
+        rows = {row.loaded.slug: row for row in table.rows}
         examples = []
         for example in heard.content.examples:
-            tracks = [_track(track, names, table, example.query_id) for track in example.tracks]
+            tracks = [_track(track, rows, table, example.query_id) for track in example.tracks]
             examples.append({**example.model_dump(), "tracks": tracks})
             for one in example.tracks:
                 for name in (one.audio, one.spectrogram):
                     target = self.folder / home / "examples" / name
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(heard.folder / name, target)
-        self._page(
-            "listen.html",
-            f"{home}/listen.html",
-            table=table,
-            examples=examples,
-            seconds=f"{heard.content.seconds:g}",
-            khz=f"{heard.content.max_hz / 1000:g}",
-        )
+        length = {
+            "seconds": f"{heard.content.seconds:g}",
+            "khz": f"{heard.content.max_hz / 1000:g}",
+        }
+        self.page("listen.html", f"{home}/listen.html", table=table, examples=examples, **length)
 
 
 def _environment(board: Leaderboard) -> Environment:
@@ -169,32 +154,22 @@ def _environment(board: Leaderboard) -> Environment:
     entries = [loaded for found in board.entries.values() for loaded in found]
     environment.globals.update(
         version=__version__,
+        site=board.site,
         entries=len(entries),
         newest=max((loaded.entry.date for loaded in entries), default=""),
         metrics=METRICS,
         explanation=explanation,
-        columns=COLUMNS,
         standings=STANDINGS,
         resamples=RESAMPLES,
-        query_types=format.QUERY_TYPES,
-        number=format.number,
-        interval=format.interval,
-        rank=format.rank,
-        ranks=format.ranks,
-        parameters=format.parameters,
-        plain=_plain,
-        searchable=_searchable,
+        query_types=QUERY_TYPES,
+        count=count_text,
+        **{one.__name__: one for one in (values.number, values.interval, values.plain)},
+        **{one.__name__: one for one in (values.rank, values.ranks, searchable)},
     )
     return environment
 
 
-def _plain(value: float | None) -> str:
-    """A number as scripts read it from an attribute; empty where there is none."""
-    found = data.rounded(value)
-    return "" if found is None else str(found)
-
-
-def _searchable(row: Row) -> str:
+def searchable(row: Row) -> str:
     """What the search box looks through, in lower case, the name first."""
     system = row.entry.system
     parts = (row.name, system.authors, system.description, *system.trained_on)
@@ -202,51 +177,34 @@ def _searchable(row: Row) -> str:
 
 
 def _suite_values(table: Standings) -> dict[str, Any]:
-    entries = [row.entry for row in table.rows]
-    kinds = {entry.system.query_type for entry in entries}
+    kinds = {row.entry.system.query_type for row in table.rows}
+    present = {row.entry.standing for row in table.rows}
     shown = {by for row in table.rows for by in row.loaded.breakdowns}
-    breakdowns = [by for by in BREAKDOWN_VIEWS if by in shown]
     return {
-        "kinds": [kind for kind in format.QUERY_TYPES if kind in kinds],
-        "present": [one for one in STANDINGS if one in {e.standing for e in entries}],
+        "kinds": [kind for kind in QUERY_TYPES if kind in kinds],
+        "present": [one for one in STANDINGS if one in present],
         "any_heard": any(row.heard for row in table.rows),
         "notes": sorted({note for row in table.rows for note in row.notes}),
-        "breakdowns": breakdowns,
-        "has_breakdown": bool(breakdowns),
+        "breakdowns": [by for by in BREAKDOWN_VIEWS if by in shown],
     }
 
 
-def _first_two(table: Standings) -> tuple[str, str]:
-    """What the comparison page opens with: the two first of the table that have a rank."""
-    ranked = [row for row in table.rows if row.figures[table.sorted_by].rank is not None]
-    others = [row for row in table.rows if row not in ranked]
-    slugs = [row.loaded.slug for row in (*ranked, *others)]
-    return slugs[0], slugs[min(1, len(slugs) - 1)]
-
-
-def _links(row: Row) -> list[tuple[str, str]]:
-    links = [("home page", row.entry.system.url)] if row.entry.system.url else []
-    return [*links, *sorted(row.entry.links.items())]
-
-
 def _track(
-    track: Track, names: Mapping[str, Row], table: Standings, query_id: str
+    track: Track, rows: Mapping[str, Row], table: Standings, query_id: str
 ) -> dict[str, Any]:
-    label = {"mixture": "Mixture", "target": "Target"}.get(track.role) or names[track.system].name
-    score = ""
-    if track.role == "estimate":
-        rows, metric = names[track.system].loaded.rows, METRICS[table.sorted_by]
-        for value in rows.loc[rows["query_id"] == query_id, table.sorted_by]:
-            shown = format.number(None if np.isnan(value) else value)
-            score = f"{metric.title} {shown} {metric.unit}".strip()
-    return {**track.model_dump(), "label": label, "score": score}
+    """A track with its label and, of an estimate, its score."""
+    if track.role != "estimate":
+        return {**track.model_dump(), "label": track.role.capitalize(), "score": ""}
+    row, metric = rows[track.system], METRICS[table.sorted_by]
+    own = row.loaded.rows.set_index("query_id")[table.sorted_by].dropna()
+    score = f"{metric.title} {values.number(own.get(query_id))} {metric.unit}".strip()
+    return {**track.model_dump(), "label": row.name, "score": score}
 
 
-def _about(tables: Sequence[Standings]) -> dict[str, Any]:
+def _defined(board: Leaderboard, tables: Sequence[Standings]) -> list[str]:
+    """The metrics that pages name, an improvement after what it improves."""
     kinds = {table.card.kind for table in tables} or {"separation"}
-    columns = [name for kind, names in TABLE_METRICS.items() if kind in kinds for name in names]
-    # An improvement is explained by what it improves.
-    bases = [name.removesuffix("_i") for name in columns if name.endswith("_i")]
-    shown = list(dict.fromkeys([*bases, *columns]))
-    limits = {"least": MIN_COVERAGE, "limit": f"{LIMIT_DB:g}"}
-    return {"shown": shown, "generative": GENERATIVE, **limits}
+    shown = [name for kind, names in TABLE_METRICS.items() if kind in kinds for name in names]
+    shown += [one.metric for reported in board.reported for one in reported.metrics.values()]
+    bases = [name.removesuffix("_i") for name in shown if name.endswith("_i")]
+    return list(dict.fromkeys([*bases, *shown]))

@@ -1,34 +1,29 @@
 "use strict";
 /* The listening page: every track of a query at the same moment, one heard at a time. */
-document.addEventListener("DOMContentLoaded", function () {
-  var playing = null;
+document.addEventListener("DOMContentLoaded", () => {
+  let pauseOther = () => {};
 
-  function clock(seconds) {
-    return Math.floor(seconds / 60) + ":" + ("0" + Math.floor(seconds % 60)).slice(-2) + "." + Math.floor(seconds * 10 % 10);
-  }
+  const clock = (seconds) => `${Math.floor(seconds / 60)}:${(Math.floor(seconds * 10) / 10 % 60).toFixed(1).padStart(4, "0")}`;
 
   function player(box) {
-    var tracks = Array.prototype.map.call(box.querySelectorAll("li.track"), function (item) {
-      return { item: item, audio: item.querySelector("audio"), button: item.querySelector("button.hear"), head: item.querySelector(".playhead"), picture: item.querySelector(".picture") };
-    });
-    var button = box.querySelector("button.play");
-    var slider = box.querySelector("input[type=range]");
-    var time = box.querySelector("output");
-    var problem = box.querySelector(".problem");
-    var length = Number(box.dataset.seconds);
-    var heard = tracks[0];
-    var position = 0;
-    var self = { pause: pause };
+    const tracks = [...box.querySelectorAll("li.track")].map((item) => ({
+      item, audio: item.querySelector("audio"), button: item.querySelector("button.hear"), head: item.querySelector(".playhead"), picture: item.querySelector(".picture")
+    }));
+    const button = box.querySelector("button.play");
+    const slider = box.querySelector("input[type=range]");
+    const length = Number(box.dataset.seconds);
+    let heard = tracks[0];
+    let position = 0;
 
-    function running() { return !heard.audio.paused && !heard.audio.ended; }
+    const running = () => !heard.audio.paused && !heard.audio.ended;
 
     function show() {
       slider.value = String(position);
-      slider.setAttribute("aria-valuetext", position.toFixed(1) + " of " + length.toFixed(1) + " seconds");
-      time.textContent = clock(position) + " / " + clock(length);
-      tracks.forEach(function (track) { track.head.style.left = Math.min(100, position / length * 100) + "%"; });
+      slider.setAttribute("aria-valuetext", `${position.toFixed(1)} of ${length.toFixed(1)} seconds`);
+      box.querySelector("output").textContent = `${clock(position)} / ${clock(length)}`;
       button.textContent = running() ? "Pause" : "Play";
-      tracks.forEach(function (track) {
+      tracks.forEach((track) => {
+        track.head.style.left = Math.min(100, position / length * 100) + "%";
         track.button.setAttribute("aria-pressed", String(track === heard));
         track.item.classList.toggle("heard", track === heard);
       });
@@ -42,17 +37,14 @@ document.addEventListener("DOMContentLoaded", function () {
     }
 
     function play() {
-      if (playing && playing !== self) { playing.pause(); }
-      playing = self;
+      if (pauseOther !== pause) { pauseOther(); }
+      pauseOther = pause;
       if (position >= length - 0.05) { position = 0; }
       heard.audio.currentTime = position;
-      var started = heard.audio.play();
-      if (started) {
-        started.then(function () { show(); follow(); }, function () {
-          problem.hidden = false;
-          show();
-        });
-      }
+      heard.audio.play().then(() => { show(); follow(); }, () => {
+        box.querySelector(".problem").hidden = false;
+        show();
+      });
     }
 
     function pause() {
@@ -61,7 +53,7 @@ document.addEventListener("DOMContentLoaded", function () {
     }
 
     function hear(track) {
-      var was = running();
+      const was = running();
       position = was ? heard.audio.currentTime : position;
       heard.audio.pause();
       heard = track;
@@ -69,25 +61,25 @@ document.addEventListener("DOMContentLoaded", function () {
       if (was) { play(); } else { show(); }
     }
 
-    button.addEventListener("click", function () { if (running()) { pause(); } else { play(); } });
-    slider.addEventListener("input", function () {
-      position = Number(slider.value);
+    function seek(seconds) {
+      position = Math.max(0, Math.min(length, seconds));
       heard.audio.currentTime = position;
       show();
-    });
-    tracks.forEach(function (track) {
-      track.button.addEventListener("click", function () { hear(track); });
-      track.picture.addEventListener("click", function (event) {
-        var where = track.picture.getBoundingClientRect();
-        position = Math.max(0, Math.min(length, (event.clientX - where.left) / where.width * length));
-        heard.audio.currentTime = position;
-        show();
+    }
+
+    button.addEventListener("click", () => { if (running()) { pause(); } else { play(); } });
+    slider.addEventListener("input", () => seek(Number(slider.value)));
+    tracks.forEach((track) => {
+      track.button.addEventListener("click", () => hear(track));
+      track.picture.addEventListener("click", (event) => {
+        const where = track.picture.getBoundingClientRect();
+        seek((event.clientX - where.left) / where.width * length);
       });
-      track.audio.addEventListener("ended", function () { position = length; show(); });
+      track.audio.addEventListener("ended", () => { position = length; show(); });
     });
     show();
   }
 
-  Array.prototype.forEach.call(document.querySelectorAll(".player"), player);
+  document.querySelectorAll(".player").forEach(player);
   document.documentElement.classList.add("ready");
 });

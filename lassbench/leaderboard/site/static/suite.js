@@ -1,70 +1,57 @@
 "use strict";
 /* A suite's page: sort, filter, choose the metric, pick two systems, bars by concept. */
-document.addEventListener("DOMContentLoaded", function () {
-  var charts = window.lassbench.charts;
-  var table = document.getElementById("standings");
-  if (!table) { return; }
-  var body = table.tBodies[0];
-  var rows = Array.prototype.slice.call(body.querySelectorAll("tr[data-slug]"));
-  var status = document.getElementById("status");
-  var search = document.getElementById("search");
-  var metric = document.getElementById("metric");
-  var types = Array.prototype.slice.call(document.querySelectorAll("input[name=type]"));
-  var standing = document.getElementById("standing");
-  var seen = document.getElementById("hide-seen");
-  var compare = document.getElementById("compare");
-  var names = Array.prototype.map.call(metric.options, function (o) { return o.value; });
-  var units = Array.prototype.map.call(metric.options, function (o) { return o.dataset.unit; });
-  var sorted = { key: metric.value, down: true };
+document.addEventListener("DOMContentLoaded", () => {
+  const { all, html, number, cellOf, domain, mark, axis, bars, whenResized } = window.lassbench.charts;
+  const at = (id) => document.getElementById(id);
+  const table = at("standings");
+  const body = table.tBodies[0];
+  const search = at("search");
+  const metric = at("metric");
+  const standing = at("standing");
+  const seen = at("hide-seen");
+  const types = all("input[name=type]");
+  const names = [...metric.options].map((o) => o.value);
+  const title = () => metric.selectedOptions[0].textContent;
+  const unit = () => metric.selectedOptions[0].dataset.unit;
+  let sorted = { key: metric.value, down: true };
 
   /* What every row is sorted and drawn by, read once from the table that is there. */
-  var facts = rows.map(function (row) {
-    var cells = {};
-    Array.prototype.forEach.call(row.querySelectorAll("td[data-m]"), function (cell) {
-      var d = cell.dataset;
-      cells[d.m] = {
-        cell: d.v === "" ? null : [Number(d.v), d.lo === "" ? null : Number(d.lo), d.hi === "" ? null : Number(d.hi)],
-        rank: d.r, ranks: d.rr, order: d.ro === "" ? Infinity : Number(d.ro)
-      };
+  const facts = all("tr[data-slug]", body).map((row) => {
+    const cells = {};
+    all("td[data-m]", row).forEach(({ dataset: d }) => {
+      cells[d.m] = { cell: cellOf(d), rank: d.r, ranks: d.rr, order: d.ro === "" ? Infinity : Number(d.ro) };
     });
-    var text = row.querySelector(".name").textContent;
+    const name = row.querySelector(".name").textContent;
+    const { slug, text, type, standing: stands, seen: heard, parameters } = row.dataset;
     return {
-      row: row, slug: row.dataset.slug, name: text, lower: text.toLowerCase(), words: row.dataset.text,
-      type: row.dataset.type, standing: row.dataset.standing, seen: row.dataset.seen === "1",
-      parameters: row.dataset.parameters === "" ? null : Number(row.dataset.parameters),
-      cells: cells, rank: row.querySelector(".rank"), plot: row.querySelector("td.plot"),
-      pick: row.querySelector("input.pick")
+      row, slug, name, lower: name.toLowerCase(), text, type, stands, seen: heard === "1",
+      parameters: parameters === "" ? null : Number(parameters), cells,
+      rank: row.querySelector(".rank"), plot: row.querySelector("td.plot"), pick: row.querySelector("input.pick")
     };
   });
+  const figure = (fact) => fact.cells[metric.value];
+  const byName = (a, b) => a.lower < b.lower ? -1 : 1;
 
   function value(fact, key) {
     if (key === "name") { return fact.lower; }
     if (key === "parameters") { return fact.parameters; }
-    if (key === "rank") {
-      var order = fact.cells[metric.value].order;
-      return order === Infinity ? null : order;
-    }
-    var cell = fact.cells[key].cell;
-    return cell ? cell[0] : null;
+    if (key === "rank") { return figure(fact).order === Infinity ? null : figure(fact).order; }
+    const cell = fact.cells[key].cell;
+    return cell && cell[0];
   }
 
   function before(a, b) {
-    var x = value(a, sorted.key);
-    var y = value(b, sorted.key);
+    const x = value(a, sorted.key);
+    const y = value(b, sorted.key);
     /* What has no value stands last, whichever way the rest is sorted. */
-    if (x === null || y === null) { return (x === null) - (y === null) || (a.lower < b.lower ? -1 : 1); }
-    if (x === y) { return a.lower < b.lower ? -1 : 1; }
-    return (x < y ? -1 : 1) * (sorted.down ? -1 : 1);
+    if (x === null || y === null) { return (x === null) - (y === null) || byName(a, b); }
+    return x === y ? byName(a, b) : (x < y) === sorted.down ? 1 : -1;
   }
 
   function sort() {
-    var order = facts.slice().sort(before);
-    var all = document.createDocumentFragment();
-    order.forEach(function (fact) { all.appendChild(fact.row); });
-    body.appendChild(all);
-    Array.prototype.forEach.call(table.tHead.querySelectorAll("th[data-key]"), function (head) {
-      var mine = head.dataset.key === sorted.key;
-      if (mine) {
+    body.append(...facts.slice().sort(before).map((fact) => fact.row));
+    all("th[data-key]", table.tHead).forEach((head) => {
+      if (head.dataset.key === sorted.key) {
         head.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
       } else {
         head.removeAttribute("aria-sort");
@@ -72,184 +59,160 @@ document.addEventListener("DOMContentLoaded", function () {
     });
   }
 
-  function matches(fact) {
-    var wanted = search.value.trim().toLowerCase();
-    var type = types.some(function (box) { return box.checked && box.value === fact.type; });
-    return type && (!wanted || fact.words.indexOf(wanted) >= 0) &&
-      (!standing.value || fact.standing === standing.value) && !(seen && seen.checked && fact.seen);
-  }
-
   function filter() {
-    var shown = 0;
-    facts.forEach(function (fact) {
-      var yes = matches(fact);
-      fact.row.hidden = !yes;
-      shown += yes ? 1 : 0;
+    const wanted = search.value.trim().toLowerCase();
+    const allowed = types.filter((box) => box.checked).map((box) => box.value);
+    facts.forEach((fact) => {
+      fact.row.hidden = !(allowed.includes(fact.type) && fact.text.includes(wanted) &&
+        (!standing.value || fact.stands === standing.value) && !(seen && seen.checked && fact.seen));
     });
-    document.getElementById("none-left").hidden = shown > 0;
+    const shown = facts.filter((fact) => !fact.row.hidden).length;
+    at("none-left").hidden = shown > 0;
     return shown;
   }
 
   function draw() {
-    var range = charts.domain(facts.map(function (fact) { return fact.cells[metric.value].cell; }));
-    charts.axis(table.querySelector("th.plot .axis-box"), range, units[names.indexOf(metric.value)]);
-    charts.lines(table, range);
-    facts.forEach(function (fact) {
-      var figure = fact.cells[metric.value];
-      fact.rank.firstElementChild.textContent = figure.rank;
-      fact.rank.lastElementChild.textContent = figure.ranks === figure.rank ? "" : figure.ranks;
-      charts.mark(fact.plot, figure.cell, range, fact.type === "oracle" || fact.type === "none" ? "reference" : "");
+    const range = domain(facts.map((fact) => figure(fact).cell));
+    axis(table, range, unit());
+    facts.forEach((fact) => {
+      const { rank, ranks, cell } = figure(fact);
+      fact.rank.firstElementChild.textContent = rank;
+      fact.rank.lastElementChild.textContent = ranks === rank ? "" : ranks;
+      mark(fact.plot, cell, range, fact.type);
     });
-    names.forEach(function (name) {
-      table.classList.toggle("by-" + name, name === metric.value);
-    });
-    document.getElementById("shared").textContent = metric.selectedOptions[0].dataset.shared;
+    names.forEach((name) => table.classList.toggle("by-" + name, name === metric.value));
+    at("shared").textContent = metric.selectedOptions[0].dataset.shared;
   }
 
   function say() {
-    var head = table.tHead.querySelector("th[data-key='" + sorted.key + "']");
-    var way = sorted.down ? "highest first" : "lowest first";
-    if (sorted.key === "name") { way = sorted.down ? "Z to A" : "A to Z"; }
-    if (sorted.key === "rank") { way = sorted.down ? "last first" : "best first"; }
-    status.textContent = filter() + " of " + facts.length + " systems, by " +
-      head.querySelector("button").textContent.trim() + ", " + way;
+    const head = table.tHead.querySelector(`th[data-key='${sorted.key}'] button`);
+    const ways = { name: ["A to Z", "Z to A"], rank: ["best first", "last first"] };
+    const way = (ways[sorted.key] || ["lowest first", "highest first"])[Number(sorted.down)];
+    at("status").textContent = `${filter()} of ${facts.length} systems, by ${head.textContent.trim()}, ${way}`;
   }
 
-  function all() { draw(); sort(); say(); }
-
-  table.tHead.addEventListener("click", function (event) {
-    var button = event.target.closest("button");
+  table.tHead.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
     if (!button) { return; }
-    var key = button.closest("th").dataset.key;
-    var down = key !== "name" && key !== "rank" && key !== "parameters";
-    sorted = { key: key, down: sorted.key === key ? !sorted.down : down };
-    if (names.indexOf(key) >= 0 && metric.value !== key) {
+    const key = button.closest("th").dataset.key;
+    sorted = { key, down: sorted.key === key ? !sorted.down : names.includes(key) };
+    if (names.includes(key) && metric.value !== key) {
       metric.value = key;
       draw();
-      bars();
+      drawBars();
     }
     sort();
     say();
   });
-  metric.addEventListener("change", function () {
+  metric.addEventListener("change", () => {
     sorted = { key: metric.value, down: true };
-    all();
-    bars();
+    draw();
+    sort();
+    say();
+    drawBars();
   });
   search.addEventListener("input", say);
-  standing.addEventListener("change", say);
-  types.forEach(function (box) { box.addEventListener("change", say); });
-  if (seen) { seen.addEventListener("change", say); }
+  [standing, seen, ...types].forEach((one) => one && one.addEventListener("change", say));
 
   /* Two systems ticked: the way to their comparison opens. */
-  function picked() { return facts.filter(function (fact) { return fact.pick && fact.pick.checked; }); }
+  const picked = () => facts.filter((fact) => fact.pick.checked);
   function offer() {
-    var two = picked();
-    var link = compare.querySelector("a");
-    compare.hidden = two.length === 0;
-    link.hidden = two.length !== 2;
-    compare.querySelector("span").textContent = two.length === 2 ?
-      two[0].name + " and " + two[1].name : two.map(function (fact) { return fact.name; }).join("") + ": tick one more to compare";
-    if (two.length === 2) {
-      link.href = "compare.html#a=" + encodeURIComponent(two[0].slug) + "&b=" + encodeURIComponent(two[1].slug);
-    }
+    const [one, two] = picked();
+    const link = at("compare").querySelector("a");
+    at("compare").hidden = !one;
+    link.hidden = !two;
+    at("compare").querySelector("span").textContent =
+      two ? `${one.name} and ${two.name}` : one ? one.name + ": tick one more to compare" : "";
+    if (two) { link.href = `compare.html#a=${encodeURIComponent(one.slug)}&b=${encodeURIComponent(two.slug)}`; }
   }
-  body.addEventListener("change", function (event) {
+  body.addEventListener("change", (event) => {
     if (!event.target.classList.contains("pick")) { return; }
-    var two = picked();
-    if (two.length > 2) {
-      two.filter(function (fact) { return fact.pick !== event.target; })[0].pick.checked = false;
-    }
+    const ticked = picked();
+    if (ticked.length > 2) { ticked.find((fact) => fact.pick !== event.target).pick.checked = false; }
     offer();
   });
 
   /* Bars by concept or annotator, for up to four systems. */
-  var chooser = document.getElementById("bar-systems");
-  var chosen = [];
-  var asked = false;
-  function bars() {
+  const chooser = at("bar-systems");
+  let chosen = [];
+  let asked = false;
+  function drawBars() {
     if (!chooser || asked) { return; }
     asked = true;
     /* After the table has been drawn: that is what the reader waits for. */
-    window.requestAnimationFrame(function () { window.setTimeout(drawBars, 0); });
-  }
-  function drawBars() {
-    asked = false;
-    window.lassbench.load("suite", "data/suite.js", function (data) {
-      if (!chosen.length) { chosen = first(data); }
-      menu(data);
-      Array.prototype.forEach.call(document.querySelectorAll("figure[data-by]"), function (figure) { group(figure, data); });
-    });
+    window.requestAnimationFrame(() => window.setTimeout(() => {
+      asked = false;
+      window.lassbench.load("suite", "data/suite.js", (systems) => {
+        if (!chosen.length) { chosen = first(); }
+        menu();
+        all("figure[data-by]").forEach((one) => group(one, systems));
+      });
+    }, 0));
   }
   /* To begin with: the two best, and what they stand between. */
-  function first(data) {
-    var order = facts.slice().sort(function (a, b) { return a.cells[metric.value].order - b.cells[metric.value].order; });
-    var ranked = order.filter(function (f) { return f.cells[metric.value].order !== Infinity && f.type !== "none"; });
-    var references = order.filter(function (f) { return f.type === "oracle" || f.type === "none"; });
-    return ranked.slice(0, references.length ? 2 : 3).concat(references.slice(-1))
-      .map(function (f) { return f.slug; }).filter(function (slug) { return slug in data.systems; });
+  function first() {
+    const order = facts.slice().sort((a, b) => figure(a).order - figure(b).order);
+    const ranked = order.filter((f) => figure(f).order !== Infinity && f.type !== "none");
+    const references = order.filter((f) => f.type === "oracle" || f.type === "none");
+    return [...ranked.slice(0, references.length ? 2 : 3), ...references.slice(-1)].map((f) => f.slug);
   }
-  var offered = "";
-  function menu(data) {
+  let offered = "";
+  function menu() {
     if (offered === chosen.join(" ")) { return; }
     offered = chosen.join(" ");
     chooser.textContent = "";
-    facts.slice().sort(function (a, b) { return a.lower < b.lower ? -1 : 1; }).forEach(function (fact) {
-      if (chosen.indexOf(fact.slug) >= 0) { return; }
-      charts.html("option", { value: fact.slug }, chooser, fact.name);
-    });
-    chooser.insertBefore(charts.html("option", { value: "" }, null, "Add a system\u2026"), chooser.firstChild);
+    html("option", { value: "" }, chooser, "Add a system\u2026");
+    facts.filter((fact) => !chosen.includes(fact.slug)).sort(byName)
+      .forEach((fact) => html("option", { value: fact.slug }, chooser, fact.name));
     chooser.value = "";
     chooser.disabled = chosen.length >= 4;
-    var list = document.getElementById("bar-chosen");
-    list.textContent = "";
-    chosen.forEach(function (slug, index) {
-      var item = charts.html("li", {}, list);
-      charts.html("span", { "class": "swatch s" + index, "aria-hidden": "true" }, item);
-      item.appendChild(document.createTextNode(data.systems[slug].name + " "));
-      var drop = charts.html("button", { type: "button", "class": "drop" }, item, "\u00d7");
-      drop.setAttribute("aria-label", "Take " + data.systems[slug].name + " out of the chart");
-      drop.addEventListener("click", function () {
-        chosen = chosen.filter(function (one) { return one !== slug; });
-        bars();
+    at("bar-chosen").textContent = "";
+    chosen.forEach((slug, index) => {
+      const { name } = facts.find((fact) => fact.slug === slug);
+      const item = html("li", {}, at("bar-chosen"));
+      html("span", { "class": "swatch s" + index, "aria-hidden": "true" }, item);
+      item.append(name + " ");
+      const label = "Take " + name + " out of the chart";
+      html("button", { type: "button", "class": "drop", "aria-label": label }, item, "\u00d7").addEventListener("click", () => {
+        chosen = chosen.filter((other) => other !== slug);
+        drawBars();
         chooser.focus();
       });
     });
   }
-  function group(figure, data) {
-    var by = figure.dataset.by;
-    var which = names.indexOf(metric.value);
-    var values = {};
-    chosen.forEach(function (slug) { Object.keys(data.systems[slug].by[by] || {}).forEach(function (v) { values[v] = true; }); });
-    var groups = Object.keys(values).sort().map(function (v) {
-      return { label: v, cells: chosen.map(function (slug) { return ((data.systems[slug].by[by] || {})[v] || [])[which] || null; }) };
-    });
-    var series = chosen.map(function (slug) { return data.systems[slug].name; });
-    var title = metric.selectedOptions[0].textContent;
-    charts.bars(figure.querySelector(".drawing"), { groups: groups, series: series, unit: units[which], label: title + " by " + by + " of " + series.join(", ") + ". The numbers are in the table below." });
-    figure.querySelector(".what").textContent = title;
-    var head = figure.querySelector("thead tr");
-    var rest = figure.querySelector("tbody");
-    head.textContent = "";
-    rest.textContent = "";
-    charts.html("th", { scope: "col" }, head, by);
-    series.forEach(function (name) { charts.html("th", { scope: "col" }, head, name); });
-    groups.forEach(function (one) {
-      var line = charts.html("tr", {}, rest);
-      charts.html("th", { scope: "row" }, line, one.label);
-      one.cells.forEach(function (cell) {
-        charts.html("td", {}, line, cell ? charts.number(cell[0]) + (cell[1] === null ? "" : " (" + charts.number(cell[1]) + " to " + charts.number(cell[2]) + ")") : "\u2013");
+  function group(place, systems) {
+    const by = place.dataset.by;
+    const own = chosen.map((slug) => systems[slug].by[by] || {});
+    const series = chosen.map((slug) => systems[slug].name);
+    const values = [...new Set(own.flatMap(Object.keys))].sort();
+    const which = names.indexOf(metric.value);
+    const groups = values.map((label) => ({ label, cells: own.map((cells) => (cells[label] || [])[which] || null) }));
+    const label = `${title()} by ${by} of ${series.join(", ")}. The numbers are in the table below.`;
+    bars(place.querySelector(".drawing"), { groups, series: series.length, unit: unit(), label });
+    place.querySelector(".what").textContent = title();
+    const head = place.querySelector("thead tr");
+    const rest = place.querySelector("tbody");
+    head.textContent = rest.textContent = "";
+    [by, ...series].forEach((name) => html("th", { scope: "col" }, head, name));
+    groups.forEach((one) => {
+      const line = html("tr", {}, rest);
+      html("th", { scope: "row" }, line, one.label);
+      one.cells.forEach((cell) => {
+        const ends = cell && cell[1] !== null ? ` (${number(cell[1])} to ${number(cell[2])})` : "";
+        html("td", {}, line, cell ? number(cell[0]) + ends : "\u2013");
       });
     });
   }
   if (chooser) {
-    chooser.addEventListener("change", function () {
-      if (chooser.value && chosen.length < 4) { chosen.push(chooser.value); bars(); }
+    chooser.addEventListener("change", () => {
+      if (chooser.value && chosen.length < 4) { chosen.push(chooser.value); drawBars(); }
     });
-    charts.whenResized(document.querySelector("figure[data-by] .drawing"), bars);
+    whenResized(document.querySelector("figure[data-by] .drawing"), drawBars);
   }
 
-  all();
+  draw();
+  sort();
+  say();
   offer();
   document.documentElement.classList.add("ready");
 });

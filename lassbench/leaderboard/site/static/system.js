@@ -1,37 +1,23 @@
 "use strict";
-/* A system's page: its intervals by concept, and how its queries spread. */
-document.addEventListener("DOMContentLoaded", function () {
-  var charts = window.lassbench.charts;
-  var page = document.getElementById("system");
-  var metric = document.getElementById("metric");
-  var spread = document.getElementById("spread");
-  if (!page || !metric) { return; }
-  var data = "../data/system." + page.dataset.slug + ".js";
-
-  Array.prototype.forEach.call(document.querySelectorAll("table.marked"), function (table) {
-    var rows = Array.prototype.slice.call(table.tBodies[0].rows);
-    var cells = rows.map(function (row) {
-      var d = row.querySelector("td[data-v]").dataset;
-      return d.v === "" ? null : [Number(d.v), d.lo === "" ? null : Number(d.lo), d.hi === "" ? null : Number(d.hi)];
-    });
-    var range = charts.domain(cells);
-    var head = table.querySelector("th.plot .axis-box");
-    if (head) { charts.axis(head, range, table.dataset.unit); }
-    charts.lines(table, range);
-    rows.forEach(function (row, index) { charts.mark(row.querySelector("td.plot"), cells[index], range, ""); });
-  });
+/* A system's page: how its queries spread. */
+document.addEventListener("DOMContentLoaded", () => {
+  const { number, quantile, histogram, whenResized } = window.lassbench.charts;
+  const slug = document.getElementById("system").dataset.slug;
+  const metric = document.getElementById("metric");
+  const spread = document.getElementById("spread");
 
   function draw() {
-    var option = metric.selectedOptions[0];
-    window.lassbench.load("system:" + page.dataset.slug, data, function (found) {
-      var values = found.values[metric.value];
-      var defined = values.filter(function (v) { return v !== null; }).sort(function (a, b) { return a - b; });
-      var facts = defined.length ? "Median " + charts.number(charts.quantile(defined, 0.5)) + " " + option.dataset.unit + ", half of the queries between " + charts.number(charts.quantile(defined, 0.25)) + " and " + charts.number(charts.quantile(defined, 0.75)) + "." : "Undefined for every query.";
-      charts.histogram(spread, values, { unit: option.textContent + (option.dataset.unit ? " (" + option.dataset.unit + ")" : ""), label: "Histogram of " + option.textContent + " over " + defined.length + " queries. " + facts });
+    window.lassbench.load("system:" + slug, "../data/system." + slug + ".js", (found) => {
+      const title = metric.selectedOptions[0].textContent;
+      const unit = metric.selectedOptions[0].dataset.unit;
+      const defined = found.values[metric.value].filter((v) => v !== null).sort((a, b) => a - b);
+      const at = (share) => number(quantile(defined, share));
+      const facts = defined.length ? `Median ${at(0.5)} ${unit}, half of the queries between ${at(0.25)} and ${at(0.75)}.` : "Undefined for every query.";
+      histogram(spread, defined, { unit: title + (unit ? ` (${unit})` : ""), label: `Histogram of ${title} over ${defined.length} queries. ${facts}` });
       document.getElementById("spread-facts").textContent = facts;
     });
   }
   metric.addEventListener("change", draw);
-  charts.whenResized(spread, draw);
+  whenResized(spread, draw);
   document.documentElement.classList.add("ready");
 });

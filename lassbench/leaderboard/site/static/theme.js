@@ -1,55 +1,53 @@
 "use strict";
 /* Light or dark: what the reader's system says, unless they chose here. Runs before the page is drawn. */
-(function () {
-  var root = document.documentElement;
+(() => {
+  const root = document.documentElement;
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
   function stored() {
     try { return window.localStorage.getItem("lassbench-theme"); } catch (error) { return null; }
   }
   function keep(theme) {
     try { window.localStorage.setItem("lassbench-theme", theme); } catch (error) { /* private mode: for this page only */ }
   }
-  function current() {
-    var chosen = root.getAttribute("data-theme");
-    if (chosen) { return chosen; }
-    return window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  /* The theme that a click changes to. */
+  function other() {
+    const now = root.dataset.theme || (system.matches ? "dark" : "light");
+    return now === "dark" ? "light" : "dark";
   }
-  var theme = stored();
-  if (theme === "light" || theme === "dark") { root.setAttribute("data-theme", theme); }
+  const theme = stored();
+  if (theme === "light" || theme === "dark") { root.dataset.theme = theme; }
   root.classList.add("js");
 
-  document.addEventListener("DOMContentLoaded", function () {
-    var button = document.getElementById("theme");
-    if (!button) { return; }
-    function label() {
-      button.setAttribute("aria-pressed", String(current() === "dark"));
-    }
+  document.addEventListener("DOMContentLoaded", () => {
+    const button = document.getElementById("theme");
+    const label = () => { button.textContent = other() === "dark" ? "Dark theme" : "Light theme"; };
     button.hidden = false;
     label();
-    button.addEventListener("click", function () {
-      var next = current() === "dark" ? "light" : "dark";
-      root.setAttribute("data-theme", next);
-      keep(next);
+    system.addEventListener("change", label);
+    button.addEventListener("click", () => {
+      root.dataset.theme = other();
+      keep(root.dataset.theme);
       label();
     });
   });
 
   /* Data files hand their value over with lassbench.take(name, value). */
-  var waiting = {};
-  var taken = {};
+  const waiting = {};
+  const taken = {};
   window.lassbench = {
-    take: function (name, value) {
+    take(name, value) {
       taken[name] = value;
-      (waiting[name] || []).forEach(function (done) { done(value); });
+      (waiting[name] || []).forEach((done) => done(value));
       delete waiting[name];
     },
     /* Calls done(value) once the data file at url has handed over name. */
-    load: function (name, url, done, failed) {
+    load(name, url, done, failed) {
       if (name in taken) { done(taken[name]); return; }
       if (waiting[name]) { waiting[name].push(done); return; }
       waiting[name] = [done];
-      var script = document.createElement("script");
+      const script = document.createElement("script");
       script.src = url;
-      script.onerror = function () {
+      script.onerror = () => {
         delete waiting[name];
         script.remove();
         if (failed) { failed(); }
@@ -57,4 +55,4 @@
       document.head.appendChild(script);
     }
   };
-}());
+})();
