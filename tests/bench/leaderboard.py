@@ -1,4 +1,4 @@
-"""A leaderboard of 1,000 entries: building it, opening its pages, sorting a table.
+"""A leaderboard of 50 and of 1,000 entries: building it, opening its pages, sorting a table.
 
 The entries are made up (tests/leaderboard/made.py).  Entries are written first,
 which is not timed.  Then: ``check`` reads and checks everything, ``build`` does
@@ -54,26 +54,26 @@ FIND = """text => {
 def main(arguments: list[str]) -> None:
     """Run it; ``--entries``, ``--suites`` and ``--queries`` make it smaller."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench leaderboard")
-    parser.add_argument("--entries", type=int, default=1000)
+    parser.add_argument("--entries", type=int, nargs="+", default=[50, 1000])
     parser.add_argument("--suites", type=int, default=5)
     parser.add_argument("--queries", type=int, default=400)
-    parser.add_argument("--keep", type=Path, help="Leave the leaderboard and its site here.")
+    parser.add_argument("--keep", type=Path, help="Leave the leaderboards and their sites here.")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as temporary:
-        place = options.keep or Path(temporary)
-        root, site = place / "leaderboard", place / "site"
-        make(root, options.entries, options.suites, options.queries)
-        rows = [
-            *timed_build(root, site),
-            *in_browser(site / "suites" / "suite-0" / "index.html"),
-        ]
-    each = options.entries // options.suites
-    print(
-        f"{options.entries} entries, {options.suites} suites, {each} systems and"
-        f" {options.queries} queries each"
-    )
     print(machine("numpy", "pyarrow", "jinja2"))
-    print_table(["what", "figure"], rows)
+    for entries in options.entries:
+        with tempfile.TemporaryDirectory() as temporary:
+            place = (options.keep or Path(temporary)) / str(entries)
+            root, site = place / "leaderboard", place / "site"
+            make(root, entries, options.suites, options.queries)
+            rows = [
+                *timed_build(root, site),
+                *in_browser(site / "suites" / "suite-0" / "index.html"),
+            ]
+        print(
+            f"\n{entries} entries, {options.suites} suites, {entries // options.suites} systems and"
+            f" {options.queries} queries each"
+        )
+        print_table(["what", "figure"], rows)
 
 
 def make(root: Path, entries: int, suites: int, queries: int) -> None:
