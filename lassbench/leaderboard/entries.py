@@ -47,7 +47,7 @@ from lassbench.checked import (
 )
 from lassbench.files import name_of
 from lassbench.plain_text import refused_character, text_fault, url_fault
-from lassbench.scores.rows import METRICS, Kind, in_order
+from lassbench.scores.rows import METRICS, Kind, Policy, in_order
 from lassbench.scores.score_file import (
     JSON_LIMIT,
     Contamination,
@@ -231,7 +231,7 @@ class Entry(Submission):
         Contamination()
     )
     clap_model: Text = ""
-    policy: Literal["lassbench-policy-1"] = "lassbench-policy-1"
+    policy: Policy = "lassbench-policy-1"
     lassbench_version: Label
     warnings: Annotated[tuple[Text, ...], Field(max_length=LIST_LIMIT)] = ()
     rows_sha256: Sha256
