@@ -15,9 +15,9 @@ from lassbench.leaderboard.adding import writing
 from lassbench.leaderboard.checks import check_is_there, entry_files, load_entry, read_leaderboard
 from lassbench.leaderboard.entries import Leaderboard, Loaded, SuiteCard, entry_schema
 from lassbench.leaderboard.examples import read_examples
-from lassbench.leaderboard.ranking import Standings
+from lassbench.leaderboard.ranking import Standings, all_standings
 from lassbench.leaderboard.site import build_site, check_site
-from lassbench.leaderboard.tables import all_standings, table_files, write_tables
+from lassbench.leaderboard.tables import table_files, write_tables
 from lassbench.parallel import map_ordered, open_executor
 
 #: From this many entries on, a pool of processes is quicker than starting it costs.

@@ -67,7 +67,8 @@ BREAKDOWN_VIEWS = ("concept", "annotator")
 #: Kinds of suites that have a table.  Of recordings without references a CLAP model's opinion
 #: is all there is, and two models' opinions are not comparable.
 TableKind = Literal["separation", "absent"]
-#: Metrics of the tables, in their order; the first is what a table is sorted by.
+#: Metrics of the tables, in their order: the first is what a table is sorted by, and
+#: higher is better in all of them.
 TABLE_METRICS: Mapping[Kind, tuple[str, ...]] = {
     "separation": ("si_sdr_i", "sdr_i", "sir_i", "sar", "snr_i"),
     "absent": ("attenuation", "silent_share"),
