@@ -254,10 +254,9 @@ def publish(target: str, root: Path, **how: Any) -> None:
 def eval_results_(entry: Path, out: Path, **how: Any) -> None:
     """Export ENTRY as .eval_results/<suite>.yaml for a model repository on the Hub."""
     from lassbench.leaderboard.checks import read_entry
-    from lassbench.leaderboard.publish import eval_results, write_eval_results
+    from lassbench.leaderboard.publish import write_eval_results
 
-    loaded = read_entry(entry)
-    click.echo(f"wrote {write_eval_results(out, loaded, eval_results(loaded, **how))}")
+    click.echo(f"wrote {write_eval_results(out, read_entry(entry), **how)}")
 
 
 @command.command(name="schema")
