@@ -43,7 +43,7 @@ STAGES: list[set[str]] = [
     {"pictures"},
     {"leaderboard"},
     {"fetch", "annotate"},
-    {"examples"},
+    {"export_examples"},
     {"cli"},
     {"__main__"},
 ]
@@ -105,7 +105,6 @@ COMPUTED_IMPORTS = {
 #: ``cli/`` are named for their verbs and do not count.
 DOUBLES = {
     "checks.py": 2,
-    "examples.py": 2,
     "loop.py": 2,
     "report.py": 2,
     "store.py": 2,
