@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lassbench.cli.demo import CORPUS
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.entries import entry_schema
@@ -34,6 +35,13 @@ def test_an_empty_table_says_how_to_fill_it() -> None:
     for card in read_leaderboard(SHIPPED).suites.values():
         if not card.synthetic and card.name.startswith("lass-"):
             assert "To " in card.how_to_fill
+
+
+def test_the_synthetic_table_says_what_makes_its_list() -> None:
+    """Which is the demo's, so that a demo's entries can be compared with it."""
+    card = read_leaderboard(SHIPPED).suites["synthetic-test"]
+    assert f"lassbench build-dataset data/synthetic {CORPUS}" in card.description
+    assert "lassbench freeze data/synthetic --noises 3" in card.description
 
 
 def test_reported_figures_are_those_of_their_sources() -> None:
