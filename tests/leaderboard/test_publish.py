@@ -25,7 +25,7 @@ import yaml
 from click.testing import CliRunner
 
 from lassbench.cli.leaderboard import command
-from lassbench.errors import UsageError
+from lassbench.errors import LassbenchError, UsageError
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.publish import parse_target, prepare, write_eval_results
 from tests.leaderboard import made
@@ -261,6 +261,12 @@ def test_a_refusal_is_told_without_a_traceback(hub: type[Hub], board: Path, netw
         done = publish_to(hub, "hf-space:me/board", "--root", str(board), code=1)
     assert ("the Hub refused" if network else "the Hub cannot be reached") in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["me/a--b", "me/a..b", f"me/{'a' * 97}"])
+def test_a_name_that_the_hub_does_not_take(board: Path, name: str) -> None:
+    with pytest.raises(LassbenchError, match="no name that the Hub takes"):
+        publish(f"hf-dataset:{name}", "--root", str(board))
 
 
 def test_eval_results_are_what_the_hub_reads(filled: Path, tmp_path: Path) -> None:
