@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, did_you_mean, one_line
 from lassbench.files import read_text
+from lassbench.plain_text import spreadsheet, visible
 from lassbench.records import TAG_SEPARATOR
 
 #: What may stand between cells; the first is what this package writes.
@@ -164,12 +165,26 @@ def _named(groups: Sequence[Sequence[str]]) -> str:
 
 
 def write_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """CSV text with a header: LF line ends, quotes only where they are needed."""
+    """CSV text with a header: LF line ends, quotes only where they are needed.
+
+    Texts are written as they are, to be read back: :func:`write_sheet` is for people.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
     return text.getvalue()
+
+
+def write_sheet(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """:func:`write_table` for people's spreadsheets: no text is a formula or leaves its line."""
+    return write_table(
+        [spreadsheet(visible(name)) for name in columns],
+        (
+            [spreadsheet(visible(cell)) if isinstance(cell, str) else cell for cell in row]
+            for row in rows
+        ),
+    )
 
 
 def join(values: Iterable[object]) -> str:

@@ -23,6 +23,25 @@ CAPTION_LIMIT = 1000
 # A spreadsheet takes a cell that starts like this for a formula (OWASP, "CSV
 # injection"); the full-width forms are turned into the plain ones on import.
 _FORMULA_STARTS = "=+-@\t\r＝＋－＠"
+_STARTS = f"[{re.escape(_FORMULA_STARTS)}]"
+# Where the comma is the decimal sign, cells are taken apart at semicolons and line ends;
+# spaces in front are trimmed.
+_BEGIN, _SPACES = r"(?<![^;\t\r\n])", r"[^\S\t\r\n]*"
+_FORMULA = re.compile(rf"{_BEGIN}(?='*{_SPACES}{_STARTS})")
+_HELD_FORMULA = re.compile(rf"{_BEGIN}'(?='*{_SPACES}{_STARTS})")
+# A dash, numbers and YouTube ids.
+_NO_FORMULA = re.compile(r"-([0-9][0-9.]*(e[-+]?[0-9]+)?|[A-Za-z0-9_-]{10})?")
+_LATEX = str.maketrans(
+    {
+        **{char: f"\\{char}" for char in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+    }
+)
 _MARKUP = re.compile(r"<[a-zA-Z/!?]|\b(?:java|vb)script\s*:", re.IGNORECASE)
 _COMBINING_RUN = 6
 #: What joins, parts and directs letters in Persian, Hindi, Hebrew and many others, and emoji.
@@ -99,6 +118,37 @@ def url_fault(url: str) -> str:
     if parts.username or parts.password:
         return "carries a user name or password"
     return ""
+
+
+def spreadsheet(text: str) -> str:
+    """``text`` as a cell that no spreadsheet takes for a formula: ``'`` stands before one.
+
+    A dash alone, numbers and YouTube ids stay.  :func:`from_spreadsheet` gives ``text``
+    back, whatever it is.
+    """
+    return text if _NO_FORMULA.fullmatch(text) else _FORMULA.sub("'", text)
+
+
+def from_spreadsheet(cell: str) -> str:
+    """The text that :func:`spreadsheet` made ``cell`` from."""
+    return _HELD_FORMULA.sub("", cell)
+
+
+def visible(text: str) -> str:
+    """``text`` in one line, with escapes for control and invisible characters."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char.encode("unicode_escape").decode() if refused_character(char) else char for char in text
+    )
+
+
+def latex(text: str) -> str:
+    """``text`` as a cell of a LaTeX table that shows it as it is.
+
+    In front of a row ``[`` and ``*`` would be arguments of the row's end above.
+    """
+    return re.sub(r"^\s*([\[*])", r"{\1}", text.translate(_LATEX))
 
 
 def text_table(rows: Sequence[Sequence[str]], *, left: int) -> list[str]:

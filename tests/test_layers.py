@@ -20,9 +20,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "lassbench"
 
 #: What any room may import, unless :data:`ONLY` says otherwise; "" is ``lassbench`` itself.
 SHARED = {
-    *("", "account", "checked", "csv_files", "errors", "files", "interrupts", "output_folders"),
-    *("audio", "containers", "parallel", "plain_text", "progress", "records", "resampling"),
-    "yaml_files",
+    *("", "account", "checked", "csv_files", "errors", "files", "hub", "interrupts"),
+    *("audio", "containers", "output_folders", "parallel", "plain_text", "progress", "records"),
+    *("resampling", "yaml_files"),
     # A picture of samples, which a training log shows too.
     "pictures/spectrogram",
 }
@@ -43,7 +43,7 @@ STAGES: list[set[str]] = [
     {"pictures"},
     {"leaderboard"},
     {"fetch", "annotate"},
-    {"examples"},
+    {"export_examples"},
     {"cli"},
     {"__main__"},
 ]
@@ -64,7 +64,7 @@ ONLY = {
     **{one: {"checked", "csv_files", "errors", "files", "records", *OF_ROWS} for one in OF_ROWS},
     # Entries: no audio, no models, no scoring.
     "leaderboard": {
-        *("", "checked", "csv_files", "errors", "files", "output_folders", "parallel"),
+        *("", "checked", "csv_files", "errors", "files", "hub", "output_folders", "parallel"),
         *("plain_text", "records", "yaml_files", *OF_ROWS),
     },
     "fetch": {*SHARED, "benchmark", "corpora", "dataset"},
@@ -105,7 +105,6 @@ COMPUTED_IMPORTS = {
 #: ``cli/`` are named for their verbs and do not count.
 DOUBLES = {
     "checks.py": 2,
-    "examples.py": 2,
     "loop.py": 2,
     "report.py": 2,
     "store.py": 2,

@@ -19,6 +19,7 @@ from lassbench.annotate.language import Languages
 from lassbench.annotate.store import Change, Store
 from lassbench.csv_files import Row, join, read_table, write_table
 from lassbench.errors import Fault, FaultsError, UsageError
+from lassbench.plain_text import from_spreadsheet, spreadsheet
 
 if TYPE_CHECKING:
     from lassbench.dataset import Dataset
@@ -27,9 +28,6 @@ COLUMNS = (
     *("annotator", "clip_id", "concept", "state", "reason", "description"),
     *("description_source", "seconds", "plays", "revision", "first_saved", "last_saved", "checks"),
 )
-#: What spreadsheets would take for a formula when a cell begins with it; and that
-#: with the sign that keeps them from it, which must not be taken for ours.
-_FORMULA, _KEPT = re.compile("'*[=+@-]"), re.compile("'+[=+@-]")
 _DAY_S = 86400.0
 
 
@@ -50,17 +48,14 @@ def iso(at: float) -> str:
 def to_csv(store: Store, dataset: Dataset) -> str:
     """One row an answer, by annotator and then in the list's order; :func:`read_csv` reads it.
 
-    A text that a spreadsheet would take for a formula gets a leading ``'``.
+    What a spreadsheet would take for a formula gets a leading ``'``.
     """
     rows = []
     for told in _told(store, dataset):
-        told |= {"description": _plain(told["description"]), "checks": join(told["checks"])}
-        rows.append([told[column] for column in COLUMNS])
+        told["checks"] = join(told["checks"])
+        cells = (told[column] for column in COLUMNS)
+        rows.append([spreadsheet(cell) if isinstance(cell, str) else cell for cell in cells])
     return write_table(COLUMNS, rows)
-
-
-def _plain(text: str) -> str:
-    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _told(store: Store, dataset: Dataset) -> list[dict[str, Any]]:
@@ -170,7 +165,10 @@ def read_csv(
     FaultsError
         With every faulty row, as ``file:line``.
     """
-    table = read_table(path, ("annotator", "description"), one_of=[("clip_id", "query_id")])
+    table = [
+        Row(row.where, {name: from_spreadsheet(cell) for name, cell in row.cells.items()})
+        for row in read_table(path, ("annotator", "description"), one_of=[("clip_id", "query_id")])
+    ]
     if not source and table and "description_source" not in table[0].cells:
         raise UsageError(
             "nobody says who or what wrote these descriptions",
@@ -215,9 +213,9 @@ def _read_row(row: Row, clip_of: Mapping[str, tuple[str, str]], source: str) -> 
     """The answer in one row, not checked yet; ``None`` for an empty one."""
     who, state = row["annotator"], row["state"] or "done"
     if state == "draft":  # as it was left, with its spaces
-        text = checks.clean(_unescaped(row.cells["description"]))
+        text = checks.clean(row.cells["description"])
     else:
-        text = checks.finished(_unescaped(row["description"]))
+        text = checks.finished(row["description"])
     times = [_time(row[name]) for name in ("first_saved", "last_saved")]
     # A draft that was emptied again was saved once; a row to be filled in was not.
     if not text and (state == "done" or (state == "draft" and not any(times))):
@@ -292,10 +290,6 @@ def _wrong_counts(change: Change, now: float) -> tuple[str, str] | None:
     if change.last_at > now + _DAY_S:
         return "bad time", f"last_saved is in the future, {iso(change.last_at)}"
     return None
-
-
-def _unescaped(text: str) -> str:
-    return text[1:] if _KEPT.match(text) else text
 
 
 def import_changes(store: Store, changes: Sequence[Change], *, replace: bool = False) -> Imported:

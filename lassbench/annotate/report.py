@@ -281,7 +281,7 @@ def write(made: Report, folder: Path) -> list[Path]:
         "checks": dict(made.findings),
     }
     paths = [folder / f"report.{kind}" for kind in ("csv", "json", "png")]
-    texts = csv_files.write_table(columns, rows), files.to_json(value)
+    texts = csv_files.write_sheet(columns, rows), files.to_json(value)
     contents = (*(text.encode() for text in texts), _picture(made))
     files.write_together(dict(zip(paths, contents, strict=True)))
     return paths

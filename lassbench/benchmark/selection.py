@@ -469,7 +469,7 @@ def explain(
 def rejections_text(selection: Selection) -> str:
     """Every rejected clip with its reason, as CSV."""
     rows = ((y, r.kind, r.reason) for y, r in selection.rejections.items())
-    return csv_files.write_table(("youtube_id", "kind", "reason"), rows)
+    return csv_files.write_sheet(("youtube_id", "kind", "reason"), rows)
 
 
 def label_warnings(selection: Selection) -> list[str]:

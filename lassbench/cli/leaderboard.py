@@ -17,6 +17,10 @@ ROOT = click.option(
     show_default=True,
     help="The leaderboard folder.",
 )
+SUITE = click.option("--suite", type=PATH, required=True, help="Suite or dataset folder.")
+WORKERS = click.option(
+    "--workers", type=click.IntRange(min=1), help="Processes.  Default: one a processor."
+)
 
 
 @click.group(name="leaderboard")
@@ -57,14 +61,10 @@ def add(scores: tuple[Path, ...], root: Path, links: tuple[str, ...], **entry: A
 def _labelled(links: tuple[str, ...]) -> dict[str, str]:
     from lassbench.errors import UsageError
 
-    found = {}
-    for link in links:
-        label, separator, url = link.partition("=")
-        if not separator or not label or not url:
-            raise UsageError(
-                "a link needs a label", expected="--link paper=https://...", got=link[:100]
-            )
-        found[label] = url
+    found = dict(link.partition("=")[::2] for link in links)
+    if not all(label and url for label, url in found.items()):
+        got = ", ".join(links)[:100]
+        raise UsageError("a link needs a label", expected="--link paper=https://...", got=got)
     return found
 
 
@@ -103,18 +103,17 @@ def check(root: Path, base: Path | None) -> None:
     is_flag=True,
     help="Put audio into the listening page that must not be published.",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  Default: one a processor.")
-def build(root: Path, **how: Any) -> None:
+@WORKERS
+def build(root: Path, site: Path | None, **how: Any) -> None:
     """Write the tables (Markdown, CSV, LaTeX, JSON) and, with --site, the site.
 
     Everything is checked first; with a fault anywhere nothing is written.
     """
     from lassbench.leaderboard.building import build as build_all
 
-    built = build_all(root, **how)
-    click.echo(f"tables: {built.tables[0]}")
-    if built.page is not None:
-        click.echo(f"site:   {built.page}")
+    click.echo(f"tables: {build_all(root, site=site, **how).tables[0]}")
+    if site is not None:
+        click.echo(f"site:   {site / 'index.html'}")
 
 
 @command.command(name="diff")
@@ -136,21 +135,15 @@ def diff(old: Path, new: Path | None, root: Path) -> None:
 @command.command(name="rescore")
 @click.argument("entry", type=PATH)
 @click.argument("predictions", type=PATH)
-@click.option("--suite", type=PATH, required=True, help="Suite or dataset folder.")
+@SUITE
 @click.option("--write", is_flag=True, help="If equal, mark the entry as verified.")
 @click.option(
     "--date", default="", metavar="YYYY-MM-DD", help="Of the verification.  Default: today."
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  Default: one a processor.")
+@WORKERS
 @click.option("--clap", metavar="MODEL", help="Also CLAPScore, by the model that the entry names.")
 def rescore(
-    entry: Path,
-    predictions: Path,
-    suite: Path,
-    write: bool,
-    date: str,
-    workers: int | None,
-    clap: str | None,
+    entry: Path, predictions: Path, suite: Path, write: bool, date: str, **how: Any
 ) -> None:
     """Score PREDICTIONS again and say whether ENTRY says the same.
 
@@ -170,9 +163,8 @@ def rescore(
         [predictions],
         load_suite(suite),
         allow_partial=loaded.entry.standing == "partial",
-        workers=workers,
-        clap=clap,
         spectral=SPECTRAL_METRICS[0] in loaded.rows,
+        **how,
     )[0]
     result = compare_rescored(loaded, again)
     if not result.equal:
@@ -193,24 +185,21 @@ def rescore(
 @command.command(name="examples")
 @click.argument("predictions", nargs=-1, required=True, type=PATH)
 @ROOT
-@click.option("--suite", type=PATH, required=True, help="Suite or dataset folder.")
+@SUITE
 @click.option("--count", default=4, show_default=True, type=click.IntRange(1, 50))
 @click.option("--include-audio", is_flag=True, help="Export audio that must not be published.")
-def examples(
-    predictions: tuple[Path, ...], root: Path, suite: Path, count: int, include_audio: bool
-) -> None:
+def examples(predictions: tuple[Path, ...], root: Path, suite: Path, **how: Any) -> None:
     """Export a few queries for the listening page: mixture, target, each system's estimate.
 
     Queries are chosen by hash, one a concept in turn, before anybody has listened.
     """
-    from lassbench.examples import export_examples
+    from lassbench.export_examples import export_examples
     from lassbench.predictions import open_predictions
     from lassbench.suites.suite import load_suite
 
     opened = load_suite(suite)
     sets = [open_predictions(folder, opened) for folder in predictions]
-    folder = export_examples(root, opened, sets, count=count, include_audio=include_audio)
-    click.echo(f"wrote {folder}")
+    click.echo(f"wrote {export_examples(root, opened, sets, **how)}")
 
 
 @command.command(name="publish")
@@ -254,10 +243,9 @@ def publish(target: str, root: Path, **how: Any) -> None:
 def eval_results_(entry: Path, out: Path, **how: Any) -> None:
     """Export ENTRY as .eval_results/<suite>.yaml for a model repository on the Hub."""
     from lassbench.leaderboard.checks import read_entry
-    from lassbench.leaderboard.publish import eval_results, write_eval_results
+    from lassbench.leaderboard.publish import write_eval_results
 
-    loaded = read_entry(entry)
-    click.echo(f"wrote {write_eval_results(out, loaded, eval_results(loaded, **how))}")
+    click.echo(f"wrote {write_eval_results(out, read_entry(entry), **how)}")
 
 
 @command.command(name="schema")

@@ -30,6 +30,7 @@ from lassbench.dataset import layout
 from lassbench.dataset.open import Dataset, open_intact
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError
 from lassbench.parallel import map_ordered
+from lassbench.plain_text import spreadsheet, visible
 from lassbench.progress import track
 from lassbench.records import AudioSource, Clip, FileSource, MissingSource, RenderedSource, Split
 
@@ -605,15 +606,14 @@ def _write_files(
 
 def _clip_list(clips: Iterable[Clip], outcomes: Mapping[str, Outcome]) -> str:
     """The text of ``clips.csv``: every clip of the corpus, kept or not, and why not."""
-    found = ((clip, outcomes[clip.clip_id]) for clip in clips)
-    rows = (
-        (
-            *(clip.clip_id, clip.split, clip.concept),
-            *((layout.KEPT, "") if outcome.built else (outcome.kind, outcome.reason)),
-            outcome.built.identity if outcome.built else "",
-        )
-        for clip, outcome in found
-    )
+    rows = []
+    for clip in clips:
+        outcome = outcomes[clip.clip_id]
+        # Nothing reads the reason back, and it may be a server's words.
+        why_not = outcome.kind, spreadsheet(visible(outcome.reason))
+        state = (layout.KEPT, "") if outcome.built else why_not
+        made_from = outcome.built.identity if outcome.built else ""
+        rows.append((clip.clip_id, clip.split, clip.concept, *state, made_from))
     return write_table(layout.CLIPS_HEADER, rows)
 
 

@@ -6,8 +6,6 @@ import contextlib
 import json
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from lassbench.files import (
     write_json,
     write_text,
 )
+from lassbench.hub import hub_errors
 from lassbench.output_folders import folder_lock, scratch_folder
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -83,7 +82,7 @@ def push(folder: Path, repo: str, *, private: bool = True, include_audio: bool =
         _stage(folder, stage, description, include_audio=include_audio)
         files = [path for path in listed(stage, "**/*") if path.is_file()]
         size = sum(path.stat().st_size for path in files)
-        with _explained(repo):
+        with hub_errors(repo):
             url = _upload(stage, repo, private=private)
     return Pushed(url, len(files), size, include_audio)
 
@@ -171,44 +170,3 @@ def _upload(stage: Path, repo: str, *, private: bool) -> str:
         delete_patterns=["data/*.parquet"],
     )
     return str(url)
-
-
-@contextmanager
-def _explained(repo: str) -> Iterator[None]:
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
-
-    try:
-        yield
-    except LocalTokenNotFoundError as error:
-        raise LassbenchError(
-            "not logged in to the Hub", where=repo, fix="run `hf auth login`, or set HF_TOKEN"
-        ) from error
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else 0
-        mend = {
-            401: "log in with `hf auth login`, with a token that may write",
-            403: "use a token that may write to this repository",
-            404: "check the name of the user or organisation",
-        }
-        raise LassbenchError(
-            "the Hub refused",
-            where=repo,
-            got=str(error).strip().splitlines()[0],
-            fix=mend.get(status, "try again later; nothing here was changed"),
-        ) from error
-    except LassbenchError:
-        raise
-    except Exception as error:
-        package = type(error).__module__.partition(".")[0]
-        if not isinstance(error, OSError) and package not in _CLIENTS:
-            raise
-        raise LassbenchError(
-            "the Hub cannot be reached",
-            where=repo,
-            got=f"{type(error).__name__}: {error}",
-            fix="check the network; `lassbench doctor` tests it",
-        ) from error
-
-
-#: Whose errors say that the network failed: the Hub's client changed its own twice.
-_CLIENTS = {"httpx", "httpx2", "httpcore", "requests"}

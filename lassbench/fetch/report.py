@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from lassbench.csv_files import join, write_table
+from lassbench.csv_files import join, write_sheet
 from lassbench.errors import one_line
 from lassbench.fetch.failures import CLASSES
 from lassbench.fetch.ledger import STATES, TIME_FORMAT, Entry, Ledger
@@ -210,7 +210,7 @@ def export(folder: Path, path: Path) -> int:
     """
     with Ledger.read(folder) as ledger:
         rows = list(_census(ledger))
-    write_text(path, write_table(CENSUS_COLUMNS, rows))
+    write_text(path, write_sheet(CENSUS_COLUMNS, rows))
     return len(rows)
 
 

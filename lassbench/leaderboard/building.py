@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lassbench import files
 from lassbench.errors import Fault
@@ -15,23 +14,20 @@ from lassbench.leaderboard.adding import writing
 from lassbench.leaderboard.checks import check_is_there, entry_files, load_entry, read_leaderboard
 from lassbench.leaderboard.entries import Leaderboard, Loaded, SuiteCard, entry_schema
 from lassbench.leaderboard.examples import read_examples
-from lassbench.leaderboard.ranking import Standings
+from lassbench.leaderboard.ranking import all_standings
 from lassbench.leaderboard.site import build_site, check_site
-from lassbench.leaderboard.tables import all_standings, table_files, write_tables
+from lassbench.leaderboard.tables import table_files, write_tables
 from lassbench.parallel import map_ordered, open_executor
 
 #: From this many entries on, a pool of processes is quicker than starting it costs.
 POOL_FROM = 200
 
 
-@dataclass(frozen=True)
-class Built:
-    """What a build made: the standings, the tables' paths, the site's first page if any."""
+class Built(NamedTuple):
+    """What was read, and the paths of the tables that were written."""
 
     board: Leaderboard
-    standings: Sequence[Standings]
     tables: Sequence[Path]
-    page: Path | None
 
 
 def build(
@@ -67,21 +63,18 @@ def build(
     check_is_there(root)
     if site is not None:
         check_site(site, root)
-    with writing(root):
-        with _mapper(root, workers) as mapper:
-            board = read_leaderboard(root, mapper=lambda load, of: mapper(_computed, of))
-            wanted = site is not None
-            listening = read_examples(board, unpublished=unpublished_audio) if wanted else {}
-            tables = all_standings(board, metric=metric, mapper=mapper)
+    with writing(root), _mapper(root, workers) as mapper:
+        board = read_leaderboard(root, mapper=lambda load, of: mapper(_computed, of))
+        listening = read_examples(board, unpublished=unpublished_audio) if site else {}
+        tables = all_standings(board, metric=metric, mapper=mapper)
         # What a reader comes for stands first.
         found = sorted(tables, key=lambda table: not table.rows)
         texts = table_files(board, found)
         files.write_bytes(root / "entry.schema.json", entry_schema())
         paths = write_tables(texts, root / "tables")
-        page = None
         if site is not None:
-            page = build_site(board, found, site, texts=texts, listening=listening)
-        return Built(board, found, paths, page)
+            build_site(board, found, site, texts=texts, listening=listening)
+    return Built(board, paths)
 
 
 def _computed(of: tuple[SuiteCard, Path]) -> Loaded | Fault:

@@ -108,10 +108,10 @@ def _identity_differences(entry: Entry, theirs: ScoreFile) -> Iterator[str]:
 
 def _coverage_differences(rows: pd.DataFrame, again: pd.DataFrame) -> Iterator[str]:
     ours, theirs = set(rows["query_id"]), set(again["query_id"])
-    if ours - theirs:
-        yield f"{len(ours - theirs)} queries of the entry were not scored again"
-    if theirs - ours:
-        yield f"{len(theirs - ours)} queries were scored that the entry lacks"
+    if gone := len(ours - theirs):
+        yield f"{gone} queries of the entry were not scored again"
+    if new := len(theirs - ours):
+        yield f"{new} queries were scored that the entry lacks"
 
 
 def _difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, int]:
@@ -170,12 +170,12 @@ def describe_changes(old: Leaderboard, new: Leaderboard) -> list[str]:
 
 def _brief(loaded: Loaded) -> str:
     metric = TABLE_METRICS[loaded.card.kind][0]
-    shown = _shown(loaded.summary.metrics[metric].mean, ".2f", METRICS[metric].unit)
-    return f"{METRICS[metric].title} {shown}, {loaded.entry.standing}"
+    mean = _shown(loaded.summary.metrics[metric].mean, 2)
+    return f"{METRICS[metric].title} {mean} {METRICS[metric].unit}, {loaded.entry.standing}"
 
 
-def _shown(mean: float | None, digits: str, unit: str = "") -> str:
-    return "undefined" if mean is None else f"{mean:{digits}} {unit}".rstrip()
+def _shown(mean: float | None, digits: int) -> str:
+    return "undefined" if mean is None else f"{mean:.{digits}f}"
 
 
 def _changed(before: Loaded, after: Loaded) -> Iterator[str]:
@@ -186,22 +186,24 @@ def _changed(before: Loaded, after: Loaded) -> Iterator[str]:
         theirs = before.summary.metrics
         for name, cell in after.summary.metrics.items():
             if theirs[name].mean != cell.mean:
-                was, now = _shown(theirs[name].mean, ".4f"), _shown(cell.mean, ".4f")
+                was, now = _shown(theirs[name].mean, 4), _shown(cell.mean, 4)
                 yield f"{METRICS[name].title} {was} -> {now}"
     elif a != b and a.standing == b.standing:
         yield "description, links or notes changed"
 
 
 def _moved(suite: str, old: Leaderboard, new: Leaderboard) -> list[str]:
-    ranks = []
-    for board in (old, new):
-        table = standings(board.suites[suite], board.entries[suite])
-        metric = table.sorted_by
-        ranks.append({row.loaded.slug: (row.name, row.figures[metric].rank) for row in table.rows})
+    before, after = (
+        {
+            row.loaded.slug: (row.name, row.figures[table.sorted_by].rank or "-")
+            for row in table.rows
+        }
+        for table in (standings(one.suites[suite], one.entries[suite]) for one in (old, new))
+    )
     return [
-        f"rank of {ranks[1][one][0]}: {ranks[0][one][1] or '-'} -> {ranks[1][one][1] or '-'}"
-        for one in sorted(ranks[0].keys() & ranks[1])
-        if ranks[0][one][1] != ranks[1][one][1]
+        f"rank of {after[one][0]}: {before[one][1]} -> {after[one][1]}"
+        for one in sorted(before.keys() & after)
+        if before[one][1] != after[one][1]
     ]
 
 
@@ -213,51 +215,35 @@ def submission_faults(base: Path, proposed: Path) -> Iterator[Fault]:
     back, so a submission that brings a new ``verified`` or changes one is refused.
     """
     for path in sorted(_files(base) | _files(proposed)):
-        if path.parts[0] != "entries" and _bytes(base / path) != _bytes(proposed / path):
-            yield _fault(proposed / path, _beside_entries(path))
-    before, after = _entry_files(base), _entry_files(proposed)
-    for path in sorted(before - after):
-        yield _fault(proposed / path, "is removed: a submission adds entries")
-    for path in sorted(path for path in after if path.suffix == ".json"):
-        if _bytes(base / path) == _bytes(proposed / path):
-            continue
-        if path in before and _verified(base / path):
-            yield _fault(
-                proposed / path,
-                "changes an entry that was verified: give the new system another name",
-            )
-        elif _verified(proposed / path):
-            yield _fault(
-                proposed / path,
-                "calls itself verified, which only `rescore` by the maintainers does:"
-                " submit it as `lassbench leaderboard add` wrote it",
-            )
+        if reason := _refused(base / path, proposed / path, path):
+            yield Fault("submission", str(proposed / path), reason)
 
 
-def _fault(path: Path, reason: str) -> Fault:
-    return Fault("submission", str(path), reason)
-
-
-def _beside_entries(path: Path) -> str:
+def _refused(old: Path, new: Path, path: Path) -> str:
+    if old.is_file() and new.is_file() and old.read_bytes() == new.read_bytes():
+        return ""
     if path.parts[0] == "tables":
         return "is changed: the tables are made anew when a submission is merged, leave them"
-    return "is changed: a submission adds entries"
+    if path.parts[0] != "entries":
+        return "is changed: a submission adds entries"
+    if not new.is_file():
+        return "is removed: a submission adds entries"
+    if path.suffix == ".json" and _verified(old):
+        return "changes an entry that was verified: give the new system another name"
+    if path.suffix == ".json" and _verified(new):
+        return (
+            "calls itself verified, which only `rescore` by the maintainers does:"
+            " submit it as `lassbench leaderboard add` wrote it"
+        )
+    return ""
 
 
 def _verified(path: Path) -> bool:
     try:
         return read_model(path, Entry).verification is not None
     except LassbenchError:
-        return False  # of an older schema, as `base` may be
-
-
-def _entry_files(root: Path) -> set[Path]:
-    return {path for path in _files(root) if path.parts[0] == "entries"}
+        return False  # not there, or of an older schema, as `base` may be
 
 
 def _files(root: Path) -> set[Path]:
     return {path.relative_to(root) for path in listed(root, "**/*") if path.is_file()}
-
-
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""

@@ -47,7 +47,7 @@ from lassbench.checked import (
 )
 from lassbench.files import name_of
 from lassbench.plain_text import refused_character, text_fault, url_fault
-from lassbench.scores.rows import METRICS, Kind, in_order
+from lassbench.scores.rows import METRICS, Kind, Policy, in_order
 from lassbench.scores.score_file import (
     JSON_LIMIT,
     Contamination,
@@ -67,7 +67,8 @@ BREAKDOWN_VIEWS = ("concept", "annotator")
 #: Kinds of suites that have a table.  Of recordings without references a CLAP model's opinion
 #: is all there is, and two models' opinions are not comparable.
 TableKind = Literal["separation", "absent"]
-#: Metrics of the tables, in their order; the first is what a table is sorted by.
+#: Metrics of the tables, in their order: the first is what a table is sorted by, and
+#: higher is better in all of them.
 TABLE_METRICS: Mapping[Kind, tuple[str, ...]] = {
     "separation": ("si_sdr_i", "sdr_i", "sir_i", "sar", "snr_i"),
     "absent": ("attenuation", "silent_share"),
@@ -231,7 +232,7 @@ class Entry(Submission):
         Contamination()
     )
     clap_model: Text = ""
-    policy: Literal["lassbench-policy-1"] = "lassbench-policy-1"
+    policy: Policy = "lassbench-policy-1"
     lassbench_version: Label
     warnings: Annotated[tuple[Text, ...], Field(max_length=LIST_LIMIT)] = ()
     rows_sha256: Sha256

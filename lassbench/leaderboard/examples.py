@@ -1,7 +1,7 @@
 """Audio for the listening page: files that somebody exported, checked before they are shown.
 
 The leaderboard decodes no audio.  ``lassbench leaderboard examples`` (see
-``lassbench.examples``) renders a few frozen queries into this folder::
+``lassbench.export_examples``) renders a few frozen queries into this folder::
 
     examples/<suite>/examples.json              ExampleSet
     examples/<suite>/<query>/<track>.flac       or .wav, .ogg
@@ -144,8 +144,7 @@ def _faults(board: Leaderboard, path: Path, content: ExampleSet) -> Iterator[Fau
             if (track.role == "estimate") != (track.system in systems):
                 yield fault(f"{example.query_id}: {track.system!r} has no entry")
             for name in (track.audio, track.spectrogram):
-                reason = _file_fault(path.parent, name)
-                if reason:
+                if reason := _file_fault(path.parent, name):
                     yield fault(f"{name[:100]} {reason}")
 
 
@@ -153,14 +152,13 @@ def _file_fault(folder: Path, name: str) -> str:
     if not _RELATIVE.fullmatch(name):
         return "is not <query>/<file>"
     path = folder / name
-    magic = _MAGIC.get(path.suffix)
-    if magic is None:
+    if path.suffix not in _MAGIC:
         return f"is none of {', '.join(_MAGIC)}"
     if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
         return "is not there"
     if path.stat().st_size > FILE_LIMIT:
         return f"is larger than {FILE_LIMIT // 1_000_000} MB"
     with path.open("rb") as stream:
-        if stream.read(len(magic)) != magic:
+        if not stream.read(8).startswith(_MAGIC[path.suffix]):
             return f"is not a {path.suffix[1:]} file"
     return ""

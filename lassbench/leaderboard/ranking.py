@@ -11,18 +11,17 @@ everybody else is compared on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lassbench.leaderboard.checks import Mapper
-from lassbench.leaderboard.entries import TABLE_METRICS, Entry, Loaded, SuiteCard
-from lassbench.scores.rows import METRICS, metric_named, seen
+from lassbench.leaderboard.entries import TABLE_METRICS, Entry, Leaderboard, Loaded, SuiteCard
+from lassbench.scores.rows import metric_named, seen
 from lassbench.scores.statistics import RankInterval, rank_intervals
 from lassbench.scores.summary import Cell, interval_cells
 
@@ -35,7 +34,6 @@ GENERATIVE = (
     " and nobody hears."
 )
 
-_OF_CELL = [one.name for one in fields(Cell)]
 # What is asked, the same for every entry of a suite.
 _QUESTION = (
     "query_id", "target_id", "concept", "noise_concept", "query_type", "annotator", "text",
@@ -107,11 +105,6 @@ class Standings:
     questions: pd.DataFrame
 
     @cached_property
-    def ranked(self) -> int:
-        """How many systems have a rank in the metric that the table is sorted by."""
-        return sum(row.figures[self.sorted_by].rank is not None for row in self.rows)
-
-    @cached_property
     def query_types(self) -> tuple[str, ...]:
         """The kinds of queries that there are."""
         return tuple(sorted(self.questions["query_type"].unique()))
@@ -130,33 +123,37 @@ def standings(card: SuiteCard, entries: Sequence[Loaded], *, metric: str = "") -
     UsageError
         If ``metric`` is neither name nor title of one that this suite's table has.
     """
-    return next(many_standings([(card, entries, metric)]))
+    draft = _Draft(card, entries, metric)
+    return draft.finished({name: _rank(one) for name, one in draft.contests.items()})
 
 
-def many_standings(
-    suites: Iterable[tuple[SuiteCard, Sequence[Loaded], str]], *, mapper: Mapper = map
-) -> Iterator[Standings]:
-    """:func:`standings` of each (card, entries, metric), all mapped at once.
+def all_standings(board: Leaderboard, *, metric: str = "", mapper: Mapper = map) -> list[Standings]:
+    """The standings of every suite, in the order of their cards.
 
     ``mapper`` maps the ranking of each metric, the only work that takes long.
 
     Raises
     ------
     UsageError
-        As :func:`standings` does.
+        If ``metric`` is neither name nor title of a column of any kind of suite.
     """
-    drafts = [_Draft(card, entries, metric) for card, entries, metric in suites]
+    known = [name for names in TABLE_METRICS.values() for name in names]
+    metric = metric_named(metric, known) if metric else ""
+    drafts = [
+        # A metric of the separation suites does not exist in the others.
+        _Draft(card, board.entries[name], metric if metric in TABLE_METRICS[card.kind] else "")
+        for name, card in board.suites.items()
+    ]
     # Suite after suite, but as one queue: no process waits for the end of a suite.
     ranks = iter(mapper(_rank, (one for draft in drafts for one in draft.contests.values())))
-    for draft in drafts:
-        yield draft.finished({name: next(ranks) for name in draft.metrics})
+    return [draft.finished({name: next(ranks) for name in draft.metrics}) for draft in drafts]
 
 
 class _Draft:
     """A suite's table that waits for its ranks.
 
-    ``values`` has a row for each query that anyone covers, sorted by id, and a column for
-    each (entry, metric): as means see it, NaN where it is undefined or not covered.
+    ``values`` are each metric's, as means see them: a row for each query that anyone covers,
+    sorted by id, a column for each entry, NaN where it is undefined or not covered.
     """
 
     def __init__(self, card: SuiteCard, entries: Sequence[Loaded], metric: str) -> None:
@@ -170,17 +167,19 @@ class _Draft:
             else pd.DataFrame(columns=_QUESTION)
         )
         self.targets = self.questions["target_id"].to_numpy(str)
-        found = {
-            (loaded.slug, name): pd.Series(seen(loaded.rows, name), loaded.rows["query_id"])
-            for loaded in entries
-            for name in self.metrics
-        }
-        self.values = pd.DataFrame(found, index=self.questions["query_id"])
+        self.values = {name: self._values(name) for name in self.metrics}
         self.contests = {name: self._contest(name) for name in self.metrics}
+
+    def _values(self, metric: str) -> pd.DataFrame:
+        found = {
+            loaded.slug: pd.Series(seen(loaded.rows, metric), loaded.rows["query_id"])
+            for loaded in self.entries
+        }
+        return pd.DataFrame(found, self.questions["query_id"])
 
     def _contest(self, metric: str) -> _Contest:
         """Who is ranked by ``metric``, on which queries."""
-        values = self._of(metric)
+        values = self.values[metric]
         ranked = [
             loaded.slug
             for loaded in self.entries
@@ -188,16 +187,8 @@ class _Draft:
             and values[loaded.slug].count() >= MIN_COVERAGE * self.card.queries
         ]
         common = values[ranked].notna().all(axis=1).to_numpy() & bool(ranked)
-        sign = 1.0 if METRICS[metric].better == "higher" else -1.0
-        shared = sign * values.loc[common, ranked].to_numpy().T
+        shared = values.loc[common, ranked].to_numpy().T
         return _Contest(tuple(ranked), shared, self.targets[common], common)
-
-    def _of(self, metric: str) -> pd.DataFrame:
-        """The values of one metric, a column for each entry."""
-        if not self.entries:
-            return self.values
-        found: Any = self.values.xs(metric, axis="columns", level=1)
-        return pd.DataFrame(found)
 
     def finished(self, ranks: Mapping[str, Sequence[RankInterval]]) -> Standings:
         """The table, given what :func:`_rank` made of each contest."""
@@ -211,41 +202,35 @@ class _Draft:
             )
             for loaded in self.entries
         ]
-        rows.sort(key=lambda row: _order(row, self.sorted_by))
+        rows.sort(key=self._order)
         shared = {name: int(one.common.sum()) for name, one in self.contests.items()}
         return Standings(self.card, self.metrics, self.sorted_by, rows, shared, self.questions)
 
+    def _order(self, row: Row) -> tuple[float, str]:
+        mean = row.figures[self.sorted_by].mean
+        return np.inf if mean is None else -mean, row.loaded.slug
+
     def _figures(self, metric: str, ranks: Sequence[RankInterval]) -> dict[str, Figure]:
         """Every entry's figure of ``metric``."""
-        values, contest = self._of(metric), self.contests[metric]
-        defined, common = values.notna(), contest.common
-        counts, whole = defined.sum(), defined[common].all()
-        # None if nothing is shared.
-        by_slug = dict(zip(contest.slugs, ranks, strict=False))
-        holders = Counter(rank.rank for rank in ranks)
+        contest, holders = self.contests[metric], Counter(rank.rank for rank in ranks)
+        # There are no ranks if nothing is shared.
+        places = {
+            slug: (rank.rank, holders[rank.rank] > 1, rank.low, rank.high)
+            for slug, rank in zip(contest.slugs, ranks, strict=False)
+        }
         found = {}
         for loaded in self.entries:
-            slug = loaded.slug
-            shared = bool(common.any() and whole[slug])
+            values = self.values[metric][loaded.slug].to_numpy()
+            chosen = ~np.isnan(values)
+            shared = bool(contest.common.any() and chosen[contest.common].all())
+            if shared:
+                chosen = contest.common
             cell: Cell = loaded.summary.metrics[metric]
-            if cell.n != (common.sum() if shared else counts[slug]):
-                chosen = common if shared else defined[slug].to_numpy()
-                own = values.loc[chosen, [slug]].to_numpy()
-                (cell,) = interval_cells(own, self.targets[chosen])
-            figure = Figure(**{one: getattr(cell, one) for one in _OF_CELL}, shared=shared)
-            if rank := by_slug.get(slug):
-                tied = holders[rank.rank] > 1
-                figure = replace(
-                    figure, rank=rank.rank, tied=tied, rank_low=rank.low, rank_high=rank.high
-                )
-            found[slug] = figure
+            if cell.n != chosen.sum():
+                (cell,) = interval_cells(values[chosen, np.newaxis], self.targets[chosen])
+            figure = cell.mean, cell.ci_low, cell.ci_high, cell.n, cell.targets, shared
+            found[loaded.slug] = Figure(*figure, *places.get(loaded.slug, ()))
         return found
-
-
-def _order(row: Row, metric: str) -> tuple[float, str]:
-    mean = row.figures[metric].mean
-    sign = -1.0 if METRICS[metric].better == "higher" else 1.0
-    return (np.inf if mean is None else sign * mean, row.loaded.slug)
 
 
 def unranked_because(loaded: Loaded) -> str:
@@ -264,8 +249,8 @@ def unranked_because(loaded: Loaded) -> str:
 class _Contest:
     """One metric's ranked systems on the queries that they share; picklable.
 
-    ``values`` has shape (systems, queries), higher is better; ``common`` marks
-    the shared queries among all of the suite's.
+    ``values`` has shape (systems, queries); ``common`` marks the shared queries among all
+    of the suite's.
     """
 
     slugs: tuple[str, ...]

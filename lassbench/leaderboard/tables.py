@@ -7,22 +7,20 @@ cells; the writers escape for their format and decide nothing.
 
 from __future__ import annotations
 
-import dataclasses
-import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from lassbench import files, output_folders
-from lassbench.csv_files import write_table
+from lassbench.csv_files import write_sheet
 from lassbench.errors import UsageError
-from lassbench.leaderboard.checks import Mapper
-from lassbench.leaderboard.entries import BREAKDOWN_VIEWS, TABLE_METRICS, Leaderboard, Reported
-from lassbench.leaderboard.ranking import Figure, Row, Standings, many_standings
-from lassbench.plain_text import markdown, markdown_lines
-from lassbench.scores.rows import METRICS, metric_named
+from lassbench.leaderboard.entries import BREAKDOWN_VIEWS, Leaderboard, Reported
+from lassbench.leaderboard.ranking import Figure, Standings
+from lassbench.plain_text import latex, markdown, markdown_lines
+from lassbench.scores.rows import METRICS
 from lassbench.scores.summary import Cell
 
 #: What a dash in a table means: not defined, or not measured.
@@ -53,9 +51,9 @@ class Value:
     best: bool = False
 
     @classmethod
-    def of(cls, cell: Cell, *, best: bool) -> Value:
-        """The mean and interval of ``cell``."""
-        return cls(cell.mean, cell.ci_low, cell.ci_high, best)
+    def of(cls, cell: Cell | None, *, best: bool) -> Value:
+        """The mean and interval of ``cell``, if there is one."""
+        return cls(cell.mean, cell.ci_low, cell.ci_high, best) if cell else cls(None)
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,24 @@ class Table:
     notes: Sequence[str]
     digits: int = 2
 
+    @property
+    def kinds(self) -> list[type]:
+        """What each column holds; text where there is no row."""
+        first: Sequence[Content] = self.rows[0] if self.rows else self.columns
+        return [type(cell) for cell in first]
+
+    def shown(self, cell: Content) -> tuple[str, str, bool]:
+        """What people read in a cell: its text, its interval or ``""``, and if it is bold."""
+        if isinstance(cell, Size):
+            return count_text(cell.parameters), "", False
+        if not isinstance(cell, Value):
+            return str(cell), "", False
+        mean, low, high = (
+            DASH if one is None else f"{one:.{self.digits}f}"
+            for one in (cell.mean, cell.low, cell.high)
+        )
+        return mean, "" if DASH in (mean, low, high) else f"[{low}, {high}]", cell.best
+
 
 def rank_text(figure: Figure) -> str:
     """``2``, ``2=`` if shared, with the ranks it takes in 95 % of resamples: ``2= (1-3)``."""
@@ -105,20 +121,20 @@ def overall_table(table: Standings) -> Table:
     """All metrics of a suite, one row a system, best first."""
     columns = ["Rank", "System", "Query", *(METRICS[name].heading for name in table.metrics)]
     columns += ["Queries", "Parameters", "Standing"]
-    marks = _footnoted(table)
+    names, footnotes = _footnoted(table)
     rows: list[list[Content]] = [
         [
             rank_text(row.figures[table.sorted_by]),
-            _marked(row, marks),
+            name,
             row.entry.system.query_type,
             *(Value.of(row.figures[name], best=row.leads(name)) for name in table.metrics),
             row.figures[table.sorted_by].n,
             Size(row.entry.system.parameters),
             row.entry.standing,
         ]
-        for row in table.rows
+        for name, row in zip(names, table.rows, strict=True)
     ]
-    notes = [*suite_notes(table), *_footnotes(marks)]
+    notes = [*suite_notes(table), *footnotes]
     if rows:
         notes += [f"{METRICS[name].title}: {explanation(name)}." for name in table.metrics]
         notes.append(" ".join(f"{name}: {meaning}." for name, meaning in COLUMNS.items()))
@@ -138,35 +154,43 @@ def breakdown_table(table: Standings, by: str) -> Table | None:
     values = sorted({value for one in groups for value in one})
     if not values:
         return None
-    marks = _footnoted(table)
-    columns = [_broken_down(table, by, value) for value in values]
-    rows: list[list[Content]] = [
-        [_marked(row, marks), *cells] for row, *cells in zip(table.rows, *columns, strict=True)
+    metric, definition = table.sorted_by, METRICS[table.sorted_by]
+    found = [[one.get(value, {}).get(metric) for one in groups] for value in values]
+    names, footnotes = _footnoted(table)
+    rows = [*zip(names, *(_column(table, cells) for cells in found), strict=True)]
+    targets = {cell.targets for cells in found for cell in cells if cell} - {0} or {0}
+    ends = " to ".join(map(str, sorted({min(targets), max(targets)})))
+    bold = _BOLD if metric != "sar" else ""
+    notes = [
+        *_of_sounds_and_texts(table),
+        f"Intervals are 95 %, from resampled targets.{bold} Each stands on {ends} targets.",
+        *footnotes,
+        f"{definition.title}: {explanation(metric)}.",
     ]
-    title = f"{table.card.title}: {METRICS[table.sorted_by].heading} by {by}"
-    notes = suite_notes(table, ranked=False)
-    targets = {c[table.sorted_by].targets for one in groups for c in one.values()} - {0} or {0}
-    ends = sorted({min(targets), max(targets)})
-    notes[-1] += f" Each stands on {' to '.join(map(str, ends))} targets."
-    notes += _footnotes(marks)
-    notes.append(f"{METRICS[table.sorted_by].title}: {explanation(table.sorted_by)}.")
+    title = f"{table.card.title}: {definition.heading} by {by}"
     return Table(title, ["System", *values], rows, notes)
 
 
-def _broken_down(table: Standings, by: str, value: str) -> list[Value]:
-    """A column of a breakdown: one value a row, bold where :func:`_leads` says so."""
-    metric = table.sorted_by
-    found = [row.loaded.breakdowns.get(by, {}).get(value, {}).get(metric) for row in table.rows]
-    sign = 1.0 if METRICS[metric].better == "higher" else -1.0
-    ranked = [
-        (sign * cell.mean, cell)
-        for row, cell in zip(table.rows, found, strict=True)
-        if cell is not None and cell.mean is not None and row.figures[metric].rank is not None
-    ]
-    best = max(ranked, key=lambda one: one[0])[1] if ranked else None
+_BOLD = (
+    " In each column the best mean of a ranked system is bold, and with it every ranked system"
+    " whose interval overlaps that of the best: these are not told apart. Where there are too few"
+    " targets for intervals, the best mean alone is bold."
+)
+
+
+def _column(table: Standings, cells: Sequence[Cell | None]) -> list[Value]:
+    """A breakdown's figures of one value, a row each, bold where :func:`_leads` says so."""
     # SAR alone says nothing (Row.leads), and here it is alone.
-    leading = {id(cell) for _, cell in ranked if best and metric != "sar" and _leads(cell, best)}
-    return [Value.of(cell, best=id(cell) in leading) if cell else Value(None) for cell in found]
+    ranked = [
+        cell if row.figures[table.sorted_by].rank and table.sorted_by != "sar" else None
+        for row, cell in zip(table.rows, cells, strict=True)
+    ]
+    defined = [cell for cell in ranked if cell and cell.mean is not None]
+    best = max(defined, key=attrgetter("mean"), default=None)
+    return [
+        Value.of(cell, best=bool(own and best and _leads(own, best)))
+        for cell, own in zip(cells, ranked, strict=True)
+    ]
 
 
 def _leads(cell: Cell, best: Cell) -> bool:
@@ -178,62 +202,45 @@ def _leads(cell: Cell, best: Cell) -> bool:
     return cell.ci_low <= best.ci_high and best.ci_low <= cell.ci_high
 
 
-def _footnoted(table: Standings) -> Mapping[str, str]:
-    """note -> its mark, in the order of the rows."""
+def _footnoted(table: Standings) -> tuple[list[str], list[str]]:
+    """Each row's name with the marks of its notes, and the notes in the order of the rows."""
     marks: dict[str, str] = {}
+    names = []
     for row in table.rows:
-        for note in _row_notes(row):
-            marks.setdefault(note, f"{len(marks) + 1}")
-    return marks
+        because = f"Not ranked: {row.unranked_because}."
+        notes = [*[because] * bool(row.unranked_because), *row.notes]
+        shown = ",".join(marks.setdefault(note, f"{len(marks) + 1}") for note in notes)
+        names.append(f"{row.name} [{shown}]" if shown else row.name)
+    return names, [f"[{mark}] {note}" for note, mark in marks.items()]
 
 
-def _row_notes(row: Row) -> list[str]:
-    because = f"Not ranked: {row.unranked_because}." if row.unranked_because else ""
-    return [note for note in (because, *row.notes) if note]
-
-
-def _marked(row: Row, marks: Mapping[str, str]) -> str:
-    shown = ",".join(marks[note] for note in _row_notes(row))
-    return f"{row.name} [{shown}]" if shown else row.name
-
-
-def _footnotes(marks: Mapping[str, str]) -> list[str]:
-    return [f"[{mark}] {note}" for note, mark in marks.items()]
+def _of_sounds_and_texts(table: Standings) -> list[str]:
+    notes = {
+        "Synthetic suite: rendered sounds, no recordings.": table.card.synthetic,
+        "Its queries are templated: written by a program, not by people.": table.templated,
+    }
+    return [note for note, holds in notes.items() if holds]
 
 
 _SAR_ALONE = ", but not in SAR alone, which a system wins that hardly touches the mixture"
 
 
-def suite_notes(table: Standings, *, ranked: bool = True) -> list[str]:
-    """What a reader has to know about a suite before comparing its numbers (or ranks)."""
-    card, notes = table.card, []
-    if card.synthetic:
-        notes.append("Synthetic suite: rendered sounds, no recordings.")
-    if table.templated:
-        notes.append("Its queries are templated: written by a program, not by people.")
-    if table.rows and not ranked:
-        notes.append("Intervals are 95 %, from resampled targets.")
-        if table.sorted_by != "sar":  # Row.leads
-            notes[-1] += (
-                " In each column the best mean of a ranked system is bold, and with it every"
-                " ranked system whose interval overlaps that of the best: these are not told"
-                " apart. Where there are too few targets for intervals, the best mean alone is"
-                " bold."
-            )
-    elif table.rows:
-        shared, heading = table.shared[table.sorted_by], METRICS[table.sorted_by].heading
-        figures = [row.figures[table.sorted_by] for row in table.rows]
-        targets = max((one.targets for one in figures if one.rank is not None), default=0)
-        notes.append(
-            f"Ranked by {heading} on the {shared} of {card.queries} queries ({targets} targets)"
-            " that all ranked systems cover. Intervals are 95 %, from resampled targets. Systems"
-            " that cannot be told apart share a rank (=), with the ranks that they take in 95 % of"
-            " resamples in brackets; every system that shares the first rank is bold"
-            f"{_SAR_ALONE if 'sar' in table.metrics else ''}."
-        )
-    else:
-        notes.append(f"No entry yet. {card.how_to_fill}".strip())
-    return notes
+def suite_notes(table: Standings) -> list[str]:
+    """What a reader has to know about a suite before comparing its numbers and ranks."""
+    notes = _of_sounds_and_texts(table)
+    if not table.rows:
+        return [*notes, f"No entry yet. {table.card.how_to_fill}".strip()]
+    shared, heading = table.shared[table.sorted_by], METRICS[table.sorted_by].heading
+    figures = [row.figures[table.sorted_by] for row in table.rows]
+    targets = max((one.targets for one in figures if one.rank is not None), default=0)
+    ranks = (
+        f"Ranked by {heading} on the {shared} of {table.card.queries} queries ({targets} targets)"
+        " that all ranked systems cover. Intervals are 95 %, from resampled targets. Systems"
+        " that cannot be told apart share a rank (=), with the ranks that they take in 95 % of"
+        " resamples in brackets; every system that shares the first rank is bold"
+        f"{_SAR_ALONE if 'sar' in table.metrics else ''}."
+    )
+    return [*notes, ranks]
 
 
 def reported_table(reported: Reported) -> Table:
@@ -255,154 +262,100 @@ def reported_table(reported: Reported) -> Table:
     return Table(reported.title, columns, rows, [note for note in notes if note], digits=3)
 
 
-_LATEX = {
-    **{char: f"\\{char}" for char in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-}
-
-
-def _plain(value: Value, digits: int) -> str:
-    if value.mean is None:
-        return DASH
-    mean = f"{value.mean:.{digits}f}"
-    if value.low is None or value.high is None:
-        return mean
-    return f"{mean} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
-
-
 def to_markdown(table: Table) -> str:
     """A GitHub table with its title and notes."""
 
-    def shown(cell: Content) -> str:
-        if isinstance(cell, Size):
-            return count_text(cell.parameters)
-        if isinstance(cell, Value):
-            text = markdown(_plain(cell, table.digits))
-            return f"**{text}**" if cell.best and cell.mean is not None else text
-        return markdown(str(cell))
-
-    numeric = [_numeric(table, index) for index in range(len(table.columns))]
-    lines = [f"### {markdown(table.title)}", ""]
-    if table.rows:
-        lines.append("| " + " | ".join(map(markdown, table.columns)) + " |")
-        lines.append("| " + " | ".join("---:" if right else "---" for right in numeric) + " |")
-        lines += ["| " + " | ".join(shown(cell) for cell in row) + " |" for row in table.rows]
-        lines.append("")
+    def cell_text(cell: Content) -> str:
+        text, interval, best = table.shown(cell)
+        text = markdown(f"{text} {interval}".rstrip())
+        return f"**{text}**" if best else text
 
     def told(line: str) -> str:
         command = line.startswith("lassbench ") and "`" not in line
         return f"`{line}`  " if command else f"{markdown_lines(line)}  "
 
-    notes = (told(line) for note in table.notes for line in note.split("\n"))
-    return "\n".join([*lines, *notes]) + "\n"
-
-
-def _numeric(table: Table, index: int) -> bool:
-    return any(isinstance(row[index], Value | Size | int) for row in table.rows)
+    lines = [f"### {markdown(table.title)}", ""]
+    if table.rows:
+        rules = ["---" if kind is str else "---:" for kind in table.kinds]
+        rows = ([cell_text(cell) for cell in row] for row in table.rows)
+        lines += [f"| {' | '.join(one)} |" for one in (map(markdown, table.columns), rules, *rows)]
+        lines.append("")
+    lines += [told(line) for note in table.notes for line in note.split("\n")]
+    return "\n".join(lines) + "\n"
 
 
 def to_latex(table: Table) -> str:
-    """A booktabs tabular; the notes stand as comments and beneath it."""
+    """A booktabs tabular; title and notes stand as comments around it."""
 
-    def escape(text: str) -> str:
-        return "".join(_LATEX.get(char, char) for char in text)
+    def cell_text(cell: Content) -> str:
+        text, interval, best = table.shown(cell)
+        text = "--" if text == DASH else latex(text)
+        text = f"\\textbf{{{text}}}" if best else text
+        return f"{text} {{\\scriptsize {interval}}}" if interval else text
 
-    def shown(cell: Content) -> str:
-        if not isinstance(cell, Value):
-            text = count_text(cell.parameters) if isinstance(cell, Size) else str(cell)
-            return escape(text) if text != DASH else "--"
-        if cell.mean is None:
-            return "--"
-        mean = f"{cell.mean:.{table.digits}f}"
-        mean = f"\\textbf{{{mean}}}" if cell.best else mean
-        if cell.low is None or cell.high is None:
-            return mean
-        low, high = f"{cell.low:.{table.digits}f}", f"{cell.high:.{table.digits}f}"
-        return f"{mean} {{\\scriptsize [{low}, {high}]}}"
+    def line(cells: Iterable[str]) -> str:
+        return " & ".join(cells) + r" \\"
 
-    numeric = [_numeric(table, index) for index in range(len(table.columns))]
-    lines = ["% needs \\usepackage{booktabs}", f"% {' '.join(table.title.split())}"]
-    lines.append(f"\\begin{{tabular}}{{{''.join('r' if right else 'l' for right in numeric)}}}")
-    lines += ["\\toprule", " & ".join(escape(name) for name in table.columns) + r" \\", "\\midrule"]
-    lines += [" & ".join(shown(cell) for cell in row) + r" \\" for row in table.rows]
-    lines += ["\\bottomrule", "\\end{tabular}", ""]
-    lines += [f"% {' '.join(note.split())}" for note in table.notes]
+    sides = "".join("l" if kind is str else "r" for kind in table.kinds)
+    lines = [
+        *("% needs \\usepackage{booktabs}", f"% {' '.join(table.title.split())}"),
+        *(f"\\begin{{tabular}}{{{sides}}}", "\\toprule"),
+        *(line(map(latex, table.columns)), "\\midrule"),
+        *(line(map(cell_text, row)) for row in table.rows),
+        *("\\bottomrule", "\\end{tabular}", ""),
+        *(f"% {' '.join(note.split())}" for note in table.notes),
+    ]
     return "\n".join(lines) + "\n"
 
 
 def to_csv(table: Table) -> str:
     """One row a system; a value takes three columns (mean, low, high), numbers unrounded."""
-    is_value = [
-        any(isinstance(row[index], Value) for row in table.rows)
-        for index in range(len(table.columns))
-    ]
+
+    def numbers(cell: Content) -> tuple[str | float | None, ...]:
+        if isinstance(cell, Value):
+            return cell.mean, cell.low, cell.high
+        return (cell.parameters if isinstance(cell, Size) else cell,)
+
     header: list[str] = []
-    for name, wide in zip(table.columns, is_value, strict=True):
-        header += [name, f"{name} low", f"{name} high"] if wide else [name]
-    rows: list[list[str]] = []
-    for row in table.rows:
-        cells: list[str] = []
-        for cell in row:
-            if isinstance(cell, Value):
-                ends = (cell.mean, cell.low, cell.high)
-                cells += ["" if end is None else repr(end) for end in ends]
-            elif isinstance(cell, Size):
-                cells.append("" if cell.parameters is None else str(cell.parameters))
-            else:
-                cells.append(_safe_cell(cell) if isinstance(cell, str) else str(cell))
-        rows.append(cells)
-    return write_table([_safe_cell(name) for name in header], rows)
-
-
-def _safe_cell(text: str) -> str:
-    # Entries with such names are refused; this is the second lock on the door.
-    return f"'{text}" if text[:1] in tuple("=+@\t\r") or re.match(r"-.", text) else text
+    for name, kind in zip(table.columns, table.kinds, strict=True):
+        header += [name, f"{name} low", f"{name} high"] if kind is Value else [name]
+    rows = ([one for cell in row for one in numbers(cell)] for row in table.rows)
+    return write_sheet(header, rows)
 
 
 def standings_json(table: Standings) -> dict[str, Any]:
     """Everything that the tables of a suite say, unrounded, for programs."""
+    of_system = ("name", "query_type", "parameters", "trained_on", "generative")
+    systems = [
+        {
+            **{key: getattr(row.entry.system, key) for key in of_system},
+            "slug": row.loaded.slug,
+            "standing": row.entry.standing,
+            "date": row.entry.date,
+            "queries_scored": len(row.loaded.rows),
+            "wrong_source_share": row.loaded.summary.wrong_source_share,
+            "unranked_because": row.unranked_because,
+            "notes": row.notes,
+            "metrics": {name: asdict(figure) for name, figure in row.figures.items()},
+            "by": {
+                by: {v: {m: c.mean for m, c in cells.items()} for v, cells in groups.items()}
+                for by, groups in row.loaded.breakdowns.items()
+            },
+        }
+        for row in table.rows
+    ]
     return {
         "suite": table.card.model_dump(mode="json"),
-        "query_types": list(table.query_types),
+        "query_types": table.query_types,
         "sorted_by": table.sorted_by,
-        "shared_queries": dict(table.shared),
+        "shared_queries": table.shared,
         "notes": suite_notes(table),
-        "systems": [_row_json(row) for row in table.rows],
+        "systems": systems,
     }
 
 
-def _row_json(row: Row) -> dict[str, Any]:
-    system = row.entry.system
-    return {
-        "name": row.name,
-        "slug": row.loaded.slug,
-        "standing": row.entry.standing,
-        "date": row.entry.date,
-        "query_type": system.query_type,
-        "parameters": system.parameters,
-        "trained_on": list(system.trained_on),
-        "queries_scored": len(row.loaded.rows),
-        "generative": system.generative,
-        "wrong_source_share": row.loaded.summary.wrong_source_share,
-        "unranked_because": row.unranked_because,
-        "notes": list(row.notes),
-        "metrics": {name: dataclasses.asdict(figure) for name, figure in row.figures.items()},
-        "by": {
-            by: {v: {m: c.mean for m, c in cells.items()} for v, cells in groups.items()}
-            for by, groups in row.loaded.breakdowns.items()
-        },
-    }
-
-
-WRITERS: Mapping[str, Callable[[Table], str]] = {
-    "md": to_markdown,
-    "csv": to_csv,
-    "tex": to_latex,
-}
+WRITERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
+_SUFFIXES = tuple(f".{kind}" for kind in (*WRITERS, "json"))
 
 
 def table_files(board: Leaderboard, tables: Sequence[Standings]) -> dict[str, str]:
@@ -431,7 +384,7 @@ def write_tables(texts: Mapping[str, str], out: Path) -> list[Path]:
 
     def made_before(place: str, names: list[str]) -> list[str]:
         # A suite that is gone must not leave its table; other files stay.
-        return [name for name in names if Path(place) == out and name.endswith(_TABLE_SUFFIXES)]
+        return [name for name in names if Path(place) == out and name.endswith(_SUFFIXES)]
 
     def build(folder: Path) -> None:
         if out.is_dir():
@@ -443,31 +396,6 @@ def write_tables(texts: Mapping[str, str], out: Path) -> list[Path]:
     return [out / name for name in texts]
 
 
-_TABLE_SUFFIXES = (".md", ".csv", ".tex", ".json")
-
-
 def _views(table: Standings) -> list[tuple[str, Table]]:
-    views = [("overall", overall_table(table))]
-    for by in BREAKDOWN_VIEWS:
-        broken_down = breakdown_table(table, by)
-        if broken_down is not None:
-            views.append((by, broken_down))
-    return views
-
-
-def all_standings(board: Leaderboard, *, metric: str = "", mapper: Mapper = map) -> list[Standings]:
-    """The standings of every suite, in the order of their cards.
-
-    Raises
-    ------
-    UsageError
-        If ``metric`` is neither name nor title of a column of any kind of suite.
-    """
-    known = [name for names in TABLE_METRICS.values() for name in names]
-    metric = metric_named(metric, known) if metric else ""
-    suites = (
-        # A metric of the separation suites does not exist in the others.
-        (card, board.entries[name], metric if metric in TABLE_METRICS[card.kind] else "")
-        for name, card in board.suites.items()
-    )
-    return list(many_standings(suites, mapper=mapper))
+    broken_down = ((by, breakdown_table(table, by)) for by in BREAKDOWN_VIEWS)
+    return [("overall", overall_table(table)), *((by, one) for by, one in broken_down if one)]

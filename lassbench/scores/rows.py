@@ -4,8 +4,12 @@ Rows are a pandas DataFrame, one row a query, sorted by ``query_id``
 (:func:`rows_schema`); everything else that is said of a system, every mean,
 interval, breakdown and rank, is computed from them by :mod:`lassbench.scores.summary`.
 
-The policy ``lassbench-policy-1`` on values that are not ordinary numbers
---------------------------------------------------------------------------
+The policy ``lassbench-policy-1``
+---------------------------------
+Its version stands for every metric's definition (:data:`METRICS`: another id under the same
+name asks for another version), and for what is done with values that are not ordinary
+numbers:
+
 1. **Silence is the worst answer.**  An estimate whose samples are all zero has
    ``-inf`` in every ratio of a separation suite and counts as the wrong
    source.  (The formula of SNR alone would give silence 0 dB, which is better
@@ -57,6 +61,8 @@ SAR_UNDEFINED_DB = 60.0
 SILENT_BELOW_DB = 20.0
 
 Kind = Literal["separation", "absent", "unreferenced"]
+#: What scores and entries were made by.
+Policy = Literal["lassbench-policy-1"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from lassbench.scores.rows import (
     KIND_METRICS,
     METRICS,
     Kind,
+    Policy,
     in_order,
     rows_schema,
     rows_sha256,
@@ -150,7 +151,7 @@ class ScoreFile(Strict):
     definitions: dict[Label, Label]
     clap_model: Annotated[Text, Field(exclude_if=lambda name: not name)] = ""
     contamination: Contamination = Contamination()
-    policy: Literal["lassbench-policy-1"] = "lassbench-policy-1"
+    policy: Policy = "lassbench-policy-1"
     engine: dict[str, str] = Field(default_factory=dict)
     warnings: tuple[Text, ...] = ()
     rows_sha256: Sha256

@@ -23,6 +23,7 @@ from lassbench.benchmark import manifests
 from lassbench.cli import run
 from lassbench.dataset import Dataset
 from lassbench.errors import FaultsError, LassbenchError, UsageError
+from lassbench.plain_text import spreadsheet
 from lassbench.suites import freezing
 from lassbench.suites.freezing import SuitePlan
 from tests.annotate.conftest import Clock
@@ -146,7 +147,7 @@ def test_any_draft_comes_back_as_it_was(campaign: Campaign, tmp_path: Path, word
         "annotator": "a1",
         "clip_id": campaign.clips[0],
         "state": "draft",
-        "description": exchange._plain(kept),
+        "description": spreadsheet(kept),
         "description_source": "annotator",
         "first_saved": "2020-01-01T00:00:00Z",
     }

@@ -317,6 +317,10 @@ MORE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda board: (board / "page.html").write_text("<script>"),
         "page.html: is changed: a submission adds entries",
     ),
+    "an empty file": (
+        lambda board: (board / "page.html").touch(),
+        "page.html: is changed: a submission adds entries",
+    ),
 }
 
 

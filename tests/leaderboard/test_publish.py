@@ -19,13 +19,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from lassbench.cli.leaderboard import command
-from lassbench.errors import UsageError
-from lassbench.leaderboard.publish import eval_results, parse_target, write_eval_results
+from lassbench.errors import LassbenchError, UsageError
+from lassbench.leaderboard.checks import read_leaderboard
+from lassbench.leaderboard.publish import parse_target, prepare, write_eval_results
 from tests.leaderboard import made
 
 
@@ -80,7 +82,9 @@ def test_the_same_again_makes_no_commit_and_another_site_replaces_it(
     board: Path, repository: Path
 ) -> None:
     where = ["git:pages", "--root", str(board), "--repo", str(repository)]
+    page = "suites/made-test/systems/mixture.html"
     publish(*where)
+    assert page in git(repository, "ls-tree", "-r", "--name-only", "pages")
     first = git(repository, "rev-parse", "pages")
     assert "holds this already" in publish(*where)
     assert git(repository, "rev-parse", "pages") == first
@@ -88,7 +92,7 @@ def test_the_same_again_makes_no_commit_and_another_site_replaces_it(
         (board / "entries" / "made-test" / f"mixture{suffix}").unlink()
     publish(*where)
     names = git(repository, "ls-tree", "-r", "--name-only", "pages")
-    assert "systems/mixture.html" not in names
+    assert page not in names
     assert git(repository, "rev-list", "--count", "pages") == "2"
 
 
@@ -213,10 +217,31 @@ def test_a_dataset_gets_entries_and_rows(hub: type[Hub], board: Path) -> None:
     added, _ = committed(hub)
     head = yaml.safe_load(added["README.md"].decode().split("---")[1])
     configs = {one["config_name"]: one["data_files"] for one in head["configs"]}
-    assert configs["made-test"] == "entries/made-test/*.parquet"
+    assert configs["made-test"] == [{"split": "test", "path": "data/made-test.parquet"}]
+    assert "data/made-test.parquet" in added
     assert "entries/made-test/lass-net.parquet" in added
     assert "tables/made-test.csv" in added
     assert not any(name.endswith((".wav", ".flac", ".html")) for name in added)
+
+
+def test_what_a_dataset_gets_opens_as_it_says(board: Path, tmp_path: Path) -> None:
+    """Also where entries were scored by different metrics, each row with its system."""
+    import datasets
+
+    suite = made.suite_info("made-test")
+    more = made.with_more(made.make_scores("More", suite=suite, seed=9), "a/model")
+    made.add(board, more)
+    read = read_leaderboard(board)
+    prepare(parse_target("hf-dataset:me/results"), read, tmp_path, out := tmp_path / "out")
+    for name, entries in read.entries.items():
+        found = datasets.load_dataset(
+            str(out), name, split="test", cache_dir=str(tmp_path / "cache")
+        ).to_pandas()
+        for loaded in entries:
+            rows = found[found["system"] == loaded.name].reset_index(drop=True)
+            pd.testing.assert_frame_equal(rows[loaded.rows.columns], loaded.rows, check_dtype=False)
+            assert rows.drop(columns=[*loaded.rows.columns, "system"]).isna().all(axis=None)
+    assert len(found["system"].unique()) == len(entries)
 
 
 def test_a_dry_run_asks_the_hub_nothing(hub: type[Hub], board: Path) -> None:
@@ -234,16 +259,22 @@ def test_a_refusal_is_told_without_a_traceback(hub: type[Hub], board: Path, netw
         if not network:
             hub.address = f"http://127.0.0.1:{taken.getsockname()[1]}"  # type: ignore[attr-defined]
         done = publish_to(hub, "hf-space:me/board", "--root", str(board), code=1)
-    assert "the Hub did not take it" in done.stderr
+    assert ("the Hub refused" if network else "the Hub cannot be reached") in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["me/a--b", "me/a..b", f"me/{'a' * 97}"])
+def test_a_name_that_the_hub_does_not_take(board: Path, name: str) -> None:
+    with pytest.raises(LassbenchError, match="no name that the Hub takes"):
+        publish(f"hf-dataset:{name}", "--root", str(board))
 
 
 def test_eval_results_are_what_the_hub_reads(filled: Path, tmp_path: Path) -> None:
     from huggingface_hub import parse_eval_result_entries
 
     loaded = made.loaded(filled)
-    results = eval_results(loaded, dataset_id="me/bench", source_url="https://example.org/board")
-    path = write_eval_results(tmp_path, loaded, results)
+    url = "https://example.org/board"
+    path = write_eval_results(tmp_path, loaded, dataset_id="me/bench", source_url=url)
     assert path == tmp_path / ".eval_results" / "made-test.yaml"
     [parsed] = parse_eval_result_entries(yaml.safe_load(path.read_text()))
     assert (parsed.dataset_id, parsed.task_id) == ("me/bench", "made-test")
@@ -252,12 +283,18 @@ def test_eval_results_are_what_the_hub_reads(filled: Path, tmp_path: Path) -> No
     assert "95 % interval" in (parsed.notes or "")
 
 
-def test_what_cannot_be_a_result_is_not_exported(filled: Path) -> None:
-    with pytest.raises(UsageError, match="partial"):
-        eval_results(made.loaded(filled, "half-done"), dataset_id="me/bench")
-    with pytest.raises(UsageError, match="undefined"):
-        eval_results(made.loaded(filled, "mixture"), dataset_id="me/bench", metric="sar")
-    with pytest.raises(UsageError, match="did you mean 'SDRi'"):
-        eval_results(made.loaded(filled), dataset_id="me/bench", metric="SDRii")
-    with pytest.raises(UsageError, match="not an http"):
-        eval_results(made.loaded(filled), dataset_id="me/bench", source_url="javascript:x")
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("half-done", {}, "partial"),
+        ("mixture", {"metric": "sar"}, "undefined"),
+        ("lass-net", {"metric": "SDRii"}, "did you mean 'SDRi'"),
+        ("lass-net", {"source_url": "javascript:x"}, "not an http"),
+    ],
+)
+def test_what_cannot_be_a_result_is_not_exported(
+    filled: Path, tmp_path: Path, name: str, options: dict[str, str], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        write_eval_results(tmp_path, made.loaded(filled, name), dataset_id="me/x", **options)
+    assert not [*tmp_path.iterdir()]

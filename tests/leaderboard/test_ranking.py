@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from lassbench.leaderboard.checks import read_leaderboard
+from lassbench.leaderboard.entries import TABLE_METRICS
 from lassbench.leaderboard.ranking import GENERATIVE, Standings, standings
+from lassbench.scores.rows import METRICS
 from lassbench.scores.score_file import Scores
 from lassbench.scores.statistics import bootstrap_columns
 from tests.leaderboard import made
@@ -97,6 +99,12 @@ def test_an_entry_that_covers_too_little_is_not_ranked(tmp_path: Path) -> None:
     assert "less than 50%" in next(r for r in found.rows if r.name == "B").unranked_because
 
 
+def test_higher_is_better_in_every_metric_of_the_tables() -> None:
+    """Ranks, the order of rows and what is bold rest on it."""
+    names = {name for names in TABLE_METRICS.values() for name in names}
+    assert {METRICS[name].better for name in names} == {"higher"}
+
+
 def test_an_undefined_metric_is_not_ranked(filled: Path) -> None:
     found = table(filled, "made-test", metric="sar")
     mixture = next(row for row in found.rows if row.name == "Mixture")
@@ -139,4 +147,5 @@ def test_training_data_that_holds_test_clips_is_told(tmp_path: Path) -> None:
 def test_a_suite_without_entries_has_an_empty_table(board: Path) -> None:
     shutil.rmtree(board / "entries" / "made-absent")
     found = table(board, "made-absent")
-    assert (list(found.rows), found.ranked) == ([], 0)
+    assert list(found.rows) == []
+    assert set(found.shared.values()) == {0}

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,16 +76,37 @@ def test_latex_escapes_and_marks_the_best() -> None:
         "50\\% \\#1 \\{c\\} \\textasciitilde{} \\textasciicircum{} \\textbackslash{}d \\$e\\$"
         in text
     )
-    assert "x|y\\_z" in text
+    assert "x\\textbar{}y\\_z" in text
     assert text.count("\\begin{tabular}{llrr}") == 1
     outside = [line for line in text.splitlines() if not line.startswith("%")]
     assert not any(re.search(r"(?<!\\)[%#_]", line.replace("\\_", "")) for line in outside)
 
 
+#: What ``\\``, ``\toprule`` and ``\midrule`` would take for their own in front of a row.
+ARGUMENTS = ("[x] A", "[2cm]", " [b", "[", "]", "*", "* B", "**[1]", "*[3pt]", "", "- [", "A [1]")
+
+
+def arguments(names: Sequence[str]) -> Table:
+    """A table whose heading and rows begin with each of ``names``, after one another."""
+    return Table("[*]", [*names], [[name] * len(names) for name in names], ["[1] note"])
+
+
+def test_nothing_that_begins_a_row_is_an_argument_of_the_line_above() -> None:
+    taken = re.compile(r"(?:\\\\|\\[a-z]+rule)\s*[\[*]")
+    for name in ARGUMENTS:
+        lines = [one for one in to_latex(arguments([name])).splitlines() if one[:1] != "%"]
+        assert not taken.search("\n".join(lines)), name
+        shown = re.sub(r"\{([\[*])\}", r"\1", lines[2])
+        assert shown == f"{name.strip()} \\\\", name
+    # The pattern finds what it is to find.
+    assert taken.search("A \\\\\n[2cm] B \\\\") and taken.search("\\toprule\n [x")
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles(tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", [NASTY, arguments(ARGUMENTS)])
+def test_latex_compiles(tmp_path: Path, table: Table) -> None:
     head = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
-    document = f"{head}{to_latex(NASTY)}\\end{{document}}"
+    document = f"{head}{to_latex(table)}\\end{{document}}"
     (tmp_path / "t.tex").write_text(document)
     done = subprocess.run(
         ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],

@@ -7,7 +7,7 @@ import json
 import math
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from lassbench.errors import LassbenchError, UsageError
 from lassbench.scores.rows import (
     METRICS,
     SEPARATION_METRICS,
+    Policy,
     improvement,
     metric_named,
     rows_sha256,
@@ -218,3 +219,22 @@ def test_the_data_sets_name_tells_where_the_suites_does_not() -> None:
     found = score_by_hand(rows_by_hand(), trained_on=("Hive",)).file
     suite = found.suite.model_copy(update={"name": "mine", "dataset_name": "clotho"})
     assert found.model_copy(update={"suite": suite}).heard
+
+
+def test_the_policys_version_stands_for_every_definition() -> None:
+    """A leaderboard's entry carries the version alone: who redefines a metric changes it."""
+    assert get_args(Policy) == ("lassbench-policy-1",)
+    bss = "bsseval-v3-sources-512"
+    base = {
+        **{name: f"{bss}-{name}" for name in ("sdr", "sir", "sar")},
+        "si_sdr": "si-sdr-scale-no-mean",
+        "snr": "snr",
+        "clap": "clap-score",
+        "clap_a": "clap-score-audio",
+        "mrstft": "multi-resolution-stft-distance",
+        "lsd": "log-spectral-distance",
+        "attenuation": "absent-attenuation",
+        "silent_share": "absent-silent-share-20",
+    }
+    improved = {f"{n}_i": f"{base[n]}-improvement" for n in ("sdr", "sir", "si_sdr", "snr", "clap")}
+    assert {name: one.id for name, one in METRICS.items()} == {**base, **improved}

@@ -33,8 +33,8 @@ def build_site(
     *,
     texts: Mapping[str, str],
     listening: Mapping[str, Listening],
-) -> Path:
-    """Write the whole site into ``out``, replacing an earlier one; the path of its first page.
+) -> None:
+    """Write the whole site into ``out``, replacing an earlier one.
 
     ``texts`` are the tables as files (:func:`lassbench.leaderboard.tables.table_files`),
     ``listening`` the examples to listen to of each suite that has some.
@@ -56,7 +56,6 @@ def build_site(
             site.suite(table, listening.get(table.card.name))
 
     output_folders.replace_folder(out, write, what="the site", mark=MARKER, needs=[board.root])
-    return out / "index.html"
 
 
 def check_site(out: Path, root: Path) -> None:

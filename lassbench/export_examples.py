@@ -33,15 +33,13 @@ Samples = NDArray[np.float32]
 
 def choose_queries(suite: Suite, count: int) -> list[Query]:
     """``count`` renderable queries: one a concept in turn, by SHA-256 of the query id."""
-    by_hash = sorted(
-        suite.renderable_queries, key=lambda query: files.sha256_bytes(query.query_id.encode())
-    )
+    queries = {files.sha256_bytes(one.query_id.encode()): one for one in suite.renderable_queries}
     seen: Counter[str] = Counter()
-    rounds: list[tuple[int, Query]] = []
-    for query in by_hash:
-        rounds.append((seen[query.concept], query))
+    rounds: list[tuple[int, str]] = []
+    for hashed, query in sorted(queries.items()):
+        rounds.append((seen[query.concept], hashed))
         seen[query.concept] += 1
-    return [query for _, query in sorted(rounds, key=lambda one: one[0])[:count]]
+    return [queries[hashed] for _, hashed in sorted(rounds)[:count]]
 
 
 def export_examples(
@@ -105,7 +103,7 @@ def _check_publishable(suite: Suite, chosen: Sequence[Query]) -> None:
             where=suite.path,
             expected="an attribution of every clip: ESC-50's meta/attribution.csv, or the column"
             " of that name in a folder's metadata.csv",
-            got=f"none of {len(unnamed)} of {len(makers)}: {', '.join(unnamed[:5])}",
+            got=f"nobody for {len(unnamed)} of {len(makers)} clips: {', '.join(unnamed[:5])}",
             fix=f"add them and build the dataset anew; {fix}",
         )
 
