@@ -271,7 +271,8 @@ def put_right(folder: Path) -> None:
     """Clear up what a killed :func:`replace_folder` left of ``folder``, as its next call would."""
     folder = _real(folder)
     if folder.parent.is_dir():
-        with _locked(folder.with_name(f".{folder.name}.lock"), folder, "the folder"):
+        lock = folder.with_name(f".{folder.name}.lock")
+        with Interrupts(), _locked(lock, folder, "the folder"):
             _clear_up(folder, _aside(folder))
 
 

@@ -177,7 +177,7 @@ def load_entry(of: tuple[SuiteCard, Path]) -> Loaded | Fault:
         rows_path = path.with_suffix(".parquet")
         if rows_path.is_symlink():
             raise LassbenchError(f"{rows_path.name} is a link")
-        rows = read_rows(rows_path, card.kind, entry.rows_sha256, packed=False)
+        rows = read_rows(rows_path, card.kind, entry.rows_sha256, most=card.queries)
         loaded = Loaded(path, card, entry, rows)
         check_rows(loaded)
     except LassbenchError as error:
