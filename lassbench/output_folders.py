@@ -158,8 +158,8 @@ def _locked(path: Path, folder: Path, what: str) -> Iterator[None]:
     except OSError as error:
         raise explain_os_error(error, path) from error
     with stream:
-        stream.write(f"process {os.getpid()} on {os.uname().nodename}")
-        stream.flush()
+        with contextlib.suppress(OSError):  # on a full disk it holds without its holder's name
+            os.write(stream.fileno(), f"process {os.getpid()} on {os.uname().nodename}".encode())
         try:
             yield
         finally:

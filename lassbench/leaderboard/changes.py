@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lassbench.errors import Fault, LassbenchError, one_line
-from lassbench.files import listed
+from lassbench.files import listed, sha256_file
 from lassbench.leaderboard.entries import (
     TABLE_METRICS,
     Entry,
@@ -213,13 +213,13 @@ def submission_faults(base: Path, proposed: Path) -> Iterator[Fault]:
     back, so a submission that brings a new ``verified`` or changes one is refused.
     """
     for path in sorted(_files(base) | _files(proposed)):
-        if path.parts[0] != "entries" and _bytes(base / path) != _bytes(proposed / path):
+        if path.parts[0] != "entries" and _differ(base / path, proposed / path):
             yield _fault(proposed / path, _beside_entries(path))
     before, after = _entry_files(base), _entry_files(proposed)
     for path in sorted(before - after):
         yield _fault(proposed / path, "is removed: a submission adds entries")
     for path in sorted(path for path in after if path.suffix == ".json"):
-        if _bytes(base / path) == _bytes(proposed / path):
+        if not _differ(base / path, proposed / path):
             continue
         if path in before and _verified(base / path):
             yield _fault(
@@ -256,8 +256,11 @@ def _entry_files(root: Path) -> set[Path]:
 
 
 def _files(root: Path) -> set[Path]:
-    return {path.relative_to(root) for path in listed(root, "**/*") if path.is_file()}
+    found = listed(root, "**/*")
+    return {path.relative_to(root) for path in found if path.is_file() or path.is_symlink()}
 
 
-def _bytes(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""
+def _differ(one: Path, other: Path) -> bool:
+    if one.is_symlink() or other.is_symlink():  # which are not followed: they may lead anywhere
+        return not (one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink())
+    return not (one.is_file() and other.is_file()) or sha256_file(one) != sha256_file(other)

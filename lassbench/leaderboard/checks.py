@@ -155,7 +155,8 @@ def _misplaced(base: Path, path: Path, cards: set[str]) -> str:
     if path.name == ".gitkeep":
         return ""
     if depth == 1 and path.is_dir():
-        return "" if path.name in cards else f"has no card suites/{path.name}.json"
+        known = path.name in cards or not listed(path)
+        return "" if known else f"has no card suites/{path.name}.json"
     if depth != 2 or path.suffix not in (".json", ".parquet"):
         return "does not belong here: entries are entries/<suite>/<system>.json and .parquet"
     if path.suffix == ".parquet" and not path.with_suffix(".json").is_file():
