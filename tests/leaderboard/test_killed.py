@@ -1,4 +1,4 @@
-"""Commands that are killed, or find the disk full, at any change that they make.
+"""Commands that are killed or ended, or find the disk full, at any change that they make.
 
 ``STEP=1 pytest tests/leaderboard/test_killed.py`` takes every one of these moments.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,38 @@ from tests.leaderboard.made import DATE
 STEP = int(os.environ.get("STEP", "0"))
 #: No process has this number.
 DEAD = f"4194305-{files._this_host()}"
+
+# Sends the signal at the point of the command that is named, in a way that swallows what it raises.
+SWALLOW = """
+import os, signal, sys
+from lassbench.cli import main
+from lassbench.leaderboard import building
+
+def end():
+    os.kill(os.getpid(), signal.SIGTERM)
+    sum(range(1000))  # Python asks for signals between its steps
+
+class Destroyed:
+    def __del__(self):
+        end()
+
+def first(*given, **more):
+    if sys.argv[2] == "import":
+        import swallows
+    elif sys.argv[2] == "destructor":
+        Destroyed()
+    else:
+        try:
+            end()
+        except BaseException:
+            pass
+    return then(*given, **more)
+
+then = getattr(building, sys.argv[1])
+setattr(building, sys.argv[1], first)
+main(["leaderboard", "build", "--root", "board"])
+"""
+
 
 Tree = dict[str, bytes | None]
 
@@ -152,6 +186,21 @@ def test_files_that_may_not_grow(case: Case, size: int) -> None:
     assert entries(case.place) == entries(case.before)
     assert run(arguments) == 0
     assert tree(case.place) == after
+
+
+@pytest.mark.parametrize("way", ["import", "destructor", "swallowed"])
+@pytest.mark.parametrize("point", ["check_is_there", "read_leaderboard"])  # without a lock, with it
+def test_an_interrupt_that_something_swallows(
+    before: Path, tmp_path: Path, point: str, way: str
+) -> None:
+    board = shutil.copytree(before / "board", tmp_path / "board")
+    swallows = "from __main__ import end\ntry:\n    end()\nexcept BaseException:\n    pass\n"
+    (tmp_path / "swallows.py").write_text(swallows)
+    command = [sys.executable, "-c", SWALLOW, point, way]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr.strip()) == (130, "interrupted")
+    if way != "swallowed":
+        assert tree(board) == tree(before / "board")
 
 
 def full(case: Case, code: int | None, told: str, words: str) -> None:
