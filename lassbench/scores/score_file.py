@@ -339,8 +339,8 @@ def read_rows(path: Path, kind: Kind, sha256: str, *, most: int) -> pd.DataFrame
         data = path.read_bytes()
         if (count := stated_rows(data)) > (most := min(most, _MOST_ROWS)):
             raise bad("is refused", f"{count} rows, at most {most} are read")
-        if size > _most_bytes(count):
-            raise bad("is refused", f"{size} bytes for {count} rows")
+        if size > (room := _most_bytes(count)):
+            raise bad("is refused", f"{size} bytes for {count} rows, at most {room} are read")
         with pq.ParquetFile(pa.BufferReader(data)) as file:
             schema = file.schema_arrow
         expected = rows_schema(kind, schema.names)
@@ -350,8 +350,8 @@ def read_rows(path: Path, kind: Kind, sha256: str, *, most: int) -> pd.DataFrame
         texts = [field.name for field in expected if pa.types.is_string(field.type)]
         with pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts) as file:
             table = file.read(use_threads=False)
-        if (longest := sum(map(_text_bytes, table.columns))) > _most_bytes(len(table)):
-            raise bad("is refused", f"{longest} bytes of text in {len(table)} rows")
+        if (length := sum(map(_text_bytes, table.columns))) > room:
+            raise bad("is refused", f"{length} bytes of text in {count} rows, at most {room}")
         table = table.cast(expected)  # refuses null where there must be a value
         table.validate(full=True)  # texts are UTF-8
     except (OSError, MemoryError, ValueError, pa.ArrowException) as error:
