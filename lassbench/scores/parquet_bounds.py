@@ -24,6 +24,8 @@ _TRUTHS = (1, 2)
 _DEEPEST = 10
 #: Of a footer, in bytes: a column of a group of rows takes some hundred, in memory a thousand.
 FOOTER_LIMIT = 1_000_000
+#: Of a page's header: it may state its least and its greatest value, of at most 4 kB each.
+_HEADER_LIMIT = 20_000
 
 _DATA_PAGE, _DICTIONARY_PAGE = 0, 2
 #: PLAIN, PLAIN_DICTIONARY, RLE (of truths), RLE_DICTIONARY.
@@ -64,22 +66,24 @@ def _check_column(data: bytes, column: Struct, rows: int) -> None:
     """Refuse a column (``ColumnMetaData``) of a group of ``rows`` that is not as lassbench's."""
     if column[4, _I32] != 0:
         raise ValueError("its pages are compressed; lassbench writes them as they are")
-    at = column[9, _I64]
-    if 0 < (dictionary := column.get((11, _I64), 0)) < at:
-        at = dictionary
-    end, values = at + column[7, _I64], 0
+    begin = column[9, _I64]
+    if 0 < (dictionary := column.get((11, _I64), 0)) < begin:
+        begin = dictionary
+    at, end, values = begin, begin + column[7, _I64], 0
     while 0 <= at < end:
-        header, at = _struct(data, at)
+        header, length = _struct(data[at : at + _HEADER_LIMIT], 0)
         kind, size = header[1, _I32], header[2, _I32]
         page = header[{_DATA_PAGE: 5, _DICTIONARY_PAGE: 7}[kind], _STRUCT]
         count, encoding = page[1, _I32], page[2, _I32]
-        if encoding not in _ENCODINGS or size != header[3, _I32] or min(count, size) < 0:
+        if encoding not in _ENCODINGS or size != header[3, _I32] or size < 0:
             raise ValueError("a page is not as lassbench writes it")
+        if kind == _DICTIONARY_PAGE and (at > begin or count > rows):
+            raise ValueError("a column has more dictionaries, or a longer one, than rows")
         if kind == _DATA_PAGE:
+            if count <= 0:
+                raise ValueError("a page has no values")
             values += count
-        elif count > rows:
-            raise ValueError("a dictionary has more values than rows")
-        at += size
+        at += length + size
     if not (at == end and values == column[5, _I64] == rows):
         raise ValueError("a column has other pages than its footer says")
 
