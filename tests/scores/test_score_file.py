@@ -80,7 +80,7 @@ def test_the_hash_of_rows_is_that_of_its_description() -> None:
 )
 def test_rows_that_do_not_match_their_json_are_refused(written: Path, change) -> None:
     parquet = written.with_name("My-system-v2.score.parquet")
-    change(rows_by_hand()).to_parquet(parquet, index=False)
+    change(rows_by_hand()).to_parquet(parquet, index=False, compression=None)
     with pytest.raises(LassbenchError, match="per-query rows"):
         read_scores(written)
 
