@@ -129,6 +129,9 @@ def validate(
         checked: T = _adapter(kind).validate_json(text, strict=True)
         return checked
     except ValidationError as invalid:
+        if (count := invalid.error_count()) > _MOST_DETAILS:
+            reason = f"{count} values are wrong, or keys unknown or missing"
+            raise error(what, [Fault("wrong value", str(where), reason)], fix=fix) from invalid
         faults: dict[Key, Fault] = {}
         for detail in invalid.errors(include_url=False)[:_MOST_FAULTS]:
             key, fault = _fault(detail, kind, value, where, places or {})
@@ -138,6 +141,8 @@ def validate(
 
 #: More faults of one file tell nobody anything.
 _MOST_FAULTS = 1000
+#: Telling of a fault takes a kilobyte, and pydantic tells of all at once.
+_MOST_DETAILS = 50_000
 
 
 def read_record(

@@ -392,9 +392,11 @@ def explain_os_error(error: OSError, path: Path) -> LassbenchError:
         errno.EISDIR: ("is a folder, not a file", "check the path"),
         errno.ELOOP: ("is a link, which is not followed here", "put the file itself there"),
     }
-    what, fix = reasons.get(
-        error.errno or 0, (error.strerror or str(error), "check the path and the disk")
-    )
+    number = error.errno or 0
+    if not number and (found := re.search(r"\[Errno (\d+)\]", str(error))):
+        number = int(found[1])  # the first of shutil.copytree's, which has none itself
+    what = error.strerror or (os.strerror(number) if number else str(error))
+    what, fix = reasons.get(number, (what, "check the path and the disk"))
     return LassbenchError(what, where=path, fix=fix)
 
 

@@ -158,8 +158,8 @@ def _locked(path: Path, folder: Path, what: str) -> Iterator[None]:
     except OSError as error:
         raise explain_os_error(error, path) from error
     with stream:
-        stream.write(f"process {os.getpid()} on {os.uname().nodename}")
-        stream.flush()
+        with contextlib.suppress(OSError):  # on a full disk it holds without its holder's name
+            os.write(stream.fileno(), f"process {os.getpid()} on {os.uname().nodename}".encode())
         try:
             yield
         finally:
@@ -271,7 +271,8 @@ def put_right(folder: Path) -> None:
     """Clear up what a killed :func:`replace_folder` left of ``folder``, as its next call would."""
     folder = _real(folder)
     if folder.parent.is_dir():
-        with _locked(folder.with_name(f".{folder.name}.lock"), folder, "the folder"):
+        lock = folder.with_name(f".{folder.name}.lock")
+        with Interrupts(), _locked(lock, folder, "the folder"):
             _clear_up(folder, _aside(folder))
 
 

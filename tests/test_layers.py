@@ -51,7 +51,8 @@ ORDER = {name: level for level, names in enumerate(STAGES) for name in names}
 
 #: Files that are rooms of their own: a picture of samples, and what scores make of rows.
 OF_ROWS = {
-    f"scores/{name}" for name in ("rows", "statistics", "summary", "score_file", "comparison")
+    f"scores/{name}"
+    for name in (*("rows", "statistics", "summary", "parquet_bounds", "score_file", "comparison"),)
 }
 APART = {"pictures/spectrogram", *OF_ROWS}
 

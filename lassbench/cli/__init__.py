@@ -91,9 +91,11 @@ def root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code (0, 1 failure, 2 usage)."""
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(_SIGNALS[-1]))
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
+    sys.unraisablehook = _swallowed
     sys.exit(run(arguments))
 
 
@@ -114,7 +116,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         result: Any = root.main(
             args=list(arguments) if arguments is not None else None, standalone_mode=False
         )
-        return result if isinstance(result, int) else 0
+        # What was asked to end has not, where something swallowed the interrupt.
+        return _interrupted() if _SIGNALS else result if isinstance(result, int) else 0
     except (click.Abort, KeyboardInterrupt):
         return _interrupted()
     except Exception as error:
@@ -144,10 +147,34 @@ def _told(error: Exception) -> int | None:
 _SIGNALS: list[int] = []
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
     # SIGTERM takes Ctrl-C's way out, so that everything is put away the same.
     _SIGNALS.append(number)
-    raise KeyboardInterrupt
+    if _importing(frame):
+        _again_soon()
+    else:
+        raise KeyboardInterrupt
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Whether a module is being loaded: many try an import and swallow whatever it raises."""
+    while frame is not None and frame.f_code is not _run.__code__:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _swallowed(what: Any) -> None:
+    # In a destructor or a callback nothing can be raised.
+    if isinstance(what.exc_value, KeyboardInterrupt):
+        _again_soon()
+    else:
+        sys.__unraisablehook__(what)
+
+
+def _again_soon() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
 
 
 def _interrupted() -> int:

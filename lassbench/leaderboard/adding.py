@@ -217,7 +217,9 @@ def without_captions(rows: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
 
 
 def _says_the_same(before: Entry | None, entry: Entry) -> bool:
-    return before is not None and before.model_copy(update={"date": entry.date}) == entry
+    # What was verified stays so: it says the same of the same rows.
+    same = {"date": entry.date, "verification": None}
+    return before is not None and before.model_copy(update=same) == entry
 
 
 def _clashes(board: Leaderboard, made: Sequence[Loaded]) -> Iterator[Fault]:

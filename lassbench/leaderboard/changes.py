@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lassbench.errors import Fault, LassbenchError, one_line
-from lassbench.files import listed
+from lassbench.files import listed, sha256_file
 from lassbench.leaderboard.entries import (
     TABLE_METRICS,
     Entry,
@@ -220,7 +220,7 @@ def submission_faults(base: Path, proposed: Path) -> Iterator[Fault]:
 
 
 def _refused(old: Path, new: Path, path: Path) -> str:
-    if old.is_file() and new.is_file() and old.read_bytes() == new.read_bytes():
+    if not _differ(old, new):
         return ""
     if path.parts[0] == "tables":
         return "is changed: the tables are made anew when a submission is merged, leave them"
@@ -246,4 +246,11 @@ def _verified(path: Path) -> bool:
 
 
 def _files(root: Path) -> set[Path]:
-    return {path.relative_to(root) for path in listed(root, "**/*") if path.is_file()}
+    found = listed(root, "**/*")
+    return {path.relative_to(root) for path in found if path.is_file() or path.is_symlink()}
+
+
+def _differ(one: Path, other: Path) -> bool:
+    if one.is_symlink() or other.is_symlink():  # which are not followed: they may lead anywhere
+        return not (one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink())
+    return not (one.is_file() and other.is_file()) or sha256_file(one) != sha256_file(other)

@@ -143,6 +143,8 @@ def _layout_faults(root: Path) -> Iterator[Fault]:
     base = root / "entries"
     # Cards that were refused count: they have a fault of their own already.
     cards = {path.stem for path in listed(root, "suites/*.json")}
+    if base.exists():
+        listed(base)  # a pattern passes over folders that cannot be read, this does not
     for path in listed(base, "**/*"):
         if reason := _misplaced(base, path, cards):
             yield Fault("layout", str(path), reason)
@@ -155,7 +157,9 @@ def _misplaced(base: Path, path: Path, cards: set[str]) -> str:
     if path.name == ".gitkeep":
         return ""
     if depth == 1 and path.is_dir():
-        return "" if path.name in cards else f"has no card suites/{path.name}.json"
+        inside = listed(path)
+        known = path.name in cards or not inside
+        return "" if known else f"has no card suites/{path.name}.json"
     if depth != 2 or path.suffix not in (".json", ".parquet"):
         return "does not belong here: entries are entries/<suite>/<system>.json and .parquet"
     if path.suffix == ".parquet" and not path.with_suffix(".json").is_file():
@@ -177,7 +181,7 @@ def load_entry(of: tuple[SuiteCard, Path]) -> Loaded | Fault:
         rows_path = path.with_suffix(".parquet")
         if rows_path.is_symlink():
             raise LassbenchError(f"{rows_path.name} is a link")
-        rows = read_rows(rows_path, card.kind, entry.rows_sha256, packed=False)
+        rows = read_rows(rows_path, card.kind, entry.rows_sha256, most=card.queries)
         loaded = Loaded(path, card, entry, rows)
         check_rows(loaded)
     except LassbenchError as error:

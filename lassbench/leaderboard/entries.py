@@ -23,12 +23,11 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import pandas as pd
-import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
 from lassbench import files
@@ -58,6 +57,7 @@ from lassbench.scores.score_file import (
     SystemInfo,
     heard_in_training,
     rows_table,
+    write_rows,
 )
 from lassbench.scores.summary import Cell, Summary
 
@@ -487,12 +487,6 @@ def entry_contents(
     path: Path, entry: Entry, rows: pd.DataFrame, kind: Kind
 ) -> dict[Path, bytes | Callable[[Path], None]]:
     """An entry's two files; the rows first, so that no card is without them."""
-    # Not compressed, so that nobody's can unpack to more than it is (read_rows).  Made anew
-    # and not copied: whatever else somebody's Parquet file carries stays behind.
+    # Made anew and not copied: whatever else somebody's Parquet file carries stays behind.
     table = rows_table(rows, kind)
-    texts = list(map(str, rows.select_dtypes("str")))
-
-    def write_rows(temporary: Path) -> None:
-        pq.write_table(table, temporary, compression="none", use_dictionary=texts)
-
-    return {path.with_suffix(".parquet"): write_rows, path: model_bytes(entry)}
+    return {path.with_suffix(".parquet"): partial(write_rows, table), path: model_bytes(entry)}

@@ -26,6 +26,7 @@ from pydantic import Field, model_validator
 from lassbench.checked import Count, Label, PathName, Sha256, Strict, Text, read_record
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.files import file_fault, listed, name_of, to_json, write_together
+from lassbench.scores.parquet_bounds import stated_rows
 from lassbench.scores.rows import (
     KIND_METRICS,
     METRICS,
@@ -254,7 +255,7 @@ class Scores:
         # The Parquet comes first, so that a JSON is never without its rows.
         write_together(
             {
-                parquet_path: lambda path: pq.write_table(table, path, compression="zstd"),
+                parquet_path: functools.partial(write_rows, table),
                 json_path: to_json(file.model_dump(mode="json")).encode(),
             }
         )
@@ -282,6 +283,13 @@ def rows_table(rows: pd.DataFrame, kind: Kind) -> pa.Table:
     return pa.Table.from_pandas(rows, schema, preserve_index=False).replace_schema_metadata(None)
 
 
+def write_rows(table: pa.Table, path: Path) -> None:
+    """Write a :func:`rows_table` to ``path``."""
+    # Not compressed, so that nobody's can unpack to more than it is (read_rows).
+    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    pq.write_table(table, path, compression="none", use_dictionary=texts)
+
+
 def find_score(path: str | Path) -> Path:
     """The ``.score.json`` that ``path`` means: itself, its Parquet's, or a folder's only one.
 
@@ -304,13 +312,13 @@ def find_score(path: str | Path) -> Path:
     raise UsageError("no score file to read", where=path, expected=expected, got=got, fix=fix)
 
 
-def read_rows(path: Path, kind: Kind, sha256: str, *, packed: bool = True) -> pd.DataFrame:
-    """Per-query rows in a Parquet file, of a suite of this ``kind``.
+def read_rows(path: Path, kind: Kind, sha256: str, *, most: int) -> pd.DataFrame:
+    """Per-query rows in a Parquet file, at most so many, of a suite of this ``kind``.
 
-    What they may hold is bounded before it is read: a file of some kilobytes may claim to
-    unpack to gigabytes.  Sizes are those that the file states; where its pages are not packed
-    (``packed=False`` asks for that) they cannot be wrong, for then nothing in it is longer
-    than the file: texts are read as a dictionary and numbers of the one, not once a row.
+    What they may hold is bounded before it is read, for a file of some kilobytes may claim to
+    unpack to gigabytes: its pages must be as :func:`write_rows` writes them, and then nothing
+    in them is longer than the file.  (Texts are read as a dictionary and numbers of the one,
+    not once a row.)
 
     Raises
     ------
@@ -327,24 +335,24 @@ def read_rows(path: Path, kind: Kind, sha256: str, *, packed: bool = True) -> pd
     if reason := file_fault(path):
         raise bad("is not beside its JSON", reason)
     try:
-        # Not read_table: it takes a folder called a=b on the way for a column.
-        with pq.ParquetFile(
-            path,
-            thrift_string_size_limit=_FOOTER_LIMIT,
-            thrift_container_size_limit=_FOOTER_LIMIT // 10,
-        ) as file:
-            meta, schema = file.metadata, file.schema_arrow
-        if reason := _too_large(path, meta, packed=packed):
-            raise bad("is refused", reason)
+        if (size := path.stat().st_size) > _MOST_BYTES:
+            raise bad("is refused", f"{size} bytes, at most {_MOST_BYTES} are read")
+        data = path.read_bytes()
+        if (count := stated_rows(data)) > (most := min(most, _MOST_ROWS)):
+            raise bad("is refused", f"{count} rows, at most {most} are read")
+        if size > (room := _most_bytes(count)):
+            raise bad("is refused", f"{size} bytes for {count} rows, at most {room} are read")
+        with pq.ParquetFile(pa.BufferReader(data)) as file:
+            schema = file.schema_arrow
         expected = rows_schema(kind, schema.names)
         if (schema.names, schema.types) != (expected.names, expected.types):
             differing = sorted({*schema.names} ^ {*expected.names}) or ["types differ"]
             raise bad("has other columns", ", ".join(differing))
         texts = [field.name for field in expected if pa.types.is_string(field.type)]
-        with pq.ParquetFile(path, metadata=meta, read_dictionary=texts) as file:
+        with pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts) as file:
             table = file.read(use_threads=False)
-        if (longest := sum(map(_text_bytes, table.columns))) > _most_bytes(len(table)):
-            raise bad("is refused", f"{longest} bytes of text in {len(table)} rows")
+        if (length := sum(map(_text_bytes, table.columns))) > room:
+            raise bad("is refused", f"{length} bytes of text in {count} rows, at most {room}")
         table = table.cast(expected)  # refuses null where there must be a value
         table.validate(full=True)  # texts are UTF-8
     except (OSError, MemoryError, ValueError, pa.ArrowException) as error:
@@ -358,28 +366,13 @@ def read_rows(path: Path, kind: Kind, sha256: str, *, packed: bool = True) -> pd
     return rows
 
 
+_MOST_ROWS, _MOST_BYTES = 100_000, 40_000_000
 #: Bytes that a row may take, in the file and unpacked, on average; ours take about 200.
 _ROW_LIMIT = 5_000
-_MOST_ROWS = 100_000
-#: Of the list of columns at the end of a Parquet file, which is read first.
-_FOOTER_LIMIT = 1_000_000
 
 
 def _most_bytes(rows: int) -> int:
-    return 200_000 + _ROW_LIMIT * rows
-
-
-def _too_large(path: Path, meta: pq.FileMetaData, *, packed: bool) -> str:
-    if meta.num_rows > _MOST_ROWS:
-        return f"{meta.num_rows} rows, at most {_MOST_ROWS} are read"
-    groups = [meta.row_group(number) for number in range(meta.num_row_groups)]
-    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
-    if not packed and any(column.compression != "UNCOMPRESSED" for column in columns):
-        return "its pages are compressed; `lassbench leaderboard add` writes them as they are"
-    size = max(path.stat().st_size, sum(column.total_uncompressed_size for column in columns))
-    if size > _most_bytes(meta.num_rows):
-        return f"{size} bytes for {meta.num_rows} rows, {_ROW_LIMIT} a row are allowed"
-    return ""
+    return min(200_000 + _ROW_LIMIT * rows, _MOST_BYTES)
 
 
 def _text_bytes(column: pa.ChunkedArray) -> int:
@@ -403,7 +396,7 @@ def read_scores(path: str | Path) -> Scores:
     file = read_record(json_path, ScoreFile, what=what, fix=fix, limit=JSON_LIMIT)
     stem = json_path.name.removesuffix(JSON_SUFFIX).removesuffix(".json")
     rows_path = json_path.with_name(stem + PARQUET_SUFFIX)
-    rows = read_rows(rows_path, file.kind, file.rows_sha256)
+    rows = read_rows(rows_path, file.kind, file.rows_sha256, most=file.coverage.queries_total)
     if (
         in_order(rows.columns) != in_order(file.definitions)
         or len(rows) != file.coverage.queries_scored

@@ -76,7 +76,7 @@ def test_nothing_else_of_a_strangers_parquet_is_kept(board: Path, tmp_path: Path
     path = new(tmp_path)
     source = path.with_name(path.name.replace(".json", ".parquet"))
     table = pq.read_table(source).replace_schema_metadata({"payload": "x" * 1000})
-    pq.write_table(table, source)
+    pq.write_table(table, source, compression="none")
     [written] = add_scores(board, [path], date=DATE)
     assert b"payload" not in written.with_suffix(".parquet").read_bytes()
 
@@ -117,11 +117,41 @@ def test_a_new_leaderboard_starts_with_its_first_entry(tmp_path: Path) -> None:
 
 def test_one_at_a_time(board: Path, tmp_path: Path) -> None:
     path = new(tmp_path, "New one")
+    add, make = lambda: add_scores(board, [path], date=DATE), lambda: build(board)
     with output_folders.folder_lock(board, what="the leaderboard"):
-        for write in (lambda: add_scores(board, [path], date=DATE), lambda: build(board)):
+        for write in (add, make, lambda: verify(board)):
             with pytest.raises(LassbenchError, match="the leaderboard is in use by process"):
                 write()
-    add_scores(board, [path], date=DATE)
+    add()
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_the_same_scores_again_change_nothing(board: Path, tmp_path: Path, replace: bool) -> None:
+    path = made.write(tmp_path, again(board))
+    verify(board)
+    before = files_of(board)
+    add_scores(board, [path], date="2026-05-06", replace=replace)
+    assert files_of(board) == before
+
+
+def test_entries_that_are_a_link(board: Path, tmp_path: Path) -> None:
+    elsewhere = (board / "entries").rename(tmp_path / "elsewhere")
+    (board / "entries").symlink_to(elsewhere)
+    [written] = add_scores(board, [new(tmp_path)], date=DATE)
+    assert (board / "entries").readlink() == elsewhere
+    assert written.is_file()
+    assert read_leaderboard(board)
+
+
+def test_adding_from_inside_the_entries(
+    board: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = new(tmp_path)
+    before = files_of(board)
+    monkeypatch.chdir(board / "entries" / "made-test")
+    with pytest.raises(UsageError, match="you are in it"):
+        add_scores(Path("../.."), [path], date=DATE)
+    assert files_of(board) == before
 
 
 def test_what_killed_runs_left_is_cleared_up(board: Path, tmp_path: Path) -> None:
@@ -313,6 +343,14 @@ MORE: dict[str, tuple[Callable[[Path], object], str]] = {
         "entry.schema.json: is changed: a submission adds entries",
     ),
     "tables": (build, "tables/README.md: is changed: the tables are made anew"),
+    "link to a file": (
+        lambda board: (board / "site.json").symlink_to("/dev/zero"),
+        "site.json: is changed: a submission adds entries",
+    ),
+    "link to a folder": (
+        lambda board: (board / "examples").symlink_to(board.parent),
+        "examples: is changed: a submission adds entries",
+    ),
     "anything": (
         lambda board: (board / "page.html").write_text("<script>"),
         "page.html: is changed: a submission adds entries",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -17,8 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lassbench.errors import FaultsError, UsageError
+from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.leaderboard.building import build
+from lassbench.leaderboard.changes import describe_changes
 from lassbench.leaderboard.checks import inspect_leaderboard, read_leaderboard
 from lassbench.leaderboard.entries import SuiteCard, entry_schema, model_bytes, read_model
 from lassbench.scores.rows import improvement, rows_sha256
@@ -443,6 +445,30 @@ def test_files_that_do_not_belong(board: Path, name: str) -> None:
 def test_rows_without_an_entry(board: Path) -> None:
     entry(board).unlink()
     one_fault(board, "has no card beside it", file=f"{NAME}.parquet")
+
+
+@pytest.mark.parametrize("name", ["entries", "entries/made-test"])
+def test_a_folder_that_cannot_be_read_is_not_empty(board: Path, name: str) -> None:
+    folder = board / name
+    folder.chmod(0)
+    try:
+        if os.access(folder, os.R_OK):
+            pytest.skip("root may read anywhere")
+        with pytest.raises(LassbenchError, match="permission denied"):
+            inspect_leaderboard(board)
+    finally:
+        folder.chmod(0o755)
+
+
+def test_a_leaderboard_that_may_only_be_read(board: Path) -> None:
+    for folder in (board, *(path for path in board.rglob("*") if path.is_dir())):
+        folder.chmod(0o555)
+    if os.access(board, os.W_OK):
+        pytest.skip("root may write anywhere")
+    found = read_leaderboard(board)
+    assert describe_changes(found, found) == []
+    with pytest.raises(LassbenchError, match=r"\.lock: permission denied"):
+        build(board)
 
 
 def test_an_entry_in_another_suite(board: Path) -> None:
