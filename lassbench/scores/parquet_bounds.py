@@ -18,8 +18,11 @@ from typing import Any, TypeAlias
 #: A struct's fields by number and kind: what a reader expects to be of another kind it skips.
 Struct: TypeAlias = dict[tuple[int, int], Any]
 
-_BYTE, _I32, _I64, _BINARY, _LIST, _STRUCT = 3, 5, 6, 8, 9, 12
+_I32, _I64, _BINARY, _LIST, _SET, _STRUCT = 5, 6, 8, 9, 10, 12
 _TRUTHS = (1, 2)
+#: Kinds of whole numbers and their bits, the others that take a fixed number of bytes.
+_BITS = {4: 16, _I32: 32, _I64: 64}
+_SIZES = {1: 1, 2: 1, 3: 1, 7: 8}
 #: Structs and lists in one another; in a footer there are 8.
 _DEEPEST = 10
 #: Of a footer, in bytes: a column of a group of rows takes some hundred, in memory a thousand.
@@ -91,16 +94,17 @@ def _check_column(data: bytes, column: Struct, rows: int) -> None:
 def _struct(data: bytes, at: int, depth: int = 1) -> tuple[Struct, int]:
     """The struct at ``at``, and where it ends.
 
-    Numbers of fields only rise in what is read here, so none can come twice: of two, readers
-    might take the other one.
+    Numbers of fields must rise, so that none comes twice: of two, readers might take the other.
     """
     found: Struct = {}
     field = 0
     while head := data[at]:
-        step, kind, at = head >> 4, head & 15, at + 1
-        if step == 0:
-            raise ValueError("its footer or the header of a page is not as lassbench writes it")
+        before, step, kind, at = field, head >> 4, head & 15, at + 1
         field += step
+        if step == 0:
+            field, at = _number(data, at, 16)
+        if field <= before:
+            raise ValueError("its footer or the header of a page has its fields in disorder")
         if kind in _TRUTHS:
             found[field, kind] = None
         else:
@@ -111,26 +115,32 @@ def _struct(data: bytes, at: int, depth: int = 1) -> tuple[Struct, int]:
 def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
     if depth > _DEEPEST:
         raise ValueError("its footer or the header of a page is nested too deeply")
-    if kind in (_I32, _I64):
-        number, at = _varint(data, at, 32 if kind == _I32 else 64)
-        return (number >> 1) ^ -(number & 1), at
+    if kind in _BITS:
+        return _number(data, at, _BITS[kind])
     if kind == _STRUCT:
         return _struct(data, at, depth + 1)
     if kind == _BINARY:
         size, at = _varint(data, at, 32)
         return None, at + size
-    if kind == _LIST:
+    if kind in (_LIST, _SET):
         size, kind, at = data[at] >> 4, data[at] & 15, at + 1
         if size == 15:
             size, at = _varint(data, at, 32)
+        if size > len(data) - at:
+            raise ValueError("its footer lists more than it has bytes")
         items = []
         for _ in range(size):
             item, at = _value(data, at, kind, depth + 1)
             items.append(item)
         return items, at
-    if kind in (*_TRUTHS, _BYTE):
-        return None, at + 1
-    raise ValueError("its footer or the header of a page is not as lassbench writes it")
+    if kind in _SIZES:
+        return None, at + _SIZES[kind]
+    raise ValueError("its footer or the header of a page is of no kind that there is")
+
+
+def _number(data: bytes, at: int, bits: int) -> tuple[int, int]:
+    number, at = _varint(data, at, bits)
+    return (number >> 1) ^ -(number & 1), at
 
 
 def _varint(data: bytes, at: int, bits: int) -> tuple[int, int]:
