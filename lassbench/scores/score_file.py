@@ -287,7 +287,8 @@ def write_rows(table: pa.Table, path: Path) -> None:
     """Write a :func:`rows_table` to ``path``."""
     # Not compressed, so that nobody's can unpack to more than it is (read_rows).
     texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
-    pq.write_table(table, path, compression="none", use_dictionary=texts)
+    how = {"compression": "none", "use_dictionary": texts, "data_page_version": "1.0"}
+    pq.write_table(table, path, **how)
 
 
 def find_score(path: str | Path) -> Path:
