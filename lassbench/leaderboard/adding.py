@@ -14,7 +14,7 @@ from lassbench import __version__, files, output_folders
 from lassbench.checked import validate
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, UsageFaultsError
 from lassbench.leaderboard.changes import Rescored
-from lassbench.leaderboard.checks import check_rows, inspect_leaderboard, suite_faults
+from lassbench.leaderboard.checks import check_rows, read_leaderboard, suite_faults
 from lassbench.leaderboard.entries import (
     Entry,
     Leaderboard,
@@ -96,7 +96,7 @@ def add_scores(
         error=UsageFaultsError,
     )
     with writing(root):
-        board = _present(root)
+        board = read_leaderboard(root)
         cards = dict(board.suites)
         made = [_read_one(root, find_score(path), submission, cards) for path in scores]
         faults = [one for one in made if isinstance(one, Fault)]
@@ -117,18 +117,6 @@ def add_scores(
             )
         _write(board, cards, new)
         return [loaded.path for loaded in entries]
-
-
-def _present(root: Path) -> Leaderboard:
-    board, faults = inspect_leaderboard(root)
-    if faults:
-        raise FaultsError(
-            "the leaderboard has faults already, nothing was added",
-            faults,
-            where=root,
-            fix="correct them first: `lassbench leaderboard check`",
-        )
-    return board
 
 
 def _read_one(
@@ -225,12 +213,6 @@ def _says_the_same(before: Entry | None, entry: Entry) -> bool:
 def _clashes(board: Leaderboard, made: Sequence[Loaded]) -> Iterator[Fault]:
     """Faults between the new entries, and between them and those already there."""
     new = {loaded.path for loaded in made}
-    if len(new) < len(made):
-        for path in sorted(new):
-            if len(same := [one for one in made if one.path == path]) > 1:
-                reason = f"two of these score files claim the name {same[0].name!r}"
-                yield Fault("duplicate", str(path), reason)
-        return
     for suite in sorted({loaded.card.name for loaded in made}):
         others = [one for one in board.entries.get(suite, ()) if one.path not in new]
         yield from suite_faults([*others, *(one for one in made if one.card.name == suite)])

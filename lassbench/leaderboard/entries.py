@@ -107,11 +107,6 @@ def slug(name: str) -> str:
     return name_of(plain).lower()
 
 
-def identity(name: str) -> str:
-    """``name`` as two readers would compare it: compatibility forms, case and spaces folded."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-
-
 def name_fault(name: str) -> str:
     """Why ``name`` cannot be a system's name, or ``""`` if it can."""
     general = text_fault(name, limit=NAME_LIMIT)
@@ -386,14 +381,18 @@ class Loaded:
         return self.entry.system.name
 
     @property
+    def known(self) -> int:
+        """How many of the suite's queries had their clips at hand."""
+        return len(self.rows) + self.entry.missing_predictions + self.entry.unscorable
+
+    @property
     def coverage(self) -> Coverage:
         """Which of the suite's queries the rows are of."""
-        scored = len(self.rows)
         return Coverage(
             queries_total=self.card.queries,
-            renderable=scored + self.entry.missing_predictions,
+            renderable=self.known - self.entry.unscorable,
             unscorable=self.entry.unscorable,
-            queries_scored=scored,
+            queries_scored=len(self.rows),
         )
 
     @property

@@ -92,7 +92,7 @@ def test_all_or_none(board: Path, tmp_path: Path) -> None:
 
 def test_two_score_files_of_one_name(board: Path, tmp_path: Path) -> None:
     one, two = new(tmp_path / "a"), new(tmp_path / "b")
-    with pytest.raises(FaultsError, match="claim the name 'New'"):
+    with pytest.raises(FaultsError, match="claims the name 'New'"):
         add_scores(board, [one, two], date=DATE)
 
 
