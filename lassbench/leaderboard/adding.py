@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +22,6 @@ from lassbench.leaderboard.entries import (
     Submission,
     SuiteCard,
     Verification,
-    entry_contents,
     entry_schema,
     model_bytes,
     read_model,
@@ -30,7 +29,14 @@ from lassbench.leaderboard.entries import (
     today,
 )
 from lassbench.scores.rows import METRICS, rows_sha256
-from lassbench.scores.score_file import ScoreFile, Scores, find_score, read_scores
+from lassbench.scores.score_file import (
+    ScoreFile,
+    Scores,
+    find_score,
+    read_scores,
+    rows_table,
+    write_rows,
+)
 
 
 @contextlib.contextmanager
@@ -144,9 +150,8 @@ def _card(card: SuiteCard | None, score: ScoreFile) -> SuiteCard:
     suite = score.suite
     if score.kind == "unreferenced":
         raise LassbenchError(
-            "is of recordings without references: only a CLAP model's opinion is comparable there,"
-            " and only with that of the same model, so no table ranks them; compare two with"
-            " `lassbench compare`"
+            "is of recordings without references, which no table ranks: compare two of the same"
+            " CLAP model with `lassbench compare`"
         )
     same = suite.model_dump(include={"name", "list_fingerprint", "synthetic", "queries"})
     title = suite.title.removesuffix(": test") or suite.name
@@ -173,7 +178,7 @@ def _entry(root: Path, card: SuiteCard, scores: Scores, submission: Submission) 
                 f"metric {name!r} is not defined as this version defines it: score the"
                 " predictions again with it"
             )
-    rows = without_captions(scores.rows, synthetic=card.synthetic)
+    rows = scores.rows if card.synthetic else without_captions(scores.rows)
     same = file.model_dump(mode="json", include=Entry.model_fields.keys() - {"suite"})
     entry = validate(
         Entry,
@@ -193,14 +198,12 @@ def _entry(root: Path, card: SuiteCard, scores: Scores, submission: Submission) 
     return Loaded(path, card, entry, rows)
 
 
-def without_captions(rows: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
-    """``rows`` with the texts of captions left empty, unless they were made with the sounds.
+def without_captions(rows: pd.DataFrame) -> pd.DataFrame:
+    """``rows`` with the texts of captions left empty.
 
     An entry is published.  Captions of recordings belong to their datasets, which say
     who may have them; whoever has one finds its text by query id.
     """
-    if synthetic:
-        return rows
     return rows.assign(text=rows["text"].mask(rows["query_type"] == "caption", ""))
 
 
@@ -229,23 +232,17 @@ def _write(board: Leaderboard, cards: Mapping[str, SuiteCard], made: Sequence[Lo
             files.write_bytes(root / "suites" / f"{name}.json", model_bytes(card))
 
     def build(folder: Path) -> None:
-        there = root / "entries"
-        if there.is_dir():
-            # Linked, not copied: no file of these is ever changed in place.
-            shutil.copytree(there, folder, copy_function=_link, dirs_exist_ok=True)
+        if (root / "entries").is_dir():
+            shutil.copytree(root / "entries", folder, dirs_exist_ok=True)
         for loaded in made:
-            place = folder / loaded.card.name / loaded.path.name
-            contents = entry_contents(place, loaded.entry, loaded.rows, loaded.card.kind)
-            files.write_together(contents)
+            card = folder / loaded.card.name / loaded.path.name
+            # Made anew and not copied: whatever else somebody's file carries stays behind.
+            rows = partial(write_rows, rows_table(loaded.rows, loaded.card.kind))
+            files.write_together(
+                {card.with_suffix(".parquet"): rows, card: model_bytes(loaded.entry)}
+            )
 
     output_folders.replace_folder(root / "entries", build, what="the folder of entries")
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without links
-        shutil.copy2(source, target)
 
 
 def mark_verified(loaded: Loaded, result: Rescored, *, date: str = "") -> Entry:
@@ -274,7 +271,7 @@ def mark_verified(loaded: Loaded, result: Rescored, *, date: str = "") -> Entry:
         error=UsageFaultsError,
     )
     entry = loaded.entry.model_copy(update={"verification": record})
-    with writing(loaded.root):
+    with writing(loaded.path.absolute().parents[2]):
         if read_model(loaded.path, Entry) != loaded.entry:
             raise LassbenchError(
                 "the entry was changed meanwhile", where=loaded.path, fix="run the command again"

@@ -258,7 +258,7 @@ def suite_faults(entries: Sequence[Loaded]) -> Iterator[Fault]:
 def _disagreement(reference: Loaded, entry: Loaded) -> str:
     """In what two entries differ that no system can change, or ``""``."""
     ours, theirs = common_rows(reference.rows, entry.rows)
-    for name in ours.select_dtypes("str").columns.drop(["flags", "audit"], errors="ignore"):
+    for name in sorted({*map(str, ours.select_dtypes("str"))} - {"flags", "audit"}):
         if (ours[name].to_numpy() != theirs[name].to_numpy()).any():
             return f"has another {name} for the same query than {reference.path.name}"
     other = f"was scored on other audio than {reference.path.name}: "
