@@ -28,7 +28,7 @@ from lassbench.leaderboard.entries import (
     slug,
     today,
 )
-from lassbench.scores.rows import METRICS, rows_sha256
+from lassbench.scores.rows import METRICS, in_order, rows_sha256
 from lassbench.scores.score_file import (
     ScoreFile,
     Scores,
@@ -172,12 +172,10 @@ def _card(card: SuiteCard | None, score: ScoreFile) -> SuiteCard:
 
 def _entry(root: Path, card: SuiteCard, scores: Scores, submission: Submission) -> Loaded:
     file = scores.file
-    for name, definition in file.definitions.items():
-        if name not in METRICS or METRICS[name].id != definition:
-            raise LassbenchError(
-                f"metric {name!r} is not defined as this version defines it: score the"
-                " predictions again with it"
-            )
+    known = {name: METRICS[name].id for name in in_order(file.definitions)}
+    if known != file.definitions:
+        what = "its metrics are not defined as this version defines them: score again with it"
+        raise LassbenchError(what)
     rows = scores.rows if card.synthetic else without_captions(scores.rows)
     same = file.model_dump(mode="json", include=Entry.model_fields.keys() - {"suite"})
     entry = validate(

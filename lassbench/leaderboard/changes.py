@@ -28,9 +28,11 @@ SAME_DB = 1e-3
 #: ... except where a ratio is so high that it measures rounding.
 SAME_ABOVE_TRUSTED_DB = 1.0
 
-#: What a table says of a system by its card, ``system.yaml``; but its name, which may be
-#: given when it is scored (``--name``).
-_LABELS = ("query_type", "generative", "parameters", "trained_on", "checkpoint_sha256")
+#: What is said of a system; but its name, which may be given when it is scored (``--name``).
+_OF_SYSTEM = (
+    *("predictions_sha256", "query_type", "generative", "parameters", "trained_on"),
+    "checkpoint_sha256",
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def compare_rescored(loaded: Loaded, again: Scores) -> Rescored:
     CLAPScores are left out, and told as not checked, where ``again`` has none.
     """
     rows, theirs = loaded.rows, again.rows
-    differences = list(_identity_differences(loaded.entry, again.file))
+    differences = list(_card_differences(loaded.entry, again.file))
     if other := {*rows["query_id"]} ^ {*theirs["query_id"]}:
         differences.append(
             f"{len(other)} queries ({min(other)} ...) are only in one of the two: the entry is of"
@@ -87,27 +89,24 @@ def compare_rescored(loaded: Loaded, again: Scores) -> Rescored:
             told = (rows[name] != "") | (name != "text")
             if off := int((told & (rows[name].to_numpy() != theirs[name].to_numpy())).sum()):
                 differences.append(f"{name} differs for {off} queries")
-    differences += _label_differences(loaded.entry, again.file)
     return Rescored(tuple(differences), largest, tuple(not_checked))
 
 
-def _identity_differences(entry: Entry, theirs: ScoreFile) -> Iterator[str]:
-    suite = theirs.suite
-    if (entry.list_fingerprint, entry.suite) != (suite.list_fingerprint, suite.name):
-        yield (
-            f"the entry is on suite {entry.suite} ({entry.list_fingerprint:.12}),"
-            f" this is {suite.name} ({suite.list_fingerprint:.12})"
-        )
-    elif entry.suite_fingerprint != suite.fingerprint:
-        yield "the suite's audio is not the audio that the entry was scored on"
-    if entry.clap_model and theirs.clap_model not in ("", entry.clap_model):
-        yield f"CLAPScores are of another model: {theirs.clap_model}, not {entry.clap_model}"
-    wanted = entry.system.predictions_sha256
-    if wanted != theirs.system.predictions_sha256:
-        yield (
-            f"these are other predictions: {theirs.system.predictions_sha256[:12]},"
-            f" the entry's are {wanted[:12]}"
-        )
+def _card_differences(entry: Entry, theirs: ScoreFile) -> Iterator[str]:
+    said, meant, suite = entry.system, theirs.system, theirs.suite
+    pairs = {
+        "suite": (entry.suite, suite.name),
+        "list_fingerprint": (entry.list_fingerprint, suite.list_fingerprint),
+        "suite_fingerprint": (entry.suite_fingerprint, suite.fingerprint),
+        "contamination": (entry.contamination, theirs.contamination),
+        **{name: (getattr(said, name), getattr(meant, name)) for name in _OF_SYSTEM},
+    }
+    if theirs.clap_model and entry.clap_model:
+        pairs["clap_model"] = entry.clap_model, theirs.clap_model
+    for name, (ours, other) in pairs.items():
+        if ours != other:
+            ours, other = one_line(str(ours), 80), one_line(str(other), 80)
+            yield f"{name} is {ours!r}, by system.yaml and suite it is {other!r}"
 
 
 def _difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, int]:
@@ -121,19 +120,6 @@ def _difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, 
         apart = np.abs(a - b)
     trusted = np.max(apart[np.isfinite(apart) & ~high], initial=0.0)
     return float(trusted), int((~same).sum())
-
-
-def _label_differences(ours: Entry, theirs: ScoreFile) -> Iterator[str]:
-    pairs = [(name, getattr(ours.system, name), getattr(theirs.system, name)) for name in _LABELS]
-    for name, *pair in [*pairs, ("contamination", ours.contamination, theirs.contamination)]:
-        said, meant = (one_line(str(one), 80) for one in pair)
-        if pair[0] != pair[1]:
-            yield f"{name} is {said!r}, the predictions' system.yaml says {meant!r}"
-
-
-# ---------------------------------------------------------------------------
-# Two leaderboards
-# ---------------------------------------------------------------------------
 
 
 def describe_changes(old: Leaderboard, new: Leaderboard) -> list[str]:

@@ -44,13 +44,7 @@ MACHINES_DB = 1e-2
 
 
 def check_is_there(root: Path) -> None:
-    """Refuse a leaderboard that is no folder.
-
-    Raises
-    ------
-    LassbenchError
-        Saying how to start one.
-    """
+    """Refuse a leaderboard that is no folder, with a LassbenchError."""
     if not root.is_dir():
         raise LassbenchError(
             "no leaderboard here",
@@ -148,11 +142,6 @@ def _layout_faults(root: Path) -> Iterator[Fault]:
             yield Fault("layout", str(path), reason)
 
 
-# ---------------------------------------------------------------------------
-# One entry
-# ---------------------------------------------------------------------------
-
-
 def load_entry(of: tuple[SuiteCard, Path]) -> Loaded | Fault:
     """The entry at a path with its rows, or the first thing that is wrong with it."""
     card, path = of
@@ -227,11 +216,6 @@ def check_rows(loaded: Loaded) -> None:
         raise LassbenchError("names training clips as test clips that no row has")
     if impossible := next(row_faults(card.kind, rows), ""):
         raise LassbenchError(impossible)
-
-
-# ---------------------------------------------------------------------------
-# The entries of one suite
-# ---------------------------------------------------------------------------
 
 
 def suite_faults(entries: Sequence[Loaded]) -> Iterator[Fault]:

@@ -431,11 +431,6 @@ def entry_schema() -> bytes:
     return files.to_json({**dialect, **Entry.model_json_schema()}).encode()
 
 
-# ---------------------------------------------------------------------------
-# What is written
-# ---------------------------------------------------------------------------
-
-
 def model_bytes(record: Strict) -> bytes:
     """``record`` as JSON, without what says nothing: the same record, the same bytes."""
     return files.to_json(_said(record.model_dump(mode="json"))).encode()

@@ -73,12 +73,9 @@ def _beyond(values: Values) -> Iterator[Fault]:
             continue
         is_ratio = metric.unit == "dB" and metric.better == "higher"
         most = LARGEST_DB if is_ratio else LARGEST_SHARE
-        least = -most
-        if metric.better == "lower":
-            least, most = 0.0, LARGEST_DISTANCE
-        off = (found < least) | (found > most)
-        bounds = f"{least:g} and {most:g} {metric.unit}".rstrip()
-        yield name, off & ~(is_ratio & np.isinf(found)), f"not between {bounds}"
+        least, most = (0.0, LARGEST_DISTANCE) if metric.better == "lower" else (-most, most)
+        off = ((found < least) | (found > most)) & ~(is_ratio & np.isinf(found))
+        yield name, off, f"not between {least:g} and {most:g} {metric.unit}".rstrip()
 
 
 def _improvements_differ(values: Values) -> Iterator[Fault]:

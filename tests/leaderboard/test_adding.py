@@ -211,16 +211,16 @@ OTHER: dict[str, tuple[Callable[[Scores], Scores], str]] = {
         lambda s: Scores(s.file, s.rows[:58]), "the entry is of 60, this of 58",
     ),
     "predictions": (
-        lambda s: edited(s, system={"predictions_sha256": "cd" * 32}), "other predictions",
+        lambda s: edited(s, system={"predictions_sha256": "cd" * 32}), "predictions_sha256 is",
     ),
     # What the rows do not say is what an entry could be edited in.
     "query type": (
         lambda s: edited(s, system={"query_type": "oracle"}),
-        "query_type is 'text', the predictions' system.yaml says 'oracle'",
+        "query_type is 'text', by system.yaml and suite it is 'oracle'",
     ),
     "training clips": (
         lambda s: edited(s, contamination={"declared": 9, "clips": ["t0001"]}),
-        "system.yaml says \"declared=9 clips=('t0001',)\"",
+        "it is \"declared=9 clips=('t0001',)\"",
     ),
 }  # fmt: skip
 
@@ -270,7 +270,7 @@ def test_clapscores_with_their_model_are_compared(board: Path) -> None:
     differences = compare_rescored(entry, higher).differences
     assert differences == ("clap_a_mixture differs for 59 queries, by up to 0.1",)
     other = made.with_more(scores, "another/model")
-    assert "of another model" in compare_rescored(entry, other).differences[0]
+    assert "clap_model is 'some/model'" in compare_rescored(entry, other).differences[0]
 
 
 def test_a_partial_entry_is_never_verified(board: Path) -> None:
