@@ -79,14 +79,14 @@ def add_scores(
     scores
         Score files, or folders with one each.
     date
-        Of the entries, ``YYYY-MM-DD``; today's (UTC) by default.
+        ``YYYY-MM-DD``; today's (UTC) by default.
     replace
         Whether an entry of the same name on the same suite may be replaced.
 
     Raises
     ------
     FaultsError
-        If any score file is refused, listing every reason; nothing was written.
+        If any score file is refused, listing every reason.
     UsageError
         If there is no score file at a path, an entry would be replaced, or what is said
         of it cannot be.
@@ -107,20 +107,18 @@ def add_scores(
         made = [_read_one(root, find_score(path), submission, cards) for path in scores]
         faults = [one for one in made if isinstance(one, Fault)]
         entries = [one for one in made if isinstance(one, Loaded)]
-        there = {one.path: one.entry for found in board.entries.values() for one in found}
-        new = [one for one in entries if not _says_the_same(there.get(one.path), one.entry)]
-        for loaded in [] if replace else new:
-            if loaded.path in there:
-                raise UsageError(
-                    f"{loaded.name!r} already has an entry on {loaded.card.name}",
-                    where=loaded.path,
-                    fix="give the system another name, or --replace the entry",
-                )
-        faults = faults or list(_clashes(board, entries))
-        if faults:
-            raise FaultsError(
-                "nothing was added", faults, fix="correct the score files named, or leave them out"
-            )
+        # What says the same stays as it is, of its date and verified.
+        same = {"date": submission.date, "verification": None}
+        on_board = [one for found in board.entries.values() for one in found]
+        there = {one.path: one.entry.model_copy(update=same) for one in on_board}
+        new = [one for one in entries if there.get(one.path) != one.entry]
+        for taken in () if replace else (one for one in new if one.path in there):
+            what = f"{taken.name!r} already has an entry on {taken.card.name}"
+            fix = "give the system another name, or --replace the entry"
+            raise UsageError(what, where=taken.path, fix=fix)
+        if faults := faults or list(_clashes(board, entries)):
+            fix = "correct the score files named, or leave them out"
+            raise FaultsError("nothing was added", faults, fix=fix)
         _write(board, cards, new)
         return [loaded.path for loaded in entries]
 
@@ -137,8 +135,6 @@ def _read_one(
         card = _card(cards.get(scores.file.suite.name), scores.file)
         loaded = _entry(root, card, scores, submission)
         check_rows(loaded)
-    except UsageError:
-        raise
     except LassbenchError as error:
         return Fault("score file", str(path), error.brief)
     cards[card.name] = card
@@ -205,12 +201,6 @@ def without_captions(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(text=rows["text"].mask(rows["query_type"] == "caption", ""))
 
 
-def _says_the_same(before: Entry | None, entry: Entry) -> bool:
-    # What was verified stays so: it says the same of the same rows.
-    same = {"date": entry.date, "verification": None}
-    return before is not None and before.model_copy(update=same) == entry
-
-
 def _clashes(board: Leaderboard, made: Sequence[Loaded]) -> Iterator[Fault]:
     """Faults between the new entries, and between them and those already there."""
     new = {loaded.path for loaded in made}
@@ -257,17 +247,14 @@ def mark_verified(loaded: Loaded, result: Rescored, *, date: str = "") -> Entry:
         raise UsageError(
             "only a whole entry with an equal result can be verified", where=loaded.path
         )
-    record = validate(
-        Verification,
-        {
-            "date": date or today(),
-            "lassbench_version": __version__,
-            "largest_difference": result.largest,
-            "not_checked": result.not_checked,
-        },
-        what="the entry cannot be marked as verified",
-        error=UsageFaultsError,
-    )
+    found = {
+        "date": date or today(),
+        "lassbench_version": __version__,
+        "largest_difference": result.largest,
+        "not_checked": result.not_checked,
+    }
+    what = "the entry cannot be marked as verified"
+    record = validate(Verification, found, what=what, error=UsageFaultsError)
     entry = loaded.entry.model_copy(update={"verification": record})
     with writing(loaded.path.absolute().parents[2]):
         if read_model(loaded.path, Entry) != loaded.entry:

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from lassbench.errors import Fault, LassbenchError, one_line
 from lassbench.files import listed, sha256_file
-from lassbench.leaderboard.entries import (
-    Entry,
-    Leaderboard,
-    Loaded,
-    read_model,
-)
+from lassbench.leaderboard.entries import Entry, Leaderboard, Loaded, read_model
 from lassbench.leaderboard.numbers import TRUSTED_DB
 from lassbench.leaderboard.ranking import standings
 from lassbench.scores.rows import CLAP_METRICS, METRICS
@@ -76,19 +71,13 @@ def compare_rescored(loaded: Loaded, again: Scores) -> Rescored:
             continue
         if name not in theirs:
             differences.append(f"{name} was not scored again")
-        elif pd.api.types.is_float_dtype(rows[name]):
-            apart, off = _difference(rows[name].to_numpy(), theirs[name].to_numpy())
-            largest = max(largest, apart)
-            if off:
-                unit = METRICS[metric].unit if metric in METRICS else "dB"
-                differences.append(
-                    f"{name} differs for {off} queries, by up to {apart:.4g} {unit}".rstrip()
-                )
-        else:
-            # An empty text was withheld from the entry, see without_captions.
-            told = (rows[name] != "") | (name != "text")
-            if off := int((told & (rows[name].to_numpy() != theirs[name].to_numpy())).sum()):
-                differences.append(f"{name} differs for {off} queries")
+            continue
+        apart, off = _difference(rows[name], theirs[name])
+        largest = max(largest, apart)
+        if off:
+            unit = METRICS[metric].unit if metric in METRICS else "dB"
+            by = f", by up to {apart:.4g} {unit}".rstrip() if apart else ""
+            differences.append(f"{name} differs for {off} queries{by}")
     return Rescored(tuple(differences), largest, tuple(not_checked))
 
 
@@ -109,10 +98,14 @@ def _card_differences(entry: Entry, theirs: ScoreFile) -> Iterator[str]:
             yield f"{name} is {ours!r}, by system.yaml and suite it is {other!r}"
 
 
-def _difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, int]:
+def _difference(ours: pd.Series[Any], theirs: pd.Series[Any]) -> tuple[float, int]:
     """The largest finite difference of two columns where neither measures rounding
     (:data:`TRUSTED_DB`), and how many values are not the same.
     """
+    a, b = ours.to_numpy(), theirs.to_numpy()
+    if not pd.api.types.is_float_dtype(ours):
+        # An empty text was withheld from the entry, see without_captions.
+        return 0.0, int(((a != b) & ((a != "") | (ours.name != "text"))).sum())
     high = np.minimum(np.abs(a), np.abs(b)) > TRUSTED_DB
     allowed = np.where(high, SAME_ABOVE_TRUSTED_DB, SAME_DB)
     same = np.isclose(a, b, rtol=0, atol=allowed, equal_nan=True)
@@ -164,10 +157,8 @@ def submission_faults(base: Path, proposed: Path) -> Iterator[Fault]:
     old, new = _contents(base), _contents(proposed)
     for path in sorted({path for path, _ in old.items() ^ new.items()}):
         reason = ""
-        if path.parts[0] == "tables":
-            reason = "the tables are made anew when a submission is merged, leave them"
-        elif path.parts[0] != "entries" or path not in new:
-            reason = "is changed or removed: a submission adds entries"
+        if path.parts[0] != "entries" or path not in new:
+            reason = "is changed or removed: a submission adds entries (its merge makes tables)"
         elif _verified(base / path):
             reason = "changes an entry that was verified: give the new system another name"
         elif _verified(proposed / path):

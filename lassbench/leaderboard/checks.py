@@ -46,12 +46,8 @@ MACHINES_DB = 1e-2
 def check_is_there(root: Path) -> None:
     """Refuse a leaderboard that is no folder, with a LassbenchError."""
     if not root.is_dir():
-        raise LassbenchError(
-            "no leaderboard here",
-            where=root,
-            got="no such folder",
-            fix="start one with `lassbench leaderboard add SCORES --root FOLDER`",
-        )
+        fix = "start one with `lassbench leaderboard add SCORES --root FOLDER`"
+        raise LassbenchError("no leaderboard here", where=root, got="no such folder", fix=fix)
 
 
 def read_leaderboard(root: Path, *, mapper: Mapper = map) -> Leaderboard:
@@ -85,12 +81,9 @@ def read_leaderboard(root: Path, *, mapper: Mapper = map) -> Leaderboard:
     for of_suite in entries.values():
         faults += suite_faults(of_suite)
     if faults:
-        raise FaultsError(
-            f"{len(faults)} fault(s) in this leaderboard",
-            sorted(faults),
-            where=root,
-            fix="correct or remove the files named; nothing was written",
-        )
+        what = f"{len(faults)} fault(s) in this leaderboard"
+        fix = "correct or remove the files named; nothing was written"
+        raise FaultsError(what, sorted(faults), where=root, fix=fix)
     site = next(iter(sites.values()), SiteCard())
     return Leaderboard(root, cards, entries, [*reported.values()], site)
 
@@ -170,11 +163,8 @@ def read_entry(path: Path) -> Loaded:
     """
     card = path.absolute().parents[2] / "suites" / f"{path.absolute().parent.name}.json"
     if path.suffix != ".json" or not card.is_file():
-        raise LassbenchError(
-            "no entry of a leaderboard",
-            where=path,
-            expected="ROOT/entries/<suite>/<system>.json, and ROOT/suites/<suite>.json beside",
-        )
+        expected = "ROOT/entries/<suite>/<system>.json, and ROOT/suites/<suite>.json beside"
+        raise LassbenchError("no entry of a leaderboard", where=path, expected=expected)
     loaded = load_entry((read_model(card, SuiteCard), path))
     if isinstance(loaded, Fault):
         raise FaultsError("the entry itself is faulty", [loaded], where=path)
@@ -190,12 +180,10 @@ def check_rows(loaded: Loaded) -> None:
         With the first thing found.
     """
     card, entry, rows = loaded.card, loaded.entry, loaded.rows
-    if not card.list_fingerprint:
-        raise LassbenchError("this suite has no frozen list yet (its card has no list_fingerprint)")
     if entry.list_fingerprint != card.list_fingerprint:
         raise LassbenchError(
-            f"was scored on another list of queries: fingerprint {entry.list_fingerprint[:12]},"
-            f" the suite's is {card.list_fingerprint[:12]}"
+            f"was scored on another list of queries: fingerprint {entry.list_fingerprint:.12},"
+            f" the suite's is {card.list_fingerprint[:12] or 'not frozen yet'}"
         )
     known = loaded.known
     if rows.empty or known > card.queries:

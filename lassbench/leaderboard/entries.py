@@ -77,10 +77,6 @@ TABLE_METRICS: Mapping[Kind, tuple[str, ...]] = {
 Standing = Literal["verified", "submitted", "partial"]
 
 
-# ---------------------------------------------------------------------------
-# Names of systems
-# ---------------------------------------------------------------------------
-
 # Latin and Cyrillic letters in one word look alike and are not: somebody
 # else's name, spelt with other letters.
 _MIXED_SCRIPTS = re.compile(r"[A-Za-z][\u0400-\u04ff]|[\u0400-\u04ff][A-Za-z]")
@@ -116,11 +112,6 @@ def name_fault(name: str) -> str:
     if slug(name) in _RESERVED:
         return "is reserved, choose another"
     return ""
-
-
-# ---------------------------------------------------------------------------
-# Records
-# ---------------------------------------------------------------------------
 
 
 class Published(Strict):
@@ -234,12 +225,9 @@ class Entry(Submission):
             "name": name_fault(info.name),
             "url": info.url and url_fault(info.url),
             "run": info.run
-            and f"is one run ({info.run}) of several: an entry is one system; choose the run that"
-            " stands for it, and score its folder alone, without --runs",
-            "predictions_sha256": ""
-            if info.predictions_sha256
-            else "there is no hash of its predictions, which tells them from others': write them"
-            " to files with `lassbench separate`, and score these",
+            and f"is one run ({info.run}) of several: score the one that stands for it, alone",
+            "predictions_sha256": not info.predictions_sha256
+            and "there is no hash of its predictions: write them to files, and score these",
         }
         for key, reason in faults.items():
             if reason:
@@ -332,11 +320,6 @@ class SiteCard(Published):
     def pull_requests(self) -> str:
         """Where GitHub, Forgejo and Gitea list a repository's pull requests."""
         return f"{self.repository.rstrip('/').removesuffix('.git')}/pulls"
-
-
-# ---------------------------------------------------------------------------
-# What is read
-# ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

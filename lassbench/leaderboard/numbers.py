@@ -26,17 +26,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lassbench.scores.rows import (
-    METRICS,
-    SAR_UNDEFINED_DB,
-    SILENT_BELOW_DB,
-    Kind,
-    improvement,
-)
+from lassbench.scores.rows import METRICS, SAR_UNDEFINED_DB, SILENT_BELOW_DB, Kind, improvement
 
-Floats = NDArray[np.float64]
 #: Columns by name.
-Values: TypeAlias = Mapping[str, Floats]
+Values: TypeAlias = Mapping[str, NDArray[np.float64]]
 #: A column, where it is at fault, and what it is there.
 Fault: TypeAlias = tuple[str, NDArray[np.bool_], str]
 
