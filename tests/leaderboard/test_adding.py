@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from lassbench import files, output_folders
+from lassbench import output_folders
 from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.leaderboard.adding import add_scores, mark_verified, without_captions
 from lassbench.leaderboard.building import build
@@ -24,7 +24,7 @@ from lassbench.leaderboard.changes import (
     submission_faults,
 )
 from lassbench.leaderboard.checks import read_leaderboard
-from lassbench.leaderboard.entries import Loaded
+from lassbench.leaderboard.entries import Loaded, model_bytes
 from lassbench.leaderboard.examples import read_examples
 from lassbench.scores.score_file import ScoreFile, Scores
 from tests.leaderboard import made, sounds
@@ -153,13 +153,7 @@ def test_adding_from_inside_the_entries(
     assert files_of(board) == before
 
 
-def test_what_killed_runs_left_is_cleared_up(board: Path, tmp_path: Path) -> None:
-    path = new(tmp_path, "New one")
-    left = board / "entries" / "made-test" / f".new-one.parquet.4194305-{files._this_host()}.part"
-    for write in (lambda: add_scores(board, [path], date=DATE), lambda: build(board)):
-        left.write_bytes(b"half")
-        write()
-        assert not left.exists()
+def test_examples_that_a_killed_run_left_are_none(board: Path) -> None:
     sounds.export(board)
     (board / "examples" / "made-test").rename(board / "examples" / ".made-test.123-abcdef.part")
     assert read_examples(read_leaderboard(board)) == {}
@@ -286,12 +280,18 @@ def test_changes_between_two_leaderboards(filled: Path, board: Path) -> None:
     made.add(board, best)
     for suffix in (".json", ".parquet"):
         (board / "entries" / "made-test" / f"mixture{suffix}").unlink()
+    verify(board)
+    oracle = made.loaded(board, "oracle-mask")
+    told = oracle.entry.model_copy(update={"notes": "New."})
+    oracle.path.write_bytes(model_bytes(told))
     lines = describe_changes(read_leaderboard(filled), read_leaderboard(board))
     mean = best.summary.metrics["si_sdr_i"].mean
     assert lines[0] == "made-test:"
     assert lines[1].startswith(f"  + Best yet: submitted, rank 1, SI-SDRi {mean:.4f}, SDRi ")
     assert "  - Mixture" in lines
     assert "  ~ LASS-Net: rank 1 -> rank 2" in lines
+    assert "  ~ LASS-Net small: submitted -> verified, rank 2 -> rank 3" in lines
+    assert "  ~ Oracle mask: what else is said of it changed" in lines
     assert not any("made-asked" in line for line in lines)
 
 
