@@ -171,9 +171,9 @@ def submission_faults(base: Path, proposed: Path) -> Iterator[Fault]:
 
 
 def _contents(root: Path) -> dict[Path, str]:
-    """File -> its hash; of links, which are not followed, for they may lead anywhere, where to."""
+    """File -> its hash; links are not followed, for they may lead anywhere."""
     return {
-        path.relative_to(root): str(path.readlink()) if path.is_symlink() else sha256_file(path)
+        path.relative_to(root): f"to {path.readlink()}" if path.is_symlink() else sha256_file(path)
         for path in listed(root, "**/*")
         if path.is_symlink() or path.is_file()
     }

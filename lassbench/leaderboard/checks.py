@@ -129,7 +129,7 @@ def _layout_faults(root: Path) -> Iterator[Fault]:
             reason = "does not belong here: entries are entries/<suite>/<system>.json and .parquet"
         elif not path.with_suffix(".json").is_file():
             reason = "has no card beside it: the next `add` or `build` removes it"
-        elif suite not in cards:
+        elif path.suffix == ".json" and suite not in cards:
             reason = f"has no card suites/{suite}.json"
         if reason:
             yield Fault("layout", str(path), reason)

@@ -16,6 +16,7 @@ import pytest
 
 from lassbench import output_folders
 from lassbench.errors import FaultsError, LassbenchError, UsageError
+from lassbench.files import sha256_file
 from lassbench.leaderboard.adding import add_scores, mark_verified, without_captions
 from lassbench.leaderboard.building import build
 from lassbench.leaderboard.changes import (
@@ -311,6 +312,12 @@ def rename(board: Path) -> None:
     card.write_text(card.read_text().replace("Made-up", "Official"))
 
 
+def link_by_hash(path: Path) -> None:
+    digest = sha256_file(path)
+    path.unlink()
+    path.symlink_to(digest)
+
+
 MORE: dict[str, tuple[Callable[[Path], object], str]] = {
     "verified": (verify, "calls itself verified"),
     "card": (rename, "made-test.json: is changed or removed: a submission adds entries"),
@@ -323,6 +330,10 @@ MORE: dict[str, tuple[Callable[[Path], object], str]] = {
     "link to a file": (
         lambda board: (board / "site.json").symlink_to("/dev/zero"),
         "site.json: is changed or removed: a submission adds entries",
+    ),
+    "link named as the hash of a file": (
+        lambda board: link_by_hash(board / "entry.schema.json"),
+        "entry.schema.json: is changed or removed: a submission adds entries",
     ),
     "link to a folder": (
         lambda board: (board / "examples").symlink_to(board.parent),
