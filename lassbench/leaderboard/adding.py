@@ -244,9 +244,8 @@ def mark_verified(loaded: Loaded, result: Rescored, *, date: str = "") -> Entry:
         If another process is writing the leaderboard, or has changed the entry.
     """
     if not result.equal or loaded.entry.standing == "partial":
-        raise UsageError(
-            "only a whole entry with an equal result can be verified", where=loaded.path
-        )
+        what = "only a whole entry with an equal result can be verified"
+        raise UsageError(what, where=loaded.path)
     found = {
         "date": date or today(),
         "lassbench_version": __version__,
@@ -258,8 +257,7 @@ def mark_verified(loaded: Loaded, result: Rescored, *, date: str = "") -> Entry:
     entry = loaded.entry.model_copy(update={"verification": record})
     with writing(loaded.path.absolute().parents[2]):
         if read_model(loaded.path, Entry) != loaded.entry:
-            raise LassbenchError(
-                "the entry was changed meanwhile", where=loaded.path, fix="run the command again"
-            )
+            fix = "run the command again"
+            raise LassbenchError("the entry was changed meanwhile", where=loaded.path, fix=fix)
         files.write_bytes(loaded.path, model_bytes(entry))
     return entry
