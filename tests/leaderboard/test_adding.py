@@ -236,6 +236,16 @@ def test_infinities_are_equal_to_themselves(board: Path) -> None:
     assert compare_rescored(replace(entry, rows=scores.rows), scores).equal
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "differs"), [("text", "", 0), ("text", "another", 60), ("concept", "", 60)]
+)
+def test_only_texts_may_be_withheld(board: Path, name: str, said: str, differs: int) -> None:
+    entry, scores = made.loaded(board), again(board)
+    told = replace(entry, rows=entry.rows.assign(**{name: said}))
+    expected = (f"{name} differs for {differs} queries",) if differs else ()
+    assert compare_rescored(told, scores).differences == expected
+
+
 def clap_entry(board: Path) -> tuple[Loaded, Scores]:
     """An entry with everything that may be asked for, and the score it was made of."""
     scores = made.with_more(made.make_scores("Clapped", suite=SUITE, seed=60), "some/model")

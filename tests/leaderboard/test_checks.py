@@ -136,6 +136,12 @@ def test_a_partial_entry_that_calls_itself_whole(board: Path) -> None:
     one_fault(board, "never verified", file="half-done.json")
 
 
+def test_queries_that_only_one_system_could_not_be_scored_on(board: Path) -> None:
+    path = entry(board).with_name("half-done.json")
+    change(path, of_entry(missing_predictions=19, unscorable=1, date="2026-12-31"))
+    one_fault(board, "depends on the suite alone", file="half-done.json")
+
+
 def test_a_suite_with_more_queries_than_a_float_can_count(board: Path) -> None:
     change(board / "suites" / "made-absent.json", of_entry(queries=10**400))
     one_fault(board, "a whole number of 401 digits", file="made-absent.json")
