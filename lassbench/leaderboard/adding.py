@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +14,7 @@ from lassbench import __version__, files, output_folders
 from lassbench.checked import validate
 from lassbench.errors import Fault, FaultsError, LassbenchError, UsageError, UsageFaultsError
 from lassbench.leaderboard.changes import Rescored
-from lassbench.leaderboard.checks import check_rows, inspect_leaderboard, suite_faults
+from lassbench.leaderboard.checks import check_rows, read_leaderboard, suite_faults
 from lassbench.leaderboard.entries import (
     Entry,
     Leaderboard,
@@ -22,15 +22,21 @@ from lassbench.leaderboard.entries import (
     Submission,
     SuiteCard,
     Verification,
-    entry_contents,
     entry_schema,
     model_bytes,
     read_model,
     slug,
     today,
 )
-from lassbench.scores.rows import METRICS, rows_sha256
-from lassbench.scores.score_file import ScoreFile, Scores, find_score, read_scores
+from lassbench.scores.rows import METRICS, in_order, rows_sha256
+from lassbench.scores.score_file import (
+    ScoreFile,
+    Scores,
+    find_score,
+    read_scores,
+    rows_table,
+    write_rows,
+)
 
 
 @contextlib.contextmanager
@@ -73,14 +79,14 @@ def add_scores(
     scores
         Score files, or folders with one each.
     date
-        Of the entries, ``YYYY-MM-DD``; today's (UTC) by default.
+        ``YYYY-MM-DD``; today's (UTC) by default.
     replace
         Whether an entry of the same name on the same suite may be replaced.
 
     Raises
     ------
     FaultsError
-        If any score file is refused, listing every reason; nothing was written.
+        If any score file is refused, listing every reason.
     UsageError
         If there is no score file at a path, an entry would be replaced, or what is said
         of it cannot be.
@@ -96,39 +102,25 @@ def add_scores(
         error=UsageFaultsError,
     )
     with writing(root):
-        board = _present(root)
+        board = read_leaderboard(root)
         cards = dict(board.suites)
         made = [_read_one(root, find_score(path), submission, cards) for path in scores]
         faults = [one for one in made if isinstance(one, Fault)]
         entries = [one for one in made if isinstance(one, Loaded)]
-        there = {one.path: one.entry for found in board.entries.values() for one in found}
-        new = [one for one in entries if not _says_the_same(there.get(one.path), one.entry)]
-        for loaded in [] if replace else new:
-            if loaded.path in there:
-                raise UsageError(
-                    f"{loaded.name!r} already has an entry on {loaded.card.name}",
-                    where=loaded.path,
-                    fix="give the system another name, or --replace the entry",
-                )
-        faults = faults or list(_clashes(board, entries))
-        if faults:
-            raise FaultsError(
-                "nothing was added", faults, fix="correct the score files named, or leave them out"
-            )
+        # What says the same stays as it is, of its date and verified.
+        same = {"date": submission.date, "verification": None}
+        on_board = [one for found in board.entries.values() for one in found]
+        there = {one.path: one.entry.model_copy(update=same) for one in on_board}
+        new = [one for one in entries if there.get(one.path) != one.entry]
+        for taken in () if replace else (one for one in new if one.path in there):
+            what = f"{taken.name!r} already has an entry on {taken.card.name}"
+            fix = "give the system another name, or --replace the entry"
+            raise UsageError(what, where=taken.path, fix=fix)
+        if faults := faults or list(_clashes(board, entries)):
+            fix = "correct the score files named, or leave them out"
+            raise FaultsError("nothing was added", faults, fix=fix)
         _write(board, cards, new)
         return [loaded.path for loaded in entries]
-
-
-def _present(root: Path) -> Leaderboard:
-    board, faults = inspect_leaderboard(root)
-    if faults:
-        raise FaultsError(
-            "the leaderboard has faults already, nothing was added",
-            faults,
-            where=root,
-            fix="correct them first: `lassbench leaderboard check`",
-        )
-    return board
 
 
 def _read_one(
@@ -143,8 +135,6 @@ def _read_one(
         card = _card(cards.get(scores.file.suite.name), scores.file)
         loaded = _entry(root, card, scores, submission)
         check_rows(loaded)
-    except UsageError:
-        raise
     except LassbenchError as error:
         return Fault("score file", str(path), error.brief)
     cards[card.name] = card
@@ -156,9 +146,8 @@ def _card(card: SuiteCard | None, score: ScoreFile) -> SuiteCard:
     suite = score.suite
     if score.kind == "unreferenced":
         raise LassbenchError(
-            "is of recordings without references: only a CLAP model's opinion is comparable there,"
-            " and only with that of the same model, so no table ranks them; compare two with"
-            " `lassbench compare`"
+            "is of recordings without references, which no table ranks: compare two of the same"
+            " CLAP model with `lassbench compare`"
         )
     same = suite.model_dump(include={"name", "list_fingerprint", "synthetic", "queries"})
     title = suite.title.removesuffix(": test") or suite.name
@@ -179,13 +168,11 @@ def _card(card: SuiteCard | None, score: ScoreFile) -> SuiteCard:
 
 def _entry(root: Path, card: SuiteCard, scores: Scores, submission: Submission) -> Loaded:
     file = scores.file
-    for name, definition in file.definitions.items():
-        if name not in METRICS or METRICS[name].id != definition:
-            raise LassbenchError(
-                f"metric {name!r} is not defined as this version defines it: score the"
-                " predictions again with it"
-            )
-    rows = without_captions(scores.rows, synthetic=card.synthetic)
+    known = {name: METRICS[name].id for name in in_order(file.definitions)}
+    if known != file.definitions:
+        what = "its metrics are not defined as this version defines them: score again with it"
+        raise LassbenchError(what)
+    rows = scores.rows if card.synthetic else without_captions(scores.rows)
     same = file.model_dump(mode="json", include=Entry.model_fields.keys() - {"suite"})
     entry = validate(
         Entry,
@@ -205,32 +192,18 @@ def _entry(root: Path, card: SuiteCard, scores: Scores, submission: Submission) 
     return Loaded(path, card, entry, rows)
 
 
-def without_captions(rows: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
-    """``rows`` with the texts of captions left empty, unless they were made with the sounds.
+def without_captions(rows: pd.DataFrame) -> pd.DataFrame:
+    """``rows`` with the texts of captions left empty.
 
     An entry is published.  Captions of recordings belong to their datasets, which say
     who may have them; whoever has one finds its text by query id.
     """
-    if synthetic:
-        return rows
     return rows.assign(text=rows["text"].mask(rows["query_type"] == "caption", ""))
-
-
-def _says_the_same(before: Entry | None, entry: Entry) -> bool:
-    # What was verified stays so: it says the same of the same rows.
-    same = {"date": entry.date, "verification": None}
-    return before is not None and before.model_copy(update=same) == entry
 
 
 def _clashes(board: Leaderboard, made: Sequence[Loaded]) -> Iterator[Fault]:
     """Faults between the new entries, and between them and those already there."""
     new = {loaded.path for loaded in made}
-    if len(new) < len(made):
-        for path in sorted(new):
-            if len(same := [one for one in made if one.path == path]) > 1:
-                reason = f"two of these score files claim the name {same[0].name!r}"
-                yield Fault("duplicate", str(path), reason)
-        return
     for suite in sorted({loaded.card.name for loaded in made}):
         others = [one for one in board.entries.get(suite, ()) if one.path not in new]
         yield from suite_faults([*others, *(one for one in made if one.card.name == suite)])
@@ -247,23 +220,17 @@ def _write(board: Leaderboard, cards: Mapping[str, SuiteCard], made: Sequence[Lo
             files.write_bytes(root / "suites" / f"{name}.json", model_bytes(card))
 
     def build(folder: Path) -> None:
-        there = root / "entries"
-        if there.is_dir():
-            # Linked, not copied: no file of these is ever changed in place.
-            shutil.copytree(there, folder, copy_function=_link, dirs_exist_ok=True)
+        if (root / "entries").is_dir():
+            shutil.copytree(root / "entries", folder, dirs_exist_ok=True)
         for loaded in made:
-            place = folder / loaded.card.name / loaded.path.name
-            contents = entry_contents(place, loaded.entry, loaded.rows, loaded.card.kind)
-            files.write_together(contents)
+            card = folder / loaded.card.name / loaded.path.name
+            # Made anew and not copied: whatever else somebody's file carries stays behind.
+            rows = partial(write_rows, rows_table(loaded.rows, loaded.card.kind))
+            files.write_together(
+                {card.with_suffix(".parquet"): rows, card: model_bytes(loaded.entry)}
+            )
 
     output_folders.replace_folder(root / "entries", build, what="the folder of entries")
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without links
-        shutil.copy2(source, target)
 
 
 def mark_verified(loaded: Loaded, result: Rescored, *, date: str = "") -> Entry:
@@ -277,25 +244,20 @@ def mark_verified(loaded: Loaded, result: Rescored, *, date: str = "") -> Entry:
         If another process is writing the leaderboard, or has changed the entry.
     """
     if not result.equal or loaded.entry.standing == "partial":
-        raise UsageError(
-            "only a whole entry with an equal result can be verified", where=loaded.path
-        )
-    record = validate(
-        Verification,
-        {
-            "date": date or today(),
-            "lassbench_version": __version__,
-            "largest_difference": result.largest,
-            "not_checked": result.not_checked,
-        },
-        what="the entry cannot be marked as verified",
-        error=UsageFaultsError,
-    )
+        what = "only a whole entry with an equal result can be verified"
+        raise UsageError(what, where=loaded.path)
+    found = {
+        "date": date or today(),
+        "lassbench_version": __version__,
+        "largest_difference": result.largest,
+        "not_checked": result.not_checked,
+    }
+    what = "the entry cannot be marked as verified"
+    record = validate(Verification, found, what=what, error=UsageFaultsError)
     entry = loaded.entry.model_copy(update={"verification": record})
-    with writing(loaded.root):
+    with writing(loaded.path.absolute().parents[2]):
         if read_model(loaded.path, Entry) != loaded.entry:
-            raise LassbenchError(
-                "the entry was changed meanwhile", where=loaded.path, fix="run the command again"
-            )
+            fix = "run the command again"
+            raise LassbenchError("the entry was changed meanwhile", where=loaded.path, fix=fix)
         files.write_bytes(loaded.path, model_bytes(entry))
     return entry

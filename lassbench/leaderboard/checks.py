@@ -11,13 +11,11 @@ metrics of the unprocessed mixture, which no system can change.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from lassbench.errors import Fault, FaultsError, LassbenchError
 from lassbench.files import listed
@@ -29,7 +27,6 @@ from lassbench.leaderboard.entries import (
     Reported,
     SiteCard,
     SuiteCard,
-    identity,
     read_model,
     slug,
 )
@@ -46,6 +43,13 @@ Mapper: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any
 MACHINES_DB = 1e-2
 
 
+def check_is_there(root: Path) -> None:
+    """Refuse a leaderboard that is no folder, with a LassbenchError."""
+    if not root.is_dir():
+        fix = "start one with `lassbench leaderboard add SCORES --root FOLDER`"
+        raise LassbenchError("no leaderboard here", where=root, got="no such folder", fix=fix)
+
+
 def read_leaderboard(root: Path, *, mapper: Mapper = map) -> Leaderboard:
     """Read and check everything below ``root``.
 
@@ -53,54 +57,20 @@ def read_leaderboard(root: Path, *, mapper: Mapper = map) -> Leaderboard:
     ------
     FaultsError
         If anything is wrong, listing all of it.
-    """
-    board, faults = inspect_leaderboard(root, mapper=mapper)
-    if faults:
-        raise FaultsError(
-            f"{len(faults)} fault(s) in this leaderboard",
-            faults,
-            where=root,
-            fix="correct or remove the files named; nothing was built",
-        )
-    return board
-
-
-def check_is_there(root: Path) -> None:
-    """Refuse a leaderboard that is no folder.
-
-    Raises
-    ------
     LassbenchError
-        Saying how to start one.
-    """
-    if not root.is_dir():
-        raise LassbenchError(
-            "no leaderboard here",
-            where=root,
-            got="no such folder",
-            fix="start one with `lassbench leaderboard add SCORES --root FOLDER`",
-        )
-
-
-def inspect_leaderboard(root: Path, *, mapper: Mapper = map) -> tuple[Leaderboard, list[Fault]]:
-    """Everything below ``root`` that passes its checks, and what is wrong with the rest.
-
-    Raises
-    ------
-    LassbenchError
-        If there is no such folder.
+        If there is no such folder, or it cannot be read.
     """
     check_is_there(root)
     faults = list(_layout_faults(root))
-    suites = _read_all(root, "suites/*.json", SuiteCard, faults)
     reported = _read_all(root, "reported/*.json", Reported, faults)
     sites = _read_all(root, "site.json", SiteCard, faults)
-    for path, card in suites.items():
+    suites = _read_all(root, "suites/*.json", SuiteCard, faults)
+    for path, card in [*suites.items()]:
         if path.stem != card.name:
             reason = f"is the card of suite {card.name!r}, its file must be {card.name}.json"
             faults.append(Fault("suite", str(path), reason))
-    of_name = {c.name: c for p, c in suites.items() if p.stem == c.name}
-    cards = dict(sorted(of_name.items(), key=lambda one: (one[1].order, one[0])))
+            del suites[path]
+    cards = {c.name: c for c in sorted(suites.values(), key=lambda card: (card.order, card.name))}
     entries: dict[str, list[Loaded]] = {name: [] for name in cards}
     work = [(card, path) for card in cards.values() for path in entry_files(root, card.name)]
     for found in mapper(load_entry, work):
@@ -108,13 +78,14 @@ def inspect_leaderboard(root: Path, *, mapper: Mapper = map) -> tuple[Leaderboar
             faults.append(found)
         else:
             entries[found.card.name].append(found)
-    for name in cards:
-        bad = list(suite_faults(entries[name]))
-        faults += bad
-        out = {fault.where for fault in bad}
-        entries[name] = [entry for entry in entries[name] if str(entry.path) not in out]
+    for of_suite in entries.values():
+        faults += suite_faults(of_suite)
+    if faults:
+        what = f"{len(faults)} fault(s) in this leaderboard"
+        fix = "correct or remove the files named; nothing was written"
+        raise FaultsError(what, sorted(faults), where=root, fix=fix)
     site = next(iter(sites.values()), SiteCard())
-    return Leaderboard(root, cards, entries, [*reported.values()], site), sorted(faults)
+    return Leaderboard(root, cards, entries, [*reported.values()], site)
 
 
 def entry_files(root: Path, suite: str = "*") -> list[Path]:
@@ -135,52 +106,45 @@ def _read_all(
 
 
 def _as_fault(path: Path, error: LassbenchError) -> Fault:
-    at = f"line {error.where.rsplit(':', 1)[1]}: " if error.where.startswith(f"{path}:") else ""
-    return Fault("file", str(path), f"{at}{error.brief}")
+    return Fault("file", error.where or str(path), error.brief)
 
 
 def _layout_faults(root: Path) -> Iterator[Fault]:
     base = root / "entries"
     # Cards that were refused count: they have a fault of their own already.
     cards = {path.stem for path in listed(root, "suites/*.json")}
+    # A pattern passes over folders that cannot be read, `listed` of the folder does not.
     if base.exists():
-        listed(base)  # a pattern passes over folders that cannot be read, this does not
+        listed(base)
     for path in listed(base, "**/*"):
-        if reason := _misplaced(base, path, cards):
+        suite, *inside = path.relative_to(base).parts
+        reason = ""
+        if path.is_symlink():
+            reason = "is a link, entries must be plain files"
+        elif path.is_dir():
+            listed(path)
+        elif path.name == ".gitkeep":
+            continue
+        elif len(inside) != 1 or path.suffix not in (".json", ".parquet"):
+            reason = "does not belong here: entries are entries/<suite>/<system>.json and .parquet"
+        elif not path.with_suffix(".json").is_file():
+            reason = "has no card beside it: the next `add` or `build` removes it"
+        elif path.suffix == ".json" and suite not in cards:
+            reason = f"has no card suites/{suite}.json"
+        if reason:
             yield Fault("layout", str(path), reason)
-
-
-def _misplaced(base: Path, path: Path, cards: set[str]) -> str:
-    depth = len(path.relative_to(base).parts)
-    if path.is_symlink():
-        return "is a link, entries must be plain files"
-    if path.name == ".gitkeep":
-        return ""
-    if depth == 1 and path.is_dir():
-        inside = listed(path)
-        known = path.name in cards or not inside
-        return "" if known else f"has no card suites/{path.name}.json"
-    if depth != 2 or path.suffix not in (".json", ".parquet"):
-        return "does not belong here: entries are entries/<suite>/<system>.json and .parquet"
-    if path.suffix == ".parquet" and not path.with_suffix(".json").is_file():
-        return "has no card beside it: the next `add` or `build` removes it"
-    return ""
-
-
-# ---------------------------------------------------------------------------
-# One entry
-# ---------------------------------------------------------------------------
 
 
 def load_entry(of: tuple[SuiteCard, Path]) -> Loaded | Fault:
     """The entry at a path with its rows, or the first thing that is wrong with it."""
     card, path = of
     try:
-        loaded = Loaded(path, card, entry := read_model(path, Entry), pd.DataFrame())
-        _check_place(loaded)
+        entry = read_model(path, Entry)
+        if entry.suite != path.absolute().parent.name:
+            raise LassbenchError(f"is an entry for suite {entry.suite!r}")
+        if path.stem != (expected := slug(entry.system.name)):
+            raise LassbenchError(f"must be named {expected}.json, after its system's name")
         rows_path = path.with_suffix(".parquet")
-        if rows_path.is_symlink():
-            raise LassbenchError(f"{rows_path.name} is a link")
         rows = read_rows(rows_path, card.kind, entry.rows_sha256, most=card.queries)
         loaded = Loaded(path, card, entry, rows)
         check_rows(loaded)
@@ -199,26 +163,12 @@ def read_entry(path: Path) -> Loaded:
     """
     card = path.absolute().parents[2] / "suites" / f"{path.absolute().parent.name}.json"
     if path.suffix != ".json" or not card.is_file():
-        raise LassbenchError(
-            "no entry of a leaderboard",
-            where=path,
-            expected="ROOT/entries/<suite>/<system>.json, and ROOT/suites/<suite>.json beside",
-        )
+        expected = "ROOT/entries/<suite>/<system>.json, and ROOT/suites/<suite>.json beside"
+        raise LassbenchError("no entry of a leaderboard", where=path, expected=expected)
     loaded = load_entry((read_model(card, SuiteCard), path))
     if isinstance(loaded, Fault):
         raise FaultsError("the entry itself is faulty", [loaded], where=path)
     return loaded
-
-
-def _check_place(loaded: Loaded) -> None:
-    path, entry = loaded.path, loaded.entry
-    if entry.suite != path.parent.name:
-        raise LassbenchError(f"is an entry for suite {entry.suite!r}")
-    expected = slug(entry.system.name)
-    if path.stem != expected:
-        if path.with_stem(expected).is_file():
-            raise LassbenchError(f"claims the name of {expected}.json: one entry a system")
-        raise LassbenchError(f"must be named {expected}.json, after its system's name")
 
 
 def check_rows(loaded: Loaded) -> None:
@@ -230,14 +180,12 @@ def check_rows(loaded: Loaded) -> None:
         With the first thing found.
     """
     card, entry, rows = loaded.card, loaded.entry, loaded.rows
-    if not card.list_fingerprint:
-        raise LassbenchError("this suite has no frozen list yet (its card has no list_fingerprint)")
     if entry.list_fingerprint != card.list_fingerprint:
         raise LassbenchError(
-            f"was scored on another list of queries: fingerprint {entry.list_fingerprint[:12]},"
-            f" the suite's is {card.list_fingerprint[:12]}"
+            f"was scored on another list of queries: fingerprint {entry.list_fingerprint:.12},"
+            f" the suite's is {card.list_fingerprint[:12] or 'not frozen yet'}"
         )
-    known = len(rows) + entry.missing_predictions + entry.unscorable
+    known = loaded.known
     if rows.empty or known > card.queries:
         raise LassbenchError(f"is of {known} queries ({len(rows)} rows), of {card.queries}")
     if card.synthetic and known < card.queries:
@@ -258,49 +206,31 @@ def check_rows(loaded: Loaded) -> None:
         raise LassbenchError(impossible)
 
 
-# ---------------------------------------------------------------------------
-# The entries of one suite
-# ---------------------------------------------------------------------------
-
-_QUESTION = (
-    *("mixture_id", "target_id", "noise_id", "concept", "root", "noise_concept"),
-    *("tags", "query_type", "annotator", "text"),
-)
-
-
 def suite_faults(entries: Sequence[Loaded]) -> Iterator[Fault]:
-    """What is wrong between the entries of one suite."""
-    yield from _claimed_twice(entries, "the name {what!r}", lambda e: identity(e.name))
-    yield from _claimed_twice(
-        entries, "the same predictions ({what:.12})", lambda e: e.entry.system.predictions_sha256
-    )
-    reference = min(entries, key=_trust, default=None)
-    for entry in entries:
-        if reason := _disagreement(reference, entry) if entry is not reference else "":
-            yield Fault("disagreement", str(entry.path), reason)
+    """What is wrong between the entries of one suite.
+
+    Of two that claim the same, or differ, the one that was verified, or the older, stays.
+    """
+    ours = sorted(entries, key=lambda e: (e.entry.standing != "verified", e.entry.date, e.slug))
+    names: dict[str, Loaded] = {}
+    predictions: dict[str, Loaded] = {}
+    for entry in ours:
+        digest = entry.entry.system.predictions_sha256
+        if (same := names.setdefault(entry.slug, entry)) is not entry:
+            kind, reason = "duplicate", f"claims the name {entry.name!r}, as {same.name!r} does"
+        elif (same := predictions.setdefault(digest, entry)) is not entry:
+            kind = "duplicate"
+            reason = f"claims the same predictions ({digest[:12]}), as {same.path.name} does"
+        else:
+            kind, reason = "disagreement", _disagreement(ours[0], entry)
+        if reason:
+            yield Fault(kind, str(entry.path), reason)
 
 
-def _claimed_twice(
-    entries: Sequence[Loaded], claim: str, key: Callable[[Loaded], str]
-) -> Iterator[Fault]:
-    holders: dict[str, list[Loaded]] = defaultdict(list)
-    for entry in sorted(entries, key=_trust):
-        holders[key(entry)].append(entry)
-    for what, (first, *others) in sorted(holders.items()):
-        for other in others:  # one fault for the pair: the one verified, or older, stays
-            said = f"claims {claim.format(what=what)}, as {first.path.name} does"
-            yield Fault("duplicate", str(other.path), said)
-
-
-def _trust(entry: Loaded) -> tuple[bool, str, str]:
-    """Sorts verified entries first, then older ones."""
-    return entry.entry.standing != "verified", entry.entry.date, entry.slug
-
-
-def _disagreement(reference: Loaded | None, entry: Loaded) -> str:
-    assert reference is not None
+def _disagreement(reference: Loaded, entry: Loaded) -> str:
+    """In what two entries differ that no system can change, or ``""``."""
     ours, theirs = common_rows(reference.rows, entry.rows)
-    for name in _QUESTION:
+    for name in sorted({*map(str, ours.select_dtypes("str"))} - {"flags", "audit"}):
         if (ours[name].to_numpy() != theirs[name].to_numpy()).any():
             return f"has another {name} for the same query than {reference.path.name}"
     other = f"was scored on other audio than {reference.path.name}: "
@@ -309,17 +239,12 @@ def _disagreement(reference: Loaded | None, entry: Loaded) -> str:
         if differs := int((~np.isclose(*pair, rtol=0, atol=MACHINES_DB, equal_nan=True)).sum()):
             return f"{other}{name}, which no system can change, differs for {differs} queries"
     a, b = reference.entry, entry.entry
-    if a.suite_fingerprint == b.suite_fingerprint:
-        if a.unscorable != b.unscorable:
-            return (
-                f"leaves out {b.unscorable} queries as unscorable, {reference.path.name} "
-                f"{a.unscorable}: which these are depends on the suite alone"
-            )
-    elif all(
-        one.coverage.renderable + one.entry.unscorable == one.card.queries
-        for one in (reference, entry)
-    ):
+    same_audio = a.suite_fingerprint == b.suite_fingerprint
+    if same_audio and a.unscorable != b.unscorable:
         return (
-            f"{other}suite fingerprints {b.suite_fingerprint[:12]} and {a.suite_fingerprint[:12]}"
+            f"leaves out {b.unscorable} queries as unscorable, {reference.path.name} "
+            f"{a.unscorable}: which these are depends on the suite alone"
         )
+    if not same_audio and reference.known == entry.known == entry.card.queries:
+        return f"{other}suite fingerprints {b.suite_fingerprint:.12} and {a.suite_fingerprint:.12}"
     return ""

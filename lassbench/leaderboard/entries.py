@@ -17,18 +17,17 @@ the metrics from their columns, the standing from what an entry holds.
 
 from __future__ import annotations
 
-import contextlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from lassbench import files
 from lassbench.checked import (
@@ -56,8 +55,6 @@ from lassbench.scores.score_file import (
     SuiteInfo,
     SystemInfo,
     heard_in_training,
-    rows_table,
-    write_rows,
 )
 from lassbench.scores.summary import Cell, Summary
 
@@ -79,16 +76,7 @@ TABLE_METRICS: Mapping[Kind, tuple[str, ...]] = {
 #: figures are records of their own, :class:`Reported`.)
 Standing = Literal["verified", "submitted", "partial"]
 
-#: Longest list of anything (training sets, links, warnings).
-LIST_LIMIT = 200
 
-
-# ---------------------------------------------------------------------------
-# Names of systems
-# ---------------------------------------------------------------------------
-
-#: Longest system name on the leaderboard, in characters.
-NAME_LIMIT = 80
 # Latin and Cyrillic letters in one word look alike and are not: somebody
 # else's name, spelt with other letters.
 _MIXED_SCRIPTS = re.compile(r"[A-Za-z][\u0400-\u04ff]|[\u0400-\u04ff][A-Za-z]")
@@ -107,20 +95,13 @@ def slug(name: str) -> str:
     return name_of(plain).lower()
 
 
-def identity(name: str) -> str:
-    """``name`` as two readers would compare it: compatibility forms, case and spaces folded."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-
-
 def name_fault(name: str) -> str:
     """Why ``name`` cannot be a system's name, or ``""`` if it can."""
-    general = text_fault(name, limit=NAME_LIMIT)
-    if general:
+    if general := text_fault(name, limit=80):
         return general
     if any(unicodedata.category(char) == "Cf" for char in name):
         return "holds an invisible character"
-    refused = sorted(_NAME_REFUSED & set(name))
-    if refused:
+    if refused := sorted(_NAME_REFUSED & set(name)):
         return f"holds {' '.join(refused)}, which a name may not"
     if _MIXED_SCRIPTS.search(name):
         return "mixes Latin and Cyrillic letters in one word"
@@ -131,11 +112,6 @@ def name_fault(name: str) -> str:
     if slug(name) in _RESERVED:
         return "is reserved, choose another"
     return ""
-
-
-# ---------------------------------------------------------------------------
-# Records
-# ---------------------------------------------------------------------------
 
 
 class Published(Strict):
@@ -172,14 +148,11 @@ def _strings(value: Any, key: tuple[str | int, ...]) -> Iterator[tuple[tuple[str
             yield from _strings(inner, (*key, number))
 
 
-def _date_fault(text: str) -> str:
-    with contextlib.suppress(ValueError):  # of 2026-02-31, say
-        date.fromisoformat(text)
-        return ""
-    return "is no day of the calendar"
-
-
-Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), ruled(_date_fault)]
+Date = Annotated[
+    str,
+    Field(pattern=r"^\d{4}-\d{2}-\d{2}$"),
+    AfterValidator(lambda text: str(date.fromisoformat(text))),  # there is no 2026-02-31
+]
 
 
 def today() -> str:
@@ -234,7 +207,7 @@ class Entry(Submission):
     clap_model: Text = ""
     policy: Policy = "lassbench-policy-1"
     lassbench_version: Label
-    warnings: Annotated[tuple[Text, ...], Field(max_length=LIST_LIMIT)] = ()
+    warnings: tuple[Text, ...] = ()
     rows_sha256: Sha256
     verification: Verification | None = None
 
@@ -248,24 +221,17 @@ class Entry(Submission):
     @model_validator(mode="after")
     def _is_of_one_system(self) -> Entry:
         info = self.system
-        if reason := name_fault(info.name):
-            raise Impossible(reason, "system", "name")
-        if info.url and (reason := url_fault(info.url)):
-            raise Impossible(reason, "system", "url")
-        if len(info.trained_on) > LIST_LIMIT:
-            raise Impossible(f"is a list of more than {LIST_LIMIT}", "system", "trained_on")
-        if info.run:
-            raise Impossible(
-                f"is one run ({info.run}) of several: an entry is one system; choose the run that"
-                " stands for it, and score its folder alone, without --runs",
-                *("system", "run"),
-            )
-        if not info.predictions_sha256:
-            raise Impossible(
-                "there is no hash of its predictions, which tells them from others': write them"
-                " to files with `lassbench separate`, and score these",
-                *("system", "predictions_sha256"),
-            )
+        faults = {
+            "name": name_fault(info.name),
+            "url": info.url and url_fault(info.url),
+            "run": info.run
+            and f"is one run ({info.run}) of several: score the one that stands for it, alone",
+            "predictions_sha256": not info.predictions_sha256
+            and "there is no hash of its predictions: write them to files, and score these",
+        }
+        for key, reason in faults.items():
+            if reason:
+                raise Impossible(reason, "system", key)
         if self.verification and self.missing_predictions:
             raise Impossible("a partial entry is never verified", "verification")
         return self
@@ -347,18 +313,13 @@ class SiteCard(Published):
     free = ("cite",)
 
     repository: WebAddress = ""
-    cite: Annotated[tuple[Text, ...], Field(max_length=LIST_LIMIT)] = ()
+    cite: tuple[Text, ...] = ()
     links: dict[Label, WebAddress] = Field(default_factory=dict)
 
     @property
     def pull_requests(self) -> str:
         """Where GitHub, Forgejo and Gitea list a repository's pull requests."""
         return f"{self.repository.rstrip('/').removesuffix('.git')}/pulls"
-
-
-# ---------------------------------------------------------------------------
-# What is read
-# ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -371,11 +332,6 @@ class Loaded:
     rows: pd.DataFrame = field(repr=False)
 
     @property
-    def root(self) -> Path:
-        """The leaderboard's folder."""
-        return self.path.absolute().parents[2]
-
-    @property
     def slug(self) -> str:
         """The file stem: unique within the suite."""
         return self.path.stem
@@ -386,14 +342,18 @@ class Loaded:
         return self.entry.system.name
 
     @property
+    def known(self) -> int:
+        """How many of the suite's queries had their clips at hand."""
+        return len(self.rows) + self.entry.missing_predictions + self.entry.unscorable
+
+    @property
     def coverage(self) -> Coverage:
         """Which of the suite's queries the rows are of."""
-        scored = len(self.rows)
         return Coverage(
             queries_total=self.card.queries,
-            renderable=scored + self.entry.missing_predictions,
+            renderable=self.known - self.entry.unscorable,
             unscorable=self.entry.unscorable,
-            queries_scored=scored,
+            queries_scored=len(self.rows),
         )
 
     @property
@@ -442,33 +402,16 @@ Model = TypeVar("Model", bound=Strict)
 
 
 def read_model(path: Path, model: type[Model]) -> Model:
-    """The record of type ``model`` in a JSON file of at most :data:`JSON_LIMIT` bytes.
-
-    Raises
-    ------
-    LassbenchError
-        As :func:`lassbench.checked.read_record`.
-    """
-    return read_record(
-        path,
-        model,
-        what=f"does not follow the schema of {model.__name__}",
-        fix="make it anew with `lassbench leaderboard add`, or correct the fields named",
-        limit=JSON_LIMIT,
-    )
+    """The record of type ``model`` in a JSON file (:func:`lassbench.checked.read_record`)."""
+    what = f"does not follow the schema of {model.__name__}"
+    fix = "make it anew with `lassbench leaderboard add`, or correct the fields named"
+    return read_record(path, model, what=what, fix=fix, limit=JSON_LIMIT)
 
 
 def entry_schema() -> bytes:
     """The JSON Schema of an entry, as published beside the entries."""
-    schema: dict[str, Any] = Entry.model_json_schema()
-    return files.to_json(
-        {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-    ).encode()
-
-
-# ---------------------------------------------------------------------------
-# What is written
-# ---------------------------------------------------------------------------
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return files.to_json({**dialect, **Entry.model_json_schema()}).encode()
 
 
 def model_bytes(record: Strict) -> bytes:
@@ -481,12 +424,3 @@ def _said(value: Any) -> Any:
         return value
     said = ((key, _said(inner)) for key, inner in value.items())
     return {key: inner for key, inner in said if inner not in ("", None, [], {})}
-
-
-def entry_contents(
-    path: Path, entry: Entry, rows: pd.DataFrame, kind: Kind
-) -> dict[Path, bytes | Callable[[Path], None]]:
-    """An entry's two files; the rows first, so that no card is without them."""
-    # Made anew and not copied: whatever else somebody's Parquet file carries stays behind.
-    table = rows_table(rows, kind)
-    return {path.with_suffix(".parquet"): partial(write_rows, table), path: model_bytes(entry)}

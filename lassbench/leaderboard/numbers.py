@@ -26,17 +26,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lassbench.scores.rows import (
-    METRICS,
-    SAR_UNDEFINED_DB,
-    SILENT_BELOW_DB,
-    Kind,
-    improvement,
-)
+from lassbench.scores.rows import METRICS, SAR_UNDEFINED_DB, SILENT_BELOW_DB, Kind, improvement
 
-Floats = NDArray[np.float64]
 #: Columns by name.
-Values: TypeAlias = Mapping[str, Floats]
+Values: TypeAlias = Mapping[str, NDArray[np.float64]]
 #: A column, where it is at fault, and what it is there.
 Fault: TypeAlias = tuple[str, NDArray[np.bool_], str]
 
@@ -73,12 +66,9 @@ def _beyond(values: Values) -> Iterator[Fault]:
             continue
         is_ratio = metric.unit == "dB" and metric.better == "higher"
         most = LARGEST_DB if is_ratio else LARGEST_SHARE
-        least = -most
-        if metric.better == "lower":
-            least, most = 0.0, LARGEST_DISTANCE
-        off = (found < least) | (found > most)
-        bounds = f"{least:g} and {most:g} {metric.unit}".rstrip()
-        yield name, off & ~(is_ratio & np.isinf(found)), f"not between {bounds}"
+        least, most = (0.0, LARGEST_DISTANCE) if metric.better == "lower" else (-most, most)
+        off = ((found < least) | (found > most)) & ~(is_ratio & np.isinf(found))
+        yield name, off, f"not between {least:g} and {most:g} {metric.unit}".rstrip()
 
 
 def _improvements_differ(values: Values) -> Iterator[Fault]:

@@ -341,17 +341,16 @@ def read_rows(path: Path, kind: Kind, sha256: str, *, most: int) -> pd.DataFrame
         data = path.read_bytes()
         if (count := stated_rows(data)) > (most := min(most, _MOST_ROWS)):
             raise bad("is refused", f"{count} rows, at most {most} are read")
-        if size > (room := _most_bytes(count)):
+        if size > (room := min(200_000 + _ROW_LIMIT * count, _MOST_BYTES)):
             raise bad("is refused", f"{size} bytes for {count} rows, at most {room} are read")
-        with pq.ParquetFile(pa.BufferReader(data)) as file:
-            schema = file.schema_arrow
+        schema = pq.read_schema(pa.BufferReader(data))
         expected = rows_schema(kind, schema.names)
         if (schema.names, schema.types) != (expected.names, expected.types):
             differing = sorted({*schema.names} ^ {*expected.names}) or ["types differ"]
             raise bad("has other columns", ", ".join(differing))
         texts = [field.name for field in expected if pa.types.is_string(field.type)]
-        with pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts) as file:
-            table = file.read(use_threads=False)
+        file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
+        table = file.read(use_threads=False)
         if (length := sum(map(_text_bytes, table.columns))) > room:
             raise bad("is refused", f"{length} bytes of text in {count} rows, at most {room}")
         table = table.cast(expected)  # refuses null where there must be a value
@@ -372,18 +371,11 @@ _MOST_ROWS, _MOST_BYTES = 100_000, 40_000_000
 _ROW_LIMIT = 5_000
 
 
-def _most_bytes(rows: int) -> int:
-    return min(200_000 + _ROW_LIMIT * rows, _MOST_BYTES)
-
-
 def _text_bytes(column: pa.ChunkedArray) -> int:
     """Bytes of a column's texts once each of its rows has its own."""
-    total = 0
-    for chunk in column.chunks:
-        if pa.types.is_dictionary(chunk.type):
-            lengths = pc.binary_length(chunk.dictionary)
-            total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
-    return total
+    chunks = [one for one in column.chunks if pa.types.is_dictionary(one.type)]
+    lengths = [pc.binary_length(one.dictionary).take(one.indices) for one in chunks]
+    return sum(pc.sum(one).as_py() or 0 for one in lengths)
 
 
 def read_scores(path: str | Path) -> Scores:

@@ -26,7 +26,7 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__])
 
 How = Literal["killed", "killed without swap", "disk full", "files limited"]
-_TAKES_SPACE = {"open", "os.mkdir", "os.link"}
+_TAKES_SPACE = {"open", "os.mkdir"}
 _CHANGES = {*_TAKES_SPACE, "os.rename", "os.remove", "os.rmdir", "os.chmod", "ctypes.dlopen"}
 
 

@@ -104,7 +104,7 @@ def test_a_label_that_the_predictions_do_not_bear_is_not_verified(
     assert run(["leaderboard", "check", "--root", str(root)]) == 0
     assert rescore(root, scored, "--write") == 1
     told = capsys.readouterr().err
-    assert "query_type is 'text', the predictions' system.yaml says 'oracle'" in told
+    assert "query_type is 'text', by system.yaml and suite it is 'oracle'" in told
     assert "parameters is '1'" in told
     assert "verification" not in json.loads(path.read_text())
 

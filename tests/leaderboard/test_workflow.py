@@ -172,8 +172,8 @@ def test_a_good_entry_is_taken_with_what_the_workflow_installs(pull_request: Pul
     newcomer(pull_request.board, "##[add-mask]a")
     done = pull_request.run()
     assert done.returncode == 0, done.stderr
-    assert "    made-test:\n      + ##[add-mask]a: SI-SDRi" in pull_request.summary
-    assert "    rank of" in pull_request.summary
+    assert "    made-test:\n      + ##[add-mask]a: submitted, rank 2, SI" in pull_request.summary
+    assert "~ Mixture: rank 4 -> rank 5" in pull_request.summary
     page = pull_request.work / "site" / "suites" / "made-test" / "systems" / "add-mask-a.html"
     assert page.is_file()
     assert done.stdout.startswith("::stop-commands::")
