@@ -55,6 +55,8 @@ def add(scores: tuple[Path, ...], root: Path, links: tuple[str, ...], **entry: A
             f"note: {root} had no suite {name}, this starts its table."
             "  To take part in a table that is there, run this in a copy of its leaderboard."
         )
+    if not written:
+        click.echo("nothing to add: the entries that are there say the same")
     click.echo(f"next: lassbench leaderboard build --root {root} --site site")
 
 
@@ -81,10 +83,13 @@ def check(root: Path, base: Path | None) -> None:
     from lassbench.errors import FaultsError
     from lassbench.leaderboard.building import read
     from lassbench.leaderboard.changes import submission_faults
+    from lassbench.leaderboard.checks import check_is_there
     from lassbench.leaderboard.examples import read_examples
 
     board = read(root)
     read_examples(board, unpublished=True)
+    if base is not None:
+        check_is_there(base)
     faults = list(submission_faults(base, root)) if base is not None else []
     if faults:
         raise FaultsError("this is more than a submission", faults, where=root)

@@ -67,7 +67,7 @@ def add_scores(
     notes: str = "",
     replace: bool = False,
 ) -> list[Path]:
-    """Make an entry of each score file; the paths of the entries.
+    """Make an entry of each score file; the paths of those that were not there already.
 
     Whenever the process ends, all of them are there or none, and the same call goes on:
     an entry that says the same already stays as it is.
@@ -86,10 +86,9 @@ def add_scores(
     Raises
     ------
     FaultsError
-        If any score file is refused, listing every reason.
+        If any score file is refused, or an entry would be replaced, listing every reason.
     UsageError
-        If there is no score file at a path, an entry would be replaced, or what is said
-        of it cannot be.
+        If there is no score file at a path, or what is said of it cannot be.
     LassbenchError
         If another process is writing this leaderboard.
     """
@@ -112,15 +111,21 @@ def add_scores(
         on_board = [one for found in board.entries.values() for one in found]
         there = {one.path: one.entry.model_copy(update=same) for one in on_board}
         new = [one for one in entries if there.get(one.path) != one.entry]
-        for taken in () if replace else (one for one in new if one.path in there):
-            what = f"{taken.name!r} already has an entry on {taken.card.name}"
-            fix = "give the system another name, or --replace the entry"
-            raise UsageError(what, where=taken.path, fix=fix)
+        faults += [
+            Fault(
+                "taken", str(one.path), f"is the entry of {there[one.path].system.name!r} already"
+            )
+            for one in new
+            if one.path in there and not (replace and there[one.path].system.name == one.name)
+        ]
         if faults := faults or list(_clashes(board, entries)):
-            fix = "correct the score files named, or leave them out"
+            fix = (
+                "correct the score files named, or leave them out; give a system whose name is"
+                " taken another, or --replace its own entry"
+            )
             raise FaultsError("nothing was added", faults, fix=fix)
         _write(board, cards, new)
-        return [loaded.path for loaded in entries]
+        return [loaded.path for loaded in new]
 
 
 def _read_one(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lassbench.errors import Fault, LassbenchError, one_line
-from lassbench.files import listed, sha256_file
+from lassbench.files import sha256_file
 from lassbench.leaderboard.entries import Entry, Leaderboard, Loaded, read_model
 from lassbench.leaderboard.numbers import TRUSTED_DB
 from lassbench.leaderboard.ranking import standings
@@ -83,10 +83,11 @@ def compare_rescored(loaded: Loaded, again: Scores) -> Rescored:
 
 def _card_differences(entry: Entry, theirs: ScoreFile) -> Iterator[str]:
     said, meant, suite = entry.system, theirs.system, theirs.suite
-    pairs = {
+    pairs: dict[str, tuple[Any, Any]] = {
         "suite": (entry.suite, suite.name),
         "list_fingerprint": (entry.list_fingerprint, suite.list_fingerprint),
         "suite_fingerprint": (entry.suite_fingerprint, suite.fingerprint),
+        "unscorable": (entry.unscorable, theirs.coverage.unscorable),
         "contamination": (entry.contamination, theirs.contamination),
         **{name: (getattr(said, name), getattr(meant, name)) for name in _OF_SYSTEM},
     }
@@ -124,24 +125,36 @@ def describe_changes(old: Leaderboard, new: Leaderboard) -> list[str]:
         changes = [f"+ {after[one].name}: {', '.join(now[one])}" for one in now if one not in was]
         changes += [f"- {before[one].name}" for one in was if one not in now]
         for one in sorted(was.keys() & now.keys()):
-            if moved := [f"{a} -> {b}" for a, b in zip(was[one], now[one], strict=True) if a != b]:
+            moved = [f"{a} -> {b}" for a, b in zip(was[one], now[one], strict=True) if a != b]
+            moved += _said_anew(before[one].entry, after[one].entry)
+            if moved:
                 changes.append(f"~ {after[one].name}: {', '.join(moved)}")
-            elif before[one].entry != after[one].entry:
-                changes.append(f"~ {after[one].name}: what else is said of it changed")
         if changes:
             lines += [f"{suite}:", *(f"  {line}" for line in changes)]
     return lines
 
 
+def _said_anew(old: Entry, new: Entry) -> Iterator[str]:
+    """What two cards of one file say differently, ``system.name 'A' -> 'B'``."""
+    before, after = (
+        {**one.model_dump(exclude={"system"}), **{f"system.{k}": v for k, v in one.system}}
+        for one in (old, new)
+    )
+    for name in sorted(before.keys() | after.keys()):
+        a, b = before.get(name), after.get(name)
+        if a != b:
+            yield f"{name} {one_line(repr(a), 40)} -> {one_line(repr(b), 40)}"
+
+
 def _told(board: Leaderboard, suite: str) -> dict[str, list[str]]:
-    """Entry -> its standing, rank, and means, in the order of the table."""
+    """Entry -> its standing, rank, and figures, in the order of the table."""
     if suite not in board.suites:
         return {}
     table, told = standings(board.suites[suite], board.entries[suite]), {}
     for row in table.rows:
         said = [row.entry.standing, f"rank {row.figures[table.sorted_by].rank or '-'}"]
         for name in table.metrics:
-            mean = row.loaded.summary.metrics[name].mean
+            mean = row.figures[name].mean
             said.append(f"{METRICS[name].title} {'-' if mean is None else f'{mean:.4f}'}")
         told[row.loaded.slug] = said
     return told
@@ -174,7 +187,7 @@ def _contents(root: Path) -> dict[Path, str]:
     """File -> its hash; links are not followed, for they may lead anywhere."""
     return {
         path.relative_to(root): f"to {path.readlink()}" if path.is_symlink() else sha256_file(path)
-        for path in listed(root, "**/*")
+        for path in root.rglob("*")  # what systems leave is no part of a submission either
         if path.is_symlink() or path.is_file()
     }
 

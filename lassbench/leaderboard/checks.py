@@ -123,7 +123,7 @@ def _layout_faults(root: Path) -> Iterator[Fault]:
             reason = "is a link, entries must be plain files"
         elif path.is_dir():
             listed(path)
-        elif path.name == ".gitkeep":
+        elif path.name == ".gitkeep" and not path.stat().st_size:
             continue
         elif len(inside) != 1 or path.suffix not in (".json", ".parquet"):
             reason = "does not belong here: entries are entries/<suite>/<system>.json and .parquet"
@@ -214,15 +214,19 @@ def suite_faults(entries: Sequence[Loaded]) -> Iterator[Fault]:
     ours = sorted(entries, key=lambda e: (e.entry.standing != "verified", e.entry.date, e.slug))
     names: dict[str, Loaded] = {}
     predictions: dict[str, Loaded] = {}
+    audio: dict[str, Loaded] = {}
     for entry in ours:
         digest = entry.entry.system.predictions_sha256
         if (same := names.setdefault(entry.slug, entry)) is not entry:
-            kind, reason = "duplicate", f"claims the name {entry.name!r}, as {same.name!r} does"
+            kind = "duplicate"
+            reason = f"{entry.name!r} and {same.name!r} would both be {entry.path.name}"
         elif (same := predictions.setdefault(digest, entry)) is not entry:
             kind = "duplicate"
             reason = f"claims the same predictions ({digest[:12]}), as {same.path.name} does"
         else:
-            kind, reason = "disagreement", _disagreement(ours[0], entry)
+            kind = "disagreement"
+            same = audio.setdefault(entry.entry.suite_fingerprint, entry)
+            reason = _disagreement(ours[0], entry) or _left_out(same, entry)
         if reason:
             yield Fault(kind, str(entry.path), reason)
 
@@ -238,13 +242,24 @@ def _disagreement(reference: Loaded, entry: Loaded) -> str:
         pair = ours[name].to_numpy(), theirs[name].to_numpy()
         if differs := int((~np.isclose(*pair, rtol=0, atol=MACHINES_DB, equal_nan=True)).sum()):
             return f"{other}{name}, which no system can change, differs for {differs} queries"
+    a, b = (one.entry.suite_fingerprint for one in (reference, entry))
+    if a != b and reference.known == entry.known == entry.card.queries:
+        return f"{other}suite fingerprints {b:.12} and {a:.12}"
+    return ""
+
+
+def _left_out(reference: Loaded, entry: Loaded) -> str:
+    """Which queries an entry leaves out that one on the same audio has, or ``""``.
+
+    What can be scored depends on the audio alone: who drops bad answers is not short of clips.
+    """
     a, b = reference.entry, entry.entry
-    same_audio = a.suite_fingerprint == b.suite_fingerprint
-    if same_audio and a.unscorable != b.unscorable:
+    if (reference.known, a.unscorable) != (entry.known, b.unscorable):
         return (
-            f"leaves out {b.unscorable} queries as unscorable, {reference.path.name} "
-            f"{a.unscorable}: which these are depends on the suite alone"
+            f"is of {entry.known} queries, {b.unscorable} of them unscorable,"
+            f" {reference.path.name} of {reference.known} and {a.unscorable}, on the same audio"
         )
-    if not same_audio and reference.known == entry.known == entry.card.queries:
-        return f"{other}suite fingerprints {b.suite_fingerprint:.12} and {a.suite_fingerprint:.12}"
+    ours, theirs = ({*one.rows["query_id"]} for one in (reference, entry))
+    if not (a.missing_predictions or b.missing_predictions) and ours != theirs:
+        return f"leaves out {min(ours - theirs)}, which {reference.path.name} has on the same audio"
     return ""

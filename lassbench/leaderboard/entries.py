@@ -207,7 +207,6 @@ class Entry(Submission):
     clap_model: Text = ""
     policy: Policy = "lassbench-policy-1"
     lassbench_version: Label
-    warnings: tuple[Text, ...] = ()
     rows_sha256: Sha256
     verification: Verification | None = None
 

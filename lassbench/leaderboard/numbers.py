@@ -49,7 +49,7 @@ ROUNDING_DB = 1e-6
 
 def row_faults(kind: Kind, rows: pd.DataFrame) -> Iterator[str]:
     """What is impossible in the rows of one entry, a sentence each."""
-    values = {str(name): rows[name].to_numpy() for name in rows.select_dtypes("float")}
+    values = {str(name): rows[name].to_numpy(float) for name in rows.select_dtypes("number")}
     with np.errstate(all="ignore"):
         for law in (_beyond, *_LAWS[kind]):
             for name, off, what in law(values):
