@@ -372,8 +372,8 @@ def table_files(board: Leaderboard, tables: Sequence[Standings]) -> dict[str, st
     return texts
 
 
-def write_tables(texts: Mapping[str, str], out: Path) -> list[Path]:
-    """Write :func:`table_files` into ``out``, in place of the tables there; their paths."""
+def write_tables(texts: Mapping[str, str], out: Path) -> None:
+    """Write :func:`table_files` into ``out``, in place of the tables there."""
     if out.is_symlink():
         raise UsageError(
             "the folder of tables is a link; tables there would be replaced",
@@ -393,7 +393,6 @@ def write_tables(texts: Mapping[str, str], out: Path) -> list[Path]:
             (folder / name).write_bytes(text.encode())
 
     output_folders.replace_folder(out, build, what="the folder of tables")
-    return [out / name for name in texts]
 
 
 def _views(table: Standings) -> list[tuple[str, Table]]:
