@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lassbench import __version__, output_folders
 from lassbench.leaderboard.entries import BREAKDOWN_VIEWS, TABLE_METRICS, Leaderboard
-from lassbench.leaderboard.examples import Listening, Track
+from lassbench.leaderboard.examples import SUFFIXES, Example, ExampleSet
 from lassbench.leaderboard.ranking import GENERATIVE, MIN_COVERAGE, Row, Standings
 from lassbench.leaderboard.site import values
 from lassbench.leaderboard.tables import STANDINGS, count_text, explanation
@@ -32,7 +32,7 @@ def build_site(
     out: Path,
     *,
     texts: Mapping[str, str],
-    listening: Mapping[str, Listening],
+    listening: Mapping[str, ExampleSet],
 ) -> None:
     """Write the whole site into ``out``, replacing an earlier one.
 
@@ -99,7 +99,7 @@ class _Site:
         limits = {"least": MIN_COVERAGE, "limit": f"{LIMIT_DB:g}"}
         self.page("about.html", "about.html", defined=defined, generative=GENERATIVE, **limits)
 
-    def suite(self, table: Standings, heard: Listening | None) -> None:
+    def suite(self, table: Standings, heard: ExampleSet | None) -> None:
         home = f"suites/{table.card.name}"
         common = {"table": table, "listening": heard is not None}
         self.page("suite.html", f"{home}/index.html", **common, **_suite_values(table))
@@ -122,21 +122,16 @@ class _Site:
         if heard is not None:
             self.listen(table, heard, home)
 
-    def listen(self, table: Standings, heard: Listening, home: str) -> None:
+    def listen(self, table: Standings, heard: ExampleSet, home: str) -> None:
         rows = {row.loaded.slug: row for row in table.rows}
         examples = []
-        for example in heard.content.examples:
-            tracks = [_track(track, rows, table, example.query_id) for track in example.tracks]
-            examples.append({**example.model_dump(), "tracks": tracks})
-            for one in example.tracks:
-                for name in (one.audio, one.spectrogram):
-                    target = self.folder / home / "examples" / name
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(heard.folder / name, target)
-        length = {
-            "seconds": f"{heard.content.seconds:g}",
-            "khz": f"{heard.content.max_hz / 1000:g}",
-        }
+        for example in heard.examples:
+            examples.append({**example.model_dump(), "tracks": _tracks(example, rows, table)})
+            for name in (f"{one}{suffix}" for one in example.tracks for suffix in SUFFIXES):
+                target = self.folder / home / "examples" / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self.board.root / "examples" / heard.suite / name, target)
+        length = {"seconds": f"{heard.seconds:g}", "khz": f"{heard.max_hz / 1000:g}"}
         self.page("listen.html", f"{home}/listen.html", table=table, examples=examples, **length)
 
 
@@ -188,16 +183,19 @@ def _suite_values(table: Standings) -> dict[str, Any]:
     }
 
 
-def _track(
-    track: Track, rows: Mapping[str, Row], table: Standings, query_id: str
-) -> dict[str, Any]:
-    """A track with its label and, of an estimate, its score."""
-    if track.role != "estimate":
-        return {**track.model_dump(), "label": track.role.capitalize(), "score": ""}
-    row, metric = rows[track.system], METRICS[table.sorted_by]
-    own = row.loaded.rows.set_index("query_id")[table.sorted_by].dropna()
-    score = f"{metric.title} {values.number(own.get(query_id))} {metric.unit}".strip()
-    return {**track.model_dump(), "label": row.name, "score": score}
+def _tracks(
+    example: Example, rows: Mapping[str, Row], table: Standings
+) -> Iterator[dict[str, str]]:
+    """Each sound's path, role and label and, of an estimate, its score."""
+    metric = METRICS[table.sorted_by]
+    for path, system in example.tracks.items():
+        role = "estimate" if system else path.rpartition("/")[2]
+        label, score = role.capitalize(), ""
+        if system:
+            label = rows[system].name
+            own = rows[system].loaded.rows.set_index("query_id")[table.sorted_by].dropna()
+            score = f"{metric.title} {values.number(own.get(example.query_id))} {metric.unit}"
+        yield {"path": path, "role": role, "label": label, "score": score.strip()}
 
 
 def _defined(board: Leaderboard, tables: Sequence[Standings]) -> list[str]:
