@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lassbench import files
+from lassbench import files, output_folders
 from lassbench.errors import Fault
 from lassbench.leaderboard.adding import writing
 from lassbench.leaderboard.checks import check_is_there, entry_files, load_entry, read_leaderboard
@@ -21,7 +21,7 @@ from lassbench.leaderboard.entries import (
 )
 from lassbench.leaderboard.examples import read_examples
 from lassbench.leaderboard.ranking import standings
-from lassbench.leaderboard.site import build_site, check_site
+from lassbench.leaderboard.site.pages import MARKER, build_site
 from lassbench.leaderboard.tables import table_files, write_tables
 from lassbench.parallel import map_ordered, open_executor
 from lassbench.scores.rows import metric_named
@@ -64,7 +64,7 @@ def build(
     metric = metric_named(metric, known) if metric else ""
     check_is_there(root)
     if site is not None:
-        check_site(site, root)
+        output_folders.check_replaceable(site, what="the site", mark=MARKER, needs=[root])
     with writing(root), _mapper(root, workers) as mapper:
         board = read_leaderboard(root, mapper=lambda load, of: mapper(_computed, of))
         listening = read_examples(board, unpublished=unpublished_audio) if site else {}

@@ -147,8 +147,8 @@ def publish(
     *,
     message: str,
     dry_run: bool,
-    repository: Path = Path(),
-    remote: str = "",
+    repository: Path,
+    remote: str,
 ) -> list[str]:
     """Send ``folder`` to ``target``; what was (or would be) done, a line each.
 
@@ -163,17 +163,13 @@ def publish(
     LassbenchError
         If git or the Hub refuse, or cannot be reached; nothing was changed there.
     """
-    paths = [path for path in listed(folder, "**/*") if path.is_file()]
-    what = f"{len(paths)} files, {sum(path.stat().st_size for path in paths) / 1e6:.1f} MB"
+    sizes = [path.stat().st_size for path in listed(folder, "**/*") if path.is_file()]
+    what = f"{len(sizes)} files, {sum(sizes) / 1e6:.1f} MB"
     if target.kind == "git":
         how = {"remote": remote, "would": what if dry_run else ""}
         return _to_branch(target.name, folder, message, repository=repository, **how)
     if dry_run:
         return [f"would send {what} to {target.kind}:{target.name}, replacing what is there"]
-    return [f"sent {what}: {_to_hub(target, folder, message)}"]
-
-
-def _to_hub(target: Target, folder: Path, message: str) -> str:
     from huggingface_hub import HfApi
 
     api, repo_type = HfApi(), target.kind.removeprefix("hf-")
@@ -188,7 +184,7 @@ def _to_hub(target: Target, folder: Path, message: str) -> str:
             # Pages of systems that were taken out must go as well.
             delete_patterns="*",
         )
-    return str(done.commit_url)
+    return [f"sent {what}: {done.commit_url}"]
 
 
 def _to_branch(
@@ -196,31 +192,20 @@ def _to_branch(
 ) -> list[str]:
     """Commit ``folder`` as the whole of ``branch`` and push it, or say so if it only ``would``."""
 
-    def git(*arguments: str, check: bool = True, **environment: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(repository), *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, **environment},
-        )
-        if check and done.returncode:
+    def git(*arguments: str, **environment: str) -> str:
+        line = ["git", "-C", str(repository), *arguments]
+        env = {**os.environ, **environment}
+        done = subprocess.run(line, capture_output=True, text=True, check=False, env=env)
+        if done.returncode:
             raise LassbenchError(
                 f"git {arguments[0]} failed",
                 where=repository.resolve(),
                 got=one_line(done.stderr.strip()),
-                fix="see what git says",
+                fix="see what git says; --repo names the repository whose branch you mean",
             )
-        return "" if done.returncode else done.stdout.strip()
+        return done.stdout.strip()
 
-    if not git("rev-parse", "--git-dir", check=False):
-        raise UsageError(
-            "no git repository here",
-            where=repository.resolve(),
-            fix="run it inside the repository whose branch you mean, or name it with --repo",
-        )
-    ref = f"refs/heads/{branch}"
-    if git("symbolic-ref", "--quiet", "HEAD", check=False) == ref:
+    if git("branch", "--show-current") == branch:
         raise UsageError(
             f"branch {branch} is checked out here: it would be replaced by the site",
             where=repository,
@@ -232,8 +217,9 @@ def _to_branch(
         everything = ("add", "--all", "--force", "--", str(folder.resolve()))
         git(*place, *everything, GIT_INDEX_FILE=index)
         tree = git("write-tree", GIT_INDEX_FILE=index)
-    before = git("rev-parse", "--verify", "--quiet", ref, check=False)
-    if before and git("rev-parse", f"{before}^{{tree}}") == tree:
+    ref = f"refs/heads/{branch}"
+    before, _, old = git("for-each-ref", "--format=%(objectname) %(tree)", ref).partition(" ")
+    if old == tree:
         lines = [f"branch {branch} holds this already"]
     elif would:
         lines = [f"would commit {would} to branch {branch}"]
@@ -266,11 +252,8 @@ def write_eval_results(
 ) -> Path:
     """Write one entry's result as ``<out>/.eval_results/<suite>.yaml``; its path.
 
-    A model repository on the Hugging Face Hub may hold ``.eval_results/*.yaml``,
-    a list of results, each for one task of a benchmark dataset
-    (https://huggingface.co/docs/hub/eval-results): ``dataset.id`` and
-    ``dataset.task_id`` are required, ``value`` is the number, ``source.url`` says
-    where it comes from, ``notes`` how it was obtained.
+    Such files hold a list of results, each for one task of a benchmark dataset:
+    https://huggingface.co/docs/hub/eval-results.
 
     Parameters
     ----------
@@ -295,8 +278,8 @@ def write_eval_results(
     if cell.mean is None or entry.standing == "partial":
         why = "it is undefined" if cell.mean is None else "the entry is partial"
         raise UsageError(f"{name} cannot be exported: {why}", where=loaded.path)
-    if source_url and url_fault(source_url):
-        raise UsageError(f"the source {url_fault(source_url)}", got=source_url[:100])
+    if source_url and (fault := url_fault(source_url)):
+        raise UsageError(f"the source {fault}", got=source_url[:100])
     interval = ""
     if cell.ci_low is not None and cell.ci_high is not None:
         interval = f", 95 % interval {cell.ci_low:.3f} to {cell.ci_high:.3f}"

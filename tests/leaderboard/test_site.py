@@ -119,7 +119,7 @@ def test_even_text_that_slipped_through_is_escaped(filled: Path, tmp_path: Path)
     """The second lock: checks left aside, templates escape what they are given."""
     from lassbench.leaderboard.entries import Leaderboard, SiteCard
     from lassbench.leaderboard.ranking import standings
-    from lassbench.leaderboard.site import build_site
+    from lassbench.leaderboard.site.pages import build_site
 
     board = read_leaderboard(filled)
     first = board.entries["made-test"][0]

@@ -1,4 +1,10 @@
-"""From standings to the files of the site."""
+"""The site: static pages that open from disk, ask nobody for anything, and print.
+
+Every page is HTML with all its numbers in it; scripts sort, filter, draw and
+compare.  All text of entries goes through Jinja's autoescape, pages carry a
+content security policy without inline scripts or styles, and nothing is loaded
+from anywhere but the site's own folder.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lassbench import __version__, output_folders
-from lassbench.leaderboard.entries import BREAKDOWN_VIEWS, TABLE_METRICS, Leaderboard
+from lassbench.leaderboard.entries import TABLE_METRICS, Leaderboard
 from lassbench.leaderboard.examples import SUFFIXES, Example, ExampleSet
 from lassbench.leaderboard.ranking import GENERATIVE, MIN_COVERAGE, Row, Standings
 from lassbench.leaderboard.site import values
@@ -58,17 +64,6 @@ def build_site(
     output_folders.replace_folder(out, write, what="the site", mark=MARKER, needs=[board.root])
 
 
-def check_site(out: Path, root: Path) -> None:
-    """Refuse a place that cannot become a site, before any work is done.
-
-    Raises
-    ------
-    UsageError
-        If ``out`` is a file or holds something else, the leaderboard ``root`` for one.
-    """
-    output_folders.check_replaceable(out, what="the site", mark=MARKER, needs=[root])
-
-
 class _Site:
     """One build: its templates, and the folder that it fills."""
 
@@ -102,7 +97,7 @@ class _Site:
     def suite(self, table: Standings, heard: ExampleSet | None) -> None:
         home = f"suites/{table.card.name}"
         common = {"table": table, "listening": heard is not None}
-        self.page("suite.html", f"{home}/index.html", **common, **_suite_values(table))
+        self.page("suite.html", f"{home}/index.html", **common)
         if not table.rows:
             return
         # What the comparison opens with: the first two, those with a rank before the others.
@@ -168,19 +163,6 @@ def searchable(row: Row) -> str:
     system = row.entry.system
     parts = (row.name, system.authors, system.description, *system.trained_on)
     return " ".join(" ".join(parts).lower().split())
-
-
-def _suite_values(table: Standings) -> dict[str, Any]:
-    kinds = {row.entry.system.query_type for row in table.rows}
-    present = {row.entry.standing for row in table.rows}
-    shown = {by for row in table.rows for by in row.loaded.breakdowns}
-    return {
-        "kinds": [kind for kind in QUERY_TYPES if kind in kinds],
-        "present": [one for one in STANDINGS if one in present],
-        "any_heard": any(row.heard for row in table.rows),
-        "notes": sorted({note for row in table.rows for note in row.notes}),
-        "breakdowns": [by for by in BREAKDOWN_VIEWS if by in shown],
-    }
 
 
 def _tracks(
