@@ -69,12 +69,7 @@ class ExampleSet(Published):
 
 
 def read_examples(board: Leaderboard, *, unpublished: bool = False) -> Mapping[str, ExampleSet]:
-    """The examples of each suite whose audio may be shown.
-
-    Parameters
-    ----------
-    unpublished
-        Whether to include audio that must not be published.
+    """The examples of each suite whose audio may be shown: all of it if also ``unpublished``.
 
     Raises
     ------

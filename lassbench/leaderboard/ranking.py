@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -105,10 +104,10 @@ class Standings:
     shared: Mapping[str, int]
     questions: pd.DataFrame
 
-    @cached_property
-    def query_types(self) -> tuple[str, ...]:
+    @property
+    def query_types(self) -> list[str]:
         """The kinds of queries that there are."""
-        return tuple(sorted(self.questions["query_type"].unique()))
+        return sorted({*self.questions["query_type"]})
 
     @property
     def templated(self) -> bool:
@@ -153,18 +152,11 @@ def standings(
     return Standings(card, metrics, sorted_by, sorted(rows, key=order), shared, questions)
 
 
-class _Contest(NamedTuple):
-    """All that the figures of one metric stand on; a process takes it.
-
-    ``values`` are the metric's, as means see them: a row for each query that anyone covers,
-    sorted by id, a column for each entry, NaN where it is undefined or not covered.
-    ``cells`` are the entries' own means; ``ranked`` says who has a rank.
-    """
-
-    values: pd.DataFrame
-    targets: NDArray[np.str_]
-    cells: Mapping[str, Cell]
-    ranked: Sequence[str]
+#: What the figures of one metric stand on, as a process takes it.  Its values, as means see
+#: them: a row for each query that anyone covers, sorted by id, a column for each entry, NaN
+#: where it is undefined or not covered.  The queries' targets; each entry's own mean; who is
+#: ranked.
+_Contest: TypeAlias = tuple[pd.DataFrame, NDArray[np.str_], Mapping[str, Cell], list[str]]
 
 
 def _contest(
@@ -182,7 +174,7 @@ def _contest(
         if not unranked_because(loaded)
         and values[loaded.slug].count() >= MIN_COVERAGE * card.queries
     ]
-    return _Contest(values, questions["target_id"].to_numpy(str), cells, ranked)
+    return values, questions["target_id"].to_numpy(str), cells, ranked
 
 
 def _figures(contest: _Contest) -> tuple[int, dict[str, Figure]]:

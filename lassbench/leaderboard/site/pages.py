@@ -152,17 +152,13 @@ def _environment(board: Leaderboard) -> Environment:
         resamples=RESAMPLES,
         query_types=QUERY_TYPES,
         count=count_text,
-        **{one.__name__: one for one in (values.number, values.interval, values.plain)},
-        **{one.__name__: one for one in (values.rank, values.ranks, searchable)},
+        number=values.number,
+        interval=values.interval,
+        plain=values.plain,
+        rank=values.rank,
+        ranks=values.ranks,
     )
     return environment
-
-
-def searchable(row: Row) -> str:
-    """What the search box looks through, in lower case, the name first."""
-    system = row.entry.system
-    parts = (row.name, system.authors, system.description, *system.trained_on)
-    return " ".join(" ".join(parts).lower().split())
 
 
 def _tracks(
