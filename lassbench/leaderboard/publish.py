@@ -259,17 +259,16 @@ def write_eval_results(
     ----------
     out
         The model repository.
-    dataset_id
-        The benchmark's dataset on the Hub, ``owner/name``.
-    task_id
-        The task in the benchmark's ``eval.yaml``; the suite's name by default.
+    dataset_id, task_id
+        The benchmark's dataset on the Hub, ``owner/name``, and the task in its
+        ``eval.yaml``; the suite's name by default.
     metric
         Which metric is the value, by its name or title; the suite's ranking metric by default.
 
     Raises
     ------
     UsageError
-        If the metric is unknown, undefined for this entry, the entry is partial,
+        If the metric is unknown or undefined for this entry, the entry is partial,
         or the source is not a web address.
     """
     entry, card = loaded.entry, loaded.card

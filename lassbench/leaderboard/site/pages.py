@@ -40,17 +40,10 @@ def build_site(
     texts: Mapping[str, str],
     listening: Mapping[str, ExampleSet],
 ) -> None:
-    """Write the whole site into ``out``, replacing an earlier one.
+    """Write the whole site into ``out``, replacing an earlier one, or nothing.
 
     ``texts`` are the tables as files (:func:`lassbench.leaderboard.tables.table_files`),
     ``listening`` the examples to listen to of each suite that has some.
-
-    Raises
-    ------
-    UsageError
-        If ``out`` holds something that is not a site.
-    LassbenchError
-        If it cannot be written; an earlier site is then as it was.
     """
 
     def write(folder: Path) -> None:
@@ -139,6 +132,8 @@ def _environment(board: Leaderboard) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        # What is not there is an empty attribute.
+        finalize=lambda value: "" if value is None else value,
     )
     entries = [loaded for found in board.entries.values() for loaded in found]
     environment.globals.update(
@@ -154,7 +149,7 @@ def _environment(board: Leaderboard) -> Environment:
         count=count_text,
         number=values.number,
         interval=values.interval,
-        plain=values.plain,
+        rounded=values.rounded,
         rank=values.rank,
         ranks=values.ranks,
     )
