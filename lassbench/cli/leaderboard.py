@@ -221,12 +221,12 @@ def publish(target: str, root: Path, **how: Any) -> None:
     from lassbench.leaderboard import publish as publishing
     from lassbench.leaderboard.building import build as build_all
 
-    place = publishing.parse_target(target)
+    kind, name = publishing.parse_target(target)
     with TemporaryDirectory() as temporary:
         site, ready = Path(temporary) / "site", Path(temporary) / "ready"
         board = build_all(root, site=site)
-        publishing.prepare(place, board, site, ready)
-        lines = publishing.publish(place, ready, **how)
+        publishing.prepare(kind, board, site, ready)
+        lines = publishing.publish(kind, name, ready, **how)
     click.echo("\n".join(lines))
 
 

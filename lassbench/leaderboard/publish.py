@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,18 +32,8 @@ from lassbench.yaml_files import to_yaml, write_yaml
 _ON_THE_HUB = re.compile(r"hf-(space|dataset):[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
-class Target(NamedTuple):
-    """Where to publish: a Space or dataset (``owner/name``), or a branch.
-
-    ``kind`` is ``hf-space``, ``hf-dataset`` or ``git``.
-    """
-
-    kind: str
-    name: str
-
-
-def parse_target(text: str) -> Target:
-    """``hf-space:owner/name``, ``hf-dataset:owner/name`` or ``git:branch``.
+def parse_target(text: str) -> tuple[str, str]:
+    """``hf-space:owner/name``, ``hf-dataset:owner/name`` or ``git:branch``, in its two parts.
 
     Raises
     ------
@@ -55,7 +45,7 @@ def parse_target(text: str) -> Target:
     if _ON_THE_HUB.fullmatch(text) or (
         kind == "git" and subprocess.run(line, capture_output=True, check=False).returncode == 0
     ):
-        return Target(kind, name)
+        return kind, name
     raise UsageError(
         f"no place to publish to: {one_line(text, 80)}",
         expected="hf-space:owner/name, hf-dataset:owner/name or git:branch",
@@ -63,15 +53,15 @@ def parse_target(text: str) -> Target:
     )
 
 
-def prepare(target: Target, board: Leaderboard, site: Path, out: Path) -> None:
-    """Fill ``out`` with what ``target`` gets.
+def prepare(kind: str, board: Leaderboard, site: Path, out: Path) -> None:
+    """Fill ``out`` with what a target of this ``kind`` gets.
 
     A Space and a branch get the site; a dataset gets the leaderboard's files, and one
     table a suite that ``datasets.load_dataset`` opens.
     """
-    if target.kind != "hf-dataset":
+    if kind != "hf-dataset":
         shutil.copytree(site, out, dirs_exist_ok=True, ignore=_left_by_systems)
-        if target.kind == "hf-space":
+        if kind == "hf-space":
             (out / "README.md").write_text(_SPACE_CARD, encoding="utf-8")
         return
     (out / "data").mkdir(parents=True)
@@ -81,7 +71,9 @@ def prepare(target: Target, board: Leaderboard, site: Path, out: Path) -> None:
     shutil.copyfile(board.root / "entry.schema.json", out / "entry.schema.json")
     filled = {name: entries for name, entries in board.entries.items() if entries}
     for name, entries in filled.items():
-        pq.write_table(_all_rows(entries), out / "data" / f"{name}.parquet")
+        # Not every entry has CLAPScores and distances.
+        rows = pa.concat_tables(map(_with_system, entries), promote_options="default")
+        pq.write_table(rows, out / "data" / f"{name}.parquet")
     (out / "README.md").write_text(_dataset_card([*filled]), encoding="utf-8")
 
 
@@ -89,15 +81,9 @@ def _left_by_systems(_: str, names: list[str]) -> list[str]:
     return [name for name in names if is_left_by_system(name)]
 
 
-def _all_rows(entries: Sequence[Loaded]) -> pa.Table:
-    """The rows of all systems; null where a metric is undefined or was not scored."""
-    tables = []
-    for loaded in entries:
-        rows = rows_table(loaded.rows, loaded.card.kind)
-        system = pa.array([loaded.name] * len(rows), pa.string())
-        tables.append(rows.add_column(0, "system", system))
-    # Not every entry has CLAPScores and distances.
-    return pa.concat_tables(tables, promote_options="default")
+def _with_system(loaded: Loaded) -> pa.Table:
+    rows = rows_table(loaded.rows, loaded.card.kind)
+    return rows.add_column(0, "system", pa.array([loaded.name] * len(rows), pa.string()))
 
 
 _SPACE_CARD = """\
@@ -142,7 +128,8 @@ No audio.
 
 
 def publish(
-    target: Target,
+    kind: str,
+    name: str,
     folder: Path,
     *,
     message: str,
@@ -150,7 +137,7 @@ def publish(
     repository: Path,
     remote: str,
 ) -> list[str]:
-    """Send ``folder`` to ``target``; what was (or would be) done, a line each.
+    """Send ``folder`` to the target ``kind:name``; what was (or would be) done, a line each.
 
     Parameters
     ----------
@@ -165,19 +152,19 @@ def publish(
     """
     sizes = [path.stat().st_size for path in listed(folder, "**/*") if path.is_file()]
     what = f"{len(sizes)} files, {sum(sizes) / 1e6:.1f} MB"
-    if target.kind == "git":
+    if kind == "git":
         how = {"remote": remote, "would": what if dry_run else ""}
-        return _to_branch(target.name, folder, message, repository=repository, **how)
+        return _to_branch(name, folder, message, repository=repository, **how)
     if dry_run:
-        return [f"would send {what} to {target.kind}:{target.name}, replacing what is there"]
+        return [f"would send {what} to {kind}:{name}, replacing what is there"]
     from huggingface_hub import HfApi
 
-    api, repo_type = HfApi(), target.kind.removeprefix("hf-")
+    api, repo_type = HfApi(), kind.removeprefix("hf-")
     sdk = "static" if repo_type == "space" else None
-    with hub_errors(target.name):
-        api.create_repo(target.name, repo_type=repo_type, exist_ok=True, space_sdk=sdk)
+    with hub_errors(name):
+        api.create_repo(name, repo_type=repo_type, exist_ok=True, space_sdk=sdk)
         done = api.upload_folder(
-            repo_id=target.name,
+            repo_id=name,
             repo_type=repo_type,
             folder_path=folder,
             commit_message=message,
