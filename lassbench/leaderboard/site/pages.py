@@ -9,7 +9,7 @@ from anywhere but the site's own folder.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lassbench import __version__, output_folders
 from lassbench.leaderboard.entries import TABLE_METRICS, Leaderboard
-from lassbench.leaderboard.examples import SUFFIXES, Example, ExampleSet
-from lassbench.leaderboard.ranking import GENERATIVE, MIN_COVERAGE, Row, Standings
+from lassbench.leaderboard.examples import SUFFIXES, ExampleSet
+from lassbench.leaderboard.ranking import GENERATIVE, MIN_COVERAGE, Standings
 from lassbench.leaderboard.site import values
 from lassbench.leaderboard.tables import STANDINGS, count_text, explanation
 from lassbench.scores.rows import LIMIT_DB, METRICS
@@ -111,16 +111,18 @@ class _Site:
             self.listen(table, heard, home)
 
     def listen(self, table: Standings, heard: ExampleSet, home: str) -> None:
+        tracks = [track for example in heard.examples for track in example.tracks]
+        for name in (f"{track}{suffix}" for track in tracks for suffix in SUFFIXES):
+            target = self.folder / home / "examples" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.board.root / "examples" / heard.suite / name, target)
         rows = {row.loaded.slug: row for row in table.rows}
-        examples = []
-        for example in heard.examples:
-            examples.append({**example.model_dump(), "tracks": _tracks(example, rows, table)})
-            for name in (f"{one}{suffix}" for one in example.tracks for suffix in SUFFIXES):
-                target = self.folder / home / "examples" / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(self.board.root / "examples" / heard.suite / name, target)
-        length = {"seconds": f"{heard.seconds:g}", "khz": f"{heard.max_hz / 1000:g}"}
-        self.page("listen.html", f"{home}/listen.html", table=table, examples=examples, **length)
+        scores = {
+            slug: row.loaded.rows.set_index("query_id")[table.sorted_by].dropna()
+            for slug, row in rows.items()
+        }
+        shown = {"table": table, "heard": heard, "rows": rows, "scores": scores}
+        self.page("listen.html", f"{home}/listen.html", **shown)
 
 
 def _environment(board: Leaderboard) -> Environment:
@@ -154,21 +156,6 @@ def _environment(board: Leaderboard) -> Environment:
         ranks=values.ranks,
     )
     return environment
-
-
-def _tracks(
-    example: Example, rows: Mapping[str, Row], table: Standings
-) -> Iterator[dict[str, str]]:
-    """Each sound's path, role and label and, of an estimate, its score."""
-    metric = METRICS[table.sorted_by]
-    for path, system in example.tracks.items():
-        role = "estimate" if system else path.rpartition("/")[2]
-        label, score = role.capitalize(), ""
-        if system:
-            label = rows[system].name
-            own = rows[system].loaded.rows.set_index("query_id")[table.sorted_by].dropna()
-            score = f"{metric.title} {values.number(own.get(example.query_id))} {metric.unit}"
-        yield {"path": path, "role": role, "label": label, "score": score.strip()}
 
 
 def _defined(board: Leaderboard, tables: Sequence[Standings]) -> list[str]:
