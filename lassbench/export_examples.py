@@ -10,16 +10,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
 from lassbench.errors import UsageError
 from lassbench.leaderboard.entries import slug
-from lassbench.leaderboard.examples import Example, ExampleSet, Track, TrackRole
+from lassbench.leaderboard.examples import Example, ExampleSet
 from lassbench.pictures.spectrogram import level_db, picture, png, top_db
 from lassbench.predictions import PredictionSet
 from lassbench.records import Query
@@ -27,8 +25,6 @@ from lassbench.suites.suite import Suite
 
 #: Size of a spectrogram in pixels.
 WIDTH, HEIGHT = 600, 150
-
-Samples = NDArray[np.float32]
 
 
 def choose_queries(suite: Suite, count: int) -> list[Query]:
@@ -68,16 +64,16 @@ def export_examples(
         and ``include_audio`` is not given.
     """
     chosen = choose_queries(suite, count)
-    if not include_audio:
-        _check_publishable(suite, chosen)
+    refused = _why_not_published(suite, chosen)
+    if refused and not include_audio:
+        raise refused
     folder = root / "examples" / suite.name
 
     def build(temporary: Path) -> None:
         content = ExampleSet(
             suite=suite.name,
             list_fingerprint=suite.list_fingerprint,
-            synthetic=suite.synthetic,
-            audio_may_be_published=suite.audio_may_be_published,
+            audio_may_be_published=refused is None,
             seconds=suite.samples / suite.sample_rate_hz,
             max_hz=suite.sample_rate_hz / 2,
             examples=tuple(_export_one(temporary, suite, q, predictions) for q in chosen),
@@ -89,23 +85,24 @@ def export_examples(
     return folder
 
 
-def _check_publishable(suite: Suite, chosen: Sequence[Query]) -> None:
+def _why_not_published(suite: Suite, chosen: Sequence[Query]) -> UsageError | None:
     fix = "--include-audio exports them all the same: keep that page to yourself"
     if not suite.audio_may_be_published:
-        raise UsageError(
+        return UsageError(
             "the recordings of this suite may not be published", where=suite.path, fix=fix
         )
     makers = dict(maker for query in chosen for maker in _makers(suite, query))
     unnamed = sorted(clip for clip, by in makers.items() if not by)
-    if unnamed and not suite.synthetic:
-        raise UsageError(
-            "recordings are published with their makers' names, and some are not named",
-            where=suite.path,
-            expected="an attribution of every clip: ESC-50's meta/attribution.csv, or the column"
-            " of that name in a folder's metadata.csv",
-            got=f"nobody for {len(unnamed)} of {len(makers)} clips: {', '.join(unnamed[:5])}",
-            fix=f"add them and build the dataset anew; {fix}",
-        )
+    if not unnamed or suite.synthetic:
+        return None
+    return UsageError(
+        "recordings are published with their makers' names, and some are not named",
+        where=suite.path,
+        expected="an attribution of every clip: ESC-50's meta/attribution.csv, or the column"
+        " of that name in a folder's metadata.csv",
+        got=f"nobody for {len(unnamed)} of {len(makers)} clips: {', '.join(unnamed[:5])}",
+        fix=f"add them and build the dataset anew; {fix}",
+    )
 
 
 def _makers(suite: Suite, query: Query) -> list[tuple[str, str]]:
@@ -119,38 +116,30 @@ def _makers(suite: Suite, query: Query) -> list[tuple[str, str]]:
 def _export_one(
     folder: Path, suite: Suite, query: Query, predictions: Sequence[PredictionSet]
 ) -> Example:
-    rendered = suite.render(query.mixture_id)
-    rate = suite.sample_rate_hz
-    top = top_db(level_db(rendered.mixture, rate, rows=HEIGHT))
-    track = partial(_track, place=folder / query.query_id, rate=rate, top=top)
-    tracks = [track("mixture", rendered.mixture), track("target", rendered.target)]
-    for prediction in predictions:
+    estimates = {
+        slug(one.system.card.name): one.load(query.query_id)
+        for one in predictions
         # A system that reads nothing hands back the mixture, which is there already.
-        if prediction.system.card.query_type != "none" and query.query_id in prediction.paths:
-            system = slug(prediction.system.card.name)
-            tracks.append(track("estimate", prediction.load(query.query_id), system=system))
+        if one.system.card.query_type != "none" and query.query_id in one.paths
+    }
     (_, target_by), (_, noise_by) = _makers(suite, query)
-    return Example(
+    example = Example(
         query_id=query.query_id,
         text=query.text,
         concept=query.concept,
         noise_concept=query.noise_concept,
         target_by=target_by,
         noise_by=noise_by,
-        tracks=tuple(tracks),
+        systems=tuple(estimates),
     )
-
-
-def _track(
-    role: TrackRole, samples: Samples, *, place: Path, rate: int, top: float, system: str = ""
-) -> Track:
-    # Estimates may exceed full scale, and clipping them would be heard as theirs.
-    peak = float(np.abs(samples).max(initial=0.0))
-    playable = samples / np.float32(peak) if peak > 1.0 else samples
-    # A system may be called "target": its files must not take the target's place.
-    stem = f"{role}-{system}" if system else role
-    files.write_bytes(place / f"{stem}.flac", audio.encode_flac(playable, rate))
-    level = level_db(samples, rate, rows=HEIGHT)
-    files.write_bytes(place / f"{stem}.png", png(picture(level, top, WIDTH)))
-    path = f"{place.name}/{stem}"
-    return Track(role=role, system=system, audio=f"{path}.flac", spectrogram=f"{path}.png")
+    rendered, rate = suite.render(query.mixture_id), suite.sample_rate_hz
+    top = top_db(level_db(rendered.mixture, rate, rows=HEIGHT))
+    sounds = (rendered.mixture, rendered.target, *estimates.values())
+    for track, samples in zip(example.tracks, sounds, strict=True):
+        # Estimates may exceed full scale, and clipping them would be heard as theirs.
+        peak = float(np.abs(samples).max(initial=0.0))
+        playable = samples / np.float32(peak) if peak > 1.0 else samples
+        files.write_bytes(folder / f"{track}.flac", audio.encode_flac(playable, rate))
+        level = level_db(samples, rate, rows=HEIGHT)
+        files.write_bytes(folder / f"{track}.png", png(picture(level, top, WIDTH)))
+    return example

@@ -185,12 +185,12 @@ def a_leaderboard(world: World) -> tuple[Path, Callable[[Path], Any]]:
     def read(root: Path) -> Any:
         site, out = world.scratch / "site", world.scratch / "published"
         shutil.rmtree(out, ignore_errors=True)
-        built = build_leaderboard(root, site=site)
+        board = build_leaderboard(root, site=site)
         out.mkdir()
-        publish.prepare(publish.Target("hf-dataset", "a/b"), built.board, site, out)
+        publish.prepare("hf-dataset", board, site, out)
         faults = [*submission_faults(world.leaderboard, root)]
         faults += submission_faults(root, world.leaderboard)
-        return tree(site), tree(out), faults, sorted(built.tables)
+        return tree(site), tree(out), faults
 
     return world.copy(world.leaderboard), read
 
@@ -203,7 +203,7 @@ def a_site(world: World) -> tuple[Path, Callable[[Path], Any]]:
     def read(folder: Path) -> Any:
         out = world.scratch / "published"
         shutil.rmtree(out, ignore_errors=True)
-        publish.prepare(publish.Target("git", "pages"), board, folder, out)
+        publish.prepare("git", board, folder, out)
         return tree(out)
 
     return folder, read

@@ -116,7 +116,8 @@ def build(root: Path, site: Path | None, **how: Any) -> None:
     """
     from lassbench.leaderboard.building import build as build_all
 
-    click.echo(f"tables: {build_all(root, site=site, **how).tables[0]}")
+    build_all(root, site=site, **how)
+    click.echo(f"tables: {root / 'tables' / 'README.md'}")
     if site is not None:
         click.echo(f"site:   {site / 'index.html'}")
 
@@ -225,12 +226,12 @@ def publish(target: str, root: Path, **how: Any) -> None:
     from lassbench.leaderboard import publish as publishing
     from lassbench.leaderboard.building import build as build_all
 
-    place = publishing.parse_target(target)
+    kind, name = publishing.parse_target(target)
     with TemporaryDirectory() as temporary:
         site, ready = Path(temporary) / "site", Path(temporary) / "ready"
-        built = build_all(root, site=site)
-        publishing.prepare(place, built.board, site, ready)
-        lines = publishing.publish(place, ready, **how)
+        board = build_all(root, site=site)
+        publishing.prepare(kind, board, site, ready)
+        lines = publishing.publish(kind, name, ready, **how)
     click.echo("\n".join(lines))
 
 

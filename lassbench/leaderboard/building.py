@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from lassbench import files
+from lassbench import files, output_folders
 from lassbench.errors import Fault
 from lassbench.leaderboard.adding import writing
 from lassbench.leaderboard.checks import check_is_there, entry_files, load_entry, read_leaderboard
-from lassbench.leaderboard.entries import Leaderboard, Loaded, SuiteCard, entry_schema
+from lassbench.leaderboard.entries import (
+    TABLE_METRICS,
+    Leaderboard,
+    Loaded,
+    SuiteCard,
+    entry_schema,
+)
 from lassbench.leaderboard.examples import read_examples
-from lassbench.leaderboard.ranking import all_standings
-from lassbench.leaderboard.site import build_site, check_site
+from lassbench.leaderboard.ranking import standings
+from lassbench.leaderboard.site.pages import MARKER, build_site
 from lassbench.leaderboard.tables import table_files, write_tables
 from lassbench.parallel import map_ordered, open_executor
+from lassbench.scores.rows import metric_named
 
 #: From this many entries on, a pool of processes is quicker than starting it costs.
 POOL_FROM = 200
-
-
-class Built(NamedTuple):
-    """What was read, and the paths of the tables that were written."""
-
-    board: Leaderboard
-    tables: Sequence[Path]
 
 
 def build(
@@ -37,8 +37,8 @@ def build(
     metric: str = "",
     unpublished_audio: bool = False,
     workers: int | None = None,
-) -> Built:
-    """Check the leaderboard at ``root``, write its tables and, if asked, its site.
+) -> Leaderboard:
+    """Check the leaderboard at ``root``, write its tables and, if asked, its site; what was read.
 
     Parameters
     ----------
@@ -56,25 +56,31 @@ def build(
     FaultsError
         If any entry, suite, reported figure or example is faulty; nothing is written.
     UsageError
-        If ``site`` is a file or another kind of folder.
+        If no table has ``metric``, or ``site`` is a file or another kind of folder.
     LassbenchError
         If there is no leaderboard, or another process is writing it or the site.
     """
+    known = {name for names in TABLE_METRICS.values() for name in names}
+    metric = metric_named(metric, known) if metric else ""
     check_is_there(root)
     if site is not None:
-        check_site(site, root)
+        output_folders.check_replaceable(site, what="the site", mark=MARKER, needs=[root])
     with writing(root), _mapper(root, workers) as mapper:
         board = read_leaderboard(root, mapper=lambda load, of: mapper(_computed, of))
         listening = read_examples(board, unpublished=unpublished_audio) if site else {}
-        tables = all_standings(board, metric=metric, mapper=mapper)
         # What a reader comes for stands first.
-        found = sorted(tables, key=lambda table: not table.rows)
-        texts = table_files(board, found)
+        cards = sorted(board.suites.values(), key=lambda card: not board.entries[card.name])
+        tables = []
+        for card in cards:
+            # A metric of the separation suites does not exist in the others.
+            by = metric if metric in TABLE_METRICS[card.kind] else ""
+            tables.append(standings(card, board.entries[card.name], metric=by, mapper=mapper))
+        texts = table_files(board, tables)
         files.write_bytes(root / "entry.schema.json", entry_schema())
-        paths = write_tables(texts, root / "tables")
+        write_tables(texts, root / "tables")
         if site is not None:
-            build_site(board, found, site, texts=texts, listening=listening)
-    return Built(board, paths)
+            build_site(board, tables, site, texts=texts, listening=listening)
+    return board
 
 
 def _computed(of: tuple[SuiteCard, Path]) -> Loaded | Fault:

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,18 +32,8 @@ from lassbench.yaml_files import to_yaml, write_yaml
 _ON_THE_HUB = re.compile(r"hf-(space|dataset):[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
-class Target(NamedTuple):
-    """Where to publish: a Space or dataset (``owner/name``), or a branch.
-
-    ``kind`` is ``hf-space``, ``hf-dataset`` or ``git``.
-    """
-
-    kind: str
-    name: str
-
-
-def parse_target(text: str) -> Target:
-    """``hf-space:owner/name``, ``hf-dataset:owner/name`` or ``git:branch``.
+def parse_target(text: str) -> tuple[str, str]:
+    """``hf-space:owner/name``, ``hf-dataset:owner/name`` or ``git:branch``, in its two parts.
 
     Raises
     ------
@@ -55,7 +45,7 @@ def parse_target(text: str) -> Target:
     if _ON_THE_HUB.fullmatch(text) or (
         kind == "git" and subprocess.run(line, capture_output=True, check=False).returncode == 0
     ):
-        return Target(kind, name)
+        return kind, name
     raise UsageError(
         f"no place to publish to: {one_line(text, 80)}",
         expected="hf-space:owner/name, hf-dataset:owner/name or git:branch",
@@ -63,15 +53,15 @@ def parse_target(text: str) -> Target:
     )
 
 
-def prepare(target: Target, board: Leaderboard, site: Path, out: Path) -> None:
-    """Fill ``out`` with what ``target`` gets.
+def prepare(kind: str, board: Leaderboard, site: Path, out: Path) -> None:
+    """Fill ``out`` with what a target of this ``kind`` gets.
 
     A Space and a branch get the site; a dataset gets the leaderboard's files, and one
     table a suite that ``datasets.load_dataset`` opens.
     """
-    if target.kind != "hf-dataset":
+    if kind != "hf-dataset":
         shutil.copytree(site, out, dirs_exist_ok=True, ignore=_left_by_systems)
-        if target.kind == "hf-space":
+        if kind == "hf-space":
             (out / "README.md").write_text(_SPACE_CARD, encoding="utf-8")
         return
     (out / "data").mkdir(parents=True)
@@ -81,7 +71,9 @@ def prepare(target: Target, board: Leaderboard, site: Path, out: Path) -> None:
     shutil.copyfile(board.root / "entry.schema.json", out / "entry.schema.json")
     filled = {name: entries for name, entries in board.entries.items() if entries}
     for name, entries in filled.items():
-        pq.write_table(_all_rows(entries), out / "data" / f"{name}.parquet")
+        # Not every entry has CLAPScores and distances.
+        rows = pa.concat_tables(map(_with_system, entries), promote_options="default")
+        pq.write_table(rows, out / "data" / f"{name}.parquet")
     (out / "README.md").write_text(_dataset_card([*filled]), encoding="utf-8")
 
 
@@ -89,15 +81,9 @@ def _left_by_systems(_: str, names: list[str]) -> list[str]:
     return [name for name in names if is_left_by_system(name)]
 
 
-def _all_rows(entries: Sequence[Loaded]) -> pa.Table:
-    """The rows of all systems; null where a metric is undefined or was not scored."""
-    tables = []
-    for loaded in entries:
-        rows = rows_table(loaded.rows, loaded.card.kind)
-        system = pa.array([loaded.name] * len(rows), pa.string())
-        tables.append(rows.add_column(0, "system", system))
-    # Not every entry has CLAPScores and distances.
-    return pa.concat_tables(tables, promote_options="default")
+def _with_system(loaded: Loaded) -> pa.Table:
+    rows = rows_table(loaded.rows, loaded.card.kind)
+    return rows.add_column(0, "system", pa.array([loaded.name] * len(rows), pa.string()))
 
 
 _SPACE_CARD = """\
@@ -142,15 +128,16 @@ No audio.
 
 
 def publish(
-    target: Target,
+    kind: str,
+    name: str,
     folder: Path,
     *,
     message: str,
     dry_run: bool,
-    repository: Path = Path(),
-    remote: str = "",
+    repository: Path,
+    remote: str,
 ) -> list[str]:
-    """Send ``folder`` to ``target``; what was (or would be) done, a line each.
+    """Send ``folder`` to the target ``kind:name``; what was (or would be) done, a line each.
 
     Parameters
     ----------
@@ -163,32 +150,28 @@ def publish(
     LassbenchError
         If git or the Hub refuse, or cannot be reached; nothing was changed there.
     """
-    paths = [path for path in listed(folder, "**/*") if path.is_file()]
-    what = f"{len(paths)} files, {sum(path.stat().st_size for path in paths) / 1e6:.1f} MB"
-    if target.kind == "git":
+    sizes = [path.stat().st_size for path in listed(folder, "**/*") if path.is_file()]
+    what = f"{len(sizes)} files, {sum(sizes) / 1e6:.1f} MB"
+    if kind == "git":
         how = {"remote": remote, "would": what if dry_run else ""}
-        return _to_branch(target.name, folder, message, repository=repository, **how)
+        return _to_branch(name, folder, message, repository=repository, **how)
     if dry_run:
-        return [f"would send {what} to {target.kind}:{target.name}, replacing what is there"]
-    return [f"sent {what}: {_to_hub(target, folder, message)}"]
-
-
-def _to_hub(target: Target, folder: Path, message: str) -> str:
+        return [f"would send {what} to {kind}:{name}, replacing what is there"]
     from huggingface_hub import HfApi
 
-    api, repo_type = HfApi(), target.kind.removeprefix("hf-")
+    api, repo_type = HfApi(), kind.removeprefix("hf-")
     sdk = "static" if repo_type == "space" else None
-    with hub_errors(target.name):
-        api.create_repo(target.name, repo_type=repo_type, exist_ok=True, space_sdk=sdk)
+    with hub_errors(name):
+        api.create_repo(name, repo_type=repo_type, exist_ok=True, space_sdk=sdk)
         done = api.upload_folder(
-            repo_id=target.name,
+            repo_id=name,
             repo_type=repo_type,
             folder_path=folder,
             commit_message=message,
             # Pages of systems that were taken out must go as well.
             delete_patterns="*",
         )
-    return str(done.commit_url)
+    return [f"sent {what}: {done.commit_url}"]
 
 
 def _to_branch(
@@ -196,31 +179,20 @@ def _to_branch(
 ) -> list[str]:
     """Commit ``folder`` as the whole of ``branch`` and push it, or say so if it only ``would``."""
 
-    def git(*arguments: str, check: bool = True, **environment: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(repository), *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, **environment},
-        )
-        if check and done.returncode:
+    def git(*arguments: str, **environment: str) -> str:
+        line = ["git", "-C", str(repository), *arguments]
+        env = {**os.environ, **environment}
+        done = subprocess.run(line, capture_output=True, text=True, check=False, env=env)
+        if done.returncode:
             raise LassbenchError(
                 f"git {arguments[0]} failed",
                 where=repository.resolve(),
                 got=one_line(done.stderr.strip()),
-                fix="see what git says",
+                fix="see what git says; --repo names the repository whose branch you mean",
             )
-        return "" if done.returncode else done.stdout.strip()
+        return done.stdout.strip()
 
-    if not git("rev-parse", "--git-dir", check=False):
-        raise UsageError(
-            "no git repository here",
-            where=repository.resolve(),
-            fix="run it inside the repository whose branch you mean, or name it with --repo",
-        )
-    ref = f"refs/heads/{branch}"
-    if git("symbolic-ref", "--quiet", "HEAD", check=False) == ref:
+    if git("branch", "--show-current") == branch:
         raise UsageError(
             f"branch {branch} is checked out here: it would be replaced by the site",
             where=repository,
@@ -232,8 +204,9 @@ def _to_branch(
         everything = ("add", "--all", "--force", "--", str(folder.resolve()))
         git(*place, *everything, GIT_INDEX_FILE=index)
         tree = git("write-tree", GIT_INDEX_FILE=index)
-    before = git("rev-parse", "--verify", "--quiet", ref, check=False)
-    if before and git("rev-parse", f"{before}^{{tree}}") == tree:
+    ref = f"refs/heads/{branch}"
+    before, _, old = git("for-each-ref", "--format=%(objectname) %(tree)", ref).partition(" ")
+    if old == tree:
         lines = [f"branch {branch} holds this already"]
     elif would:
         lines = [f"would commit {would} to branch {branch}"]
@@ -266,27 +239,23 @@ def write_eval_results(
 ) -> Path:
     """Write one entry's result as ``<out>/.eval_results/<suite>.yaml``; its path.
 
-    A model repository on the Hugging Face Hub may hold ``.eval_results/*.yaml``,
-    a list of results, each for one task of a benchmark dataset
-    (https://huggingface.co/docs/hub/eval-results): ``dataset.id`` and
-    ``dataset.task_id`` are required, ``value`` is the number, ``source.url`` says
-    where it comes from, ``notes`` how it was obtained.
+    Such files hold a list of results, each for one task of a benchmark dataset:
+    https://huggingface.co/docs/hub/eval-results.
 
     Parameters
     ----------
     out
         The model repository.
-    dataset_id
-        The benchmark's dataset on the Hub, ``owner/name``.
-    task_id
-        The task in the benchmark's ``eval.yaml``; the suite's name by default.
+    dataset_id, task_id
+        The benchmark's dataset on the Hub, ``owner/name``, and the task in its
+        ``eval.yaml``; the suite's name by default.
     metric
         Which metric is the value, by its name or title; the suite's ranking metric by default.
 
     Raises
     ------
     UsageError
-        If the metric is unknown, undefined for this entry, the entry is partial,
+        If the metric is unknown or undefined for this entry, the entry is partial,
         or the source is not a web address.
     """
     entry, card = loaded.entry, loaded.card
@@ -295,8 +264,8 @@ def write_eval_results(
     if cell.mean is None or entry.standing == "partial":
         why = "it is undefined" if cell.mean is None else "the entry is partial"
         raise UsageError(f"{name} cannot be exported: {why}", where=loaded.path)
-    if source_url and url_fault(source_url):
-        raise UsageError(f"the source {url_fault(source_url)}", got=source_url[:100])
+    if source_url and (fault := url_fault(source_url)):
+        raise UsageError(f"the source {fault}", got=source_url[:100])
     interval = ""
     if cell.ci_low is not None and cell.ci_high is not None:
         interval = f", 95 % interval {cell.ci_low:.3f} to {cell.ci_high:.3f}"

@@ -13,16 +13,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lassbench.leaderboard.checks import Mapper
-from lassbench.leaderboard.entries import TABLE_METRICS, Entry, Leaderboard, Loaded, SuiteCard
+from lassbench.leaderboard.entries import TABLE_METRICS, Entry, Loaded, SuiteCard
 from lassbench.scores.rows import metric_named, seen
-from lassbench.scores.statistics import RankInterval, rank_intervals
+from lassbench.scores.statistics import rank_intervals
 from lassbench.scores.summary import Cell, interval_cells
 
 #: Least share of a suite's queries that an entry must cover to be ranked.
@@ -104,10 +104,10 @@ class Standings:
     shared: Mapping[str, int]
     questions: pd.DataFrame
 
-    @cached_property
-    def query_types(self) -> tuple[str, ...]:
+    @property
+    def query_types(self) -> list[str]:
         """The kinds of queries that there are."""
-        return tuple(sorted(self.questions["query_type"].unique()))
+        return sorted({*self.questions["query_type"]})
 
     @property
     def templated(self) -> bool:
@@ -115,122 +115,92 @@ class Standings:
         return "templated" in self.query_types
 
 
-def standings(card: SuiteCard, entries: Sequence[Loaded], *, metric: str = "") -> Standings:
+def standings(
+    card: SuiteCard, entries: Sequence[Loaded], *, metric: str = "", mapper: Mapper = map
+) -> Standings:
     """The table of one suite, best first by ``metric`` (the kind's first by default).
+
+    ``mapper`` maps the ranking by each metric, the only work that takes long.
 
     Raises
     ------
     UsageError
         If ``metric`` is neither name nor title of one that this suite's table has.
     """
-    draft = _Draft(card, entries, metric)
-    return draft.finished({name: _rank(one) for name, one in draft.contests.items()})
-
-
-def all_standings(board: Leaderboard, *, metric: str = "", mapper: Mapper = map) -> list[Standings]:
-    """The standings of every suite, in the order of their cards.
-
-    ``mapper`` maps the ranking of each metric, the only work that takes long.
-
-    Raises
-    ------
-    UsageError
-        If ``metric`` is neither name nor title of a column of any kind of suite.
-    """
-    known = [name for names in TABLE_METRICS.values() for name in names]
-    metric = metric_named(metric, known) if metric else ""
-    drafts = [
-        # A metric of the separation suites does not exist in the others.
-        _Draft(card, board.entries[name], metric if metric in TABLE_METRICS[card.kind] else "")
-        for name, card in board.suites.items()
-    ]
-    # Suite after suite, but as one queue: no process waits for the end of a suite.
-    ranks = iter(mapper(_rank, (one for draft in drafts for one in draft.contests.values())))
-    return [draft.finished({name: next(ranks) for name in draft.metrics}) for draft in drafts]
-
-
-class _Draft:
-    """A suite's table that waits for its ranks.
-
-    ``values`` are each metric's, as means see them: a row for each query that anyone covers,
-    sorted by id, a column for each entry, NaN where it is undefined or not covered.
-    """
-
-    def __init__(self, card: SuiteCard, entries: Sequence[Loaded], metric: str) -> None:
-        self.card, self.entries = card, entries
-        self.metrics = TABLE_METRICS[card.kind]
-        self.sorted_by = metric_named(metric or self.metrics[0], self.metrics)
-        asked = [loaded.rows[[*_QUESTION]] for loaded in entries]
-        self.questions = (
-            pd.concat(asked).drop_duplicates("query_id").sort_values("query_id")
-            if asked
-            else pd.DataFrame(columns=_QUESTION)
+    metrics = TABLE_METRICS[card.kind]
+    sorted_by = metric_named(metric or metrics[0], metrics)
+    asked = [loaded.rows[[*_QUESTION]] for loaded in entries]
+    questions = pd.concat(asked) if asked else pd.DataFrame(columns=_QUESTION)
+    questions = questions.drop_duplicates("query_id").sort_values("query_id")
+    contests = (_contest(name, card, entries, questions) for name in metrics)
+    found = dict(zip(metrics, mapper(_figures, contests), strict=True))
+    rows = [
+        Row(
+            loaded,
+            {name: found[name][1][loaded.slug] for name in metrics},
+            unranked_because(loaded),
+            tuple(f"{one[:1].upper()}{one[1:]}." for one in loaded.heard),
         )
-        self.targets = self.questions["target_id"].to_numpy(str)
-        self.values = {name: self._values(name) for name in self.metrics}
-        self.contests = {name: self._contest(name) for name in self.metrics}
+        for loaded in entries
+    ]
 
-    def _values(self, metric: str) -> pd.DataFrame:
-        found = {
-            loaded.slug: pd.Series(seen(loaded.rows, metric), loaded.rows["query_id"])
-            for loaded in self.entries
-        }
-        return pd.DataFrame(found, self.questions["query_id"])
-
-    def _contest(self, metric: str) -> _Contest:
-        """Who is ranked by ``metric``, on which queries."""
-        values = self.values[metric]
-        ranked = [
-            loaded.slug
-            for loaded in self.entries
-            if not unranked_because(loaded)
-            and values[loaded.slug].count() >= MIN_COVERAGE * self.card.queries
-        ]
-        common = values[ranked].notna().all(axis=1).to_numpy() & bool(ranked)
-        shared = values.loc[common, ranked].to_numpy().T
-        return _Contest(tuple(ranked), shared, self.targets[common], common)
-
-    def finished(self, ranks: Mapping[str, Sequence[RankInterval]]) -> Standings:
-        """The table, given what :func:`_rank` made of each contest."""
-        figures = {name: self._figures(name, ranks[name]) for name in self.metrics}
-        rows = [
-            Row(
-                loaded,
-                {name: figures[name][loaded.slug] for name in self.metrics},
-                unranked_because(loaded),
-                tuple(f"{one[:1].upper()}{one[1:]}." for one in loaded.heard),
-            )
-            for loaded in self.entries
-        ]
-        rows.sort(key=self._order)
-        shared = {name: int(one.common.sum()) for name, one in self.contests.items()}
-        return Standings(self.card, self.metrics, self.sorted_by, rows, shared, self.questions)
-
-    def _order(self, row: Row) -> tuple[float, str]:
-        mean = row.figures[self.sorted_by].mean
+    def order(row: Row) -> tuple[float, str]:
+        mean = row.figures[sorted_by].mean
         return np.inf if mean is None else -mean, row.loaded.slug
 
-    def _figures(self, metric: str, ranks: Sequence[RankInterval]) -> dict[str, Figure]:
-        """Every entry's figure of ``metric``."""
-        contest, holders = self.contests[metric], Counter(rank.rank for rank in ranks)
-        # There are no ranks if nothing is shared.
-        places = {
-            slug: (rank.rank, holders[rank.rank] > 1, rank.low, rank.high)
-            for slug, rank in zip(contest.slugs, ranks, strict=False)
-        }
-        found = {}
-        for loaded in self.entries:
-            values = self.values[metric][loaded.slug].to_numpy()
-            chosen = ~np.isnan(values)
-            shared = bool(contest.common.any() and chosen[contest.common].all())
-            if shared:
-                chosen = contest.common
-            cell: Cell = loaded.summary.metrics[metric]
-            if cell.n != chosen.sum():
-                (cell,) = interval_cells(values[chosen, np.newaxis], self.targets[chosen])
-            figure = cell.mean, cell.ci_low, cell.ci_high, cell.n, cell.targets, shared
-            found[loaded.slug] = Figure(*figure, *places.get(loaded.slug, ()))
-        return found
+    shared = {name: found[name][0] for name in metrics}
+    return Standings(card, metrics, sorted_by, sorted(rows, key=order), shared, questions)
+
+
+#: What the figures of one metric stand on, as a process takes it.  Its values, as means see
+#: them: a row for each query that anyone covers, sorted by id, a column for each entry, NaN
+#: where it is undefined or not covered.  The queries' targets; each entry's own mean; who is
+#: ranked.
+_Contest: TypeAlias = tuple[pd.DataFrame, NDArray[np.str_], Mapping[str, Cell], list[str]]
+
+
+def _contest(
+    metric: str, card: SuiteCard, entries: Sequence[Loaded], questions: pd.DataFrame
+) -> _Contest:
+    columns = {
+        loaded.slug: pd.Series(seen(loaded.rows, metric), loaded.rows["query_id"])
+        for loaded in entries
+    }
+    values = pd.DataFrame(columns, questions["query_id"])
+    cells = {loaded.slug: loaded.summary.metrics[metric] for loaded in entries}
+    ranked = [
+        loaded.slug
+        for loaded in entries
+        if not unranked_because(loaded)
+        and values[loaded.slug].count() >= MIN_COVERAGE * card.queries
+    ]
+    return values, questions["target_id"].to_numpy(str), cells, ranked
+
+
+def _figures(contest: _Contest) -> tuple[int, dict[str, Figure]]:
+    """How many queries the ranks stand on, and every entry's figure."""
+    values, targets, cells, ranked = contest
+    common = values[ranked].notna().all(axis=1).to_numpy() & bool(ranked)
+    compared = bool(common.any())
+    shared = values.loc[common, ranked].to_numpy().T
+    ranks = rank_intervals(shared, targets[common]) if compared else []
+    holders = Counter(one.rank for one in ranks)
+    places = {
+        slug: (one.rank, holders[one.rank] > 1, one.low, one.high)
+        for slug, one in zip(ranked, ranks, strict=compared)
+    }
+    figures = {}
+    for slug, cell in cells.items():
+        own = values[slug].to_numpy()
+        chosen = ~np.isnan(own)
+        on_shared = compared and bool(chosen[common].all())
+        if on_shared:
+            chosen = common
+        if cell.n != chosen.sum():
+            (cell,) = interval_cells(own[chosen, np.newaxis], targets[chosen])
+        figure = cell.mean, cell.ci_low, cell.ci_high, cell.n, cell.targets, on_shared
+        figures[slug] = Figure(*figure, *places.get(slug, ()))
+    return int(common.sum()), figures
 
 
 def unranked_because(loaded: Loaded) -> str:
@@ -243,21 +213,3 @@ def unranked_because(loaded: Loaded) -> str:
     if covered < MIN_COVERAGE * queries:
         return f"covers {covered} of {queries} queries, less than {MIN_COVERAGE:.0%}"
     return ""
-
-
-@dataclass(frozen=True)
-class _Contest:
-    """One metric's ranked systems on the queries that they share; picklable.
-
-    ``values`` has shape (systems, queries); ``common`` marks the shared queries among all
-    of the suite's.
-    """
-
-    slugs: tuple[str, ...]
-    values: NDArray[np.float64]
-    targets: NDArray[np.str_]
-    common: NDArray[np.bool_]
-
-
-def _rank(contest: _Contest) -> Sequence[RankInterval]:
-    return rank_intervals(contest.values, contest.targets) if contest.values.size else ()

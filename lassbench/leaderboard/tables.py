@@ -355,7 +355,7 @@ def standings_json(table: Standings) -> dict[str, Any]:
 
 
 WRITERS = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
-_SUFFIXES = tuple(f".{kind}" for kind in (*WRITERS, "json"))
+_SUFFIXES = (".md", ".csv", ".tex", ".json")
 
 
 def table_files(board: Leaderboard, tables: Sequence[Standings]) -> dict[str, str]:
@@ -372,8 +372,8 @@ def table_files(board: Leaderboard, tables: Sequence[Standings]) -> dict[str, st
     return texts
 
 
-def write_tables(texts: Mapping[str, str], out: Path) -> list[Path]:
-    """Write :func:`table_files` into ``out``, in place of the tables there; their paths."""
+def write_tables(texts: Mapping[str, str], out: Path) -> None:
+    """Write :func:`table_files` into ``out``, in place of the tables there."""
     if out.is_symlink():
         raise UsageError(
             "the folder of tables is a link; tables there would be replaced",
@@ -382,18 +382,17 @@ def write_tables(texts: Mapping[str, str], out: Path) -> list[Path]:
             fix="remove the link",
         )
 
-    def made_before(place: str, names: list[str]) -> list[str]:
-        # A suite that is gone must not leave its table; other files stay.
+    def replaced(place: str, names: list[str]) -> list[str]:
         return [name for name in names if Path(place) == out and name.endswith(_SUFFIXES)]
 
     def build(folder: Path) -> None:
         if out.is_dir():
-            shutil.copytree(out, folder, symlinks=True, ignore=made_before, dirs_exist_ok=True)
+            # A suite that is gone must not leave its table; other files stay.
+            shutil.copytree(out, folder, symlinks=True, ignore=replaced, dirs_exist_ok=True)
         for name, text in texts.items():
             (folder / name).write_bytes(text.encode())
 
     output_folders.replace_folder(out, build, what="the folder of tables")
-    return [out / name for name in texts]
 
 
 def _views(table: Standings) -> list[tuple[str, Table]]:

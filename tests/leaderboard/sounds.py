@@ -1,4 +1,4 @@
-"""Examples to listen to: sines as WAV, plain pictures."""
+"""Examples to listen to: sines, plain pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.entries import model_bytes
-from lassbench.leaderboard.examples import Example, ExampleSet, Track
+from lassbench.leaderboard.examples import Example, ExampleSet
 
 RATE, SECONDS = 8000, 8.0
 
@@ -28,26 +28,16 @@ def export(root: Path, suite: str = "made-test", **changes: object) -> Path:
     examples = []
     for number in (0, 7):
         query = f"q{number:05d}"
-        tracks = []
-        for step, name in enumerate(("mixture", "target", "lass-net", "unet-tags")):
-            write_sine(folder / query / f"{name}.wav", 300.0 + 100 * step)
-            Image.new("RGB", (60, 15), (40, 20, 90)).save(folder / query / f"{name}.png")
-            role = name if name in ("mixture", "target") else "estimate"
-            tracks.append(
-                Track(
-                    role=role,  # type: ignore[arg-type]
-                    system=name if role == "estimate" else "",
-                    audio=f"{query}/{name}.wav",
-                    spectrogram=f"{query}/{name}.png",
-                )
-            )
-        examples.append(
-            Example(query_id=query, text=f"a sound, number {number}", tracks=tuple(tracks))
+        example = Example(
+            query_id=query, text=f"a sound, number {number}", systems=("lass-net", "unet-tags")
         )
+        for step, name in enumerate(example.tracks):
+            write_sine(folder / f"{name}.flac", 300.0 + 100 * step)
+            Image.new("RGB", (60, 15), (40, 20, 90)).save(folder / f"{name}.png")
+        examples.append(example)
     values = {
         "suite": suite,
         "list_fingerprint": board.suites[suite].list_fingerprint,
-        "synthetic": True,
         "audio_may_be_published": True,
         "seconds": SECONDS,
         "max_hz": RATE / 2,

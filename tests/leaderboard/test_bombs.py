@@ -194,9 +194,9 @@ JSON: dict[str, tuple[str, Callable[[dict[str, Any]], str], str]] = {
         lambda _: json.dumps({"rows": [{"figures": {"x": 1}, "no": 1}] * 20_000}),
         "80004 values are wrong",
     ),
-    "tracks": (
+    "systems": (
         "examples/made/examples.json",
-        lambda _: json.dumps({"examples": [{"tracks": [{}] * 50_000}]}),
+        lambda _: json.dumps({"examples": [{"systems": [{}] * 50_000}]}),
         "values are wrong",
     ),
 }

@@ -406,8 +406,8 @@ def test_captions_and_concepts_may_begin_like_formulas_and_are_none_in_the_table
     for name in ("text", "concept", "noise_concept"):
         rows[name] = "=- " + rows[name]
     made.add(tmp_path / "board", of_rows(scores, rows))
-    built = build(tmp_path / "board", workers=1)
-    (table,) = (path for path in built.tables if path.name.endswith(".by-concept.csv"))
+    build(tmp_path / "board", workers=1)
+    (table,) = (tmp_path / "board" / "tables").glob("*.by-concept.csv")
     cells = next(csv.reader(table.read_text().splitlines()))
     assert any(cell.startswith("'=- ") for cell in cells)
     assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)

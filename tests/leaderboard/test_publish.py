@@ -232,7 +232,7 @@ def test_what_a_dataset_gets_opens_as_it_says(board: Path, tmp_path: Path) -> No
     more = made.with_more(made.make_scores("More", suite=suite, seed=9), "a/model")
     made.add(board, more)
     read = read_leaderboard(board)
-    prepare(parse_target("hf-dataset:me/results"), read, tmp_path, out := tmp_path / "out")
+    prepare("hf-dataset", read, tmp_path, out := tmp_path / "out")
     for name, entries in read.entries.items():
         found = datasets.load_dataset(
             str(out), name, split="test", cache_dir=str(tmp_path / "cache")

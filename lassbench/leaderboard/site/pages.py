@@ -1,4 +1,10 @@
-"""From standings to the files of the site."""
+"""The site: static pages that open from disk, ask nobody for anything, and print.
+
+Every page is HTML with all its numbers in it; scripts sort, filter, draw and
+compare.  All text of entries goes through Jinja's autoescape, pages carry a
+content security policy without inline scripts or styles, and nothing is loaded
+from anywhere but the site's own folder.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +17,9 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lassbench import __version__, output_folders
-from lassbench.leaderboard.entries import BREAKDOWN_VIEWS, TABLE_METRICS, Leaderboard
-from lassbench.leaderboard.examples import Listening, Track
-from lassbench.leaderboard.ranking import GENERATIVE, MIN_COVERAGE, Row, Standings
+from lassbench.leaderboard.entries import TABLE_METRICS, Leaderboard
+from lassbench.leaderboard.examples import SUFFIXES, ExampleSet
+from lassbench.leaderboard.ranking import GENERATIVE, MIN_COVERAGE, Standings
 from lassbench.leaderboard.site import values
 from lassbench.leaderboard.tables import STANDINGS, count_text, explanation
 from lassbench.scores.rows import LIMIT_DB, METRICS
@@ -32,19 +38,12 @@ def build_site(
     out: Path,
     *,
     texts: Mapping[str, str],
-    listening: Mapping[str, Listening],
+    listening: Mapping[str, ExampleSet],
 ) -> None:
-    """Write the whole site into ``out``, replacing an earlier one.
+    """Write the whole site into ``out``, replacing an earlier one, or nothing.
 
     ``texts`` are the tables as files (:func:`lassbench.leaderboard.tables.table_files`),
     ``listening`` the examples to listen to of each suite that has some.
-
-    Raises
-    ------
-    UsageError
-        If ``out`` holds something that is not a site.
-    LassbenchError
-        If it cannot be written; an earlier site is then as it was.
     """
 
     def write(folder: Path) -> None:
@@ -56,17 +55,6 @@ def build_site(
             site.suite(table, listening.get(table.card.name))
 
     output_folders.replace_folder(out, write, what="the site", mark=MARKER, needs=[board.root])
-
-
-def check_site(out: Path, root: Path) -> None:
-    """Refuse a place that cannot become a site, before any work is done.
-
-    Raises
-    ------
-    UsageError
-        If ``out`` is a file or holds something else, the leaderboard ``root`` for one.
-    """
-    output_folders.check_replaceable(out, what="the site", mark=MARKER, needs=[root])
 
 
 class _Site:
@@ -99,10 +87,10 @@ class _Site:
         limits = {"least": MIN_COVERAGE, "limit": f"{LIMIT_DB:g}"}
         self.page("about.html", "about.html", defined=defined, generative=GENERATIVE, **limits)
 
-    def suite(self, table: Standings, heard: Listening | None) -> None:
+    def suite(self, table: Standings, heard: ExampleSet | None) -> None:
         home = f"suites/{table.card.name}"
         common = {"table": table, "listening": heard is not None}
-        self.page("suite.html", f"{home}/index.html", **common, **_suite_values(table))
+        self.page("suite.html", f"{home}/index.html", **common)
         if not table.rows:
             return
         # What the comparison opens with: the first two, those with a rank before the others.
@@ -122,22 +110,19 @@ class _Site:
         if heard is not None:
             self.listen(table, heard, home)
 
-    def listen(self, table: Standings, heard: Listening, home: str) -> None:
+    def listen(self, table: Standings, heard: ExampleSet, home: str) -> None:
+        tracks = [track for example in heard.examples for track in example.tracks]
+        for name in (f"{track}{suffix}" for track in tracks for suffix in SUFFIXES):
+            target = self.folder / home / "examples" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.board.root / "examples" / heard.suite / name, target)
         rows = {row.loaded.slug: row for row in table.rows}
-        examples = []
-        for example in heard.content.examples:
-            tracks = [_track(track, rows, table, example.query_id) for track in example.tracks]
-            examples.append({**example.model_dump(), "tracks": tracks})
-            for one in example.tracks:
-                for name in (one.audio, one.spectrogram):
-                    target = self.folder / home / "examples" / name
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(heard.folder / name, target)
-        length = {
-            "seconds": f"{heard.content.seconds:g}",
-            "khz": f"{heard.content.max_hz / 1000:g}",
+        scores = {
+            slug: row.loaded.rows.set_index("query_id")[table.sorted_by].dropna()
+            for slug, row in rows.items()
         }
-        self.page("listen.html", f"{home}/listen.html", table=table, examples=examples, **length)
+        shown = {"table": table, "heard": heard, "rows": rows, "scores": scores}
+        self.page("listen.html", f"{home}/listen.html", **shown)
 
 
 def _environment(board: Leaderboard) -> Environment:
@@ -149,6 +134,8 @@ def _environment(board: Leaderboard) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        # What is not there is an empty attribute.
+        finalize=lambda value: "" if value is None else value,
     )
     entries = [loaded for found in board.entries.values() for loaded in found]
     environment.globals.update(
@@ -162,42 +149,13 @@ def _environment(board: Leaderboard) -> Environment:
         resamples=RESAMPLES,
         query_types=QUERY_TYPES,
         count=count_text,
-        **{one.__name__: one for one in (values.number, values.interval, values.plain)},
-        **{one.__name__: one for one in (values.rank, values.ranks, searchable)},
+        number=values.number,
+        interval=values.interval,
+        rounded=values.rounded,
+        rank=values.rank,
+        ranks=values.ranks,
     )
     return environment
-
-
-def searchable(row: Row) -> str:
-    """What the search box looks through, in lower case, the name first."""
-    system = row.entry.system
-    parts = (row.name, system.authors, system.description, *system.trained_on)
-    return " ".join(" ".join(parts).lower().split())
-
-
-def _suite_values(table: Standings) -> dict[str, Any]:
-    kinds = {row.entry.system.query_type for row in table.rows}
-    present = {row.entry.standing for row in table.rows}
-    shown = {by for row in table.rows for by in row.loaded.breakdowns}
-    return {
-        "kinds": [kind for kind in QUERY_TYPES if kind in kinds],
-        "present": [one for one in STANDINGS if one in present],
-        "any_heard": any(row.heard for row in table.rows),
-        "notes": sorted({note for row in table.rows for note in row.notes}),
-        "breakdowns": [by for by in BREAKDOWN_VIEWS if by in shown],
-    }
-
-
-def _track(
-    track: Track, rows: Mapping[str, Row], table: Standings, query_id: str
-) -> dict[str, Any]:
-    """A track with its label and, of an estimate, its score."""
-    if track.role != "estimate":
-        return {**track.model_dump(), "label": track.role.capitalize(), "score": ""}
-    row, metric = rows[track.system], METRICS[table.sorted_by]
-    own = row.loaded.rows.set_index("query_id")[table.sorted_by].dropna()
-    score = f"{metric.title} {values.number(own.get(query_id))} {metric.unit}".strip()
-    return {**track.model_dump(), "label": row.name, "score": score}
 
 
 def _defined(board: Leaderboard, tables: Sequence[Standings]) -> list[str]:

@@ -56,16 +56,9 @@ def ranks(figure: Figure) -> str:
     return EN_DASH.join(map(str, dict.fromkeys(ends)))
 
 
-def plain(value: float | None) -> str:
-    """A number as scripts read it from an attribute; empty where there is none."""
-    found = _rounded(value)
-    return "" if found is None else str(found)
-
-
-def _rounded(value: float | None) -> float | None:
-    if value is None or not math.isfinite(value):
-        return None
-    return round(value, 3) + 0.0  # + 0.0 turns -0.0 into 0.0
+def rounded(value: float | None) -> float | None:
+    """A number as scripts read it."""
+    return None if value is None else round(value, 3) + 0.0  # + 0.0 turns -0.0 into 0.0
 
 
 def script(name: str, value: Any) -> str:
@@ -94,7 +87,7 @@ def suite_data(table: Standings) -> dict[str, Any]:
 
 
 def _ends(cell: Cell) -> list[float | None] | None:
-    ends = [_rounded(end) for end in (cell.mean, cell.ci_low, cell.ci_high)]
+    ends = [rounded(end) for end in (cell.mean, cell.ci_low, cell.ci_high)]
     return None if cell.mean is None else ends
 
 

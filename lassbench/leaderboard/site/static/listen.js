@@ -40,6 +40,8 @@ document.addEventListener("DOMContentLoaded", () => {
       if (pauseOther !== pause) { pauseOther(); }
       pauseOther = pause;
       if (position >= length - 0.05) { position = 0; }
+      /* Chromium gives up a FLAC file in whose last block somebody went back. */
+      if (heard.audio.error) { heard.audio.load(); }
       heard.audio.currentTime = position;
       heard.audio.play().then(() => { show(); follow(); }, () => {
         box.querySelector(".problem").hidden = false;
@@ -63,7 +65,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
     function seek(seconds) {
       position = Math.max(0, Math.min(length, seconds));
-      heard.audio.currentTime = position;
+      if (running()) { heard.audio.currentTime = position; }
       show();
     }
 
