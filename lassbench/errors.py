@@ -101,7 +101,7 @@ class Fault:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.reason}"
+        return f"{self.where}: {self.reason}" if self.where else self.reason
 
 
 class FaultsError(LassbenchError):

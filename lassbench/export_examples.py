@@ -61,8 +61,17 @@ def export_examples(
     ------
     UsageError
         If the audio may not be published, or nobody is named as the maker of a recording,
-        and ``include_audio`` is not given.
+        and ``include_audio`` is not given; if a system has no entry on this suite.
     """
+    entries = root / "entries" / suite.name
+    for one in predictions:
+        if not (entry := entries / f"{slug(one.system.card.name)}.json").is_file():
+            raise UsageError(
+                f"{one.system.card.name!r} has no entry on {suite.name}",
+                where=entry,
+                got="no such file",
+                fix="add its score first: `lassbench leaderboard add`",
+            )
     chosen = choose_queries(suite, count)
     refused = _why_not_published(suite, chosen)
     if refused and not include_audio:

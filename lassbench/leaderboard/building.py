@@ -27,7 +27,7 @@ from lassbench.parallel import map_ordered, open_executor
 from lassbench.scores.rows import metric_named
 
 #: From this many entries on, a pool of processes is quicker than starting it costs.
-POOL_FROM = 200
+POOL_FROM = 80
 
 
 def build(

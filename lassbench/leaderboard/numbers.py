@@ -12,6 +12,7 @@
 * an improvement is a difference of two columns of the same row: ``-inf`` where
   the value is, 0 where value and mixture are the same infinity
   (:mod:`lassbench.scores.rows`, policy 3);
+* an answer in which there is nothing of the target (``si_sdr`` is ``-inf``) is the wrong source;
 * undefined is what the references make so, for the mixture too (policy 3), and
   else only a SAR so high that it measures rounding: nobody leaves out an answer
   because it is bad.
@@ -49,7 +50,9 @@ ROUNDING_DB = 1e-6
 
 def row_faults(kind: Kind, rows: pd.DataFrame) -> Iterator[str]:
     """What is impossible in the rows of one entry, a sentence each."""
-    values = {str(name): rows[name].to_numpy(float) for name in rows.select_dtypes("number")}
+    values = {
+        str(name): rows[name].to_numpy(float) for name in rows.select_dtypes(["float", "bool"])
+    }
     with np.errstate(all="ignore"):
         for law in (_beyond, *_LAWS[kind]):
             for name, off, what in law(values):
@@ -61,7 +64,9 @@ def row_faults(kind: Kind, rows: pd.DataFrame) -> Iterator[str]:
 
 def _beyond(values: Values) -> Iterator[Fault]:
     for name, found in values.items():
-        metric = METRICS.get(name.removesuffix("_mixture"))
+        # How loud the estimate is, is a ratio too.
+        given = "snr" if name == "estimate_level_db" else name.removesuffix("_mixture")
+        metric = METRICS.get(given)
         if metric is None:
             continue
         is_ratio = metric.unit == "dB" and metric.better == "higher"
@@ -113,6 +118,11 @@ def _parts_differ(values: Values) -> Iterator[Fault]:
     yield "sdr", far & (given | (sdr < expected)), "not what its sir and sar make it"
 
 
+def _right_without_target(values: Values) -> Iterator[Fault]:
+    off = np.isneginf(values["si_sdr"]) & (values["wrong_source"] == 0)
+    yield "wrong_source", off, "false, though there is nothing of the target"
+
+
 def _silences_differ(values: Values) -> Iterator[Fault]:
     attenuation = values["attenuation"]
     same = np.isclose(attenuation, -values["estimate_level_db"], rtol=0, atol=ROUNDING_DB)
@@ -122,6 +132,9 @@ def _silences_differ(values: Values) -> Iterator[Fault]:
 
 
 _LAWS: Mapping[Kind, Sequence[Callable[[Values], Iterator[Fault]]]] = {
-    "separation": (_improvements_differ, _inequalities_broken, _left_out, _parts_differ),
+    "separation": (
+        *(_improvements_differ, _inequalities_broken, _left_out, _parts_differ),
+        _right_without_target,
+    ),
     "absent": (_silences_differ,),
 }

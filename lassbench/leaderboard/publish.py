@@ -23,13 +23,15 @@ from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.files import is_left_by_system, listed
 from lassbench.hub import hub_errors
 from lassbench.leaderboard.entries import TABLE_METRICS, Leaderboard, Loaded
+from lassbench.leaderboard.ranking import unranked_because
 from lassbench.plain_text import url_fault
 from lassbench.scores.rows import METRICS, in_order, metric_named
 from lassbench.scores.score_file import rows_table
 from lassbench.scores.summary import Summary
 from lassbench.yaml_files import to_yaml, write_yaml
 
-_ON_THE_HUB = re.compile(r"hf-(space|dataset):[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_HUB_ID = r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*"
+_ON_THE_HUB = re.compile(rf"hf-(space|dataset):{_HUB_ID}", re.ASCII)
 
 
 def parse_target(text: str) -> tuple[str, str]:
@@ -255,15 +257,17 @@ def write_eval_results(
     Raises
     ------
     UsageError
-        If the metric is unknown or undefined for this entry, the entry is partial,
-        or the source is not a web address.
+        If the metric is unknown or undefined for this entry, the entry has no rank (partial,
+        an oracle), or the source is not a web address.
     """
     entry, card = loaded.entry, loaded.card
     name = metric_named(metric or TABLE_METRICS[card.kind][0], in_order(loaded.rows.columns))
     cell, about = Summary(loaded.rows).metrics[name], METRICS[name]
-    if cell.mean is None or entry.standing == "partial":
-        why = "it is undefined" if cell.mean is None else "the entry is partial"
+    why = unranked_because(loaded) or ("it is undefined" if cell.mean is None else "")
+    if cell.mean is None or why:
         raise UsageError(f"{name} cannot be exported: {why}", where=loaded.path)
+    if not re.fullmatch(_HUB_ID, dataset_id, re.ASCII):
+        raise UsageError("no dataset of the Hub", expected="owner/name", got=dataset_id[:100])
     if source_url and (fault := url_fault(source_url)):
         raise UsageError(f"the source {fault}", got=source_url[:100])
     interval = ""

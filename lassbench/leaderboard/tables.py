@@ -63,7 +63,16 @@ class Size:
     parameters: int | None
 
 
-Content = str | int | Size | Value
+@dataclass(frozen=True)
+class Named:
+    """A system with what has to be known of it: marks for readers, words for programs."""
+
+    name: str
+    marks: str = ""
+    notes: tuple[str, ...] = ()
+
+
+Content = str | int | Named | Size | Value
 
 
 @dataclass(frozen=True)
@@ -89,10 +98,12 @@ class Table:
         """What people read in a cell: its text, its interval or ``""``, and if it is bold."""
         if isinstance(cell, Size):
             return count_text(cell.parameters), "", False
+        if isinstance(cell, Named):
+            return f"{cell.name} [{cell.marks}]" if cell.marks else cell.name, "", False
         if not isinstance(cell, Value):
             return str(cell), "", False
         mean, low, high = (
-            DASH if one is None else f"{one:.{self.digits}f}"
+            DASH if one is None else f"{round(one, self.digits) + 0.0:.{self.digits}f}"
             for one in (cell.mean, cell.low, cell.high)
         )
         return mean, "" if DASH in (mean, low, high) else f"[{low}, {high}]", cell.best
@@ -202,15 +213,15 @@ def _leads(cell: Cell, best: Cell) -> bool:
     return cell.ci_low <= best.ci_high and best.ci_low <= cell.ci_high
 
 
-def _footnoted(table: Standings) -> tuple[list[str], list[str]]:
+def _footnoted(table: Standings) -> tuple[list[Named], list[str]]:
     """Each row's name with the marks of its notes, and the notes in the order of the rows."""
     marks: dict[str, str] = {}
     names = []
     for row in table.rows:
         because = f"Not ranked: {row.unranked_because}."
-        notes = [*[because] * bool(row.unranked_because), *row.notes]
+        notes = (*[because] * bool(row.unranked_because), *row.notes)
         shown = ",".join(marks.setdefault(note, f"{len(marks) + 1}") for note in notes)
-        names.append(f"{row.name} [{shown}]" if shown else row.name)
+        names.append(Named(row.name, shown, notes))
     return names, [f"[{mark}] {note}" for note, mark in marks.items()]
 
 
@@ -309,17 +320,25 @@ def to_latex(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """One row a system; a value takes three columns (mean, low, high), numbers unrounded."""
+    """One row a system, the name by itself and its notes last; a value takes three columns
+    (mean, low, high), numbers unrounded.
+    """
 
     def numbers(cell: Content) -> tuple[str | float | None, ...]:
         if isinstance(cell, Value):
             return cell.mean, cell.low, cell.high
+        if isinstance(cell, Named):
+            return (cell.name,)
         return (cell.parameters if isinstance(cell, Size) else cell,)
 
     header: list[str] = []
     for name, kind in zip(table.columns, table.kinds, strict=True):
         header += [name, f"{name} low", f"{name} high"] if kind is Value else [name]
-    rows = ([one for cell in row for one in numbers(cell)] for row in table.rows)
+    rows = [[one for cell in row for one in numbers(cell)] for row in table.rows]
+    if Named in table.kinds:
+        header.append("Notes")
+        for line, row in zip(rows, table.rows, strict=True):
+            line.append(" ".join(*(one.notes for one in row if isinstance(one, Named))))
     return write_sheet(header, rows)
 
 

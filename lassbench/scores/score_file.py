@@ -346,8 +346,7 @@ def read_rows(path: Path, kind: Kind, sha256: str, *, most: int) -> pd.DataFrame
         schema = pq.read_schema(pa.BufferReader(data))
         expected = rows_schema(kind, schema.names)
         if (schema.names, schema.types) != (expected.names, expected.types):
-            differing = sorted({*schema.names} ^ {*expected.names}) or ["types differ"]
-            raise bad("has other columns", ", ".join(differing))
+            raise bad("has other columns", _differing(schema, expected))
         texts = [field.name for field in expected if pa.types.is_string(field.type)]
         file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts)
         table = file.read(use_threads=False)
@@ -364,6 +363,15 @@ def read_rows(path: Path, kind: Kind, sha256: str, *, most: int) -> pd.DataFrame
     if rows_sha256(rows) != sha256:
         raise bad("does not match its JSON", "other rows than were scored")
     return rows
+
+
+def _differing(schema: pa.Schema, expected: pa.Schema) -> str:
+    if odd := sorted({*schema.names} ^ {*expected.names}):
+        return ", ".join(f"{'no ' * (one in expected.names)}{one}" for one in odd)
+    if schema.names != expected.names:
+        return f"in another order than {', '.join(expected.names)}"
+    pairs = zip(schema, expected, strict=True)
+    return ", ".join(f"{a.name} is {a.type}, not {b.type}" for a, b in pairs if a.type != b.type)
 
 
 _MOST_ROWS, _MOST_BYTES = 100_000, 40_000_000
