@@ -86,9 +86,10 @@ def add_scores(
     Raises
     ------
     FaultsError
-        If any score file is refused, or an entry would be replaced, listing every reason.
+        If any score file is refused, listing every reason.
     UsageError
-        If there is no score file at a path, or what is said of it cannot be.
+        If there is no score file at a path, what is said of it cannot be, or an entry would
+        be replaced, listing all.
     LassbenchError
         If another process is writing this leaderboard.
     """
@@ -111,18 +112,16 @@ def add_scores(
         on_board = [one for found in board.entries.values() for one in found]
         there = {one.path: one.entry.model_copy(update=same) for one in on_board}
         new = [one for one in entries if there.get(one.path) != one.entry]
-        faults += [
-            Fault(
-                "taken", str(one.path), f"is the entry of {there[one.path].system.name!r} already"
-            )
+        taken = [
+            Fault("taken", str(one.path), f"{there[one.path].system.name!r} already has an entry")
             for one in new
             if one.path in there and not (replace and there[one.path].system.name == one.name)
         ]
+        if taken:
+            fix = "give the system another name, or --replace its own entry"
+            raise UsageFaultsError("nothing was added", taken, fix=fix)
         if faults := faults or list(_clashes(board, entries)):
-            fix = (
-                "correct the score files named, or leave them out; give a system whose name is"
-                " taken another, or --replace its own entry"
-            )
+            fix = "correct the score files named, or leave them out"
             raise FaultsError("nothing was added", faults, fix=fix)
         _write(board, cards, new)
         return [loaded.path for loaded in new]

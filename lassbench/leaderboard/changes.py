@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lassbench.errors import Fault, LassbenchError, one_line
-from lassbench.files import sha256_file
+from lassbench.files import listed, sha256_file
 from lassbench.leaderboard.entries import Entry, Leaderboard, Loaded, read_model
 from lassbench.leaderboard.numbers import TRUSTED_DB
 from lassbench.leaderboard.ranking import standings
@@ -187,7 +187,7 @@ def _contents(root: Path) -> dict[Path, str]:
     """File -> its hash; links are not followed, for they may lead anywhere."""
     return {
         path.relative_to(root): f"to {path.readlink()}" if path.is_symlink() else sha256_file(path)
-        for path in root.rglob("*")  # what systems leave is no part of a submission either
+        for path in listed(root, "**/*")
         if path.is_symlink() or path.is_file()
     }
 

@@ -253,13 +253,15 @@ def _left_out(reference: Loaded, entry: Loaded) -> str:
 
     What can be scored depends on the audio alone: who drops bad answers is not short of clips.
     """
-    a, b = reference.entry, entry.entry
-    if (reference.known, a.unscorable) != (entry.known, b.unscorable):
+    (ours, silent), (theirs, told) = (
+        (one.known, one.entry.unscorable) for one in (reference, entry)
+    )
+    if (ours, silent) != (theirs, told):
         return (
-            f"is of {entry.known} queries, {b.unscorable} of them unscorable,"
-            f" {reference.path.name} of {reference.known} and {a.unscorable}, on the same audio"
+            f"is of {theirs} queries and leaves out {told} as unscorable, on the same audio as"
+            f" {reference.path.name}, which is of {ours} and leaves out {silent}"
         )
-    ours, theirs = ({*one.rows["query_id"]} for one in (reference, entry))
-    if not (a.missing_predictions or b.missing_predictions) and ours != theirs:
-        return f"leaves out {min(ours - theirs)}, which {reference.path.name} has on the same audio"
+    whole = not (reference.entry.missing_predictions or entry.entry.missing_predictions)
+    if whole and (lacking := {*reference.rows["query_id"]} - {*entry.rows["query_id"]}):
+        return f"leaves out {min(lacking)}, which {reference.path.name} has on the same audio"
     return ""

@@ -164,6 +164,12 @@ def make_scores(
     rows = rows.assign(**columns)[rows_schema(kind).names]
     if keep is not None:
         rows = rows.iloc[sorted(keep)]
+        if renderable in (
+            None,
+            len(keep),
+        ):  # the other clips are gone, so that the audio is another
+            audio = digest(f"{suite.fingerprint} {sorted(keep)}")
+            suite = suite.model_copy(update={"fingerprint": audio})
     card: dict[str, Any] = {
         "authors": "Test data",
         "query_type": "text",

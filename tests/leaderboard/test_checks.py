@@ -139,7 +139,25 @@ def test_a_partial_entry_that_calls_itself_whole(board: Path) -> None:
 def test_queries_that_only_one_system_could_not_be_scored_on(board: Path) -> None:
     path = entry(board).with_name("half-done.json")
     change(path, of_entry(missing_predictions=19, unscorable=1, date="2026-12-31"))
-    one_fault(board, "depends on the suite alone", file="half-done.json")
+    one_fault(board, "leaves out 1 as unscorable", file="half-done.json")
+
+
+def test_worst_answers_that_were_dropped(board: Path) -> None:
+    """Recordings vanish, but not for one system alone on the same audio."""
+    file = "made-asked/lass-net-small.json"
+    rewrite(board, lambda rows: rows[rows["si_sdr_i"] > rows["si_sdr_i"].median()], file)
+    words = "is of 50 queries and leaves out 0 as unscorable, on the same audio as lass-net.json"
+    one_fault(board, words, file="lass-net-small.json")
+    # As many others instead.
+    change(board / "entries" / file, of_entry(unscorable=50))
+    change(board / "entries" / "made-asked" / "lass-net.json", of_entry(date="2025-01-01"))
+    one_fault(board, "leaves out 50 as unscorable", file="lass-net-small.json")
+    change(board / "entries" / file, lambda e: e.pop("unscorable"))
+    rewrite(
+        board, lambda rows: rows[rows["si_sdr_i"] < rows["si_sdr_i"].median()],
+        "made-asked/lass-net.json",
+    )  # fmt: skip
+    one_fault(board, "which lass-net.json has on the same audio", file="lass-net-small.json")
 
 
 def test_a_suite_with_more_queries_than_a_float_can_count(board: Path) -> None:
@@ -189,6 +207,11 @@ TABLES: dict[str, tuple[Callable[[pa.Table], pa.Table], str]] = {
     },
     "not text": (first("text", pa.array([b"\xff\xfe"]).view(pa.string())), "UTF8"),
     "count": (lambda table: table.slice(0, 50), "does not match its JSON"),
+    "types": (
+        lambda table: table.set_column(0, "query_id", table.column(0).cast(pa.large_string())),
+        "query_id is large_string, not string",
+    ),
+    "order": (lambda table: table.select(table.column_names[::-1]), "in another order than query_"),
     "columns": (lambda table: table.append_column("bonus", pa.array([1.0] * 60)), "other columns"),
 }
 
@@ -264,6 +287,13 @@ REWRITTEN: dict[str, tuple[Change, str]] = {
     "lowest sar left out": (
         worst_left_out("sar", by="sar"), "is not what its sir and sar make it",
     ),
+    "silence that is the right source": (
+        constant(**dict.fromkeys((*RATIOS, *GAINS, "sar"), -np.inf), wrong_source=False),
+        "wrong_source of query q00000 and 59 more is false, though there is nothing of the target",
+    ),
+    "no such level": (
+        constant(estimate_level_db=-1e300), "estimate_level_db of query q00000 and 59 more is not",
+    ),
     "sar that measures rounding": (
         constant(sar=61.0),
         "sar of query q00000 and 59 more is above 60 dB, where it is undefined",
@@ -286,7 +316,8 @@ def test_rows_that_cannot_be(board: Path, case: str) -> None:
 def test_infinities_by_the_policy_pass(board: Path, value: float) -> None:
     """All silent, or all perfect: the written policy says what their improvements are."""
     sar = value if value < 0 else np.nan
-    rewrite(board, constant(**dict.fromkeys((*RATIOS, *GAINS), value), sar=sar))
+    wrong = {"sar": sar, "wrong_source": value < 0}
+    rewrite(board, constant(**dict.fromkeys((*RATIOS, *GAINS), value), **wrong))
     assert faults(board) == []
 
 

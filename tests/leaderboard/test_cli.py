@@ -209,6 +209,16 @@ def test_recordings_are_heard_with_their_makers_names_or_not_at_all(
         assert len(list(Path(f"{data}-site").rglob("*.flac"))) == shown
 
 
+def test_examples_are_of_systems_that_have_an_entry(
+    scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "board"
+    line = ["leaderboard", "examples", str(scored / "predictions" / "mixture")]
+    assert run([*line, "--suite", str(scored / "data"), "--root", str(root)]) == 2
+    assert "'Mixture' has no entry on synthetic-test" in capsys.readouterr().err
+    assert not root.exists()
+
+
 def test_partial_scores_become_partial_entries(
     scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -224,11 +234,18 @@ def test_partial_scores_become_partial_entries(
     assert "Not ranked: partial" in (root / "tables" / "synthetic-test.md").read_text()
 
 
-def test_eval_results_from_the_command_line(root: Path, tmp_path: Path) -> None:
-    line = ["leaderboard", "eval-results", str(entry(root, "oracle-ratio-mask"))]
+def test_eval_results_from_the_command_line(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    oracle = ["leaderboard", "eval-results", str(entry(root, "oracle-ratio-mask"))]
+    assert run([*oracle, "--dataset-id", "me/bench", "-o", str(tmp_path)]) == 2
+    assert "reads the references" in capsys.readouterr().err
+    line = ["leaderboard", "eval-results", str(entry(root, "mixture"))]
+    assert run([*line, "--dataset-id", "bench", "-o", str(tmp_path)]) == 2
+    assert not (tmp_path / ".eval_results").exists()
     assert run([*line, "--dataset-id", "me/bench", "-o", str(tmp_path)]) == 0
     [result] = yaml.safe_load((tmp_path / ".eval_results" / "synthetic-test.yaml").read_text())
-    rows = pd.read_parquet(entry(root, "oracle-ratio-mask").with_suffix(".parquet"))
+    rows = pd.read_parquet(entry(root, "mixture").with_suffix(".parquet"))
     assert result["value"] == round(rows["si_sdr_i"].mean(), 3)
     assert run([*line, "--dataset-id", "me/bench", "-o", str(tmp_path), "--metric", "SNRi"]) == 0
     [result] = yaml.safe_load((tmp_path / ".eval_results" / "synthetic-test.yaml").read_text())

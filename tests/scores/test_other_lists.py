@@ -342,7 +342,7 @@ def test_the_leaderboard_takes_an_audited_score_and_makes_its_breakdown_again(
     coverage = found[1].file.coverage.model_copy(update=counts)
     made, _ = of_rows(found[1], found[1].rows[:7], coverage=coverage).save("bold")
     assert run(["leaderboard", "add", str(made), "--root", "board"]) == 1
-    assert "leaves out 3 queries as unscorable" in capsys.readouterr().err
+    assert "leaves out 3 as unscorable" in capsys.readouterr().err
     assert len(list(Path("board/entries").rglob("*.json"))) == 1
 
 
