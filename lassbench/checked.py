@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import (
     AfterValidator,
@@ -291,7 +291,7 @@ def _keys(kind: Any, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Every key that a ``kind`` can hold, those of its sections too."""
     if isinstance(kind, type) and (issubclass(kind, BaseModel) or dataclasses.is_dataclass(kind)):
         for name, hint in get_type_hints(kind).items():
-            if not name.startswith("_") and name != "model_config":
+            if not name.startswith("_") and get_origin(hint) is not ClassVar:
                 yield (*above, name)
                 yield from _keys(hint, (*above, name))
     for part in get_args(kind):

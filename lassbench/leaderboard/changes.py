@@ -171,7 +171,9 @@ def submission_faults(base: Path, proposed: Path) -> Iterator[Fault]:
     for path in sorted({path for path, _ in old.items() ^ new.items()}):
         reason = ""
         if path.parts[0] != "entries" or path not in new:
-            reason = "is changed or removed: a submission adds entries, the tables are made after it"
+            reason = (
+                "is changed or removed: a submission adds entries, the tables are made after it"
+            )
         elif _verified(base / path):
             reason = "changes an entry that was verified: give the new system another name"
         elif _verified(proposed / path):
