@@ -72,7 +72,7 @@ def test_captions_of_recordings_are_not_published(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(kept.drop(columns="text"), rows.drop(columns="text"))
 
 
-def test_nothing_else_of_a_strangers_parquet_is_kept(board: Path, tmp_path: Path) -> None:
+def test_nothing_else_of_somebodys_parquet_is_kept(board: Path, tmp_path: Path) -> None:
     path = new(tmp_path)
     source = path.with_name(path.name.replace(".json", ".parquet"))
     table = pq.read_table(source).replace_schema_metadata({"payload": "x" * 1000})

@@ -1,4 +1,4 @@
-"""Files of strangers that would fill the memory or end the process: refused, with one message."""
+"""Files of others that would fill the memory or end the process: refused, with one message."""
 
 from __future__ import annotations
 

@@ -109,7 +109,9 @@ CHANGED: dict[str, tuple[Act, str]] = {
     # Without it nobody could tell that two entries are of the same predictions.
     "no hash": (of_system(predictions_sha256=""), "no hash of its predictions"),
     # Every figure is computed: an entry that brings its own is none of this version's.
-    "standing": (of_entry(standing="verified"), "there is no 'standing'"),
+    "standing": (
+        of_entry(standing="verified"), "there is no 'standing'; there are schema_version, date, su",
+    ),
     "clips that do not exist": (
         of_entry(contamination={"declared": 9, "clips": ["no-such-clip"]}), "that no row has",
     ),

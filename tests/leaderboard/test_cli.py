@@ -72,7 +72,7 @@ def test_real_scores_pass_every_check(root: Path, capsys: pytest.CaptureFixture[
 def test_the_first_entry_of_a_suite_says_that_it_starts_a_table(
     scored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A stranger who runs `add` elsewhere than in a copy of the leaderboard is told."""
+    """Who runs `add` elsewhere than in a copy of the leaderboard is told."""
     place = ["--root", str(tmp_path / "here"), "--date", DATE]
     first, second = sorted(str(path) for path in (scored / "scores").glob("*.json"))
     assert run(["leaderboard", "add", first, *place]) == 0
