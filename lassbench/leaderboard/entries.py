@@ -180,7 +180,7 @@ class Submission(Published):
 
     multiline = ("notes", "system.description")
 
-    date: Date = Field(default_factory=today)
+    date: Date
     submitted_by: Annotated[str, Field(max_length=200)] = ""
     links: Annotated[dict[str, WebAddress], Field(max_length=10)] = Field(default_factory=dict)
     notes: Text = ""
@@ -205,7 +205,7 @@ class Entry(Submission):
         Contamination()
     )
     clap_model: Text = ""
-    policy: Policy = "lassbench-policy-1"
+    policy: Policy
     lassbench_version: Label
     rows_sha256: Sha256
     verification: Verification | None = None
@@ -258,7 +258,7 @@ class SuiteCard(Published):
 
 
 class ReportedMetric(Strict):
-    """What a publication calls a figure: ``metric`` is its name here, if there is one."""
+    """What a publication calls a figure: ``metric`` is its name here (METRICS)."""
 
     metric: Annotated[str, ruled(lambda name: "" if name in METRICS else "is no metric here")]
     definition: Text

@@ -338,7 +338,7 @@ def to_csv(table: Table) -> str:
     if Named in table.kinds:
         header.append("Notes")
         for line, row in zip(rows, table.rows, strict=True):
-            line.append(" ".join(*(one.notes for one in row if isinstance(one, Named))))
+            line += [" ".join(cell.notes) for cell in row if isinstance(cell, Named)]
     return write_sheet(header, rows)
 
 

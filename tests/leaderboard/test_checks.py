@@ -115,6 +115,8 @@ CHANGED: dict[str, tuple[Act, str]] = {
     "clips that do not exist": (
         of_entry(contamination={"declared": 9, "clips": ["no-such-clip"]}), "that no row has",
     ),
+    "no date": (lambda e: e.pop("date"), "date is missing"),
+    "no policy": (lambda e: e.pop("policy"), "policy is missing"),
     "impossible date": (of_entry(date="2026-02-31"), "day"),
     "policy": (of_entry(policy="lassbench-policy-2"), "lassbench-policy-1"),
     "more than the suite": (of_entry(unscorable=1), "is of 61 queries (60 rows), of 60"),

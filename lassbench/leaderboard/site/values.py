@@ -36,8 +36,8 @@ def number(value: float | None, digits: int = 2) -> str:
     """``-0.5`` as ``−0.50``; an en dash where there is none."""
     if value is None:
         return EN_DASH
-    text = f"{value:.{digits}f}"
-    return (text if float(text) else text.lstrip("-")).replace("-", "\N{MINUS SIGN}")
+    text = f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0 turns -0.0 into 0.0
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def interval(low: float | None, high: float | None) -> str:
@@ -58,7 +58,7 @@ def ranks(figure: Figure) -> str:
 
 def rounded(value: float | None) -> float | None:
     """A number as scripts read it."""
-    return None if value is None else round(value, 3) + 0.0  # + 0.0 turns -0.0 into 0.0
+    return None if value is None else round(value, 3) + 0.0
 
 
 def script(name: str, value: Any) -> str:
