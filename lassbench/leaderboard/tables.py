@@ -89,6 +89,11 @@ class Table:
     digits: int = 2
 
     @property
+    def flush_left(self) -> list[bool]:
+        """Which columns are of words: numbers are flush right."""
+        return [kind in (str, Named) for kind in self.kinds]
+
+    @property
     def kinds(self) -> list[type]:
         """What each column holds; text where there is no row."""
         first: Sequence[Content] = self.rows[0] if self.rows else self.columns
@@ -287,7 +292,7 @@ def to_markdown(table: Table) -> str:
 
     lines = [f"### {markdown(table.title)}", ""]
     if table.rows:
-        rules = ["---" if kind is str else "---:" for kind in table.kinds]
+        rules = ["---" if left else "---:" for left in table.flush_left]
         rows = ([cell_text(cell) for cell in row] for row in table.rows)
         lines += [f"| {' | '.join(one)} |" for one in (map(markdown, table.columns), rules, *rows)]
         lines.append("")
@@ -307,7 +312,7 @@ def to_latex(table: Table) -> str:
     def line(cells: Iterable[str]) -> str:
         return " & ".join(cells) + r" \\"
 
-    sides = "".join("l" if kind is str else "r" for kind in table.kinds)
+    sides = "".join("l" if left else "r" for left in table.flush_left)
     lines = [
         *("% needs \\usepackage{booktabs}", f"% {' '.join(table.title.split())}"),
         *(f"\\begin{{tabular}}{{{sides}}}", "\\toprule"),

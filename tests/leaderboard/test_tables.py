@@ -20,6 +20,7 @@ from lassbench.leaderboard.building import build
 from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.leaderboard.ranking import TABLE_METRICS, Figure, Standings, standings
 from lassbench.leaderboard.tables import (
+    Named,
     Size,
     Table,
     Value,
@@ -115,6 +116,17 @@ def test_latex_compiles(tmp_path: Path, table: Table) -> None:
         check=False,
     )
     assert done.returncode == 0
+
+
+def test_words_stand_to_the_left_and_numbers_to_the_right() -> None:
+    row = [Named("A", "1", ("Old.",)), "text", Value(1.0), 3, Size(7)]
+    one = Table("T", ["System", "Query", "SDR", "Queries", "Parameters"], [row], [])
+    assert "| --- | --- | ---: | ---: | ---: |" in to_markdown(one)
+    assert "\\begin{tabular}{llrrr}" in to_latex(one)
+    assert to_csv(one).splitlines() == [
+        "System,Query,SDR,SDR low,SDR high,Queries,Parameters,Notes",
+        "A,text,1.0,,,3,7,Old.",
+    ]
 
 
 def test_ranks_and_sizes_in_words() -> None:
