@@ -1,0 +1,1 @@
+"""Systems that separate: anybody's, the published ones, and what was run."""
