@@ -1,0 +1,1 @@
+"""Systems that separate: finding one, and running it over a suite."""
