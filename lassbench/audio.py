@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from lassbench import containers
 from lassbench.containers import Container
 from lassbench.errors import Fault, LassbenchError
-from lassbench.files import atomic_open, sha256_bytes
+from lassbench.files import sha256_bytes, write_bytes
 from lassbench.interrupts import Interrupts
 from lassbench.records import FileSource
 from lassbench.resampling import resample
@@ -605,8 +605,8 @@ def encode_flac(x: NDArray[np.int16] | Samples, rate: int) -> bytes:
     return memory.getvalue()
 
 
-def write_wav_float(path: str | Path, x: Samples, rate: int) -> None:
-    """Write ``x`` as a mono 32-bit float WAV, atomically, the same bytes every time.
+def encode_wav_float(x: Samples, rate: int) -> bytes:
+    """``x`` as a mono 32-bit float WAV file, the same bytes every time.
 
     The header is written here because libsndfile's carries a PEAK chunk with
     the time of writing.  WAVE format 3 with the ``fact`` chunk that it asks for.
@@ -615,24 +615,20 @@ def write_wav_float(path: str | Path, x: Samples, rate: int) -> None:
     ------
     ValueError
         If ``x`` is not one-dimensional.
-    LassbenchError
-        If the file cannot be written.
     """
     if x.ndim != 1:
         raise ValueError(f"expected mono samples of shape (frames,), got {x.shape}")
-    data = np.ascontiguousarray(x, dtype="<f4").tobytes()
-    with atomic_open(Path(path)) as stream:
-        _write_wav_header(stream, frames=x.size, rate=rate)
-        stream.write(data)
-
-
-def _write_wav_header(stream: IO[bytes], *, frames: int, rate: int) -> None:
-    size = 4 * frames
+    size = 4 * x.size
     form = struct.pack("<4sIHHIIHHH", b"fmt ", 18, 3, 1, rate, 4 * rate, 4, 32, 0)
-    fact = struct.pack("<4sII", b"fact", 4, frames)
-    data = struct.pack("<4sI", b"data", size)
-    body = b"WAVE" + form + fact + data
-    stream.write(struct.pack("<4sI", b"RIFF", len(body) + size) + body)
+    fact = struct.pack("<4sII", b"fact", 4, x.size)
+    body = b"WAVE" + form + fact + struct.pack("<4sI", b"data", size)
+    head = struct.pack("<4sI", b"RIFF", len(body) + size) + body
+    return b"".join((head, np.ascontiguousarray(x, dtype="<f4").data))
+
+
+def write_wav_float(path: str | Path, x: Samples, rate: int) -> None:
+    """Write :func:`encode_wav_float` of ``x`` as :func:`lassbench.files.write_bytes` writes."""
+    write_bytes(Path(path), encode_wav_float(x, rate))
 
 
 # ---------------------------------------------------------------------------
