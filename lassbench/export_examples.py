@@ -19,9 +19,9 @@ from lassbench.errors import UsageError
 from lassbench.leaderboard.entries import slug
 from lassbench.leaderboard.examples import Example, ExampleSet
 from lassbench.pictures.spectrogram import level_db, picture, png, top_db
-from lassbench.predictions import PredictionSet
 from lassbench.records import Query
 from lassbench.suites.suite import Suite
+from lassbench.systems.predictions import PredictionSet
 
 #: Size of a spectrogram in pixels.
 WIDTH, HEIGHT = 600, 150
@@ -65,9 +65,9 @@ def export_examples(
     """
     entries = root / "entries" / suite.name
     for one in predictions:
-        if not (entry := entries / f"{slug(one.system.card.name)}.json").is_file():
+        if not (entry := entries / f"{slug(one.system.name)}.json").is_file():
             raise UsageError(
-                f"{one.system.card.name!r} has no entry on {suite.name}",
+                f"{one.system.name!r} has no entry on {suite.name}",
                 where=entry,
                 got="no such file",
                 fix="add its score first: `lassbench leaderboard add`",
@@ -126,10 +126,10 @@ def _export_one(
     folder: Path, suite: Suite, query: Query, predictions: Sequence[PredictionSet]
 ) -> Example:
     estimates = {
-        slug(one.system.card.name): one.load(query.query_id)
+        slug(one.system.name): one.load(query.query_id)
         for one in predictions
         # A system that reads nothing hands back the mixture, which is there already.
-        if one.system.card.query_type != "none" and query.query_id in one.paths
+        if one.system.query_type != "none" and query.query_id in one.paths
     }
     (_, target_by), (_, noise_by) = _makers(suite, query)
     example = Example(

@@ -120,10 +120,10 @@ def _real(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def folder_lock(folder: Path, *, what: str) -> Iterator[None]:
+def folder_lock(folder: Path, *, what: str, name: str = ".lock") -> Iterator[None]:
     """Hold ``folder`` for this process; a second run is told who has it.
 
-    The lock is the kernel's (flock) on ``folder/.lock``, so that a killed
+    The lock is the kernel's (flock) on the file ``name`` in it, so that a killed
     process never keeps it.  A folder that was made for it and stays empty goes.
 
     Raises
@@ -134,7 +134,7 @@ def folder_lock(folder: Path, *, what: str) -> Iterator[None]:
     with Interrupts() as interrupts:
         made = not folder.exists()
         try:
-            with _locked(folder / ".lock", folder, what), interrupts.let_through():
+            with _locked(folder / name, folder, what), interrupts.let_through():
                 yield
         finally:
             if made:

@@ -10,14 +10,17 @@ cores make medians twice and tails ten times worse.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lassbench.errors import LassbenchError, UsageError
@@ -166,6 +169,37 @@ def _dask_executor(address: str) -> Iterator[Executor]:
         ) from error
     with client:
         yield client.get_executor(retries=2)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part ``index`` (from 1) of ``count``, for work that several machines share."""
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """``2/5`` as a shard.
+
+        Raises
+        ------
+        UsageError
+            If it is not ``i/n`` with 1 <= i <= n.
+        """
+        found = re.fullmatch(r"(\d+)/(\d+)", text)
+        if not found or not 1 <= int(found[1]) <= int(found[2]):
+            raise UsageError(
+                "--shard must be i/n with i from 1 to n",
+                got=text,
+                fix="for three hosts: --shard 1/3 on the first, 2/3 and 3/3 on the others",
+            )
+        return cls(int(found[1]), int(found[2]))
+
+    def has(self, key: str) -> bool:
+        """Whether what is called ``key`` is this part's: by its hash, whatever else there is."""
+        digest = hashlib.sha256(key.encode()).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.index - 1
 
 
 def map_ordered(

@@ -48,6 +48,7 @@ def read_yaml(
     fix: str = "correct the file",
     defaults: Mapping[str, Any] | None = None,
     overrides: Sequence[str] = (),
+    prepare: Callable[[Any], Any] = lambda value: value,
     error: Callable[..., FaultsError] = FaultsError,
 ) -> T:
     """The record of type ``kind`` in a YAML file; an empty file has no keys.
@@ -60,6 +61,8 @@ def read_yaml(
         What keys are that the file does not have.
     overrides
         ``section.key=value`` of ``--set``, values written as in YAML.
+    prepare
+        What is made of the file's value before it is checked.
     error
         What is raised: :class:`FaultsError`, or its subclass for wrong usage.
 
@@ -85,6 +88,7 @@ def read_yaml(
             _override(value, places, override)
     except _NotYaml as bad:
         raise error(what, [bad.fault], where=path, fix=fix) from bad
+    value = prepare(value)
     return validate(kind, value, what=what, where=path, places=places, fix=fix, error=error)
 
 

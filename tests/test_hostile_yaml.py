@@ -12,7 +12,7 @@ from lassbench.benchmark.selection import read_definition
 from lassbench.corpora.folder import FolderCorpus
 from lassbench.errors import LassbenchError
 from lassbench.models.config import load_config
-from lassbench.predictions import read_system
+from lassbench.systems.predictions import read_system
 from tests.small_metadata import CONCEPTS
 
 

@@ -15,7 +15,7 @@ import pytest
 import soundfile as sf
 from pyarrow import parquet
 
-from lassbench import output_folders, predictions, separators
+from lassbench import output_folders
 from lassbench.audio import encode_flac
 from lassbench.benchmark import manifests
 from lassbench.cli import demo
@@ -38,6 +38,9 @@ from lassbench.leaderboard.checks import read_leaderboard
 from lassbench.scores.score_file import read_scores
 from lassbench.suites import freezing
 from lassbench.suites.suite import Suite, find_suite, load_suite
+from lassbench.systems import predictions
+from lassbench.systems.builtin import MixtureSeparator
+from lassbench.systems.run import separate_suite
 from tests.dataset.made import add, recordings, sound, tree
 from tests.leaderboard import made, sounds
 from tests.leaderboard.conftest import fill
@@ -131,7 +134,7 @@ def world(suite: Suite, leaderboard: Path, tmp_path: Path) -> World:
 
 def a_prediction_folder(world: World) -> tuple[Path, Callable[[Path], Any]]:
     folder = world.scratch / "predictions"
-    separators.run(separators.MixtureSeparator(), world.suite, folder)
+    separate_suite(MixtureSeparator(), world.suite, folder)
     (folder / "notes.txt").write_text("an extra file, the one fault")
 
     def read(folder: Path) -> Any:
@@ -291,7 +294,7 @@ def test_a_dataset_is_built_and_built_again_among_it(tmp_path: Path) -> None:
 
 
 def write_separated(out: Path, suite: Suite) -> None:
-    separators.run(separators.MixtureSeparator(), suite, out, limit=1)
+    separate_suite(MixtureSeparator(), suite, out, limit=1)
 
 
 def write_built(out: Path, suite: Suite) -> None:

@@ -102,7 +102,7 @@ def _report(out: Path, status: bool, export: Path | None) -> None:
 
 
 def _options(given: dict[str, Any], form: dict[str, Any]) -> Any:
-    from lassbench.fetch.planning import Shard
+    from lassbench.parallel import Shard
 
     return options_from(
         given["audio"],

@@ -44,8 +44,8 @@ def command(
     Writes a PNG with the query and the scores, and the signals as WAV beside it.
     """
     from lassbench.pictures import inspection
-    from lassbench.predictions import open_predictions
     from lassbench.suites.suite import load_suite
+    from lassbench.systems.predictions import open_predictions
 
     opened = load_suite(suite)
     sets = [open_predictions(folder, opened) for folder in predictions]

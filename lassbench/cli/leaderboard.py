@@ -200,8 +200,8 @@ def examples(predictions: tuple[Path, ...], root: Path, suite: Path, **how: Any)
     Queries are chosen by hash, one a concept in turn, before anybody has listened.
     """
     from lassbench.export_examples import export_examples
-    from lassbench.predictions import open_predictions
     from lassbench.suites.suite import load_suite
+    from lassbench.systems.predictions import open_predictions
 
     opened = load_suite(suite)
     sets = [open_predictions(folder, opened) for folder in predictions]

@@ -100,11 +100,11 @@ def command(
     Of recordings without references only --clap tells quality.
     """
     from lassbench.pictures import terminal
-    from lassbench.predictions import suite_answered
     from lassbench.scores import score
     from lassbench.scores.comparison import others_than, table_of
     from lassbench.scores.summary import check_classes
     from lassbench.suites.suite import load_suite
+    from lassbench.systems.predictions import suite_answered
 
     opened = load_suite(suite) if suite else suite_answered(predictions[0])
     if oracle and opened.kind != "separation":

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lassbench.cli.options import PATH, OutputPath, check_folder_name
+from lassbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from lassbench.suites.suite import Suite
+    from lassbench.systems.finding import Asked
 
 
 @click.command(name="separate")
@@ -16,17 +22,46 @@ from lassbench.cli.options import PATH, OutputPath, check_folder_name
 @click.option("--query", help="With FILE: what to extract, as a sentence.")
 @click.option("-o", "--out", type=OutputPath(file=True), help="Prediction folder, or output file.")
 @click.option(
-    "--codec", default="", help="For codec-roundtrip: opus, mp3 or aac@NNk.  Default: opus@64k."
+    "--arg",
+    "arguments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What SYSTEM is made with, such as checkpoint=net.pt.  May be given often.",
 )
+@click.option("--checkpoint", help="The same as --arg checkpoint=FILE.")
+@click.option("--repo", help="A published system's repository: --arg repo=DIR.")
+@click.option("--python", default="", help="The Python of a published system's own environment.")
+@click.option("--codec", help="For codec-roundtrip: opus, mp3 or aac@NNk.  Default: opus@64k.")
+@click.option("--name", default="", help="What to call the system.  Default: its own name.")
 @click.option(
-    "--device", default="auto", show_default=True, help="auto, cpu or cuda, for checkpoints."
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda or cuda:N, for checkpoints and published systems.",
 )
-@click.option("--batch-size", default=8, show_default=True, help="Queries a step, for checkpoints.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many queries.")
+@click.option("--seed", type=int, help="For random systems: each query has a seed made from it.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=1),
+    default=600.0,
+    show_default=True,
+    help="Seconds a query, for systems in a process of their own.",
+)
 @click.option(
     "--rate",
-    type=click.IntRange(1000, 768000),
-    help="With FILE: the rate the system works at, in Hz.  Default: the system's own.",
+    type=click.IntRange(1000, 384000),
+    help="The rate in Hz SYSTEM works at, if it names none.  Default: the suite's, for FILE 32000.",
+)
+@click.option(
+    "--batch-size", default=8, show_default=True, help="Queries a call, where SYSTEM takes several."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first so many queries.")
+@click.option("--shard", metavar="I/N", help="Only this machine's part: 1/3 on the first of three.")
+@click.option("--workers", default=1, show_default=True, help="Processes, each with SYSTEM loaded.")
+@click.option("--scheduler", help="Address of a Dask scheduler, whose workers separate.")
+@click.option(
+    "--overwrite", is_flag=True, help="Delete the estimates that are there, and begin anew."
 )
 def command(
     system: str,
@@ -34,62 +69,145 @@ def command(
     suite: Path | None,
     query: str | None,
     out: Path | None,
-    codec: str,
+    arguments: tuple[str, ...],
+    checkpoint: str | None,
+    repo: str | None,
+    codec: str | None,
+    python: str,
+    name: str,
     device: str,
-    batch_size: int,
-    limit: int | None,
+    seed: int | None,
+    timeout_s: float,
     rate: int | None,
+    **how: Any,
 ) -> None:
     """Run SYSTEM over a suite (--suite), or over one audio FILE (--query).
 
     SYSTEM is `mixture`, `oracle`, `codec-roundtrip` (the target through --codec and back:
-    the ceiling of generative systems), a checkpoint folder, or package.module:object
-    with separate(mixture, query, sample_rate).  FILE is any sound (WAV, FLAC, MP3, M4A, WebM
-    ...) of any length; what comes out is .wav or .flac, at FILE's rate, with its channels.
+    the ceiling of generative systems), the folder of a trained checkpoint, your own
+    my_system.py, my_system.py:MySystem or package.module:object (docs/systems.md), a published
+    system (`lassbench systems`), or 'command:PROGRAM ... {mixture} {query} {estimate}'.
+    FILE is any sound (WAV, FLAC, MP3, M4A, WebM ...) of any length; what comes out is .wav or
+    .flac, at FILE's rate, with its channels.
     """
     if (file is None) == (suite is None):
         raise click.UsageError("give either --suite SUITE or FILE with --query TEXT")
+    if file is not None and not query:
+        raise click.UsageError("FILE needs --query TEXT")
+    from lassbench.systems.finding import Asked
+
+    given = {"checkpoint": checkpoint, "repo": repo, "codec": codec}
+    asked = Asked(
+        system=system,
+        arguments=_arguments(arguments, {k: v for k, v in given.items() if v is not None}),
+        device=device,
+        python=python,
+        timeout_s=timeout_s,
+        sample_rate=rate,
+        seed=seed,
+        name=name,
+    )
     if file is not None:
-        _separate_file(system, file, query, out, {"codec": codec, "device": device}, rate)
-        return
-    assert suite is not None
-    from lassbench import files, separators
+        _separate_file(asked, file, query or "", out)
+    else:
+        assert suite is not None
+        _separate_suite(asked, suite, out, **how)
+
+
+def _arguments(texts: tuple[str, ...], named: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    found = dict(named)
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or found.get(name, value) != value:
+            raise UsageError(
+                f"--arg {name} is given twice" if equals and name else "--arg is NAME=VALUE",
+                got=text,
+                fix="write it once, such as --arg checkpoint=net.pt",
+            )
+        found[name] = value
+    return tuple(sorted(found.items()))
+
+
+def _separate_suite(
+    asked: Asked,
+    suite: Path,
+    out: Path | None,
+    *,
+    batch_size: int,
+    limit: int | None,
+    shard: str | None,
+    workers: int,
+    scheduler: str | None,
+    overwrite: bool,
+) -> None:
+    from lassbench import files
+    from lassbench.parallel import Shard, open_executor
     from lassbench.suites.suite import load_suite
+    from lassbench.systems.finding import find_system
+    from lassbench.systems.run import separate_suite
 
     if out is not None:
         check_folder_name(out)
-    separator = separators.find_separator(system, device=device, codec=codec)
+    part = Shard.parse(shard) if shard else None
+    if part and overwrite:
+        raise UsageError(
+            "--overwrite would delete what other machines are making",
+            got=f"--shard {shard}",
+            fix="delete the folder before the first of them begins",
+        )
     opened = load_suite(suite)
-    name = files.name_of(separators.card_of(separator).name).lower()
-    folder = out or Path("predictions") / opened.name / name
-    done = separators.run(separator, opened, folder, batch_size=batch_size, limit=limit)
-    count = min(limit or len(opened.queries), len(opened.renderable_queries))
-    speed = done.cost.real_time_factor
-    took = f", {speed} s of computing per second of audio" if speed is not None else ""
-    click.echo(f"{folder}: {count} of {len(opened.queries)} queries by {done.card.name}{took}")
+    with find_system(asked) as system:
+        own = Path("predictions") / opened.name / files.name_of(system.card.name).lower()
+        folder = out or own
+        try:
+            with open_executor(workers, scheduler) as executor:
+                done = separate_suite(
+                    system,
+                    opened,
+                    folder,
+                    batch_size=batch_size,
+                    limit=limit,
+                    shard=part,
+                    overwrite=overwrite,
+                    executor=executor,
+                    asked=asked,
+                )
+        except (Exception, KeyboardInterrupt) as error:
+            if not isinstance(error, UsageError):
+                _tell_how_to_go_on(folder, opened)
+            raise
+    speed = done.system.cost.real_time_factor
+    took = f"; {speed} s of computing per second of audio" if speed is not None else ""
+    click.echo(
+        f"{folder}: {done.kept + done.new} of {len(opened.queries)} queries by "
+        f"{done.system.name}: {done.kept} kept, {done.new} new{took}"
+    )
 
 
-def _separate_file(
-    system: str,
-    file: Path,
-    query: str | None,
-    out: Path | None,
-    how: dict[str, str],
-    rate: int | None,
-) -> None:
-    if not query:
-        raise click.UsageError("FILE needs --query TEXT")
-    from lassbench import separators, userfiles
-    from lassbench.records import SAMPLE_RATE_HZ
+def _tell_how_to_go_on(folder: Path, suite: Suite) -> None:
+    from lassbench.files import listed
 
-    target = out or file.with_name(f"{file.stem}.separated.wav")
-    userfiles.check_files(file, target)
-    separator = separators.find_separator(system, **how)
-    if not hasattr(separator, "separate"):
-        raise click.UsageError(f"{system} needs the true sources, which a file does not come with")
-    own_rate: int = getattr(separator, "sample_rate_hz", SAMPLE_RATE_HZ)
-    rate_hz = rate or own_rate
-    heard = userfiles.separate_file(separator, file, target, query=query, sample_rate_hz=rate_hz)
+    there = {path.stem for path in listed(folder, "*.wav")} if folder.is_dir() else set()
+    if made := len(there & suite.queries.keys()):
+        click.echo(
+            f"{folder}: {made} of {len(suite.queries)} queries are done and kept: "
+            "the same command goes on from there",
+            err=True,
+        )
+
+
+def _separate_file(asked: Asked, file: Path, query: str, out: Path | None) -> None:
+    from lassbench.systems import sound_files
+    from lassbench.systems.finding import find_system
+
+    target = out or Path(f"{file.stem}.separated.wav")
+    sound_files.check_files(file, target)
+    with find_system(asked) as system:
+        if system.oracle:
+            raise click.UsageError(
+                f"{asked.system} needs the true sources, which a file does not come with"
+            )
+        heard = sound_files.separate_file(system, file, target, query=query)
     if not heard.known:
         click.echo(
             f"lassbench: {file}: tells no length: read to its end, {heard.frames} frames = "

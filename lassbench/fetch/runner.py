@@ -76,7 +76,9 @@ def fetch(clips: Sequence[Clip], out: Path, options: FetchOptions) -> FetchSumma
         If the ledger is of another corpus.
     """
     check_output_folder(out, what="the output folder")
-    mine = [clip for clip in clips if options.shard is None or clip in options.shard]
+    part = options.shard
+    # By video, so that all clips of one are on one machine.
+    mine = [one for one in clips if part is None or part.has(one.youtube_id or one.clip_id)]
     with folder_lock(out, what="the dataset folder"), Ledger.open(out) as ledger:
         _clear(out)
         ledger.register(mine, {clip.clip_id: at for at, clip in enumerate(clips)})

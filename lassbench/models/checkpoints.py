@@ -27,6 +27,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from lassbench import __version__
+from lassbench.cards import SystemCard
 from lassbench.checked import Strict, validate
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.files import parse_json, sha256_file, write_bytes, write_json
@@ -34,7 +35,6 @@ from lassbench.models.config import Config, config_from
 from lassbench.models.lassnet import LassNet, TagUNet
 from lassbench.models.query import BertShape, Codec, TagCodec, TextCodec, build_bert
 from lassbench.models.separator import CheckpointSeparator
-from lassbench.records import SystemCard
 
 #: Version of the metadata inside a checkpoint.
 FORMAT = 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lassbench.cards import SystemCard
+from lassbench.chunking import chunks
 from lassbench.errors import UsageError
 from lassbench.models.config import Config
 from lassbench.models.devices import find_device
@@ -20,7 +21,7 @@ from lassbench.models.lassnet import LassNet, TagUNet
 from lassbench.models.query import Codec, TagCodec
 from lassbench.models.stft import Stft
 from lassbench.parallel import map_ordered
-from lassbench.records import TAG_SEPARATOR, Query, SystemCard, SystemQuery
+from lassbench.records import TAG_SEPARATOR
 
 Samples = NDArray[np.float32]
 Item = TypeVar("Item")
@@ -46,8 +47,8 @@ class CheckpointSeparator:
 
     Attributes
     ----------
-    sample_rate_hz
-        The rate it was trained at; callers resample.
+    sample_rate
+        The rate in Hz it was trained at; callers resample.
     block_s
         Seconds of a long recording to give it at a time: a few chunks, which a CPU
         separates side by side.
@@ -68,9 +69,8 @@ class CheckpointSeparator:
         spectrogram = config.spectrogram
         self._stft = Stft(frame=spectrogram.frame, hop=spectrogram.hop).to(self._device)
         self._codec, self._config = codec, config
-        self.card, self.name = card, card.name
-        self.uses: SystemQuery = card.query_type
-        self.sample_rate_hz = config.sample_rate_hz
+        self.card = card
+        self.sample_rate = config.sample_rate_hz
         self.block_s = 4 * config.separation.chunk_s
 
     @property
@@ -99,9 +99,9 @@ class CheckpointSeparator:
         return self._separate([mixture], self._encode([query]))[0]
 
     def separate_batch(
-        self, mixtures: Sequence[Samples], queries: Sequence[Query], sample_rate: int
+        self, mixtures: Sequence[Samples], queries: Sequence[str], sample_rate: int
     ) -> list[Samples]:
-        """The same for several at once; ``queries`` are whole records.
+        """The same for several at once.
 
         Raises
         ------
@@ -109,18 +109,14 @@ class CheckpointSeparator:
             As :meth:`separate`.
         """
         self._check_rate(sample_rate)
-        if isinstance(self._codec, TagCodec):
-            asked = [TAG_SEPARATOR.join(query.tags) for query in queries]
-        else:
-            asked = [query.text for query in queries]
-        return self._separate(mixtures, self._encode(asked))
+        return self._separate(mixtures, self._encode(queries))
 
     def _check_rate(self, sample_rate: int) -> None:
-        if sample_rate != self.sample_rate_hz:
+        if sample_rate != self.sample_rate:
             raise UsageError(
                 "the system works at another sample rate",
-                where=self.name,
-                expected=f"{self.sample_rate_hz} Hz",
+                where=self.card.name,
+                expected=f"{self.sample_rate} Hz",
                 got=f"{sample_rate} Hz",
                 fix="resample the mixture first",
             )
@@ -149,7 +145,7 @@ class CheckpointSeparator:
         by_length: dict[int, list[int]] = defaultdict(list)
         for number, mixture in enumerate(mixtures):
             by_length[mixture.shape[0]].append(number)
-        limit = round(self._config.separation.chunk_s * self.sample_rate_hz)
+        limit = round(self._config.separation.chunk_s * self.sample_rate)
         for length, numbers in by_length.items():
             if length > limit:
                 for number in numbers:
@@ -196,8 +192,7 @@ class CheckpointSeparator:
         answer = np.zeros_like(mixture)
         settings = self._config.separation
         chunk, overlap = (
-            round(seconds * self.sample_rate_hz)
-            for seconds in (settings.chunk_s, settings.overlap_s)
+            round(seconds * self.sample_rate) for seconds in (settings.chunk_s, settings.overlap_s)
         )
 
         def separated(piece: tuple[int, int, Samples]) -> tuple[int, int, Samples]:
@@ -232,26 +227,3 @@ def side_by_side(function: Callable[[Item], Answer], items: Sequence[Item]) -> I
     finally:
         # torch counts per thread, but new threads begin with what was set last.
         torch.set_num_threads(threads)
-
-
-def chunks(samples: int, longest: int, overlap: int) -> Iterator[tuple[int, int, Samples]]:
-    """Cut ``samples`` into stretches of equal length that overlap.
-
-    Yields
-    ------
-    tuple
-        First sample, one past the last, and the weights ``(stop - start,)``:
-        linear cross-fades that add up to one everywhere.
-    """
-    count = max(1, math.ceil((samples - overlap) / (longest - overlap)))
-    length = math.ceil((samples + (count - 1) * overlap) / count)
-    fade = (np.arange(overlap, dtype=np.float32) + 0.5) / max(overlap, 1)
-    for number in range(count):
-        start = number * (length - overlap)
-        stop = min(start + length, samples)
-        weights = np.ones(stop - start, np.float32)
-        if number > 0:
-            weights[:overlap] = fade
-        if number < count - 1:
-            weights[stop - start - overlap :] = 1.0 - fade
-        yield start, stop, weights

@@ -18,11 +18,11 @@ from lassbench import audio, files, output_folders
 from lassbench.errors import UsageError, did_you_mean
 from lassbench.metrics.ratios import SilentReference
 from lassbench.pictures.spectrogram import BINS, HOP, RANGE_DB, Axis, level_db, span_hz, top_db
-from lassbench.predictions import PredictionSet
 from lassbench.records import Query
 from lassbench.scores.judge import Judge, Samples
 from lassbench.scores.rows import METRICS, SAR_UNDEFINED_DB, SEPARATION_METRICS
 from lassbench.suites.suite import Suite
+from lassbench.systems.predictions import PredictionSet
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,7 +100,7 @@ def _panels(suite: Suite, query: Query, predictions: Sequence[PredictionSet]) ->
                 fix="run `lassbench score` on it",
             )
         samples = prediction.load(query.query_id)
-        name = prediction.system.card.name
+        name = prediction.system.name
         yield Panel(f"estimate{number}", name, samples, _scores(judge, samples))
 
 

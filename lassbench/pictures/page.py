@@ -28,12 +28,12 @@ from lassbench.pictures import plots
 from lassbench.pictures.spectrogram import level_db, picture, png, top_db
 from lassbench.pictures.terminal import EXTREMES as FAILING
 from lassbench.pictures.terminal import number, sounds, who_asks
-from lassbench.predictions import PredictionSet, open_predictions
 from lassbench.scores.comparison import Line, default_metric, paired, table_metrics, verdict
 from lassbench.scores.rows import METRICS, seen
 from lassbench.scores.score_file import JSON_SUFFIX, Scores, score_paths
 from lassbench.scores.summary import failing_sentences
 from lassbench.suites.suite import Suite
+from lassbench.systems.predictions import PredictionSet, open_predictions
 
 #: Queries shown as the best, and as the worst.
 EXTREMES = 10

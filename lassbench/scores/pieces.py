@@ -22,10 +22,10 @@ from lassbench.audio import AudioFault, pcm_sha256
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import Fault, LassbenchError
 from lassbench.metrics.ratios import SilentReference, peak
-from lassbench.predictions import read_estimate
 from lassbench.records import Query
 from lassbench.scores.judge import Judge, Verdict
 from lassbench.suites.suite import PARTS, Suite
+from lassbench.systems.predictions import read_estimate
 
 #: Queries a piece has at least, so that handing it over costs next to nothing.
 QUERIES_PER_PIECE = 5

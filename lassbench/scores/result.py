@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 
 from lassbench import __version__
+from lassbench.cards import Cost, PublicCard, SystemCard
 from lassbench.checked import validate
 from lassbench.csv_files import join
 from lassbench.errors import Fault, LassbenchError, LassbenchWarning, one_line
 from lassbench.files import sha256_bytes
 from lassbench.metrics import kernels
-from lassbench.predictions import SYSTEM_FILE, System
-from lassbench.records import SystemCard
 from lassbench.scores.pieces import Measured
 from lassbench.scores.rows import (
     METRICS,
@@ -36,6 +35,7 @@ from lassbench.scores.score_file import (
     SystemInfo,
 )
 from lassbench.suites.suite import Suite
+from lassbench.systems.predictions import SYSTEM_FILE, SystemFile
 
 #: Peak above which an estimate is at a wrong scale: 40 dB above full scale, where no
 #: estimate from a mixture within [-1, 1] lies, and far below what integers reach.
@@ -50,7 +50,7 @@ CLIPPED_SHARE = 1e-4
 def make_scores(
     measured: Sequence[Measured],
     suite: Suite,
-    system: System,
+    system: SystemFile,
     *,
     run: str = "",
     clap: Mapping[str, Mapping[str, float]] | None = None,
@@ -80,7 +80,7 @@ def make_scores(
         left = len(suite.renderable_queries) > len(unscorable)
         raise LassbenchError(
             "there is nothing to score",
-            where=f"{system.card.name} on {suite.name}",
+            where=f"{system.name} on {suite.name}",
             got="no usable prediction" if left else _first({**suite.missing, **unscorable}),
             fix="make predictions for its queries"
             if left
@@ -101,7 +101,7 @@ def make_scores(
         coverage=coverage,
         definitions={name: METRICS[name].id for name in in_order(rows.columns)},
         clap_model=clap_model,
-        contamination=find_contamination(suite, system.card),
+        contamination=find_contamination(suite, system),
         engine={"kernels": kernels.name()},
         warnings=_warnings(system, suite, coverage, rows, faults=faults, unscorable=unscorable),
         rows_sha256=rows_sha256(rows),
@@ -120,7 +120,7 @@ def suite_info(suite: Suite) -> SuiteInfo:
 
 
 def system_info(
-    system: System, measured: Sequence[Measured], where: object = "", *, run: str = ""
+    system: SystemFile, measured: Sequence[Measured], where: object = "", *, run: str = ""
 ) -> SystemInfo:
     """What a score file says of a system.
 
@@ -129,11 +129,10 @@ def system_info(
     FaultsError
         If a value is out of bounds: a text too long, a negative number, a cost that is none.
     """
-    said = dataclasses.asdict(system.card)
-    del said["training_clips_sha256"]
+    said = system.model_dump(mode="json", include={*PublicCard.model_fields})
     hashes = {one.query_id: one.samples_sha256 for one in measured}
     said |= {"run": run, "predictions_sha256": predictions_sha256(hashes)}
-    said["cost"] = system.cost.model_dump(exclude_none=True) or None
+    said["cost"] = system.cost.model_dump() if system.cost != Cost() else None
     return validate(
         SystemInfo,
         said,
@@ -159,7 +158,7 @@ def find_contamination(suite: Suite, card: SystemCard) -> Contamination:
 
 
 def _warnings(
-    system: System,
+    system: SystemFile,
     suite: Suite,
     coverage: Coverage,
     rows: pd.DataFrame,
@@ -168,7 +167,7 @@ def _warnings(
     unscorable: Mapping[str, str],
 ) -> tuple[str, ...]:
     """What a reader has to know: of the system, of what is not in the numbers, of silence."""
-    card, total, separation = system.card, coverage.queries_total, suite.kind == "separation"
+    card, total, separation = system, coverage.queries_total, suite.kind == "separation"
     made_for = system.suite.fingerprint or suite.fingerprint
     not_here = total - coverage.renderable - coverage.unscorable
     extra = sum(fault.kind == "extra" for fault in faults)

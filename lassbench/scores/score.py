@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import random
 import warnings
@@ -20,7 +19,6 @@ from lassbench.audio import AudioFault, pcm_sha256
 from lassbench.errors import Fault, FaultsError, UsageError, one_line
 from lassbench.metrics import clap as clap_models
 from lassbench.parallel import map_ordered, open_executor
-from lassbench.predictions import PredictionSet, System, belongs_elsewhere, check, read_estimate
 from lassbench.progress import track
 from lassbench.records import Query
 from lassbench.scores.pieces import (
@@ -36,8 +34,16 @@ from lassbench.scores.pieces import (
 from lassbench.scores.result import make_scores, predictions_sha256, system_info, warn_of_levels
 from lassbench.scores.rows import CLAP_METRICS, LIMIT_DB, SPECTRAL_METRICS
 from lassbench.scores.score_file import Scores, check_not_others, score_paths
-from lassbench.separators import as_separator, card_of, estimate
 from lassbench.suites.suite import Suite
+from lassbench.systems.finding import as_system
+from lassbench.systems.predictions import (
+    PredictionSet,
+    SystemFile,
+    belongs_elsewhere,
+    check,
+    read_estimate,
+)
+from lassbench.systems.run import estimate
 
 #: Fewer answers than this are scored sooner than other processes are started.
 SMALL_JOB = 100
@@ -49,7 +55,7 @@ class _Folder:
 
     predictions: PredictionSet
     faults: list[Fault]
-    system: System
+    system: SystemFile
     run: str = ""
     measured: list[Measured] = field(default_factory=list)
 
@@ -72,7 +78,7 @@ def score_folders(
     Parameters
     ----------
     folders
-        Folders with a file for each query; see :mod:`lassbench.predictions`.
+        Folders with a file for each query; see :mod:`lassbench.systems.predictions`.
     names
         What to call the systems instead of what ``system.yaml`` says: one a folder, or
         one for all ``runs``.
@@ -161,7 +167,7 @@ def score_folders(
             fix="name each run's own folder",
         )
     for one in opened:
-        warn_of_levels(one.measured, one.system.card.name)
+        warn_of_levels(one.measured, one.system.name)
     return found
 
 
@@ -190,26 +196,26 @@ def _open_folders(
         system = predictions.system
         if names:
             name = names[0 if runs else number]
-            system = dataclasses.replace(system, card=dataclasses.replace(system.card, name=name))
+            system = system.model_copy(update={"name": name})
         run = Path(folder).resolve().name if runs else ""
         # What a score file could not say is refused before anything is scored.
         system_info(system, [], folder, run=run)
         opened.append(_Folder(predictions, faults, system, run))
-    if runs and len({one.system.card.name for one in opened}) > 1:
+    if runs and len({one.system.name for one in opened}) > 1:
         raise UsageError(
             "these folders are not runs of one system",
-            got=", ".join(one_line(one.system.card.name, 60) for one in opened),
+            got=", ".join(one_line(one.system.name, 60) for one in opened),
             fix="give all runs one name with --name",
         )
     seen: dict[str, _Folder] = {}
     for one in opened:
-        path, _ = score_paths(out or "", one.system.card.name, one.run)
+        path, _ = score_paths(out or "", one.system.name, one.run)
         # Nor are two files told apart everywhere by case alone.
         if (before := seen.setdefault(path.name.casefold(), one)) is not one:
             raise UsageError(
                 "two of these folders would have one score file",
                 where=f"{before.predictions.folder}, {one.predictions.folder}",
-                got=" and ".join(one_line(each.system.card.name) for each in (before, one)),
+                got=" and ".join(one_line(each.system.name) for each in (before, one)),
                 fix="--name each, in the order of the folders; or score them with --runs, if "
                 "they are runs of one system, in folders of different names",
             )
@@ -330,7 +336,7 @@ def evaluate(
     ----------
     separate
         ``separate(mixture, query, sample_rate)``, or an object with that method
-        (see :class:`lassbench.separators.Separator`).  It runs in this process.
+        (see :mod:`lassbench.systems.protocol`).  It runs in this process.
     workers
         Processes that score meanwhile; 1 scores in this process too.
     batch_size
@@ -341,16 +347,15 @@ def evaluate(
     Raises
     ------
     LassbenchError
-        If an answer is not float (samples,), holds NaN or infinite samples, or
-        nothing can be rendered.
+        If the system fails, an answer is no estimate, or nothing can be rendered.
     UsageError
         If the system needs references and the suite has none.
     """
-    separator = as_separator(separate)
+    system = as_system(separate)
     measured: list[Measured] = []
 
     def answered(queries: Sequence[Query]) -> list[Answers]:
-        made = estimate(separator, suite, queries, batch_size=batch_size)
+        made = estimate(system, suite, queries, batch_size=batch_size)
         return [{query.query_id: samples for query, samples in made}]
 
     with open_executor(workers) as executor:
@@ -363,8 +368,8 @@ def evaluate(
             ahead=2 * max(1, workers),
             spectral=spectral,
         )
-    system = System(card_of(separator))
-    scores = make_scores(measured, suite, system, unscorable=unscorable)
+    said = SystemFile(**dict(system.card))
+    scores = make_scores(measured, suite, said, unscorable=unscorable)
     warn_of_levels(measured, system.card.name)
     return scores
 

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field, model_validator
 
+from lassbench.cards import Cost, PublicCard
 from lassbench.checked import Count, Label, PathName, Sha256, Strict, Text, read_record
 from lassbench.errors import LassbenchError, UsageError, one_line
 from lassbench.files import file_fault, listed, name_of, to_json, write_together
@@ -59,34 +60,14 @@ class SuiteInfo(Strict):
     queries: Count
 
 
-class Cost(Strict):
-    """What the system took: processing time over audio time, and on what."""
-
-    real_time_factor: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    device: Annotated[str, Field(max_length=200)] = ""
-
-
-class SystemInfo(Strict):
+class SystemInfo(PublicCard):
     """Who made the estimates and what they were allowed to see (from ``system.yaml``).
 
-    ``query_type`` is what the system receives: the ``text``, the target's tags
-    (``tag``), the references themselves (``oracle``: an upper bound, never
-    ranked), or nothing (``none``).  A ``generative`` system makes its answer anew and
-    loses the phase, which SI-SDR and SDR punish and nobody hears.  ``run`` tells several
-    runs of one system apart (seeds).
+    ``run`` tells several runs of one system apart (seeds).
     """
 
-    name: Label
-    authors: Text = ""
-    url: Annotated[str, Field(max_length=2000)] = ""
-    description: Text = ""
-    parameters: Count | None = None
-    # Neither is written where it says nothing, so that such files keep their bytes.
+    # Not written where it says nothing, so that such files keep their bytes.
     run: Annotated[Text, Field(exclude_if=lambda run: not run)] = ""
-    generative: Annotated[bool, Field(exclude_if=lambda generative: not generative)] = False
-    query_type: Literal["text", "tag", "oracle", "none"] = "text"
-    trained_on: tuple[Text, ...] = ()
-    checkpoint_sha256: str = ""
     cost: Cost | None = None
     predictions_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 

@@ -1,1 +1,1 @@
-"""Systems that separate: finding one, and running it over a suite."""
+"""Systems that separate: what one is, finding and running it, and the folder of its answers."""

@@ -40,16 +40,17 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from lassbench import separators
 from lassbench.benchmark.mixtures import Rendered
+from lassbench.cards import SystemCard
 from lassbench.corpora.synthetic import SyntheticCorpus
 from lassbench.dataset import open_dataset
 from lassbench.dataset.build import build
 from lassbench.parallel import one_thread, open_executor
-from lassbench.records import Query, SystemCard
+from lassbench.records import Query
 from lassbench.scores.score_file import read_scores
 from lassbench.suites import freezing
 from lassbench.suites.suite import Suite, load_suite
+from lassbench.systems.run import separate_suite
 from tests.bench._table import machine, print_table
 
 Scores = tuple[float, ...]
@@ -127,7 +128,7 @@ def prepare(folder: Path, count: int, seconds: float) -> tuple[Suite, Path]:
         freezing.freeze(plan, dataset, place, export_audio=False)
     suite = load_suite(place)
     predictions = root / "predictions" / name
-    separators.run(Blend(), suite, predictions)
+    separate_suite(Blend(), suite, predictions)
     return suite, predictions
 
 

@@ -38,7 +38,7 @@ from lassbench.models.devices import find_device, find_precision
 from lassbench.models.separator import CheckpointSeparator
 from lassbench.models.stft import Stft
 from lassbench.parallel import cpu_count
-from lassbench.records import Query
+from lassbench.records import TAG_SEPARATOR
 from lassbench.training.loop import Loop
 from lassbench.training.ranks import Ranks
 from lassbench.training.roster import split_clips
@@ -191,7 +191,7 @@ def plain_separation(config: Config, data: Path) -> Callable[[], Any]:
     @torch.no_grad()
     def separate() -> None:
         for mixture, query in zip(mixtures, queries, strict=True):
-            asked = query.text if config.system == "lassnet" else query.tags
+            asked = query if config.system == "lassnet" else query.split(TAG_SEPARATOR)
             encoded = [part.to(device) for part in blueprint.codec.encode([asked])]  # type: ignore[list-item]
             spectrum = stft(torch.from_numpy(mixture[None]).to(device))
             stft.inverse(spectrum * net(spectrum.abs(), *encoded), len(mixture)).cpu()
@@ -206,17 +206,20 @@ def our_separation(config: Config, data: Path) -> Callable[[], Any]:
     system = CheckpointSeparator(
         checkpoint.network(), blueprint.codec, blueprint.config, card_of(checkpoint)
     )
-    return lambda: system.separate_batch(mixtures, queries, system.sample_rate_hz)
+    return lambda: system.separate_batch(mixtures, queries, system.sample_rate)
 
 
-def separation_task(config: Config, data: Path) -> tuple[Blueprint, list[Any], list[Query]]:
+def separation_task(config: Config, data: Path) -> tuple[Blueprint, list[Any], list[str]]:
     """A network, mixtures (noise) and queries for it."""
     dataset = open_dataset(data)
     clips, _ = split_clips(dataset)
     with tempfile.TemporaryDirectory() as folder:
         blueprint = prepare(config, dataset, clips, Path(folder), resume=False).blueprint
     noise = np.random.default_rng(0).uniform(-1, 1, (SEPARATED, dataset.clip_samples))
-    queries = [Query(clip.clip_id, "m", clip.captions[0], clip.tags) for clip in clips[:SEPARATED]]
+    queries = [
+        clip.captions[0] if config.system == "lassnet" else TAG_SEPARATOR.join(clip.tags)
+        for clip in clips[:SEPARATED]
+    ]
     return blueprint, list(noise.astype(np.float32)), queries
 
 

@@ -13,8 +13,9 @@ from lassbench.errors import FaultsError, LassbenchError, UsageError
 from lassbench.fetch.ledger import Ledger
 from lassbench.fetch.lists import read_list
 from lassbench.fetch.merge import merge
-from lassbench.fetch.planning import FetchOptions, Shard
+from lassbench.fetch.planning import FetchOptions
 from lassbench.fetch.runner import fetch
+from lassbench.parallel import Shard
 from lassbench.records import Clip
 from tests.fetch.conftest import video_id
 from tests.fetch.site import Site
@@ -41,7 +42,7 @@ def test_shards_are_disjoint_whole_and_keep_videos_together(make_clip: Make) -> 
     clips = [make_clip(n) for n in range(200)]
     clips += [make_clip(n, start_s=9.0) for n in range(200)]
     shards = [Shard.parse(f"{n}/3") for n in (1, 2, 3)]
-    parts = [[clip for clip in clips if clip in shard] for shard in shards]
+    parts = [[clip for clip in clips if shard.has(clip.youtube_id)] for shard in shards]
     assert sorted((c.youtube_id, c.start_s) for part in parts for c in part) == sorted(
         (c.youtube_id, c.start_s) for c in clips
     )

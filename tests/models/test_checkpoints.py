@@ -84,11 +84,11 @@ def test_a_separator_knows_what_it_was_trained_on(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "best.safetensors", text_checkpoint())
     separator = load_separator(tmp_path, device="cpu")
     assert separator.card.name == "Tiny"
-    assert separator.card.query_type == separator.uses == "text"
+    assert separator.card.query_type == "text"
     assert separator.card.trained_on == ("synthetic",)
     assert separator.card.training_clips_sha256 == TRAINING.clips_sha256
     assert len(separator.card.checkpoint_sha256) == 64
-    assert separator.sample_rate_hz == 8000
+    assert separator.sample_rate == 8000
 
 
 def test_the_best_is_taken_before_the_last(tmp_path: Path) -> None:

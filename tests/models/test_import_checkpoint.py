@@ -42,7 +42,7 @@ def test_the_imported_system_separates_real_mixtures(
     assert run([*arguments, "--tokenizer", str(VOCABULARY)]) == 0
     assert "63,398,883 parameters" in capsys.readouterr().out
     system = load_separator(out, device="cpu")
-    assert (system.card.parameters, system.sample_rate_hz) == (63_398_883, 32_000)
+    assert (system.card.parameters, system.sample_rate) == (63_398_883, 32_000)
 
     # The authors' tokens: 101 is [CLS], and no [SEP] follows.
     ids, _ = load_checkpoint(out / "best.safetensors").blueprint.codec.encode(["A dog is barking"])  # type: ignore[arg-type]

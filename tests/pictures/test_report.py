@@ -25,15 +25,14 @@ from lassbench.files import name_of
 from lassbench.pictures import plots
 from lassbench.pictures.page import HEIGHT, WIDTH, sound, write_report
 from lassbench.pictures.spectrogram import level_db
-from lassbench.predictions import System, write_system
-from lassbench.records import SystemCard
 from lassbench.scores.comparison import table_of
 from lassbench.scores.score import score_folders
 from lassbench.scores.score_file import Scores
 from lassbench.scores.summary import Cell
-from lassbench.separators import as_separator, run
 from lassbench.suites import audit, freezing
 from lassbench.suites.suite import Suite
+from lassbench.systems.predictions import SystemFile, write_system
+from lassbench.systems.run import separate_suite
 
 NASTY = 'Net <img src=x onerror="alert(1)">{{ 7*7 }}</script><b>'
 
@@ -80,8 +79,8 @@ def suite(tiny_dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Su
 @pytest.fixture(scope="module")
 def folder(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("predictions") / "halved"
-    run(as_separator(halved), suite, out)
-    write_system(out, System(SystemCard(name=NASTY, authors="<b>", trained_on=("<u>",))))
+    separate_suite(halved, suite, out)
+    write_system(out, SystemFile(name=NASTY, authors="<b>", trained_on=("<u>",)))
     return out
 
 
@@ -189,7 +188,7 @@ def test_an_absent_suite_has_its_own_page(tiny_dataset: Dataset, tmp_path: Path)
     plan = freezing.plan_separation(tiny_dataset, name="base", noises=1)
     absent = freezing.plan_silence(plan, name="gone")
     frozen = freezing.freeze(absent, tiny_dataset, tmp_path / "gone", export_audio=False)
-    run(as_separator(halved), frozen, tmp_path / "out")
+    separate_suite(halved, frozen, tmp_path / "out")
     found = score_folders([tmp_path / "out"], frozen, workers=1)[0]
     lines = table_of([found, dataclasses.replace(found, rows=found.rows.copy())])
     page = Page(write_report(tmp_path, found, frozen, tmp_path / "out", lines=lines).read_text())

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lassbench import separators
 from lassbench.dataset import Dataset
 from lassbench.scores.score import score_folders
 from lassbench.scores.score_file import Scores
 from lassbench.suites import freezing
 from lassbench.suites.suite import Suite, load_suite
+from lassbench.systems.builtin import MixtureSeparator, OracleMask
+from lassbench.systems.run import separate_suite
 from tests.scores.by_hand import muffled
 
 
@@ -39,11 +40,11 @@ def made(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prediction folders: oracle, mixture, muffled."""
     folder = tmp_path_factory.mktemp("predictions")
     for name, system in (
-        ("oracle", separators.OracleMask()),
-        ("mixture", separators.MixtureSeparator()),
-        ("muffled", separators.as_separator(muffled)),
+        ("oracle", OracleMask()),
+        ("mixture", MixtureSeparator()),
+        ("muffled", muffled),
     ):
-        separators.run(system, suite, folder / name)
+        separate_suite(system, suite, folder / name)
     return folder
 
 

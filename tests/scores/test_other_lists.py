@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lassbench import audio, separators
+from lassbench import audio
 from lassbench.cli import run
 from lassbench.cli.score import command
 from lassbench.errors import FaultsError, LassbenchError
@@ -18,23 +18,26 @@ from lassbench.metrics.ratios import si_sdr
 from lassbench.pictures import terminal
 from lassbench.pictures.inspection import _panels
 from lassbench.pictures.page import write_report
-from lassbench.predictions import open_predictions
 from lassbench.scores.comparison import compare, table_of
 from lassbench.scores.rows import METRICS, rows_schema
 from lassbench.scores.score import evaluate, score_folders
 from lassbench.scores.score_file import read_scores
 from lassbench.scores.summary import AVERAGES, average
 from lassbench.suites.suite import Suite
+from lassbench.systems.builtin import MixtureSeparator, OracleMask
+from lassbench.systems.finding import as_system
+from lassbench.systems.predictions import open_predictions
+from lassbench.systems.protocol import System
+from lassbench.systems.run import separate_suite
 from tests.scores.by_hand import RATE, SAMPLES, FakeClap, as_bytes, noise, of_rows, write_by_hand
 
 SILENCE = np.zeros(SAMPLES, np.float32)
 PAIRS = [(noise(2 * n), noise(2 * n + 1)) for n in range(8)]
 
 
-def times(gain: float) -> separators.FunctionSeparator:
-    name = f"times {gain:g}"
-    return separators.FunctionSeparator(
-        lambda mixture, query, rate: np.float32(gain) * mixture, separators.SystemCard(name=name)
+def times(gain: float) -> System:
+    return as_system(
+        lambda mixture, query, rate: np.float32(gain) * mixture, name=f"times {gain:g}"
     )
 
 
@@ -45,7 +48,7 @@ def system(mixture: np.ndarray, query: str, rate: int) -> np.ndarray:
 def separated(suite: Suite, *systems: object) -> list[Path]:
     folders = [Path(f"predictions/{number}") for number in range(len(systems))]
     for one, folder in zip(systems, folders, strict=True):
-        separators.run(separators.as_separator(one), suite, folder)
+        separate_suite(one, suite, folder)
     return folders
 
 
@@ -60,7 +63,7 @@ def real(here: Path) -> Suite:
 
 
 def test_without_references_the_level_is_measured_and_nothing_else(real: Suite) -> None:
-    folders = separated(real, separators.MixtureSeparator(), times(0.5), times(0.0))
+    folders = separated(real, MixtureSeparator(), times(0.5), times(0.0))
     found = score_folders(folders, real, workers=2)
     for one, expected in zip(found, (0.0, 20 * math.log10(2), math.inf), strict=True):
         assert list(one.rows.columns) == rows_schema("unreferenced").names
@@ -132,7 +135,7 @@ def test_what_needs_references_is_refused(real: Suite, capsys: pytest.CaptureFix
     assert "needs the true sources" in capsys.readouterr().err
     assert not Path("out").exists()
     with pytest.raises(LassbenchError, match="needs the true sources"):
-        evaluate(separators.OracleMask(), real, progress=False)
+        evaluate(OracleMask(), real, progress=False)
     (folder,) = separated(real, system)
     for wanted in ("--oracle=2", "--spectral"):
         assert run(["score", str(folder), "--suite", "real", wanted]) == 2
@@ -194,7 +197,7 @@ def gaps(here: Path) -> Suite:
 def test_a_silent_source_costs_its_own_query_and_names_it(
     gaps: Suite, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folders = separated(gaps, system, separators.OracleMask())
+    folders = separated(gaps, system, OracleMask())
     for folder in folders:
         line = ["score", str(folder), "--suite", "gaps", "-o", "alone"]
         assert run([*line, "--report", "page", "--workers", "1"]) == 0

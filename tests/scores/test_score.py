@@ -15,17 +15,17 @@ import soundfile
 
 import lassbench
 from lassbench import audio
+from lassbench.cards import SystemCard
 from lassbench.cli import run
 from lassbench.dataset import Dataset
 from lassbench.errors import FaultsError, LassbenchError, LassbenchWarning, UsageError
 from lassbench.metrics.spectral import SpectralReference
-from lassbench.predictions import SeparatedSuite, System, write_system
-from lassbench.records import SystemCard
 from lassbench.scores.pieces import levels
 from lassbench.scores.rows import SEPARATION_METRICS, rows_schema
 from lassbench.scores.score import cross_check, evaluate, score_folders
 from lassbench.scores.score_file import Scores, read_scores
 from lassbench.suites.suite import Suite, load_suite
+from lassbench.systems.predictions import SeparatedSuite, SystemFile, write_system
 from tests.scores.by_hand import FakeClap, as_bytes, muffled, write
 
 RATE = 8000
@@ -211,8 +211,14 @@ def test_what_a_reader_has_to_know_of_a_system_is_told(
 ) -> None:
     clips = [tiny_dataset.split(split)[0].clip_id for split in ("test", "train")]
     hashes = tuple(tiny_dataset.pcm_sha256[one] for one in clips)
-    card = SystemCard("x", query_type="tag", generative=True, training_clips_sha256=hashes)
-    write_system(folder, System(card, SeparatedSuite(name="x", fingerprint="00")))
+    said = SystemFile(
+        name="x",
+        query_type="tag",
+        generative=True,
+        training_clips_sha256=hashes,
+        suite=SeparatedSuite(name="x", fingerprint="00"),
+    )
+    write_system(folder, said)
     file = score_folders([folder], suite, workers=1)[0].file
     assert (file.system.query_type, file.system.generative) == ("tag", True)
     assert (file.contamination.declared, file.contamination.clips) == (2, (clips[0],))

@@ -10,24 +10,24 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from lassbench import audio, separators
+from lassbench import audio
 from lassbench.cli import root, run
 from lassbench.cli.score import command
 from lassbench.metrics.clap import DEFAULT_MODEL
-from lassbench.predictions import System, write_system
-from lassbench.records import SystemCard
 from lassbench.scores.rows import METRICS, metric_named
 from lassbench.scores.score import evaluate
 from lassbench.scores.score_file import read_scores
 from lassbench.scores.summary import Summary, mean_over_runs, spread_of_runs
 from lassbench.suites.suite import Suite, load_suite
+from lassbench.systems.predictions import SystemFile, write_system
+from lassbench.systems.run import separate_suite
 from tests.scores.by_hand import RATE, SAMPLES, FakeClap, muffled, noise, write_by_hand
 
 CARDS = {
-    "a": SystemCard(name="Net"),
-    "b": SystemCard(name="Net"),
-    "c": SystemCard(name="nET"),
-    "d": SystemCard(name="Other"),
+    "a": SystemFile(name="Net"),
+    "b": SystemFile(name="Net"),
+    "c": SystemFile(name="nET"),
+    "d": SystemFile(name="Other"),
 }
 
 
@@ -37,12 +37,12 @@ def four(here: Path) -> Suite:
     suite = write_by_hand(here / "suite", [(noise(2 * n), noise(2 * n + 1)) for n in range(4)])
     for number, (folder, card) in enumerate(CARDS.items()):
         gain = np.float32(0.1 * number)
-        separators.run(
-            separators.as_separator(lambda x, q, r, g=gain: x + g * np.roll(x, 1)),
+        separate_suite(
+            lambda x, q, r, g=gain: x + g * np.roll(x, 1),
             suite,
             Path(folder),
         )
-        write_system(Path(folder), System(card))
+        write_system(Path(folder), card)
     return suite
 
 
@@ -301,7 +301,7 @@ def test_failing_sentences_are_shown(
     def moody(mixture: np.ndarray, query: str, rate: int) -> np.ndarray:
         return np.roll(mixture, 7 * (next(answers) % 3)) + 0
 
-    separators.run(separators.as_separator(moody), asked, here / "moody")
+    separate_suite(moody, asked, here / "moody")
     line = ["score", "moody", "--suite", str(frozen / "asked"), "--report", "page", "-v"]
     assert run(line) == 0
     shown = capsys.readouterr().out

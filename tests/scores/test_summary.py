@@ -26,8 +26,8 @@ from lassbench.scores.summary import (
     mean_over_runs,
     spread_of_runs,
 )
-from lassbench.separators import MixtureSeparator, OracleMask
 from lassbench.suites.suite import load_suite
+from lassbench.systems.builtin import MixtureSeparator, OracleMask
 from tests.scores.by_hand import rows_by_hand
 
 ENTRIES = Path(__file__).resolve().parents[2] / "leaderboard" / "entries"

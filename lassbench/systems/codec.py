@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from lassbench import audio
 from lassbench.benchmark.mixtures import Rendered
+from lassbench.cards import SystemCard
 from lassbench.errors import UsageError
-from lassbench.records import Query, SystemCard
+from lassbench.records import Query
 from lassbench.resampling import resample
 
 Samples = NDArray[np.float32]

@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from lassbench import files, userfiles
+from lassbench import files
 from lassbench.audio import Reader
 from lassbench.cli import run
 from lassbench.errors import LassbenchError
-from lassbench.separators import MixtureSeparator
+from lassbench.systems import sound_files
+from lassbench.systems.builtin import MixtureSeparator
+from lassbench.systems.finding import as_system
 
 RATE = 16000
 
@@ -55,7 +57,8 @@ def test_any_length_rate_and_channel_count(
     soundfile.write(source, samples, rate, subtype="FLOAT")
     system = Scale()
     system.block_s = 4.0  # type: ignore[attr-defined]
-    userfiles.separate_file(system, source, out, query="x", sample_rate_hz=32000)
+    system.sample_rate = 32000  # type: ignore[attr-defined]
+    sound_files.separate_file(system, source, out, query="x")
     result, result_rate = soundfile.read(out, dtype="float32", always_2d=True)
     assert (result_rate, result.shape) == (rate, samples.shape)
     assert all(rate_heard == 32000 for _, rate_heard in system.heard)
@@ -72,17 +75,15 @@ def test_a_system_says_how_much_it_takes_at_a_time(tmp_path: Path) -> None:
         system = Scale()
         if block_s:
             system.block_s = block_s  # type: ignore[attr-defined]
-        userfiles.separate_file(
-            system, tmp_path / "in.wav", tmp_path / "out.wav", query="x", sample_rate_hz=8000
-        )
+        system.sample_rate = 8000  # type: ignore[attr-defined]
+        sound_files.separate_file(system, tmp_path / "in.wav", tmp_path / "out.wav", query="x")
         longest = max(size for size, _ in system.heard)
-        assert longest == 8000 * (block_s or userfiles.BLOCK_S)
+        assert longest == 8000 * (block_s or sound_files.BLOCK_S)
 
 
-def separate(path: Path, out: Path, separator: Any = None) -> userfiles.Separated:
-    return userfiles.separate_file(
-        separator or MixtureSeparator(), path, out, query="x", sample_rate_hz=RATE
-    )
+def separate(path: Path, out: Path, separator: Any = None) -> sound_files.Separated:
+    system = as_system(separator or MixtureSeparator()).at(RATE)
+    return sound_files.separate_file(system, path, out, query="x")
 
 
 @pytest.mark.parametrize("piece", [1, 999, 8000, 100_000])
@@ -91,7 +92,7 @@ def test_however_the_reader_cuts_the_blocks_are_the_same(piece: int, frames: int
     x = noise(10.001, 1000, 2)[:frames]
     pieces = [x[at : at + piece] for at in range(0, frames, piece)]
     reader = Reader("wav", "", 1000, 2, None, True, lambda *_: iter(pieces))
-    blocks = list(userfiles._blocks(reader, 4000, 1000))
+    blocks = list(sound_files._blocks(reader, 4000, 1000))
     # By the definition: every 3000 frames one of 4000, as far as there are any.
     starts = range(0, max(frames - 1000, 0) + 1, 3000)
     assert len(blocks) == len(starts)
@@ -214,7 +215,7 @@ def test_every_container_comes_out_whole(
     capsys: pytest.CaptureFixture[str],
     name: str,
 ) -> None:
-    monkeypatch.setattr(userfiles, "BLOCK_S", 2.0)
+    monkeypatch.setattr(sound_files, "BLOCK_S", 2.0)
     rate, make, subtype, known = CONTAINERS[name]
     source, out = tmp_path / name, tmp_path / "out.wav"
     expected = make(source, noise(4.6, rate, 2), rate)
@@ -270,7 +271,7 @@ def test_the_output_keeps_a_sample_format_that_it_can_hold(
 
 def test_what_no_wav_file_holds_is_rf64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # 4 GiB are too many to be written here.
-    monkeypatch.setattr(userfiles, "WAV_BYTES", 100_000 + userfiles.HEADER_BYTES)
+    monkeypatch.setattr(sound_files, "WAV_BYTES", 100_000 + sound_files.HEADER_BYTES)
     for frames, form in ((50_000, "WAV"), (50_001, "RF64")):
         soundfile.write(tmp_path / "in.wav", noise(4, RATE, 1)[:frames], RATE)
         separate(tmp_path / "in.wav", tmp_path / "out.wav")
@@ -468,7 +469,7 @@ def out_of_space(mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarra
 
 
 def too_short(mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarray:
-    return mixture[:-1]
+    return mixture[: mixture.size // 2]
 
 
 def not_finite(mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarray:
@@ -492,7 +493,7 @@ def interrupted(mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarray
             "failed\n  got:      OSError: [Errno 28] no space for the system's own files",
         ),
         (too_short, "returned something that is no estimate"),
-        (not_finite, "returned NaN or infinite samples"),
+        (not_finite, "returned something that is no estimate"),
         (whole_numbers, "returned something that is no estimate"),
     ],
 )
@@ -507,7 +508,8 @@ def test_a_system_that_fails_is_named(
     out = tmp_path / "out.wav"
     assert run(["separate", system, str(source), "--query", "x", "-o", str(out)]) == 1
     message = capsys.readouterr().err
-    assert f"{system} {said}" in message
+    assert f"{function.__name__} {said}" in message
+    assert "lassbench/" not in message
     assert str(out) not in message
     assert [path.name for path in tmp_path.iterdir()] == ["sounds"]
 
@@ -521,12 +523,12 @@ def test_an_interrupt_leaves_nothing(source: Path, tmp_path: Path) -> None:
 def test_an_interrupt_while_writing_is_not_lost(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Interrupted(userfiles._Output):
+    class Interrupted(sound_files._Output):
         def write(self, data: Any) -> int:
             signal.raise_signal(signal.SIGINT)
             return super().write(data)
 
-    monkeypatch.setattr(userfiles, "_Output", Interrupted)
+    monkeypatch.setattr(sound_files, "_Output", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         separate(source, tmp_path / "out.flac")
     assert [path.name for path in tmp_path.iterdir()] == ["sounds"]

@@ -1,18 +1,15 @@
 """Separating any audio file: any container, length, rate and channel count, in flat memory.
 
-The file is read in overlapping blocks; each channel of each block is resampled
-to the system's rate, separated, and resampled back; neighbouring blocks are
-cross-faded over their overlap, so that no seam is heard and an hour needs no
-more memory than a minute.
+The file is read in overlapping blocks; each channel of each block is separated by
+itself; neighbouring blocks are cross-faded over their overlap, so that no seam is
+heard and an hour needs no more memory than a minute.
 """
 
 from __future__ import annotations
 
 import io
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +19,10 @@ from numpy.typing import NDArray
 
 from lassbench import audio, files
 from lassbench.audio import AudioFault, Reader
-from lassbench.errors import LassbenchError, UsageError, one_line
+from lassbench.errors import LassbenchError, UsageError
 from lassbench.interrupts import Interrupts
-from lassbench.resampling import resample
-from lassbench.separators import card_of, check_answer, takes_negative
+from lassbench.records import SAMPLE_RATE_HZ, Query
+from lassbench.systems.finding import as_system
 
 #: Length of a block, where the system has no wish of its own, and of the cross-fade
 #: between two, in seconds.
@@ -41,7 +38,7 @@ _PLAIN = {
 }
 
 Frames = NDArray[np.float32]
-#: From ``(frames,)`` at the system's rate to what it separated, of the same shape.
+#: From ``(frames,)`` at the file's rate to what was separated, of the same shape.
 Ask = Callable[[Frames], Frames]
 
 
@@ -57,22 +54,15 @@ class Separated:
     known: bool
 
 
-def separate_file(
-    separator: Any,
-    path: Path,
-    out: Path,
-    *,
-    query: str,
-    sample_rate_hz: int,
-) -> Separated:
+def separate_file(system: Any, path: Path, out: Path, *, query: str) -> Separated:
     """Extract ``query`` from the audio file ``path`` into ``out``.
 
-    What is separated at a time is as long as the system's ``block_s`` says.
+    A system that names no rate of its own is given :data:`~lassbench.records.SAMPLE_RATE_HZ`.
 
     Parameters
     ----------
-    sample_rate_hz
-        The rate that the system works at.
+    system
+        As :func:`~lassbench.systems.finding.as_system` takes it.
     out
         A ``.wav`` or ``.flac`` file.  It has the input's rate and channels, and its
         sample format if that is PCM or float and the container holds it; else 16-bit
@@ -90,8 +80,15 @@ def separate_file(
         As :func:`check_files`.
     """
     check_files(path, out)
-    ask = partial(_ask, separator, query=query, rate_hz=sample_rate_hz, where=path)
-    block_s = float(getattr(separator, "block_s", BLOCK_S))
+    asking = as_system(system)
+    said = asking.declared
+    if said.sample_rate is None:
+        asking = asking.at(SAMPLE_RATE_HZ)
+    asked = Query(query_id=str(path), mixture_id="", text=query)
+
+    def ask(mono: Frames) -> Frames:
+        return asking.separate([mono], [asked], reader.rate)[0]
+
     done = 0
     with (
         audio.open_sound(path) as reader,
@@ -100,7 +97,7 @@ def separate_file(
         Interrupts() as interrupts,
         _sink(file, reader, out) as sink,
     ):
-        estimate = _separated(ask, reader, path, sample_rate_hz, block_s)
+        estimate = _separated(ask, reader, path, said.block_s or said.max_seconds or BLOCK_S)
         while True:
             # Libsndfile calls back to write, where an interrupt would be lost.
             with interrupts.let_through():
@@ -201,9 +198,7 @@ def _sink(file: io.RawIOBase | io.BytesIO, reader: Reader, out: Path) -> soundfi
 # ---------------------------------------------------------------------------
 
 
-def _separated(
-    ask: Ask, reader: Reader, path: Path, rate_hz: int, block_s: float
-) -> Iterator[Frames]:
+def _separated(ask: Ask, reader: Reader, path: Path, block_s: float) -> Iterator[Frames]:
     """The separated frames, (n, channels) at the input's rate, cross-faded block by block."""
     overlap = round(OVERLAP_S * reader.rate)
     block = max(round(block_s * reader.rate), 2 * overlap)
@@ -215,7 +210,7 @@ def _separated(
             return
         if not np.isfinite(frames).all():
             raise AudioFault("nan", "holds NaN or infinite samples", where=path)
-        done = _separate_block(ask, frames, reader.rate, rate_hz)
+        done = np.stack([ask(channel) for channel in frames.T], axis=1)
         shared = tail.shape[0]
         done[:shared] = done[:shared] * fade_in[:shared] + tail * (1.0 - fade_in[:shared])
         if frames.shape[0] < block:
@@ -242,29 +237,3 @@ def _blocks(reader: Reader, block: int, overlap: int) -> Iterator[Frames]:
                 held = held[block - overlap :]
             pieces, count = [held], len(held)
     yield np.concatenate(pieces)
-
-
-def _separate_block(ask: Ask, frames: Frames, from_hz: int, rate_hz: int) -> Frames:
-    channels = []
-    for channel in frames.T:
-        answer = ask(resample(channel, from_hz, rate_hz))
-        channels.append(audio.fit(resample(answer, rate_hz, from_hz), frames.shape[0]))
-    return np.stack(channels, axis=1).astype(np.float32)
-
-
-def _ask(separator: Any, mono: Frames, *, query: str, rate_hz: int, where: Path) -> Frames:
-    name = card_of(separator).name
-    try:
-        # A copy, which the system may work in: the next block reads the last frames again.
-        negative = {"negative": ""} if takes_negative(separator.separate) else {}
-        answer = np.asarray(separator.separate(np.array(mono), query, rate_hz, **negative))
-    except LassbenchError:
-        raise
-    except Exception as error:
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        raise LassbenchError(
-            f"{name} failed",
-            where=f"{at.filename}:{at.lineno}",
-            got=one_line(f"{type(error).__name__}: {error}"),
-        ) from error
-    return check_answer(answer, mono.size, name=name, where=where)

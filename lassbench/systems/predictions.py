@@ -11,22 +11,21 @@ reports all faults in one pass, :func:`read_estimate` checks the samples.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from lassbench import audio, files
-from lassbench.checked import Count, Finite, Label, Strict, Text, validate
+from lassbench.cards import Cost, SystemCard
+from lassbench.checked import Sha256, Strict, Text
 from lassbench.containers import SUFFIXES as SOUND_SUFFIXES
 from lassbench.errors import Fault, LassbenchError, UsageError
-from lassbench.records import SystemCard, SystemQuery
 from lassbench.suites.suite import Suite, load_suite
 from lassbench.yaml_files import read_yaml, write_yaml
 
@@ -40,70 +39,80 @@ SUFFIXES = (".wav", ".flac")
 _LOSSLESS = ("pcm_", "float", "double", "flac", "alac", "wavpack", "tta", "ape")
 
 #: Files that may lie beside the predictions without being extra.
-_COMPANIONS = (SYSTEM_FILE, CLIPS_FILE, ".lock")
+_COMPANIONS = (SYSTEM_FILE, CLIPS_FILE)
 
 
 class SeparatedSuite(Strict):
     """The suite that was separated; ``path`` goes from the prediction folder."""
 
-    name: Label | None = None
-    fingerprint: Label | None = None
-    path: Annotated[str, Field(max_length=4096)] | None = None
+    name: Annotated[str, Field(max_length=200)] = ""
+    fingerprint: Annotated[str, Field(max_length=200)] = ""
+    path: Annotated[str, Field(max_length=4096)] = ""
 
 
-class SeparationCost(Strict):
-    """``real_time_factor``: seconds of computing a second of audio, on ``device``."""
+class MadeBy(Strict):
+    """What made the estimates, so far as it could be known before it was run.
 
-    real_time_factor: Annotated[Finite, Field(ge=0)] | None = None
-    device: Annotated[str, Field(max_length=200)] | None = None
-
-
-@dataclass(frozen=True)
-class System:
-    """The content of ``system.yaml``: the card, the suite, and what it cost.
-
-    ``suite`` says nothing for predictions made elsewhere, ``cost`` where
-    ``lassbench separate`` did not measure it.
+    Attributes
+    ----------
+    system
+        As it was named to ``lassbench separate``.
+    sha256
+        Of its source (every file beside it that it loaded), of its checkpoint, or of the
+        worker's or the command's files; ``""`` where there is none.
+    arguments, files
+        What it was given, and the hashes of what of it are files.
+    commit
+        Of the repository that a published system was run from; ``+edited`` where files
+        were changed.
+    environments
+        Where it ran: device, Python, torch.  Several if it was gone on with elsewhere.
     """
 
-    card: SystemCard
-    suite: SeparatedSuite = field(default_factory=SeparatedSuite)
-    cost: SeparationCost = field(default_factory=SeparationCost)
+    system: Text
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+    arguments: dict[str, Text] = Field(default_factory=dict)
+    files: dict[str, Sha256] = Field(default_factory=dict)
+    commit: Annotated[str, Field(max_length=200)] = ""
+    seed: int | None = None
+    environments: tuple[dict[str, Text], ...] = ()
 
 
-def _whole(value: object) -> object:
-    """``1.5e6`` as the whole number that it is."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+class SystemFile(SystemCard):
+    """The content of ``system.yaml``: the card, the suite, what made the estimates, its cost.
+
+    ``suite`` says nothing for predictions made elsewhere, ``made_by`` and ``cost`` where
+    ``lassbench separate`` did not run the system.
+    """
+
+    suite: SeparatedSuite = SeparatedSuite()
+    made_by: MadeBy | None = None
+    cost: Cost = Cost()
+
+    @property
+    def card(self) -> SystemCard:
+        """What a system's own card says, without this run."""
+        return SystemCard(**{name: getattr(self, name) for name in SystemCard.model_fields})
 
 
-def _texts(value: object) -> object:
-    """One text as a list of one; whole numbers, as in a data set's name, as text."""
-    several = value if isinstance(value, list | tuple) else [value]
-    plain = all(type(one) in (str, int) for one in several)
-    return tuple(str(one) for one in several) if plain else value
-
-
-class _SystemFile(Strict):
-    """``system.yaml`` as it is written; a key without a value is as good as none."""
-
-    name: Label
-    query_type: SystemQuery | None = None
-    authors: Text | None = None
-    url: Annotated[str, Field(max_length=2000)] | None = None
-    description: Text | None = None
-    parameters: Annotated[Count | None, BeforeValidator(_whole)] = None
-    trained_on: Annotated[tuple[Text, ...] | None, BeforeValidator(_texts)] = None
-    training_clips_sha256: tuple[Label, ...] | None = None
-    checkpoint_sha256: Annotated[str, Field(max_length=200)] | None = None
-    generative: bool | None = None
-    suite: SeparatedSuite | None = None
-    cost: SeparationCost | None = None
+def _as_people_write_it(value: Any) -> Any:
+    """A key without a value is as good as none; 1.5e6 is whole, one text a list of one."""
+    if not isinstance(value, dict):
+        return value
+    value = {key: _as_people_write_it(one) for key, one in value.items() if one is not None}
+    count, trained = value.get("parameters"), value.get("trained_on", {})
+    if isinstance(count, float) and count.is_integer():
+        value["parameters"] = int(count)
+    several = trained if isinstance(trained, list) else [trained]
+    if all(type(one) in (str, int) for one in several):
+        value["trained_on"] = [str(one) for one in several]
+    return value
 
 
 _CARD_FAULT = "the system's card cannot be used"
 
 
-def read_system(folder: Path) -> System:
+def read_system(folder: Path) -> SystemFile:
     """Read ``system.yaml``; a folder without one is a system named after the folder.
 
     Raises
@@ -124,16 +133,15 @@ def read_system(folder: Path) -> System:
         )
     path = folder / SYSTEM_FILE
     if not os.path.lexists(path):
-        return System(SystemCard(name=folder.resolve().name))
+        return SystemFile(name=folder.resolve().name)
     if reason := files.file_fault(path):
         raise LassbenchError(f"cannot be read: {reason}", where=path, fix="put the file there")
-    found = read_yaml(path, _SystemFile, what=_CARD_FAULT)
-    values = {key: value for key, value in found if value is not None}
-    suite, cost = values.pop("suite", SeparatedSuite()), values.pop("cost", SeparationCost())
+    found = read_yaml(path, SystemFile, what=_CARD_FAULT, prepare=_as_people_write_it)
     clips = folder / CLIPS_FILE
-    if clips.is_file() and not values.get("training_clips_sha256"):
-        values["training_clips_sha256"] = tuple(files.read_text(clips, limit=CLIPS_LIMIT).split())
-    return System(SystemCard(**values), suite, cost)
+    if clips.is_file() and not found.training_clips_sha256:
+        hashes = tuple(files.read_text(clips, limit=CLIPS_LIMIT).split())
+        found = found.model_copy(update={"training_clips_sha256": hashes})
+    return found
 
 
 def suite_answered(folder: Path) -> Suite:
@@ -155,25 +163,12 @@ def suite_answered(folder: Path) -> Suite:
     return load_suite(folder / said)
 
 
-def write_system(folder: Path, system: System) -> None:
-    """Write ``system.yaml`` (and the training clips' hashes beside it) atomically.
-
-    Raises
-    ------
-    FaultsError
-        If the card holds what :func:`read_system` would refuse: nothing is written.
-    """
-    path = folder / SYSTEM_FILE
-    content = dataclasses.asdict(system.card)
-    hashes = content.pop("training_clips_sha256")
-    if not content["generative"]:  # so that the cards of other systems keep their bytes
-        del content["generative"]
-    content["suite"] = system.suite.model_dump(exclude_none=True)
-    content["cost"] = system.cost.model_dump(exclude_none=True)
-    validate(_SystemFile, content, what=_CARD_FAULT, where=path)
-    if hashes:
+def write_system(folder: Path, system: SystemFile) -> None:
+    """Write ``system.yaml`` (and the training clips' hashes beside it) atomically."""
+    content = system.model_dump(mode="json", exclude_defaults=True)
+    if hashes := content.pop("training_clips_sha256", ()):
         files.write_text(folder / CLIPS_FILE, "".join(f"{value}\n" for value in sorted(hashes)))
-    write_yaml(path, content)
+    write_yaml(folder / SYSTEM_FILE, content)
 
 
 @dataclass(frozen=True)
@@ -184,7 +179,7 @@ class PredictionSet:
     """
 
     folder: Path
-    system: System
+    system: SystemFile
     suite: Suite
     paths: Mapping[str, Path]
 
@@ -232,7 +227,7 @@ def check(folder: Path, suite: Suite) -> tuple[PredictionSet, list[Fault]]:
     answers: dict[str, list[Path]] = {}
     faults = []
     for path in files.listed(folder):
-        if path.name in _COMPANIONS or path.name.endswith(files.TEMPORARY_SUFFIX):
+        if path.name in _COMPANIONS or path.name.endswith((".lock", files.TEMPORARY_SUFFIX)):
             continue
         meant = path.stem if path.stem in suite.queries else by_lower.get(path.stem.lower())
         if meant is None or path.suffix.lower() not in SOUND_SUFFIXES:

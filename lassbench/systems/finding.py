@@ -1,0 +1,417 @@
+"""From what is typed, or an object in a program, to a system that can be asked."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+import sysconfig
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from lassbench.errors import UsageError, did_you_mean
+from lassbench.files import listed, sha256_bytes, sha256_file
+from lassbench.systems.builtin import MixtureSeparator, OracleMask
+from lassbench.systems.codec import CodecRoundTrip
+from lassbench.systems.predictions import MadeBy
+from lassbench.systems.processes import COMMAND, CommandSystem, WorkerSystem
+from lassbench.systems.protocol import Declared, System, users_code
+from lassbench.systems.published import PUBLISHED
+
+#: Systems known by a word.
+BUILT_IN: dict[str, Callable[..., Any]] = {
+    "mixture": MixtureSeparator,
+    "oracle": OracleMask,
+    "codec-roundtrip": CodecRoundTrip,
+}
+
+_METHODS = ("separate", "separate_batch", "separate_oracle")
+_PACKAGE = Path(__file__).resolve().parents[1]
+_INSTALLED = {"site-packages", "dist-packages"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A system as it was named; picklable, so that every worker can find it for itself.
+
+    Attributes
+    ----------
+    system
+        ``mixture``, ``oracle``, ``codec-roundtrip``, a published system's name, ``command:...``,
+        the folder of a trained checkpoint, ``my_system.py``, ``my_system.py:MySystem`` or
+        ``package.module:object`` (looked up from the working folder too).
+    arguments
+        What the system is made with.
+    device
+        For checkpoints and published systems: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+    python
+        The interpreter of a published system's own environment.
+    timeout_s
+        Seconds that a system in another process may take for a query.
+    sample_rate
+        The rate in Hz to work at, for systems that name none.
+    seed
+        For systems with a random generator; each query has one of its own made from it.
+    name
+        What to call it instead of its own name.
+    """
+
+    system: str
+    arguments: tuple[tuple[str, str], ...] = ()
+    device: str = "auto"
+    python: str = ""
+    timeout_s: float = 600.0
+    sample_rate: int | None = None
+    seed: int | None = None
+    name: str = ""
+
+
+def find_system(asked: Asked) -> System:
+    """The system that is meant, made but not yet started.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or it does not take these arguments.
+    LassbenchError
+        If the user's own code fails.
+    """
+    system = _find(asked)
+    own_hz = system.declared.sample_rate
+    if asked.sample_rate and own_hz not in (None, asked.sample_rate):
+        raise UsageError(
+            "the system works at a rate of its own",
+            where=asked.system,
+            expected=f"{own_hz} Hz",
+            got=f"--rate {asked.sample_rate}",
+            fix="leave out --rate: sound is resampled to it and back",
+        )
+    system = system.at(asked.sample_rate) if asked.sample_rate else system
+    return system.named(asked.name) if asked.name else system
+
+
+def _find(asked: Asked) -> System:
+    spec, arguments = asked.system, dict(asked.arguments)
+    made_by = MadeBy(system=spec, arguments=arguments, files=_hashes(arguments), seed=asked.seed)
+    if asked.python and spec not in PUBLISHED:
+        raise UsageError(
+            "--python is for published systems, which run in an environment of their own",
+            where=spec,
+            expected=", ".join(PUBLISHED),
+            fix="leave it out",
+        )
+    if spec in BUILT_IN:
+        built = _made(BUILT_IN[spec], arguments, spec)
+        return System.of(built, name=spec, made_by=made_by)
+    if spec in PUBLISHED or spec.startswith(COMMAND):
+        if spec in PUBLISHED:
+            built = WorkerSystem(
+                PUBLISHED[spec],
+                python=asked.python,
+                options=arguments,
+                device=asked.device,
+                timeout_s=asked.timeout_s,
+            )
+        else:
+            _no_arguments(arguments, "a command")
+            built = CommandSystem(spec, timeout_s=asked.timeout_s)
+        made_by = MadeBy(**built.made_by, seed=asked.seed or 0)
+        return System.of(built, name=spec, made_by=made_by)
+    path, _, name = spec.partition(":")
+    if path.endswith(".py") or (":" in spec and not Path(spec).exists()):
+        return _own(spec, path, name, made_by)
+    if Path(spec).exists():
+        from lassbench.models.checkpoints import load_separator
+
+        _no_arguments(arguments, "a checkpoint")
+        built = load_separator(Path(spec), device=asked.device)
+        made_by = made_by.model_copy(update={"sha256": built.card.checkpoint_sha256})
+        return System.of(built, name=spec, made_by=made_by)
+    known = [*BUILT_IN, *PUBLISHED]
+    raise UsageError(
+        f"no such system{did_you_mean(spec, known)}",
+        where=spec,
+        expected=f"{', '.join(known)}, the folder of a checkpoint, my_system.py, "
+        "package.module:object or command:...",
+        fix="check the path; `lassbench systems` lists what there is, docs/systems.md tells how "
+        "to run your own",
+    )
+
+
+def as_system(separator: Any, *, name: str = "") -> System:
+    """``separator``, an object, a class or a function, as a system.
+
+    Raises
+    ------
+    UsageError
+        If it does not separate.
+    """
+    if isinstance(separator, System):
+        return separator
+    if isinstance(separator, type):
+        separator = _made(separator, {}, separator.__qualname__)
+    kind = separator if inspect.isroutine(separator) else type(separator)
+    known = name or getattr(separator, "__qualname__", kind.__qualname__)
+    if not any(hasattr(separator, one) for one in _METHODS) and callable(separator):
+        separator = _Function(separator, None)
+    made_by = MadeBy(system=known, sha256=_source_sha256(kind))
+    return System.of(separator, name=known, made_by=made_by)
+
+
+class _Function:
+    """A function as a system; what it says of itself stands on it, or in the file around it."""
+
+    def __init__(self, function: Callable[..., Any], module: ModuleType | None) -> None:
+        self.separate = function
+        for key in ("card", *Declared.model_fields):
+            value = getattr(function, key, getattr(module, key, None))
+            if value is not None:
+                setattr(self, key, value)
+
+
+# ---------------------------------------------------------------------------
+# A user's own code
+# ---------------------------------------------------------------------------
+
+
+def _own(spec: str, path: str, name: str, made_by: MadeBy) -> System:
+    """The system in a user's file or module."""
+    with users_code(path, spec, what="cannot be imported"):
+        module = _load_file(Path(path)) if path.endswith(".py") else _load_module(path, spec)
+    found = _object_in(module, name, spec) if name else _only_system(module, spec)
+    if isinstance(found, ModuleType):
+        found = found.separate
+    called = getattr(found, "__name__", type(found).__name__)
+    if not isinstance(found, type) and any(hasattr(found, one) for one in _METHODS):
+        _no_arguments(made_by.arguments, f"{called}, which is made already,")
+    elif isinstance(found, type) or not _separates(found, made_by.arguments):
+        found = _made(found, made_by.arguments, spec)
+        if not any(hasattr(found, one) for one in _METHODS) and callable(found):
+            found = _Function(found, None)
+    else:
+        given = _arguments(found, made_by.arguments, spec) if made_by.arguments else {}
+        found = _Function(partial(found, **given) if given else found, module)
+        called = Path(path).stem if called == "separate" else called
+    made_by = made_by.model_copy(update={"sha256": _sources_sha256(module)})
+    return System.of(found, name=called, made_by=made_by)
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError("no such file", where=path, fix="check the path")
+    path = path.resolve()
+    sys.path.insert(0, str(path.parent))
+    # Not by its own name, which an installed module may have too.
+    spec = importlib.util.spec_from_file_location(f"lassbench_users_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _load_module(name: str, spec: str) -> ModuleType:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name.rpartition(".")[0] and error.name != name:
+            raise  # something that it imports is not there
+        raise UsageError(
+            f"cannot import {name!r}: {error}",
+            where=spec,
+            fix="install it, run from the folder that holds it, or name the file (my_system.py)",
+        ) from error
+
+
+def _object_in(module: ModuleType, name: str, spec: str) -> Any:
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise UsageError(
+                f"{spec.partition(':')[0]} has no {name!r}{did_you_mean(part, dir(found))}",
+                where=spec,
+                fix="check the name after the colon",
+            )
+        found = getattr(found, part)
+    return found
+
+
+def _only_system(module: ModuleType, spec: str) -> Any:
+    """The function ``separate`` of a file, else its only class that separates."""
+    if hasattr(module, "separate"):
+        return module.separate
+    classes = {
+        name: found
+        for name, found in vars(module).items()
+        if isinstance(found, type)
+        and found.__module__ == module.__name__
+        and any(hasattr(found, one) for one in _METHODS)
+    }
+    if len(classes) != 1:
+        named = ", ".join(f"{spec}:{name}" for name in classes)
+        raise UsageError(
+            f"{'several classes' if classes else 'nothing'} in this file can separate",
+            where=spec,
+            expected="a function separate(mixture, query, sample_rate), or one class with it",
+            got=named,
+            fix="name one of them" if classes else "docs/systems.md has examples",
+        )
+    return next(iter(classes.values()))
+
+
+def _separates(function: Any, arguments: Mapping[str, str]) -> bool:
+    """Whether a function separates itself: three parameters have to be given, and not by name.
+
+    Otherwise it is a factory, which makes the system.
+    """
+    parameters = _parameters(function)
+    if not parameters:
+        return not inspect.isroutine(function)
+    needed = [one for one in parameters if one.default is one.empty]
+    placed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if any(one.kind is one.VAR_POSITIONAL for one in needed):
+        return not arguments
+    by_place = [one for one in needed if one.kind in placed]
+    return len(by_place) >= 3 and not {one.name for one in by_place} <= arguments.keys()
+
+
+def _made(factory: Callable[..., Any], arguments: Mapping[str, str], spec: str) -> Any:
+    """What a class or a factory makes of these arguments."""
+    given = _arguments(factory, arguments, spec)
+    needed = [one for one in _by_name(factory).values() if one.default is one.empty]
+    if lacking := [one.name for one in needed if one.name not in arguments]:
+        raise UsageError(
+            "the system needs arguments",
+            where=spec,
+            expected=" ".join(f"--arg {name}=..." for name in lacking),
+            got=", ".join(arguments) or "none",
+            fix="give each with --arg NAME=VALUE",
+        )
+    with users_code(getattr(factory, "__name__", spec), spec, what="cannot be made"):
+        return factory(**given)
+
+
+def _no_arguments(arguments: Mapping[str, str], what: str) -> None:
+    if arguments:
+        raise UsageError(
+            f"{what} takes no arguments", got=", ".join(arguments), fix="leave them out"
+        )
+
+
+def _parameters(function: Any) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # nobody knows those of some compiled functions
+        return []
+
+
+def _by_name(function: Any) -> dict[str, inspect.Parameter]:
+    """The parameters that can be given by name."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {one.name: one for one in _parameters(function) if one.kind in kinds}
+
+
+_FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def _arguments(function: Any, arguments: Mapping[str, str], spec: str) -> dict[str, Any]:
+    """``arguments`` as ``function`` takes them: numbers and flags where it says so.
+
+    By an annotation or a default that is a whole number, a number, a flag or a path; all
+    others are text.
+    """
+    named = _by_name(function)
+    anything = any(one.kind is one.VAR_KEYWORD for one in _parameters(function))
+    for name in arguments:
+        if name not in named and not anything:
+            raise UsageError(
+                f"the system takes no argument {name!r}{did_you_mean(name, named)}",
+                where=spec,
+                expected=", ".join(named) or "none",
+                fix="correct --arg",
+            )
+    return {name: _as_type(text, named.get(name), spec) for name, text in arguments.items()}
+
+
+def _as_type(text: str, parameter: inspect.Parameter | None, spec: str) -> Any:
+    if parameter is None:
+        return text
+    kind, default = parameter.annotation, parameter.default
+    # An annotation is its own text in a module with `from __future__ import annotations`.
+    said = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
+    said = said.partition("|")[0].strip()
+    if not said or kind is parameter.empty:
+        said = type(default).__name__
+    try:
+        if said == "bool":
+            return _FLAGS[text.lower()]
+        known: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "Path": Path}
+        return known.get(said, str)(text)
+    except (ValueError, KeyError) as error:
+        raise UsageError(
+            f"--arg {parameter.name} has a wrong value", where=spec, expected=said, got=text
+        ) from error
+
+
+# ---------------------------------------------------------------------------
+# What was run
+# ---------------------------------------------------------------------------
+
+
+def _hashes(arguments: Mapping[str, str]) -> dict[str, str]:
+    """The hashes of those arguments that are files or folders."""
+    return {name: hashed for name, text in arguments.items() if (hashed := _content_sha256(text))}
+
+
+def _content_sha256(text: str) -> str:
+    path = Path(text)
+    try:
+        if path.is_file():
+            return sha256_file(path)
+        inside = [one for one in listed(path, "**/*") if one.is_file()] if path.is_dir() else []
+    except (OSError, ValueError):  # a text that is no path
+        return ""
+    return _files_sha256(path, inside) if inside else ""
+
+
+def _files_sha256(root: Path, found: Iterable[Path]) -> str:
+    lines = sorted(f"{one.relative_to(root).as_posix()} {sha256_file(one)}\n" for one in found)
+    return sha256_bytes("".join(lines).encode())
+
+
+def _sources_sha256(module: ModuleType) -> str:
+    """The hash of a module's source and of whatever it has loaded from beside it."""
+    if not module.__file__:
+        return ""
+    file = Path(module.__file__).resolve()
+    top = sys.modules.get(module.__name__.partition(".")[0], module)
+    root = Path(top.__file__).resolve().parent if top.__file__ else file.parent
+    others = [Path(sysconfig.get_paths()["stdlib"]).resolve(), _PACKAGE]
+    found = {file}
+    for one in list(sys.modules.values()):
+        path = Path(getattr(one, "__file__", None) or "none").resolve()
+        if path.suffix == ".py" and path.is_relative_to(root) and path.is_file():
+            apart = any(path.is_relative_to(other) for other in others)
+            if not apart and not _INSTALLED & {root.name, *path.relative_to(root).parts}:
+                found.add(path)
+    return _files_sha256(root, found)
+
+
+def _source_sha256(kind: Any) -> str:
+    """The hash of the file that a class or a function stands in, or of its own source."""
+    if getattr(kind, "__module__", "").startswith("lassbench."):
+        return ""  # its version says it
+    try:
+        return sha256_bytes((inspect.getsource(inspect.getmodule(kind) or kind)).encode())
+    except (OSError, TypeError):
+        try:
+            return sha256_bytes(inspect.getsource(kind).encode())  # in a notebook
+        except (OSError, TypeError):
+            return ""
