@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lassbench.cards import SystemCard
 from lassbench.errors import UsageError, did_you_mean
-from lassbench.records import SystemCard
 
 HERE = Path(__file__).parent
 SERVE = HERE / "serve.py"
