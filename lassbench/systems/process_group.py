@@ -52,6 +52,7 @@ class ProcessGroup:
     def __init__(
         self, command: Sequence[str], *, cwd: Path | None = None, talks: bool = False
     ) -> None:
+        self._selector = selectors.DefaultSelector()  # first: a process is not to be lost
         self._process = subprocess.Popen(
             command,
             cwd=cwd,
@@ -65,7 +66,6 @@ class ProcessGroup:
         self._talks, self._ended = talks, False
         self._said, self._line, self._unsent = bytearray(), bytearray(), bytearray()
         self._answers: deque[bytes] = deque()
-        self._selector = selectors.DefaultSelector()
         for stream in self._streams:
             os.set_blocking(stream.fileno(), False)
             if stream is not self._process.stdin:
@@ -102,7 +102,7 @@ class ProcessGroup:
                     (self._read if events & selectors.EVENT_READ else self._write)(key.fileobj)
             else:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(left)
+                    self._process.wait(min(left, _LOOK_S))
         return self._answers.popleft() if self._answers else None
 
     def _write(self, stream: Any) -> None:
@@ -130,17 +130,22 @@ class ProcessGroup:
         return bool(data)
 
     def _take_lines(self, data: bytes) -> None:
-        *lines, rest = data.split(b"\n")
-        for line in lines:
-            whole = bytes(self._line) + line
-            self._line.clear()
-            self._answers.append(whole) if whole.startswith(_ANSWER) else self._keep(whole + b"\n")
-        self._line += rest
-        if len(self._line) > _LONGEST:
-            if self._line.startswith(_ANSWER):
-                self._answers.append(bytes(self._line[:_CHUNK]))
-            self._keep(self._line)
-            self._line[:] = b" "  # what follows on this line is no beginning of one
+        self._line += data
+        head, end, rest = self._line.rpartition(b"\n")
+        if _ANSWER not in head:
+            self._keep(head + end)
+        else:
+            for line in head.split(b"\n"):
+                if line.startswith(_ANSWER):
+                    self._answers.append(bytes(line))
+                else:
+                    self._keep(line + b"\n")
+        if len(rest) > _LONGEST:
+            if rest.startswith(_ANSWER):
+                self._answers.append(bytes(rest[:_CHUNK]))
+            self._keep(rest)
+            rest[:] = b" "  # what follows on this line is no beginning of one
+        self._line = rest
 
     def _keep(self, data: bytes | bytearray) -> None:
         self._said += data

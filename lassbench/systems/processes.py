@@ -39,16 +39,16 @@ from lassbench.errors import (
 )
 from lassbench.interrupts import Interrupts
 from lassbench.systems.process_group import SHOWN, ProcessGroup, shown
-from lassbench.systems.published import Published
+from lassbench.systems.published import SERVE, Published
+
+#: How a command begins, where a system is named.
+COMMAND = "command:"
 
 #: How a command begins, where a system is named.
 COMMAND = "command:"
 
 #: Seconds that a query may take unless the user says otherwise, and loading a model at least.
 TIMEOUT_S = 1800.0
-
-_FOLDER = Path(__file__).resolve().parent / "published"
-
 
 # ---------------------------------------------------------------------------
 # What workers and commands have in common
@@ -95,7 +95,7 @@ class _Elsewhere:
         except OSError as error:
             raise LassbenchError(
                 f"{self._name} could not be started",
-                got=one_line(f"{command[0]}: {error.strerror or error}"),
+                got=one_line(f"{error.filename or command[0]}: {error.strerror or error}"),
             ) from error
         return self._process
 
@@ -168,6 +168,8 @@ class _Elsewhere:
         """``what`` happened, with what the process said last, and what to do about it."""
         lines = lines or process.last_lines
         said = [reason] if reason else [] if lines else ["it said nothing"]
+        # The last line of a traceback is the error itself.
+        lines = lines[:-1] if lines and lines[-1] == reason else lines
         text = "\n".join([reason, *lines])
         fix = ""
         if re.search(r"\bModuleNotFoundError\b|\bNo module named\b", text):
@@ -229,8 +231,10 @@ class WorkerSystem(_Elsewhere):
     ) -> None:
         super().__init__(published.name, timeout_s)
         self._published, self._given = published, dict(options)
-        faults = [*_python_faults(python), *_option_faults(published, options)]
-        if faults:
+        self._options = published.completed(
+            {name: str(Path(value).expanduser()) for name, value in options.items()}
+        )
+        if faults := [*_python_faults(python), *_path_faults(published, self._options)]:
             raise UsageFaultsError(
                 f"{published.name} cannot be started",
                 faults,
@@ -239,16 +243,8 @@ class WorkerSystem(_Elsewhere):
         # Not resolved: in a virtual environment it is a link, which says where that stands.
         self._python = str(Path(str(shutil.which(Path(python).expanduser()))).absolute())
         self._asked_device = device
-        self._options = {
-            name: str(Path(value).expanduser().absolute())
-            if published.options[name].is_file
-            else value
-            for name, value in options.items()
-        }
-        self._repo = Path(options["repo"]).expanduser().absolute()
-        self._options["repo"] = str(self._repo)
         self.sample_rate, self.max_seconds = published.sample_rate, published.max_seconds
-        self.accepts_negative = published.accepts_negative
+        self.accepts_negative = published.negative
         self._module_fix = (
             f"`lassbench doctor --system {published.name} --repo {options['repo']} "
             f"--python {python}` says what is missing over there"
@@ -268,20 +264,18 @@ class WorkerSystem(_Elsewhere):
     @cached_property
     def made_by(self) -> dict[str, Any]:
         """What ``system.yaml`` says of it: known before anything is started."""
-        worker = [
-            files.sha256_file(_FOLDER / name) for name in ("serve.py", self._published.worker)
-        ]
-        paths = {
-            name: Path(value)
-            for name, value in self._options.items()
-            if self._published.options[name].is_file
+        code = [files.sha256_file(path) for path in (SERVE, self._published.worker)]
+        hashed = {
+            name: files.sha256_file(Path(path))
+            for name, path in self._options.items()
+            if not self._published.options[name].folder
         }
-        commit = commit_of(self._repo)
+        commit = commit_of(Path(self._options["repo"]))
         return {
             "system": self._published.name,
-            "sha256": files.sha256_bytes(" ".join(worker).encode()),
+            "sha256": files.sha256_bytes(" ".join(code).encode()),
             "arguments": {**self._given, "device": self._asked_device},
-            "files": {name: files.sha256_file(path) for name, path in paths.items()},
+            "files": hashed,
             **({"commit": commit} if commit else {}),
         }
 
@@ -317,10 +311,10 @@ class WorkerSystem(_Elsewhere):
 
     def _load(self) -> ProcessGroup:
         options = json.dumps({**self._options, "device": self._asked_device})
-        serve, worker = (str(_FOLDER / name) for name in ("serve.py", self._published.worker))
         # A crash in compiled code tells where it was.
-        command = [self._python, "-u", "-X", "faulthandler", serve, worker, options]
-        process = self._start(command, cwd=self._repo, talks=True)
+        command = [self._python, "-u", "-X", "faulthandler", str(SERVE)]
+        command += [str(self._published.worker), options]
+        process = self._start(command, cwd=Path(self._options["repo"]), talks=True)
         limit_s = max(TIMEOUT_S, self.timeout_s)
         answer = self._answer(process, limit_s, "loading", "ready")
         if answer["lassbench"] == "failed":
@@ -375,25 +369,19 @@ def _python_faults(python: str) -> list[Fault]:
     return [Fault("python", python, reason)]
 
 
-def _option_faults(published: Published, options: Mapping[str, str]) -> Iterator[Fault]:
-    known = published.options
-    for name, value in options.items():
-        if name not in known:
-            reason = f"{published.name} has no such option{did_you_mean(name, known)}"
-            yield Fault("unknown option", name, reason)
-        elif known[name].is_file and (fault := files.file_fault(Path(value).expanduser())):
-            yield Fault(name, value, fault)
-    for name, option in known.items():
-        if option.required and not options.get(name):
-            yield Fault("missing option", name, option.help)
-    if repo := options.get("repo"):
-        folder = Path(repo).expanduser()
-        if not folder.is_dir():
-            yield Fault("repo", repo, "no such folder")
-            return
-        for name in published.files:
-            if fault := files.file_fault(folder / name):
-                yield Fault("repo", str(Path(repo) / name), fault)
+def _path_faults(published: Published, paths: Mapping[str, str]) -> Iterator[Fault]:
+    for name, path in paths.items():
+        if not published.options[name].folder:
+            fault = files.file_fault(Path(path))
+        else:
+            fault = "" if Path(path).is_dir() else "no such folder"
+        if fault:
+            yield Fault(name, path, f"{fault}: {published.options[name].help}")
+    if Path(paths["repo"]).is_dir():
+        for name in published.repository_files:
+            if fault := files.file_fault(Path(paths["repo"], name)):
+                where = str(Path(paths["repo"], name))
+                yield Fault("repo", where, f"{fault}, but {published.name}'s code has it")
 
 
 def commit_of(repository: Path) -> str:

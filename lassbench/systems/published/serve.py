@@ -110,8 +110,12 @@ def _separate(separate: Callable[[Any, str, str], Any], asked: dict[str, Any]) -
 
 def _failure(error: BaseException) -> dict[str, Any]:
     lines = traceback.format_exception(type(error), error, error.__traceback__)
-    said = f"{type(error).__name__}: {error}"
-    return {"lassbench": "failed", "error": said, "traceback": "".join(lines)}
+    # JSON readers refuse halves of characters, and NUL, which texts of errors may hold.
+    said, trace = (
+        text[-20000:].encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
+        for text in (f"{type(error).__name__}: {error}", "".join(lines))
+    )
+    return {"lassbench": "failed", "error": said, "traceback": trace}
 
 
 def _answer(answers: BinaryIO, answer: dict[str, Any]) -> None:
