@@ -411,7 +411,7 @@ def _sources_sha256(module: ModuleType) -> str:
 
 def _source_sha256(kind: Any) -> str:
     """The hash of the file that a class or a function stands in, or of its own source."""
-    if getattr(kind, "__module__", "").startswith("lassbench."):
+    if (getattr(kind, "__module__", None) or "").startswith("lassbench."):
         return ""  # its version says it
     try:
         return sha256_bytes((inspect.getsource(inspect.getmodule(kind) or kind)).encode())
