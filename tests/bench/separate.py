@@ -18,18 +18,18 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 
-from lassbench.cards import SystemCard
 from lassbench.suites.importing import import_suite
 from lassbench.suites.suite import Suite, load_suite
 from lassbench.systems.finding import as_system
 from lassbench.systems.processes import CommandSystem, WorkerSystem
-from lassbench.systems.published import Option, Published
+from lassbench.systems.published import PUBLISHED, Option
 from lassbench.systems.run import separate_suite
 from tests.bench._table import compare, machine, print_table
 
@@ -57,7 +57,9 @@ def main(arguments: list[str]) -> None:
     rows = []
     for how, time in times.items():
         took = (time.median, min(time.runs), max(time.runs))
-        rows.append((how, *(1000 * one / options.queries for one in took), time.median / peer.median))
+        rows.append(
+            (how, *(1000 * one / options.queries for one in took), time.median / peer.median)
+        )
     print_table(
         ("a copy, as", "ms a query", "least", "most", "times the peer"),
         rows,
@@ -83,24 +85,16 @@ def systems(folder: Path) -> dict[str, Any]:
     """Every way to run a model that copies."""
     (folder / "worker.py").write_text(WORKER)
     (folder / "script.py").write_text(SCRIPT)
-    published = Published(
-        name="copy",
-        card=SystemCard(name="copy"),
+    told = replace(
+        PUBLISHED["audiosep"],
         worker=folder / "worker.py",
-        licence="",
-        weights="",
-        sample_rate=RATE,
-        max_seconds=None,
-        negative=False,
-        options={"repo": Option("a folder", folder=True)},
+        options={"repo": Option("any folder", folder=True)},
         repository_files=(),
-        packages={},
-        ran="",
     )
     files = "{mixture} {estimate}"
     return {
         "function": lambda mixture, query, sample_rate: mixture.copy(),
-        "worker": WorkerSystem(published, python=sys.executable, options={"repo": str(folder)}),
+        "worker": WorkerSystem(told, python=sys.executable, options={"repo": str(folder)}),
         "command: cp": CommandSystem(f"{shutil.which('cp')} {files}"),
         "command: python": CommandSystem(f"{sys.executable} {folder / 'script.py'} {files}"),
     }

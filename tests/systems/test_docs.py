@@ -1,4 +1,4 @@
-"""The page on systems: its examples run as it says, its commands parse, its tables are the code's."""
+"""The page on systems: examples run as it says, commands parse, tables are the code's."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 import soundfile
 import torch
 from numpy.typing import NDArray
 
+from lassbench.cards import SystemCard
 from lassbench.cli import root, run
 from lassbench.corpora.synthetic import SyntheticCorpus
 from lassbench.dataset import open_dataset
@@ -29,6 +31,8 @@ from lassbench.scores.score import evaluate
 from lassbench.suites import freezing
 from lassbench.suites.suite import Suite, load_suite
 from lassbench.systems.predictions import read_system
+from lassbench.systems.protocol import Declared
+from lassbench.systems.published import PUBLISHED
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "systems.md").read_text(encoding="utf-8")
 RATE = 32000
@@ -179,7 +183,7 @@ def test_the_net_of_the_page_reads_the_query(place: Path) -> None:
 def test_a_recording_is_separated(place: Path) -> None:
     (line,) = (line for line in COMMANDS if "street.mp3" in line)
     assert run(shlex.split(line)[1:]) == 0
-    heard, rate = soundfile.read("street.mp3", dtype="float32")
+    heard, _ = soundfile.read("street.mp3", dtype="float32")
     np.testing.assert_allclose(soundfile.read("dog.wav")[0], 0.75 * heard, atol=1e-4)
 
 
@@ -265,7 +269,7 @@ def test_an_answer_is_refused_as_the_page_says(code: str, said: str, suite: Suit
 def test_an_exception_is_shown_as_the_page_says(
     place: Path, suite: Suite, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("separate my_wrong.py --suite esc10 -o predictions/wrong".split()) == 1
+    assert run(["separate", "my_wrong.py", "--suite", "esc10", "-o", "predictions/wrong"]) == 1
     (text,) = blocks("text")
     query = next(iter(suite.queries.values()))
     for shown, here in (
@@ -285,8 +289,27 @@ def test_an_exception_is_shown_as_the_page_says(
 
 @pytest.mark.parametrize("line", SAID)
 def test_a_command_of_the_page_parses(line: str) -> None:
-    _, *words = shlex.split(line)
-    context = root.make_context("lassbench", words)
-    name, command, rest = root.resolve_command(context, [*context._protected_args, *context.args])
-    assert command is not None
-    command.make_context(name, rest)
+    _, verb, *words = shlex.split(line)
+    command = root.get_command(click.Context(root), verb)
+    assert command is not None, verb
+    command.make_context(verb, words)
+
+
+def test_the_page_has_the_commands_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["systems", "--markdown"]) == 0
+    assert capsys.readouterr().out in PAGE
+
+
+def test_the_page_installs_what_the_catalogue_says() -> None:
+    installed = dict(re.findall(r"^    envs/(\S+)/bin/python -m pip install (.*)$", PAGE, re.M))
+    assert set(installed) == {one.name for one in PUBLISHED.values()} - {"audiosep-hive"}
+    for name, words in installed.items():
+        wanted = PUBLISHED[name].packages.items()
+        assert sorted(words.split()) == sorted("==".join([one, *of[:1]]) for one, of in wanted)
+    assert PUBLISHED["audiosep-hive"].packages == PUBLISHED["audiosep"].packages
+
+
+def test_the_page_names_every_key_of_the_protocol() -> None:
+    table = PAGE.split("## Your own")[1].split("### ")[0]
+    named = set(re.findall(r"`(\w+)", table))
+    assert {*Declared.model_fields, *SystemCard.model_fields, "close"} <= named
