@@ -34,7 +34,8 @@ from lassbench.systems.predictions import read_system
 from lassbench.systems.protocol import Declared
 from lassbench.systems.published import PUBLISHED
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "systems.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "systems.md").read_text(encoding="utf-8")
 RATE = 32000
 #: Of the sounds of the list of mixtures that the page shows.
 HZ = {"dog": 1000, "engine": 100, "bird": 5000}
@@ -48,7 +49,6 @@ def blocks(language: str) -> list[str]:
 
 SOURCES = {code.split("\n")[0].removeprefix("# "): code for code in blocks("python")}
 COMMANDS = [line.strip() for line in PAGE.splitlines() if line.startswith("    lassbench ")]
-SAID = [*COMMANDS, *re.findall(r"`(lassbench [^`]+)`", PAGE)]
 
 
 @pytest.fixture(scope="module")
@@ -287,12 +287,24 @@ def test_an_exception_is_shown_as_the_page_says(
 # ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("line", SAID)
-def test_a_command_of_the_page_parses(line: str) -> None:
-    _, verb, *words = shlex.split(line)
-    command = root.get_command(click.Context(root), verb)
-    assert command is not None, verb
-    command.make_context(verb, words)
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/suites.md", "docs/systems.md", "leaderboard/SUBMITTING.md"]
+)
+def test_every_command_of_a_page_parses(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = re.findall(r"^(?:    )?(lassbench .*)$|`(lassbench [^`]+)`", text, re.MULTILINE)
+    faults = []
+    for line in map("".join, lines):
+        _, *words = shlex.split(line.replace("FORMAT", "triples"), comments=True)
+        context, command = click.Context(root), root
+        while isinstance(command, click.Group) and words:
+            command, context = command.get_command(context, words.pop(0)), click.Context(command)
+        try:
+            # A verb alone is the mention of it.
+            command.make_context("", words) if words else command.name
+        except (AttributeError, click.ClickException) as error:
+            faults.append(f"{line}: {error}")
+    assert lines and not faults
 
 
 def test_the_page_has_the_commands_table(capsys: pytest.CaptureFixture[str]) -> None:
