@@ -107,7 +107,6 @@ def find_system(asked: Asked) -> System:
 
 def _find(asked: Asked) -> System:
     spec, arguments = asked.system, dict(asked.arguments)
-    made_by = _recorded(system=spec, arguments=arguments, files=_hashes(arguments), seed=asked.seed)
     if asked.python and spec not in PUBLISHED:
         raise UsageError(
             "--python is for published systems, which run in an environment of their own",
@@ -115,9 +114,6 @@ def _find(asked: Asked) -> System:
             expected=", ".join(PUBLISHED),
             fix="leave it out",
         )
-    if spec in BUILT_IN:
-        built = _made(BUILT_IN[spec], arguments, spec)
-        return System.of(built, name=spec, made_by=made_by)
     if spec in PUBLISHED or spec.startswith(COMMAND):
         if spec in PUBLISHED:
             built = WorkerSystem(
@@ -131,6 +127,10 @@ def _find(asked: Asked) -> System:
             _no_arguments(arguments, "a command")
             built = CommandSystem(spec, timeout_s=asked.timeout_s)
         made_by = _recorded(**built.made_by, seed=asked.seed or 0)
+        return System.of(built, name=spec, made_by=made_by)
+    made_by = _recorded(system=spec, arguments=arguments, files=_hashes(arguments), seed=asked.seed)
+    if spec in BUILT_IN:
+        built = _made(BUILT_IN[spec], arguments, spec)
         return System.of(built, name=spec, made_by=made_by)
     path, _, name = spec.partition(":")
     there = os.path.lexists(spec)
