@@ -107,6 +107,7 @@ def find_system(asked: Asked) -> System:
 
 def _find(asked: Asked) -> System:
     spec, arguments = asked.system, dict(asked.arguments)
+    built: Any
     if asked.python and spec not in PUBLISHED:
         raise UsageError(
             "--python is for published systems, which run in an environment of their own",
