@@ -225,6 +225,11 @@ class System:
         made_by = self.made_by.model_copy(update={"sample_rate": rate_hz})
         return replace(self, declared=declared, made_by=made_by)
 
+    def start(self) -> None:
+        """Load what is loaded only when it is needed, so that it counts as no query's time."""
+        if start := getattr(self.separator, "start_worker", None):
+            start()
+
     def close(self) -> None:
         """End what it started."""
         if callable(close := getattr(self.separator, "close", None)):
