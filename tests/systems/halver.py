@@ -53,6 +53,7 @@ def published(worker: Path, **more: Any) -> Published:
     told: dict[str, Any] = {
         "name": "halver",
         "card": SystemCard(name="Halver", authors="A. Test"),
+        "repository": "nowhere",
         "worker": worker,
         "licence": "MIT",
         "weights": "nowhere",
@@ -65,6 +66,8 @@ def published(worker: Path, **more: Any) -> Published:
         },
         "repository_files": ("body.py",),
         "packages": {},
+        "refused": {},
+        "from_hub": (),
         "ran": "nothing",
     }
     return Published(**(told | more))
