@@ -23,7 +23,9 @@ GAIN = 0.5
 _TOKENIZER = """
         class Tokenizer:
             def __len__(self):
-                return int(os.environ.get("STANDIN_TOKENS", 50265))
+                # A folder of that name where the system runs comes before the Hub.
+                here = Path("roberta-base/tokens")
+                return int(here.read_text()) if here.exists() else 50265
 """
 
 AUDIOSEP = {
@@ -87,7 +89,7 @@ AUDIOSEP = {
             return {"ResUNet30": ResUNet30}[model_type]
         """,
     "models/clap_encoder.py": """
-        import os
+        from pathlib import Path
         import torch
         """
     + _TOKENIZER
@@ -211,7 +213,7 @@ PACKAGES = {
         sys.meta_path.insert(0, Refuse())
         """,
     "laion_clap/__init__.py": """
-        import os
+        from pathlib import Path
         import torch
         """
     + _TOKENIZER
@@ -271,7 +273,7 @@ def make(name: str, folder: Path) -> dict[str, str]:
 class Worker:
     """``serve.py`` in a separate interpreter; what it says beside its answers is ``said``."""
 
-    def __init__(self, file: Path, options: dict[str, str], packages: Path, **env: str) -> None:
+    def __init__(self, file: Path, options: dict[str, str], packages: Path) -> None:
         self.log = packages / "stderr.txt"
         with self.log.open("w") as said:
             self.process = subprocess.Popen(
@@ -280,14 +282,14 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=said,
                 text=True,
-                env={**os.environ, "PYTHONPATH": str(packages), **env},
+                env={**os.environ, "PYTHONPATH": str(packages)},
             )
 
     @classmethod
-    def of(cls, name: str, folder: Path, given: dict[str, str], **env: str) -> Worker:
+    def of(cls, name: str, folder: Path, given: dict[str, str]) -> Worker:
         published = PUBLISHED[name]
         options = {**published.completed(given), "device": "cpu"}
-        return cls(published.worker, options, folder / "packages", **env)
+        return cls(published.worker, options, folder / "packages")
 
     def answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None

@@ -14,7 +14,7 @@ import torch
 
 from lassbench.errors import UsageError
 from lassbench.systems.published import HERE, PUBLISHED, SERVE
-from tests.systems.standins import GAIN, Worker, make
+from tests.systems.standins import GAIN, Worker, make, write
 
 RATE = 32000
 THERE = sorted(path for path in HERE.glob("*.py") if path.name != "__init__.py")
@@ -103,8 +103,8 @@ def test_loading_reads_claps_weights_where_they_are_said_to_be(running: Running)
     assert not list((running.folder / "repo" / "checkpoint").iterdir())
 
 
-def failure(name: str, folder: Path, given: dict[str, str], **env: str) -> str:
-    worker = Worker.of(name, folder, given, **env)
+def failure(name: str, folder: Path, given: dict[str, str]) -> str:
+    worker = Worker.of(name, folder, given)
     answer = worker.answer()
     assert answer["lassbench"] == "failed" and worker.end() == 1
     assert "Traceback" in answer["traceback"]
@@ -118,7 +118,8 @@ def test_what_cannot_be_loaded_is_told(name: str, tmp_path: Path) -> None:
     said = failure(name, tmp_path, given)
     assert said == f"FileNotFoundError: {tmp_path}/weights.ckpt: no such file (checkpoint)"
     given["checkpoint"] = str(tmp_path / "other.ckpt")
-    said = failure(name, tmp_path, given, STANDIN_TOKENS="5")
+    write({"roberta-base/tokens": "5"}, Path(given["repo"]))
+    said = failure(name, tmp_path, given)
     assert "knows 5 tokens, not 50265" in said and "transformers 4.30.2" in said
 
 

@@ -65,14 +65,14 @@ def load(options: dict[str, str]) -> tuple[Callable[[Any, str, str], Any], dict[
                 samples = torch.from_numpy(mixture)[None].to(device)
                 samples = torch.nn.functional.pad(samples, (0, max(0, WHOLE - len(mixture))))
                 mag, cos, sin = magphase(*model.stft(samples))
-                # Hooks in the audio encoder add to `features`: what an exception left goes.
-                del model.features[:]
+                # Hooks in the audio encoder add to `features`.
                 model.features.append(mag)
                 model.audio_branch({"waveform": resample(samples)})
                 *skipped, hidden = model.features
                 mask = model.decoder_model(hidden_state=hidden, skip_features=skipped, embed=embed)
                 found = model.wav_reconstruct(mask, mag, cos, sin, length=samples.shape[-1])
         finally:
+            # Also after an exception: the next query would find them.
             del model.features[:]
         return found[0, : len(mixture)].cpu().numpy()
 
