@@ -41,6 +41,12 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=int, help="For random systems: each query has a seed made from it.")
 @click.option(
+    "--no-negative",
+    "without_negative",
+    is_flag=True,
+    help="Give no negative query (what the other sound is called) to a system that takes one.",
+)
+@click.option(
     "--timeout",
     "timeout_s",
     type=click.FloatRange(min=1),
@@ -77,6 +83,7 @@ def command(
     name: str,
     device: str,
     seed: int | None,
+    without_negative: bool,
     timeout_s: float,
     rate: int | None,
     **how: Any,
@@ -105,6 +112,7 @@ def command(
         timeout_s=timeout_s,
         sample_rate=rate,
         seed=seed,
+        without_negative=without_negative,
         name=name,
     )
     if file is not None:

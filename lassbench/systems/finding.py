@@ -57,6 +57,8 @@ class Asked:
         The rate in Hz to work at, for systems that name none.
     seed
         For systems with a random generator; each query has one of its own made from it.
+    without_negative
+        Whether it is never told what to leave out.
     name
         What to call it instead of its own name.
     """
@@ -68,6 +70,7 @@ class Asked:
     timeout_s: float = 600.0
     sample_rate: int | None = None
     seed: int | None = None
+    without_negative: bool = False
     name: str = ""
 
 
@@ -92,6 +95,8 @@ def find_system(asked: Asked) -> System:
             fix="leave out --rate: sound is resampled to it and back",
         )
     system = system.at(asked.sample_rate) if asked.sample_rate else system
+    if asked.without_negative:
+        system = system.without_negative()
     return system.named(asked.name) if asked.name else system
 
 

@@ -65,6 +65,8 @@ class MadeBy(Strict):
     commit
         Of the repository that a published system was run from; ``+edited`` where files
         were changed.
+    without_negative
+        Whether it takes a negative query and was never given one.
     environments
         Where it ran: device, Python, torch.  Several if it was gone on with elsewhere.
     """
@@ -75,6 +77,7 @@ class MadeBy(Strict):
     files: dict[str, Sha256] = Field(default_factory=dict)
     commit: Annotated[str, Field(max_length=200)] = ""
     seed: int | None = None
+    without_negative: bool = False
     environments: tuple[dict[str, Text], ...] = ()
 
 

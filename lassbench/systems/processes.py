@@ -44,6 +44,9 @@ from lassbench.systems.published import SERVE, Published
 #: How a command begins, where a system is named.
 COMMAND = "command:"
 
+#: How a command begins, where a system is named.
+COMMAND = "command:"
+
 #: Seconds that a query may take unless the user says otherwise, and loading a model at least.
 TIMEOUT_S = 1800.0
 

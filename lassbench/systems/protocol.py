@@ -181,7 +181,11 @@ class System:
     @property
     def device(self) -> str:
         """What it computes on, as people know it."""
-        return str(getattr(self.separator, "device", "cpu"))
+        told = getattr(self.separator, "device", None)
+        if told is not None:
+            return str(told)
+        cuda = getattr(sys.modules.get("torch"), "cuda", None)
+        return str(cuda.get_device_name()) if cuda and cuda.is_initialized() else "cpu"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -196,6 +200,20 @@ class System:
             "lassbench": __version__,
             "device": self.device,
         }
+
+    def without_negative(self) -> System:
+        """The same system, never told what to leave out.
+
+        Raises
+        ------
+        UsageError
+            If it never is.
+        """
+        if not self.negative:
+            raise UsageError("the system takes no negative query", where=self.card.name)
+        name = f"{self.card.name}, without the negative query"
+        made_by = self.made_by.model_copy(update={"without_negative": True})
+        return replace(self.named(name), made_by=made_by)
 
     def named(self, name: str) -> System:
         """The same system by another name."""
@@ -258,7 +276,10 @@ class System:
             for query in queries
         ]
         seeds = [query_seed(self.made_by.seed, query.query_id) for query in queries]
-        given = self._keywords([query.negative for query in queries], seeds)
+        negatives = [query.negative for query in queries]
+        if self.made_by.without_negative:
+            negatives = [""] * len(queries)
+        given = self._keywords(negatives, seeds)
         where = ", ".join(query.query_id for query in queries[:3])
         if self.made_by.seed is not None:
             _seed(seeds[0])

@@ -289,6 +289,7 @@ def _differences(before: SystemFile, now: SystemFile) -> list[str]:
         "made with other arguments": was.arguments == will.arguments,
         "made with other files": was.files == will.files,
         "made with another seed": was.seed == will.seed,
+        "made otherwise with the negative query": was.without_negative == will.without_negative,
         "of a system with another card": before.card == now.card,
     }
     return [words for words, same in table.items() if not same]
