@@ -61,6 +61,8 @@ class ProcessGroup:
             stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if talks else subprocess.STDOUT,
+            # It calls the system once, and takes no lock.
+            preexec_fn=_unblock if signal.pthread_sigmask(signal.SIG_BLOCK, ()) else None,  # noqa: PLW1509
         )
         self._owner = os.getpid()
         self._talks, self._ended = talks, False
@@ -171,7 +173,7 @@ class ProcessGroup:
         named = number in {one.value for one in signal.Signals}
         how = f"exit code {code}" if code >= 0 else ""
         if named:
-            how += f"{', which a shell gives for: ' if how else ''}killed by signal {number}"
+            how += f"{', which a shell gives for ' if how else ''}killed by signal {number}"
             how += f" ({signal.Signals(number).name})"
         return f"{how}: memory may have run out" if number == signal.SIGKILL else how
 
@@ -194,6 +196,11 @@ class ProcessGroup:
             self._selector.close()
             for stream in self._streams:
                 stream.close()
+
+
+def _unblock() -> None:
+    """Blocked signals, as in a pool's workers, would be blocked in all that a system starts."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def shown(line: str) -> str:

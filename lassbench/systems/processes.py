@@ -162,16 +162,32 @@ class _Elsewhere:
             raise LassbenchError(f"{self._name} wrote NaN or infinite samples")
         return samples
 
+    def _heard(
+        self, process: ProcessGroup, limit_s: float, doing: str, request: bytes = b""
+    ) -> bytes | None:
+        """As :meth:`ProcessGroup.answer`; what takes too long is ended, and told of."""
+        try:
+            return process.answer(limit_s, request)
+        except TimeoutError as error:
+            process.end()
+            what = f"took longer than {limit_s:g} s {doing}, and was ended"
+            fix = "if it only needs more time, allow it: --timeout SECONDS"
+            raise self._failure(what, process, fix=fix) from error
+
     def _failure(
-        self, what: str, process: ProcessGroup, reason: str = "", lines: Sequence[str] = ()
+        self,
+        what: str,
+        process: ProcessGroup,
+        reason: str = "",
+        lines: Sequence[str] = (),
+        fix: str = "",
     ) -> LassbenchError:
         """``what`` happened, with what the process said last, and what to do about it."""
         lines = lines or process.last_lines
         said = [reason] if reason else [] if lines else ["it said nothing"]
         # The last line of a traceback is the error itself.
         lines = lines[:-1] if lines and lines[-1] == reason else lines
-        text = "\n".join([reason, *lines])
-        fix = ""
+        text = "\n".join([reason, *lines[-5:]])  # before that it may have warned of anything
         if re.search(r"\bModuleNotFoundError\b|\bNo module named\b", text):
             fix = self._module_fix
         elif re.search(r"(CUDA|HIP|MPS|device).{0,40}out of memory|CUDA_ERROR_OUT_OF_MEMORY", text):
@@ -327,13 +343,7 @@ class WorkerSystem(_Elsewhere):
         self, process: ProcessGroup, limit_s: float, doing: str, expected: str, request: bytes = b""
     ) -> dict[str, Any]:
         """The worker's answer, ``expected`` or ``failed``."""
-        try:
-            line = process.answer(limit_s, request)
-        except TimeoutError as error:
-            process.end()
-            raise self._failure(
-                f"took longer than {limit_s:g} s for {doing}, and was ended", process
-            ) from error
+        line = self._heard(process, limit_s, doing, request)
         if line is None:
             raise self._failure(f"ended while {doing}", process, process.how_it_ended)
         try:
@@ -360,6 +370,8 @@ class WorkerSystem(_Elsewhere):
 
 
 def _python_faults(python: str) -> list[Fault]:
+    if not python:
+        return [Fault("python", "--python", "has to name the interpreter of its environment")]
     path = Path(python).expanduser()
     if path.is_dir():
         return [Fault("python", python, "is a folder; the interpreter in it is bin/python")]
@@ -530,12 +542,7 @@ class CommandSystem(_Elsewhere):
                 raise LassbenchError("the query holds a NUL, which no command can be given")
             try:
                 process = self._start(words)
-                process.answer(self.timeout_s)
-            except TimeoutError as error:
-                process.end()
-                raise self._failure(
-                    f"took longer than {self.timeout_s:g} s, and was ended", process
-                ) from error
+                self._heard(process, self.timeout_s, "separating")
             finally:
                 self._stop()
             if process.how_it_ended != "exit code 0":

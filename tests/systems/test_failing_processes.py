@@ -126,6 +126,56 @@ def test_a_missing_module_names_the_doctor(own: Make) -> None:
         assert fix == "install it for the Python that runs the command"
 
 
+def test_what_was_warned_of_long_before_is_not_blamed(own: Make) -> None:
+    system = own(
+        badly(
+            "print('No module named flash_attn: going on without')",
+            "[print('working') for _ in range(9)]",
+            "raise SystemExit('no dogs here')",
+        )
+    )
+    error = refused(system)
+    assert "flash_attn" in error.got
+    assert error.fix == ""
+
+
+SAID = {
+    "echo last words; exit 3": (["last words"], "exit code 3"),
+    r"printf ' 10%%\r 20%%\r 30%%\ndone'": ([" 30%", "done"], "exit code 0"),
+    r"printf '\033[31mred\033[0m \a\377\n\n  in'": (["red \\x07\ufffd", "  in"], "exit code 0"),
+    "seq 100": ([str(one) for one in range(81, 101)], "exit code 0"),
+    "exit 137": (
+        [],
+        "exit code 137, which a shell gives for killed by signal 9 (SIGKILL): "
+        "memory may have run out",
+    ),
+    "exit 255": ([], "exit code 255"),
+}
+
+
+@pytest.mark.parametrize("script", SAID)
+def test_the_end_of_what_was_printed_is_kept_as_a_terminal_shows_it(script: str) -> None:
+    """Also if nobody has read it before the process has ended."""
+    process = process_group.ProcessGroup(["sh", "-c", script])
+    os.waitid(os.P_PID, process._process.pid, os.WEXITED | os.WNOWAIT)
+    assert process.answer(3600) is None
+    assert (process.last_lines, process.how_it_ended) == SAID[script]
+    process.end()
+
+
+def test_signals_that_are_blocked_here_are_not_blocked_there(own: Make, repo: Path) -> None:
+    blocked = {signal.SIGTERM, signal.SIGINT}
+    system = own(
+        badly(f"assert not signal.pthread_sigmask(signal.SIG_BLOCK, {list(map(int, blocked))})")
+        + WRITE
+    )
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+    try:
+        np.testing.assert_array_equal(asked(system), MIXTURE / 2)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def test_a_commands_other_rate_is_mended_by_an_option(own: Make) -> None:
     system = own(badly("soundfile.write(estimate, samples, 16000)"))
     if isinstance(system, CommandSystem):
@@ -346,9 +396,10 @@ def test_ctrl_c_in_a_query_ends_all_and_passes_on(own: Make, fifo: int, repo: Pa
 
 
 def test_the_end_of_the_interpreter_ends_all(own: Make, fifo: int, repo: Path) -> None:
-    process = parent(own("pipe = open('alive', 'wb', buffering=0)\n" + HALF), repo, "pass")
+    process = parent(own(HELPER + HALF), repo, "pass")
     out, _ = process.communicate()
     assert (out, process.returncode) == (b"asked\n", 0)
+    assert os.read(fifo, 10) == b"x"
     assert os.read(fifo, 10) == b""
     assert list((repo / "tmp").iterdir()) == []
 
