@@ -172,3 +172,18 @@ class Query:
     root: str = ""
     noise_concept: str = ""
     negative: str = ""
+
+
+#: ``fail`` is something that cannot be done without; ``warn`` something that makes it slower,
+#: likelier to fail, or that only some need.
+Grade = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding of a doctor: what was looked at, how it is, and how to mend it."""
+
+    name: str
+    grade: Grade
+    found: str
+    fix: str = ""

@@ -32,6 +32,7 @@ VERBS: dict[str, str] = {
     "import-suite": "Import an evaluation list of others, or of your own, as a suite.",
     "train-baseline": "Train a reference system (lassnet, unet).",
     "import-checkpoint": "Import the authors' released checkpoint.",
+    "systems": "List the published systems, and what each needs.",
     "separate": "Run a system over a suite, or over one audio file.",
     "score": "Score a folder of predictions.",
     "compare": "Compare two score files, paired.",

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
-Grade = Literal["ok", "warn", "fail"]
+from lassbench.records import Check
 
 #: YouTube changes under yt-dlp's feet every few weeks.
 OLD_AFTER_DAYS = 60
@@ -23,20 +21,6 @@ LEAST_GB = 0.5
 TIMEOUT_S = 3.0
 
 _INSTALL_YT_DLP = "pip install --upgrade 'yt-dlp[default,curl-cffi,deno]'"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One finding: what was looked at, how it is, and how to mend it.
-
-    ``fail`` is something that a fetch cannot do without; ``warn`` something that
-    makes it slower, likelier to fail, or that only some commands need.
-    """
-
-    name: str
-    grade: Grade
-    found: str
-    fix: str = ""
 
 
 def examine(folder: Path, *, offline: bool = False) -> list[Check]:

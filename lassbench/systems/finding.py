@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
+import os
+import re
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Mapping
@@ -14,8 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lassbench.errors import UsageError, did_you_mean
-from lassbench.files import listed, sha256_bytes, sha256_file
+from lassbench.checked import validate
+from lassbench.errors import UsageError, UsageFaultsError, did_you_mean
+from lassbench.files import file_fault, listed, sha256_bytes, sha256_file
 from lassbench.systems.builtin import MixtureSeparator, OracleMask
 from lassbench.systems.codec import CodecRoundTrip
 from lassbench.systems.predictions import MadeBy
@@ -94,7 +98,8 @@ def find_system(asked: Asked) -> System:
             got=f"--rate {asked.sample_rate}",
             fix="leave out --rate: sound is resampled to it and back",
         )
-    system = system.at(asked.sample_rate) if asked.sample_rate else system
+    if asked.sample_rate and own_hz is None:
+        system = system.at(asked.sample_rate)
     if asked.without_negative:
         system = system.without_negative()
     return system.named(asked.name) if asked.name else system
@@ -102,7 +107,7 @@ def find_system(asked: Asked) -> System:
 
 def _find(asked: Asked) -> System:
     spec, arguments = asked.system, dict(asked.arguments)
-    made_by = MadeBy(system=spec, arguments=arguments, files=_hashes(arguments), seed=asked.seed)
+    built: Any
     if asked.python and spec not in PUBLISHED:
         raise UsageError(
             "--python is for published systems, which run in an environment of their own",
@@ -110,9 +115,6 @@ def _find(asked: Asked) -> System:
             expected=", ".join(PUBLISHED),
             fix="leave it out",
         )
-    if spec in BUILT_IN:
-        built = _made(BUILT_IN[spec], arguments, spec)
-        return System.of(built, name=spec, made_by=made_by)
     if spec in PUBLISHED or spec.startswith(COMMAND):
         if spec in PUBLISHED:
             built = WorkerSystem(
@@ -125,12 +127,24 @@ def _find(asked: Asked) -> System:
         else:
             _no_arguments(arguments, "a command")
             built = CommandSystem(spec, timeout_s=asked.timeout_s)
-        made_by = MadeBy(**built.made_by, seed=asked.seed or 0)
+        made_by = _recorded(**built.made_by, seed=asked.seed or 0)
+        return System.of(built, name=spec, made_by=made_by)
+    made_by = _recorded(system=spec, arguments=arguments, files=_hashes(arguments), seed=asked.seed)
+    if spec in BUILT_IN:
+        built = _made(BUILT_IN[spec], arguments, spec)
         return System.of(built, name=spec, made_by=made_by)
     path, _, name = spec.partition(":")
-    if path.endswith(".py") or (":" in spec and not Path(spec).exists()):
+    there = os.path.lexists(spec)
+    if path.endswith(".py") or (":" in spec and not there):
+        if asked.device != "auto":
+            raise UsageError(
+                "--device is for checkpoints and published systems",
+                where=spec,
+                got=asked.device,
+                fix="--arg device=..., where the system has such a parameter",
+            )
         return _own(spec, path, name, made_by)
-    if Path(spec).exists():
+    if there:
         from lassbench.models.checkpoints import load_separator
 
         _no_arguments(arguments, "a checkpoint")
@@ -148,6 +162,12 @@ def _find(asked: Asked) -> System:
     )
 
 
+def _recorded(**told: Any) -> MadeBy:
+    return validate(
+        MadeBy, told, what="the system cannot be recorded as it is named", error=UsageFaultsError
+    )
+
+
 def as_system(separator: Any, *, name: str = "") -> System:
     """``separator``, an object, a class or a function, as a system.
 
@@ -159,9 +179,10 @@ def as_system(separator: Any, *, name: str = "") -> System:
     if isinstance(separator, System):
         return separator
     if isinstance(separator, type):
-        separator = _made(separator, {}, separator.__qualname__)
-    kind = separator if inspect.isroutine(separator) else type(separator)
-    known = name or getattr(separator, "__qualname__", kind.__qualname__)
+        separator = _made(separator, {}, separator.__name__)
+    named = separator.func if isinstance(separator, partial) else separator
+    kind = named if inspect.isroutine(named) else type(named)
+    known = name or kind.__name__
     if not any(hasattr(separator, one) for one in _METHODS) and callable(separator):
         separator = _Function(separator, None)
     made_by = MadeBy(system=known, sha256=_source_sha256(kind))
@@ -188,13 +209,15 @@ def _own(spec: str, path: str, name: str, made_by: MadeBy) -> System:
     """The system in a user's file or module."""
     with users_code(path, spec, what="cannot be imported"):
         module = _load_file(Path(path)) if path.endswith(".py") else _load_module(path, spec)
-    found = _object_in(module, name, spec) if name else _only_system(module, spec)
+    found = _object_in(module, name, spec) if name else module
     if isinstance(found, ModuleType):
-        found = found.separate
+        found, name = _only_system(found, spec), "separate"
     called = getattr(found, "__name__", type(found).__name__)
     if not isinstance(found, type) and any(hasattr(found, one) for one in _METHODS):
         _no_arguments(made_by.arguments, f"{called}, which is made already,")
-    elif isinstance(found, type) or not _separates(found, made_by.arguments):
+    elif isinstance(found, type) or not (
+        name == "separate" or _separates(found, made_by.arguments)
+    ):
         found = _made(found, made_by.arguments, spec)
         if not any(hasattr(found, one) for one in _METHODS) and callable(found):
             found = _Function(found, None)
@@ -207,9 +230,10 @@ def _own(spec: str, path: str, name: str, made_by: MadeBy) -> System:
 
 
 def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UsageError("no such file", where=path, fix="check the path")
+    if fault := file_fault(path):
+        raise UsageError(fault, where=path, fix="check the path")
     path = path.resolve()
+    _forget(path.parent)
     sys.path.insert(0, str(path.parent))
     # Not by its own name, which an installed module may have too.
     spec = importlib.util.spec_from_file_location(f"lassbench_users_{path.stem}", path)
@@ -223,10 +247,12 @@ def _load_file(path: Path) -> ModuleType:
 def _load_module(name: str, spec: str) -> ModuleType:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
+    if known := sys.modules.get(name.partition(".")[0]):
+        _forget(_root(known))
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != name.rpartition(".")[0] and error.name != name:
+        if not f"{name}.".startswith(f"{error.name}."):
             raise  # something that it imports is not there
         raise UsageError(
             f"cannot import {name!r}: {error}",
@@ -276,9 +302,10 @@ def _separates(function: Any, arguments: Mapping[str, str]) -> bool:
 
     Otherwise it is a factory, which makes the system.
     """
-    parameters = _parameters(function)
-    if not parameters:
-        return not inspect.isroutine(function)
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # nobody knows those of some compiled functions
+        return True
     needed = [one for one in parameters if one.default is one.empty]
     placed = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if any(one.kind is one.VAR_POSITIONAL for one in needed):
@@ -324,6 +351,13 @@ def _by_name(function: Any) -> dict[str, inspect.Parameter]:
 
 
 _FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_KINDS: dict[str, Callable[[str], Any]] = {
+    "bool": lambda text: _FLAGS[text.lower()],
+    "int": int,
+    "float": float,
+    "Path": Path,
+    "str": str,
+}
 
 
 def _arguments(function: Any, arguments: Mapping[str, str], spec: str) -> dict[str, Any]:
@@ -348,21 +382,25 @@ def _arguments(function: Any, arguments: Mapping[str, str], spec: str) -> dict[s
 def _as_type(text: str, parameter: inspect.Parameter | None, spec: str) -> Any:
     if parameter is None:
         return text
-    kind, default = parameter.annotation, parameter.default
+    kind = parameter.annotation
     # An annotation is its own text in a module with `from __future__ import annotations`.
-    said = kind if isinstance(kind, str) else getattr(kind, "__name__", "")
-    said = said.partition("|")[0].strip()
-    if not said or kind is parameter.empty:
-        said = type(default).__name__
-    try:
-        if said == "bool":
-            return _FLAGS[text.lower()]
-        known: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "Path": Path}
-        return known.get(said, str)(text)
-    except (ValueError, KeyError) as error:
-        raise UsageError(
-            f"--arg {parameter.name} has a wrong value", where=spec, expected=said, got=text
-        ) from error
+    said = kind if isinstance(kind, str) else inspect.formatannotation(kind)
+    if kind is parameter.empty:
+        said = type(parameter.default).__name__
+    one_of = re.sub(r"^([\w.]*\.)?(Optional|Union)\[(.*)\]$", r"\3", said)
+    kinds = [part.strip().rpartition(".")[2] for part in re.split(r"[|,]", one_of)]
+    if not (known := [part for part in kinds if part in _KINDS]):
+        return text
+    for part in known:
+        with contextlib.suppress(ValueError, KeyError):
+            return _KINDS[part](text)
+    raise UsageError(
+        f"--arg {parameter.name} has a wrong value",
+        where=spec,
+        expected=" or ".join(known),
+        got=text or "nothing",
+        fix="correct --arg",
+    )
 
 
 # ---------------------------------------------------------------------------
@@ -376,14 +414,16 @@ def _hashes(arguments: Mapping[str, str]) -> dict[str, str]:
 
 
 def _content_sha256(text: str) -> str:
-    path = Path(text)
+    if not text:  # as a path it would be the working folder
+        return ""
     try:
+        path = Path(text).expanduser()
         if path.is_file():
             return sha256_file(path)
         inside = [one for one in listed(path, "**/*") if one.is_file()] if path.is_dir() else []
-    except (OSError, ValueError):  # a text that is no path
+        return _files_sha256(path, inside) if inside else ""
+    except (OSError, ValueError, RuntimeError):  # a text that is no path, or no home of ours
         return ""
-    return _files_sha256(path, inside) if inside else ""
 
 
 def _files_sha256(root: Path, found: Iterable[Path]) -> str:
@@ -395,23 +435,44 @@ def _sources_sha256(module: ModuleType) -> str:
     """The hash of a module's source and of whatever it has loaded from beside it."""
     if not module.__file__:
         return ""
-    file = Path(module.__file__).resolve()
+    return _files_sha256(
+        _root(module), {Path(module.__file__).resolve(), *_below(_root(module)).values()}
+    )
+
+
+def _root(module: ModuleType) -> Path:
+    """The folder whose modules are a system's own code: where its file or its package stands.
+
+    Of an installed package that is the package itself.
+    """
     top = sys.modules.get(module.__name__.partition(".")[0], module)
-    root = Path(top.__file__).resolve().parent if top.__file__ else file.parent
+    place = Path(next(iter(getattr(top, "__path__", ())), module.__file__ or "")).resolve()
+    return place if place.parent.name in _INSTALLED and place.is_dir() else place.parent
+
+
+def _below(root: Path) -> dict[str, Path]:
+    """The loaded modules whose source is below ``root``, and neither Python's nor installed."""
     others = [Path(sysconfig.get_paths()["stdlib"]).resolve(), _PACKAGE]
-    found = {file}
-    for one in list(sys.modules.values()):
+    found = {}
+    for name, one in list(sys.modules.items()):
         path = Path(getattr(one, "__file__", None) or "none").resolve()
         if path.suffix == ".py" and path.is_relative_to(root) and path.is_file():
-            apart = any(path.is_relative_to(other) for other in others)
+            apart = name.startswith("__") or any(path.is_relative_to(other) for other in others)
             if not apart and not _INSTALLED & {root.name, *path.relative_to(root).parts}:
-                found.add(path)
-    return _files_sha256(root, found)
+                found[name] = path
+    return found
+
+
+def _forget(root: Path) -> None:
+    """Forget what a process that goes on, a cluster's worker, has loaded before an edit."""
+    for name in _below(root):
+        del sys.modules[name]
+    importlib.invalidate_caches()
 
 
 def _source_sha256(kind: Any) -> str:
     """The hash of the file that a class or a function stands in, or of its own source."""
-    if getattr(kind, "__module__", "").startswith("lassbench."):
+    if (getattr(kind, "__module__", None) or "").startswith("lassbench."):
         return ""  # its version says it
     try:
         return sha256_bytes((inspect.getsource(inspect.getmodule(kind) or kind)).encode())

@@ -65,6 +65,8 @@ class MadeBy(Strict):
     commit
         Of the repository that a published system was run from; ``+edited`` where files
         were changed.
+    sample_rate
+        In Hz, that it was asked to work at, having none of its own.
     without_negative
         Whether it takes a negative query and was never given one.
     environments
@@ -77,6 +79,7 @@ class MadeBy(Strict):
     files: dict[str, Sha256] = Field(default_factory=dict)
     commit: Annotated[str, Field(max_length=200)] = ""
     seed: int | None = None
+    sample_rate: int | None = None
     without_negative: bool = False
     environments: tuple[dict[str, Text], ...] = ()
 
@@ -98,11 +101,11 @@ class SystemFile(SystemCard):
         return SystemCard(**{name: getattr(self, name) for name in SystemCard.model_fields})
 
 
-def _as_people_write_it(value: Any) -> Any:
+def as_people_write_it(value: Any) -> Any:
     """A key without a value is as good as none; 1.5e6 is whole, one text a list of one."""
     if not isinstance(value, dict):
         return value
-    value = {key: _as_people_write_it(one) for key, one in value.items() if one is not None}
+    value = {key: as_people_write_it(one) for key, one in value.items() if one is not None}
     count, trained = value.get("parameters"), value.get("trained_on", {})
     if isinstance(count, float) and count.is_integer():
         value["parameters"] = int(count)
@@ -139,7 +142,7 @@ def read_system(folder: Path) -> SystemFile:
         return SystemFile(name=folder.resolve().name)
     if reason := files.file_fault(path):
         raise LassbenchError(f"cannot be read: {reason}", where=path, fix="put the file there")
-    found = read_yaml(path, SystemFile, what=_CARD_FAULT, prepare=_as_people_write_it)
+    found = read_yaml(path, SystemFile, what=_CARD_FAULT, prepare=as_people_write_it)
     clips = folder / CLIPS_FILE
     if clips.is_file() and not found.training_clips_sha256:
         hashes = tuple(files.read_text(clips, limit=CLIPS_LIMIT).split())

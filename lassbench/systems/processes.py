@@ -317,6 +317,20 @@ class WorkerSystem(_Elsewhere):
                 raise self._told(answer, process, "failed")
             return self._estimate(estimate, sample_rate, process)
 
+    def start_worker(self) -> None:
+        """Start the worker and let it load the system, if none is running.
+
+        Raises
+        ------
+        LassbenchError
+            As :meth:`separate`.
+        """
+        try:
+            self._process = self._process or self._load()
+        except BaseException:
+            self._stop()
+            raise
+
     def _load(self) -> ProcessGroup:
         options = json.dumps({**self._options, "device": self._asked_device})
         # A crash in compiled code tells where it was.

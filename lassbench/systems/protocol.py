@@ -22,7 +22,7 @@ import random
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -46,7 +46,7 @@ from lassbench.errors import (
 )
 from lassbench.records import TAG_SEPARATOR, Query
 from lassbench.resampling import resample
-from lassbench.systems.predictions import MadeBy
+from lassbench.systems.predictions import MadeBy, as_people_write_it
 
 Samples = NDArray[np.float32]
 
@@ -124,23 +124,22 @@ class System:
         FaultsError
             If its card or an attribute holds what cannot be.
         """
+        with users_code(name, "what it says of itself", what="cannot be read"):
+            said = {key: _plain(getattr(separator, key, None)) for key in Declared.model_fields}
+            card = getattr(separator, "card", None)
         declared = validate(
             Declared,
-            {
-                key: value
-                for key in Declared.model_fields
-                if (value := getattr(separator, key, None)) is not None
-            },
+            {key: value for key, value in said.items() if value is not None},
             what="an attribute of the system cannot be used",
             where=name,
             error=UsageFaultsError,
         )
-        card = _card(getattr(separator, "card", None), declared.query_type, name)
+        card = _card(card, declared.query_type, name)
         batched = hasattr(separator, "separate_batch")
         method = getattr(separator, "separate_batch" if batched else "separate", None)
         if hasattr(separator, "separate_oracle"):
             return cls(separator, card, declared, made_by, False, False, False)
-        if method is None:
+        if not callable(method):
             raise UsageError(
                 "this object does not separate",
                 where=name,
@@ -160,6 +159,7 @@ class System:
 
     def _check_signature(self, method: Callable[..., Any]) -> None:
         what = "mixtures, queries" if self.batched else "mixture, query"
+        called = getattr(method, "__name__", "separate")
         try:
             inspect.signature(method).bind(None, None, None, **self._keywords([""], [0]))
         except ValueError:  # nobody knows the parameters of some compiled functions
@@ -168,8 +168,8 @@ class System:
             raise UsageError(
                 "the system cannot be called as it would be",
                 where=self.card.name,
-                expected=f"{method.__name__}({what}, sample_rate)",
-                got=f"{method.__name__}{inspect.signature(method)}: {error}",
+                expected=f"{called}({what}, sample_rate)",
+                got=one_line(f"{called}{inspect.signature(method)}: {error}"),
                 fix="docs/systems.md has examples",
             ) from error
 
@@ -183,16 +183,16 @@ class System:
         """What it computes on, as people know it."""
         told = getattr(self.separator, "device", None)
         if told is not None:
-            return str(told)
+            return one_line(str(told), 200)
         cuda = getattr(sys.modules.get("torch"), "cuda", None)
         return str(cuda.get_device_name()) if cuda and cuda.is_initialized() else "cpu"
 
     @property
     def environment(self) -> dict[str, str]:
         """Where it runs, once it does."""
-        told: Mapping[str, str] | None = getattr(self.separator, "environment", None)
-        if told is not None:
-            return dict(told)
+        told = getattr(self.separator, "environment", None)
+        if isinstance(told, Mapping):
+            return {str(key): str(value) for key, value in told.items()}
         torch = sys.modules.get("torch")
         return {
             "python": platform.python_version(),
@@ -221,12 +221,20 @@ class System:
 
     def at(self, rate_hz: int) -> System:
         """The same system, given sound at ``rate_hz`` Hz."""
-        return replace(self, declared=self.declared.model_copy(update={"sample_rate": rate_hz}))
+        declared = self.declared.model_copy(update={"sample_rate": rate_hz})
+        made_by = self.made_by.model_copy(update={"sample_rate": rate_hz})
+        return replace(self, declared=declared, made_by=made_by)
+
+    def start(self) -> None:
+        """Load what is loaded only when it is needed, so that it counts as no query's time."""
+        if start := getattr(self.separator, "start_worker", None):
+            start()
 
     def close(self) -> None:
         """End what it started."""
-        if close := getattr(self.separator, "close", None):
-            close()
+        if callable(close := getattr(self.separator, "close", None)):
+            with users_code(self.card.name, "close", what="cannot be closed"):
+                close()
 
     def __enter__(self) -> System:
         return self
@@ -264,7 +272,8 @@ class System:
 
     def oracle_answer(self, rendered: Rendered, query: Query, rate_hz: int) -> Samples:
         """An oracle's answer: float32 ``(samples,)``."""
-        answer = self.separator.separate_oracle(rendered, query, rate_hz)
+        with users_code(self.card.name, query.query_id):
+            answer = self.separator.separate_oracle(rendered, query, rate_hz)
         return self._samples(answer, rendered.mixture.size, query.query_id)
 
     def _call(
@@ -286,16 +295,17 @@ class System:
         sizes = [mixture.size for mixture in mixtures]
         with users_code(self.card.name, where):
             if self.batched:
-                answers = list(self.separator.separate_batch(mixtures, asked, rate_hz, **given))
+                found = self.separator.separate_batch(mixtures, asked, rate_hz, **given)
+                several = isinstance(found, Iterable) and not isinstance(found, Mapping)
+                answers = list(found) if several else None
             else:
-                one = self.separator.separate(mixtures[0], asked[0], rate_hz, **given)
-                answers = [one]
-        if len(answers) != len(queries):
+                answers = [self.separator.separate(mixtures[0], asked[0], rate_hz, **given)]
+        if answers is None or len(answers) != len(queries):
             raise LassbenchError(
-                f"{self.card.name} returned another number of estimates",
+                f"{self.card.name} returned something else than a list of estimates",
                 where=where,
-                expected=str(len(queries)),
-                got=str(len(answers)),
+                expected=f"one for each query, {len(queries)}",
+                got=type(found).__name__ if answers is None else str(len(answers)),
             )
         return [
             self._samples(answer, size, query.query_id)
@@ -350,16 +360,37 @@ def _card(
     """A system's card, however it is written, checked; ``name`` is the name where it has none."""
     if isinstance(card, BaseModel):
         values = card.model_dump(exclude_unset=True)
+    elif isinstance(card, Mapping):
+        values = dict(card)
+    elif hasattr(card, "_asdict"):  # a named tuple
+        values = card._asdict()
+    elif card is None:
+        values = {}
+    elif isinstance(card, type) or (hasattr(card, "__dict__") and not inspect.isroutine(card)):
+        names = [one for one in dir(card) if not one.startswith("_")]
+        values = {one: value for one in names if not callable(value := getattr(card, one))}
     else:
-        values = dict(card) if isinstance(card, Mapping) else dict(vars(card)) if card else {}
+        raise UsageError(
+            "the system's card cannot be used",
+            where=name,
+            expected='a dict such as {"name": "MyNet"}, or an object with these attributes',
+            got=one_line(f"{type(card).__name__} {card!r}", 100),
+        )
     known = {"query_type": query_type} if query_type else {}
+    values = {str(key): _plain(value) for key, value in values.items()}
     return validate(
         SystemCard,
-        {"name": name, **known, **values, **({"name": name} if named else {})},
+        {"name": name, **known, **as_people_write_it(values), **({"name": name} if named else {})},
         what="the system's card cannot be used",
         where=name,
         error=UsageFaultsError,
     )
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy scalar as Python's; a whole number in a float as one."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 # ---------------------------------------------------------------------------
@@ -382,7 +413,7 @@ def users_code(name: str, where: object, *, what: str = "failed") -> Iterator[No
     except (LassbenchError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        summary = one_line(f"{type(error).__name__}: {error}")
+        summary = one_line(f"{type(error).__name__}: {_text(error)}")
         lines = [_shown(line) for line in "".join(_their_traceback(error)).splitlines()]
         if lines and lines[-1] == summary:
             lines.pop()
@@ -392,12 +423,24 @@ def users_code(name: str, where: object, *, what: str = "failed") -> Iterator[No
 
 
 def _their_traceback(error: BaseException) -> list[str]:
-    """The traceback without the frames that led from here into the user's code."""
-    ours = str(Path(__file__).parents[1])
-    at = error.__traceback__
-    while at and at.tb_frame.f_code.co_filename.startswith((ours, "<frozen importlib")):
-        at = at.tb_next
-    return traceback.format_exception(type(error), error, at, limit=-_FRAMES) if at else []
+    """The traceback, and those of what led to it, without frames of ours."""
+    ours = (str(Path(__file__).parents[1]), "<frozen importlib")
+    told = traceback.TracebackException.from_exception(error, limit=-_FRAMES)
+    rest = [told]
+    for one in rest:
+        kept = [frame for frame in one.stack if not frame.filename.startswith(ours)]
+        one.stack = traceback.StackSummary.from_list(kept)
+        rest += [more for more in (one.__cause__, one.__context__, *(one.exceptions or ())) if more]
+    if any(one.stack for one in rest):
+        return list(told.format())
+    # Where their file is no Python, the line stands in the error itself.
+    return list(told.format_exception_only()) if isinstance(error, SyntaxError) else []
+
+
+def _text(error: BaseException) -> str:
+    with contextlib.suppress(Exception):
+        return str(error)
+    return "(it cannot say what)"
 
 
 def _shown(line: str) -> str:
@@ -422,7 +465,9 @@ def as_samples(answer: Any) -> Samples:
             answer = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
         array = np.asarray(answer)
     except Exception as error:
-        raise ValueError(f"{kind}: {error}") from error
+        raise ValueError(f"{kind}: {_text(error)}") from error
+    if np.ma.is_masked(answer):
+        raise ValueError("a masked array: fill it, with zeros for silence")
     if array.dtype.kind in "iu":
         scale = "divide by 32768" if array.dtype == np.int16 else "divide by their full scale"
         raise ValueError(f"{array.dtype} samples: {scale}, so that full scale is 1")
@@ -430,7 +475,8 @@ def as_samples(answer: Any) -> Samples:
         raise ValueError(f"{kind}, of {array.dtype}")
     if array.ndim == 0 or array.size != max(array.shape):
         raise ValueError(f"{array.dtype} of shape {array.shape}: one channel is wanted")
-    samples = array.reshape(-1).astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):
+        samples = array.reshape(-1).astype(np.float32)  # a copy: the system may use its own again
     if not np.isfinite(samples).all():
         raise ValueError("NaN or infinite samples")
     return samples

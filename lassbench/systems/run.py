@@ -109,6 +109,7 @@ class _Piece:
 
 
 def _piece(system: System, suite: Suite, queries: Sequence[Query], batch_size: int) -> _Piece:
+    system.start()
     start = time.perf_counter()
     made = estimate(system, suite, queries, batch_size=batch_size)
     found = [(query.query_id, samples) for query, samples in made]
@@ -116,17 +117,40 @@ def _piece(system: System, suite: Suite, queries: Sequence[Query], batch_size: i
     return _Piece(found, seconds, system.made_by, system.device, system.environment)
 
 
-# A process makes its system, and opens the suite, once.
-_found_here = lru_cache(maxsize=1)(find_system)
-_opened_here = lru_cache(maxsize=1)(load_suite)
+# A process makes its system, and opens the suite, once: until there is other code or another
+# suite of that name, since a cluster's workers live longer than a run.
+
+
+@lru_cache(maxsize=1)
+def _found_here(asked: Asked, made_by: str) -> System:
+    return find_system(asked)
+
+
+@lru_cache(maxsize=1)
+def _opened_here(path: Path, fingerprint: str) -> Suite:
+    opened = load_suite(path)
+    if opened.fingerprint != fingerprint:
+        raise LassbenchError(
+            "a worker has another suite than this process",
+            where=path,
+            expected=fingerprint,
+            got=opened.fingerprint,
+            fix="give every machine the same files",
+        )
+    return opened
 
 
 def _piece_elsewhere(
-    queries: Sequence[str], *, asked: Asked, suite: Path, batch_size: int
+    queries: Sequence[str],
+    *,
+    asked: Asked,
+    made_by: str,
+    suite: tuple[Path, str],
+    batch_size: int,
 ) -> _Piece:
-    opened = _opened_here(suite)
+    opened = _opened_here(*suite)
     chosen = [opened.queries[one] for one in queries]
-    return _piece(_found_here(asked), opened, chosen, batch_size)
+    return _piece(_found_here(asked, made_by), opened, chosen, batch_size)
 
 
 def separate_suite(
@@ -190,7 +214,11 @@ def separate_suite(
             pieces = (_piece(system, suite, part, batch_size) for part in cut)
         else:
             there = partial(
-                _piece_elsewhere, asked=asked, suite=suite.path.resolve(), batch_size=batch_size
+                _piece_elsewhere,
+                asked=asked,
+                made_by=system.made_by.model_dump_json(),
+                suite=(suite.path.resolve(), suite.fingerprint),
+                batch_size=batch_size,
             )
             ids = ([query.query_id for query in part] for part in cut)
             pieces = map_ordered(executor, there, ids, ahead=16)
@@ -223,11 +251,9 @@ class _New:
             )
         self._seconds += piece.seconds
         self._device = piece.device
-        made_by = self.said.made_by
-        assert made_by is not None
-        if piece.environment and piece.environment not in made_by.environments:
-            where = (*made_by.environments, piece.environment)
-            self._write(made_by=made_by.model_copy(update={"environments": where}))
+        assert self.said.made_by is not None
+        if piece.environment and piece.environment not in self.said.made_by.environments:
+            self._write(environment=piece.environment)
         return piece.answers
 
     def write_cost(self, queries: int) -> None:
@@ -236,8 +262,16 @@ class _New:
         factor = float(f"{self._seconds / audio_s:.3g}")
         self._write(cost=Cost(real_time_factor=factor, device=self._device))
 
-    def _write(self, **changes: object) -> None:
-        self.said = self.said.model_copy(update=changes)
+    def _write(self, environment: dict[str, str] | None = None, cost: Cost | None = None) -> None:
+        # As it is there: another shard may have said meanwhile where it runs.
+        there = read_system(self._out)
+        there = there if there.made_by else self.said  # somebody has deleted it
+        assert there.made_by is not None
+        where = there.made_by.environments
+        if environment and environment not in where:
+            where = (*where, environment)
+        made_by = there.made_by.model_copy(update={"environments": where})
+        self.said = there.model_copy(update={"made_by": made_by, "cost": cost or there.cost})
         write_system(self._out, self.said)
 
 
@@ -247,7 +281,8 @@ def _take_over(out: Path, now: SystemFile, *, overwrite: bool) -> SystemFile:
     With ``overwrite``, estimates that were made otherwise are deleted.
     """
     if not (out / SYSTEM_FILE).is_file():
-        foreign = [path.name for path in files.listed(out) if not path.name.endswith(".lock")]
+        ours = (".lock", files.TEMPORARY_SUFFIX)
+        foreign = [path.name for path in files.listed(out) if not path.name.endswith(ours)]
         if foreign:
             raise UsageError(
                 "this folder holds other files",
@@ -259,7 +294,7 @@ def _take_over(out: Path, now: SystemFile, *, overwrite: bool) -> SystemFile:
     if overwrite:
         # The card goes last: until then what is left is what it says.
         for path in files.listed(out):
-            if path.suffix in SUFFIXES or path.name == CLIPS_FILE:
+            if (path.suffix in SUFFIXES and not path.is_dir()) or path.name == CLIPS_FILE:
                 path.unlink()
         (out / SYSTEM_FILE).unlink()
         return now
@@ -286,13 +321,20 @@ def _differences(before: SystemFile, now: SystemFile) -> list[str]:
         "that do not say what made them": before.made_by is not None,
         "made by another system": was.system == will.system and before.name == now.name,
         "made by other code": (was.sha256, was.commit) == (will.sha256, will.commit),
-        "made with other arguments": was.arguments == will.arguments,
+        "made with other arguments": _said(was) == _said(will),
         "made with other files": was.files == will.files,
         "made with another seed": was.seed == will.seed,
+        "made at another rate": was.sample_rate == will.sample_rate,
         "made otherwise with the negative query": was.without_negative == will.without_negative,
         "of a system with another card": before.card == now.card,
     }
     return [words for words, same in table.items() if not same]
+
+
+def _said(made_by: MadeBy) -> dict[str, str]:
+    """The arguments whose content no hash tells: a path may be written from elsewhere."""
+    hashed = {*made_by.files, *(["repo"] if made_by.commit else [])}
+    return {name: value for name, value in made_by.arguments.items() if name not in hashed}
 
 
 def _told(made_by: MadeBy | None) -> str:
@@ -303,6 +345,7 @@ def _told(made_by: MadeBy | None) -> str:
     words += [f"{name}={value}" for name, value in made_by.arguments.items()]
     words += [f"{name} {value[:12]}" for name, value in made_by.files.items()]
     words += [f"seed {made_by.seed}"] if made_by.seed is not None else []
+    words += [f"{made_by.sample_rate} Hz"] if made_by.sample_rate is not None else []
     return one_line(" ".join(word for word in words if word))
 
 

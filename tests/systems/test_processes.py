@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import pytest
 
 from lassbench.cards import SystemCard
 from lassbench.errors import LassbenchError, UsageError
+from lassbench.systems import finding
 from lassbench.systems.processes import CommandSystem, WorkerSystem, commit_of
+from lassbench.systems.published import PUBLISHED, Option
 from tests.systems.halver import HALF, MIXTURE, RATE, Make, asked
 
 # ---------------------------------------------------------------------------
@@ -368,3 +371,21 @@ def test_the_commit_of_a_repository_says_what_was_edited(
     assert commit_of(repo / "inner") == ""  # the repository around it says nothing of it
     monkeypatch.setenv("PATH", "/nowhere")
     assert commit_of(repo) == ""
+
+
+def test_a_repository_is_known_by_its_commit_and_not_read_whole(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path) -> str:
+        raise AssertionError(f"{path} was read")
+
+    told = replace(
+        PUBLISHED["audiosep"],
+        options={"repo": Option("its checkout", folder=True), "checkpoint": Option("its weights")},
+        repository_files=(),
+    )
+    monkeypatch.setitem(PUBLISHED, "halver", told)
+    monkeypatch.setattr(finding, "sha256_file", read)
+    given = (("repo", str(repo)), ("checkpoint", str(repo / "net.pt")))
+    with finding.find_system(finding.Asked("halver", given, python=sys.executable)) as system:
+        assert set(system.made_by.files) == {"checkpoint"}

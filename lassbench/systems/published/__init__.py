@@ -48,7 +48,11 @@ class Published:
     repository_files
         Files of its repository that the worker imports or reads.
     packages
-        Package on PyPI -> the version that was seen to work, or ``""`` for any.
+        Package on PyPI -> versions known to work, the one to install first; none for any.
+    refused
+        Package on PyPI -> the first version that does not work, and why.
+    from_hub
+        Repositories of the Hugging Face Hub whose files its code fetches when it first starts.
     ran
         What the worker was run against; says so if the weights were not the real ones.
     ran_with_weights
@@ -65,7 +69,9 @@ class Published:
     negative: bool
     options: Mapping[str, Option]
     repository_files: tuple[str, ...]
-    packages: Mapping[str, str]
+    packages: Mapping[str, tuple[str, ...]]
+    refused: Mapping[str, tuple[str, str]]
+    from_hub: tuple[str, ...]
     ran: str
     ran_with_weights: str = ""
 
@@ -77,6 +83,29 @@ class Published:
         UsageError
             If one has to be given and is not, or there is none of that name.
         """
+        found = self.known(given)
+        if lacking := [n for n, o in self.options.items() if n not in found and not o.default]:
+            raise UsageError(
+                f"{self.name} needs more: {', '.join(lacking)}",
+                where=self.name,
+                expected="; ".join(f"{name}: {self.options[name].help}" for name in lacking),
+                fix=" ".join(map(self.as_typed, lacking)),
+            )
+        return found
+
+    def as_typed(self, option: str, value: str = "PATH") -> str:
+        """``option`` as the command line takes it."""
+        own = option in ("repo", "checkpoint")
+        return f"--{option} {value}" if own else f"--arg {option}={value}"
+
+    def known(self, given: Mapping[str, str]) -> dict[str, str]:
+        """As :meth:`completed`, without those that would have to be given and are not.
+
+        Raises
+        ------
+        UsageError
+            If there is none of that name.
+        """
         for name in given:
             if name not in self.options:
                 raise UsageError(
@@ -84,35 +113,25 @@ class Published:
                     where=self.name,
                     expected=", ".join(self.options),
                 )
-        lacking = [n for n, option in self.options.items() if not (given.get(n) or option.default)]
-        if lacking:
-            raise UsageError(
-                f"{self.name} needs more: {', '.join(lacking)}",
-                where=self.name,
-                expected="; ".join(f"{name}: {self.options[name].help}" for name in lacking),
-                fix=" ".join(f"--{name} PATH" for name in lacking),
-            )
-        repo = Path(given["repo"]).absolute()
-        paths = {n: Path(given.get(n) or repo / o.default) for n, o in self.options.items()}
-        return {name: str(path.absolute()) for name, path in paths.items()}
+        found = {}
+        for name, option in self.options.items():
+            if given.get(name):
+                found[name] = str(Path(given[name]).absolute())
+            elif option.default and given.get("repo"):
+                found[name] = str(Path(given["repo"], option.default).absolute())
+        return found
 
 
-#: What both systems' own code imports, apart from torch and torchaudio; the versions are
-#: those that both ran with (Python 3.11, torch 2.11, NumPy 2.4).  CLAPSep's
-#: requirements.txt asks for transformers 4.30.2, AudioSep's environment.yml for 4.28.1;
-#: from 4.31 on AudioSep cannot load CLAP's weights (its pull request 51).
-_PACKAGES = {
-    "torch": "",
-    "torchaudio": "",
-    "torchvision": "",
-    "transformers": "4.30.2",
-    "tokenizers": "0.13.3",
-    "huggingface-hub": "0.25.2",
-    "torchlibrosa": "0.1.0",
-    **dict.fromkeys(("librosa", "h5py", "ftfy", "braceexpand", "webdataset", "wget"), ""),
+#: What `serve.py` needs, and what both systems' own code imports.  The versions are those that
+#: both ran with (Python 3.11, torch 2.11, NumPy 2.4); the repositories' own follow.
+_PACKAGES: dict[str, tuple[str, ...]] = {
+    "torchlibrosa": ("0.1.0",),
+    **dict.fromkeys(("numpy", "soundfile", "torch", "torchaudio", "torchvision", "librosa"), ()),
+    **dict.fromkeys(("h5py", "ftfy", "braceexpand", "webdataset", "wget"), ()),
 }
 
-_RANDOM = "the repository's code with random weights: torch 2.11, transformers 4.30.2, a CPU"
+#: Equal to the model called directly; files of weights made so have the published ones' size.
+_RANDOM = "the repository's inference code, as read in November 2026, with random weights on a CPU"
 
 _AUDIOSEP_OPTIONS = {
     "repo": Option("a checkout of https://github.com/Audio-AGI/AudioSep", folder=True),
@@ -131,6 +150,8 @@ _AUDIOSEP = Published(
         url="https://github.com/Audio-AGI/AudioSep",
         description="Separate Anything You Describe (arXiv 2308.05037): ResUNet30 conditioned "
         "on CLAP's text embedding, by FiLM.",
+        # Counted: ResUNet30 without its STFT; CLAP is as it was.
+        parameters=26_447_941,
         # The paper's training sets; 14,100 hours, says table 1 of arXiv 2601.22599.
         trained_on=("AudioSet", "VGGSound", "AudioCaps", "Clotho", "WavCaps"),
     ),
@@ -140,7 +161,8 @@ _AUDIOSEP = Published(
     weights="https://huggingface.co/spaces/Audio-AGI/AudioSep/tree/main/checkpoint "
     "(audiosep_base_4M_steps.ckpt, 1.26 GB; CLAP's file, 2.35 GB)",
     sample_rate=32000,
-    max_seconds=None,
+    # Any length, in principle; it took 0.16 GB a second, measured on a CPU.
+    max_seconds=30.0,
     negative=False,
     options=_AUDIOSEP_OPTIONS,
     repository_files=(
@@ -148,8 +170,17 @@ _AUDIOSEP = Published(
         *("models/resunet.py", "models/base.py", "models/clap_encoder.py"),
         *("models/CLAP/open_clip/factory.py", "models/CLAP/training/data.py"),
     ),
-    packages={**_PACKAGES, "lightning": "2.6", "pyyaml": ""},
-    ran=_RANDOM,
+    packages={
+        **_PACKAGES,
+        # Its environment.yml has the second of each.
+        "transformers": ("4.30.2", "4.28.1"),
+        "lightning": ("2.6.6", "2.0.0"),
+        "pyyaml": (),
+    },
+    # Its pull request 51, and seen.
+    refused={"transformers": ("4.31", "its code cannot load CLAP's weights since 4.31")},
+    from_hub=("roberta-base",),
+    ran=f"{_RANDOM}; CLAP's modules from laion-clap",
 )
 
 _CLAPSEP = Published(
@@ -160,6 +191,8 @@ _CLAPSEP = Published(
         url="https://github.com/Aisaka0v0/CLAPSep",
         description="CLAPSep (arXiv 2402.17455): a decoder on CLAP's audio encoder, adapted "
         "by LoRA; takes what to extract and, where it is known, what to leave out.",
+        # Counted: the decoder, LoRA and the biases it trains (178 MB in float32).
+        parameters=44_359_616,
         # data_utils/audiocap_dataset.py trains on AudioCaps; the encoder that it adapts is
         # CLAP's of the checkpoint music_audioset_epoch_15_esc_90.14.
         trained_on=("AudioCaps", "AudioSet (its CLAP encoder)"),
@@ -185,10 +218,15 @@ _CLAPSEP = Published(
     ),
     packages={
         **_PACKAGES,
-        "laion-clap": "1.1.7",
-        "pytorch-lightning": "2.6",
-        **dict.fromkeys(("torchmetrics", "einops", "loralib"), ""),
+        # Its requirements.txt, and seen; 5.23 gave the same where roberta-base had been fetched.
+        "transformers": ("4.30.2",),
+        "laion-clap": ("1.1.7",),
+        "pytorch-lightning": ("2.6.6",),
+        **dict.fromkeys(("torchmetrics", "einops", "loralib"), ()),
     },
+    refused={},
+    # laion-clap makes three tokenizers when it is imported, and uses one.
+    from_hub=("roberta-base", "bert-base-uncased", "facebook/bart-base"),
     ran=_RANDOM,
 )
 
@@ -200,15 +238,18 @@ _AUDIOSEP_HIVE = Published(
         url="https://github.com/AlayaLab/Hive",
         description="AudioSep trained anew on the Hive dataset (arXiv 2601.22599); run with "
         "AudioSep's code.",
-        trained_on=("Hive",),
+        # The sources that Hive's README names; it holds 326,890 clips of AudioSet.
+        trained_on=(
+            "Hive (of AudioSet, VGGSound, BBC Sound Effects, FreeSound, Clotho, ESC-50 and others)",
+        ),
     ),
     worker=_AUDIOSEP.worker,
     # The model's card: "License: Apache 2.0 (Please update if different)".
     licence="Apache-2.0",
     weights="https://huggingface.co/AlayaLab/AudioSep-hive "
     "(audiosep_hive.ckpt, 1.26 GB; CLAP's file, 2.35 GB)",
-    sample_rate=32000,
-    max_seconds=None,
+    sample_rate=_AUDIOSEP.sample_rate,
+    max_seconds=_AUDIOSEP.max_seconds,
     negative=False,
     options={
         **_AUDIOSEP_OPTIONS,
@@ -216,7 +257,9 @@ _AUDIOSEP_HIVE = Published(
     },
     repository_files=_AUDIOSEP.repository_files,
     packages=_AUDIOSEP.packages,
-    ran=f"as audiosep, whose worker it shares: {_RANDOM}",
+    refused=_AUDIOSEP.refused,
+    from_hub=_AUDIOSEP.from_hub,
+    ran=f"as audiosep, whose worker it shares: {_AUDIOSEP.ran}",
 )
 
 PUBLISHED: dict[str, Published] = {one.name: one for one in (_AUDIOSEP, _AUDIOSEP_HIVE, _CLAPSEP)}

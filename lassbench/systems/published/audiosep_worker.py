@@ -7,6 +7,7 @@ Python 3.8 or later, and the packages of that repository.
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +83,13 @@ def _build(paths: dict[str, Path], device: Any) -> Any:
     # It loads with strict=False, which lets any file through; Lightning's hook sees the file.
     given: list[str] = []
     AudioSep.on_load_checkpoint = lambda self, saved: given.extend(saved["state_dict"])
-    model = pipeline.build_audiosep(str(paths["config"]), str(paths["checkpoint"]), device)
+    try:
+        model = pipeline.build_audiosep(str(paths["config"]), str(paths["checkpoint"]), device)
+    except (KeyError, EOFError, pickle.UnpicklingError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise ValueError(
+            f"{paths['checkpoint']} is no checkpoint of this model ({said})"
+        ) from error
     known = [f"ss_model.{name}" for name in model.ss_model.state_dict()]
     # What the STFT multiplies by is computed, not learned.
     missing = [name for name in known if name not in given and "stft" not in name]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -105,7 +106,11 @@ def _build(paths: dict[str, Path], device: str) -> Any:
         rank=config["lora_rank"],
         nfft=config["nfft"],
     )
-    saved = torch.load(str(paths["checkpoint"]), map_location="cpu")
+    try:
+        saved = torch.load(str(paths["checkpoint"]), map_location="cpu")
+    except (EOFError, pickle.UnpicklingError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{paths['checkpoint']} is no file of weights ({said})") from error
     # A training checkpoint holds more than weights; the Space's file is the weights alone.
     saved = saved.get("state_dict", saved)
     # Only what was trained is in the file: the decoder, and what LoRA adds to the encoder.
