@@ -1,7 +1,9 @@
 """A process in a group of its own: what it is told, what it says, and its end.
 
-The whole group ends with it: helpers that it started, too.  What it prints is read as it
-comes, however much that is, and the end of it is kept for messages.
+The whole group ends with it, helpers that it started too; a :class:`Guard` ends the group
+where the process that started it has no time to: it was killed, or left by ``os._exit``, as
+a pool's workers do.  What is printed is read as it comes, however much that is, and the end
+of it is kept for messages.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ import contextlib
 import os
 import re
 import selectors
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -35,6 +39,14 @@ _KEPT, _CHUNK, _LONGEST = 1 << 15, 1 << 16, 1 << 20
 
 #: How the lines of a worker begin that are answers; all others are chatter.
 _ANSWER = b'{"lassbench"'
+
+#: What a guard does.  The number is 0 between two groups, since another's may be the same later.
+_GUARD = """
+running=0
+while read -r group; do running=$group; done
+[ "$running" = 0 ] || kill -KILL "-$running"
+rm -rf -- "$1"
+"""
 
 
 class ProcessGroup:
@@ -61,8 +73,9 @@ class ProcessGroup:
             stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if talks else subprocess.STDOUT,
+            # It calls the system once, and takes no lock.
+            preexec_fn=_unblock if signal.pthread_sigmask(signal.SIG_BLOCK, ()) else None,  # noqa: PLW1509
         )
-        self._owner = os.getpid()
         self._talks, self._ended = talks, False
         self._said, self._line, self._unsent = bytearray(), bytearray(), bytearray()
         self._answers: deque[bytes] = deque()
@@ -70,6 +83,11 @@ class ProcessGroup:
             os.set_blocking(stream.fileno(), False)
             if stream is not self._process.stdin:
                 self._selector.register(stream, selectors.EVENT_READ)
+
+    @property
+    def number(self) -> int:
+        """The group's, which is its leader's."""
+        return self._process.pid
 
     @property
     def _streams(self) -> list[Any]:
@@ -171,20 +189,20 @@ class ProcessGroup:
         named = number in {one.value for one in signal.Signals}
         how = f"exit code {code}" if code >= 0 else ""
         if named:
-            how += f"{', which a shell gives for: ' if how else ''}killed by signal {number}"
+            how += f"{', which a shell gives for ' if how else ''}killed by signal {number}"
             how += f" ({signal.Signals(number).name})"
         return f"{how}: memory may have run out" if number == signal.SIGKILL else how
 
     def end(self) -> None:
         """End the whole group, and take in what it has said; again is nothing."""
         with Interrupts():
-            if self._ended or os.getpid() != self._owner:  # a fork's copy of this object
+            if self._ended:
                 return
             self._ended = True
             for number in (signal.SIGTERM, signal.SIGKILL):
                 # Also where the leader has ended: it may have left others.
                 with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._process.pid, number)
+                    os.killpg(self.number, number)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(GRACE_S)
             for key in list(self._selector.get_map().values()):
@@ -194,6 +212,49 @@ class ProcessGroup:
             self._selector.close()
             for stream in self._streams:
                 stream.close()
+
+
+class Guard:
+    """A scratch folder of this user's own, and what removes it when this process ends, however.
+
+    A small process waits for the end of a pipe whose other end is held here.  Then it kills
+    the group that it was told of last, and removes the folder.
+
+    Raises
+    ------
+    OSError
+        If there can be no folder, or no process.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="lassbench-"))
+        self._process = subprocess.Popen(
+            ["sh", "-c", _GUARD, "lassbench-guard", str(self.folder)],
+            bufsize=0,
+            cwd="/",
+            start_new_session=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def watch(self, group: int) -> None:
+        """Take over the group of this number; 0 for none."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # somebody has killed it
+            self._process.stdin.write(b"%d\n" % group)
+
+    def close(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)  # somebody may have killed the other
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def _unblock() -> None:
+    """Blocked signals, as in a pool's workers, would be blocked in all that a system starts."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def shown(line: str) -> str:

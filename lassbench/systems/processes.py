@@ -18,7 +18,6 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +37,7 @@ from lassbench.errors import (
     one_line,
 )
 from lassbench.interrupts import Interrupts
-from lassbench.systems.process_group import SHOWN, ProcessGroup, shown
+from lassbench.systems.process_group import SHOWN, Guard, ProcessGroup, shown
 from lassbench.systems.published import SERVE, Published
 
 #: How a command begins, where a system is named.
@@ -75,23 +74,23 @@ class _Elsewhere:
         self._name, self.timeout_s = name, timeout_s
         self.environment: dict[str, str] = {}
         self._process: ProcessGroup | None = None
-        self._scratch: Path | None = None
+        self._guard: Guard | None = None
         self._asked = 0
-        self._endings: list[weakref.finalize[..., Any]] = []
 
     def close(self) -> None:
         """End its process and remove its scratch folder; if it is asked again, it starts again."""
-        self._stop()
         with Interrupts():
-            while self._endings:
-                self._endings.pop()()
-            self._scratch = None
+            self._stop()
+            if self._guard is not None:
+                self._guard.close()
+                self._guard = None
 
     def _start(self, command: Sequence[str], **how: Any) -> ProcessGroup:
+        assert self._guard is not None  # made with the mixture's file
         try:
             with Interrupts():
                 self._process = ProcessGroup(command, **how)
-                self._endings.append(weakref.finalize(self, self._process.end))
+                self._guard.watch(self._process.number)
         except OSError as error:
             raise LassbenchError(
                 f"{self._name} could not be started",
@@ -101,8 +100,9 @@ class _Elsewhere:
 
     def _stop(self) -> None:
         with Interrupts():
-            if self._process is not None:
-                self._endings.pop()()
+            if self._process is not None and self._guard is not None:
+                self._process.end()
+                self._guard.watch(0)
                 self._process = None
 
     @contextlib.contextmanager
@@ -112,19 +112,16 @@ class _Elsewhere:
         No path occurs twice, so that what an earlier query wrote late is nobody's answer.
         """
         try:
-            if self._scratch is None:
+            if self._guard is None:
                 with Interrupts():
-                    self._scratch = Path(tempfile.mkdtemp(prefix="lassbench-"))
-                    remove = weakref.finalize(self, _remove, self._scratch, os.getpid())
-                    self._endings.insert(0, remove)
+                    self._guard = Guard()
             self._asked += 1
-            folder = self._scratch / str(self._asked)
+            folder = self._guard.folder / str(self._asked)
             folder.mkdir()
             (folder / "mixture.wav").write_bytes(audio.encode_wav_float(mixture, rate_hz))
         except OSError as error:
-            raise files.explain_os_error(
-                error, Path(error.filename or tempfile.gettempdir())
-            ) from error
+            place = Path(error.filename or tempfile.gettempdir())
+            raise files.explain_os_error(error, place) from error
         try:
             yield folder / "mixture.wav", folder / "estimate.wav"
         finally:
@@ -162,16 +159,32 @@ class _Elsewhere:
             raise LassbenchError(f"{self._name} wrote NaN or infinite samples")
         return samples
 
+    def _heard(
+        self, process: ProcessGroup, limit_s: float, doing: str, request: bytes = b""
+    ) -> bytes | None:
+        """As :meth:`ProcessGroup.answer`; what takes too long is ended, and told of."""
+        try:
+            return process.answer(limit_s, request)
+        except TimeoutError as error:
+            process.end()
+            what = f"took longer than {limit_s:g} s {doing}, and was ended"
+            fix = "if it only needs more time, allow it: --timeout SECONDS"
+            raise self._failure(what, process, fix=fix) from error
+
     def _failure(
-        self, what: str, process: ProcessGroup, reason: str = "", lines: Sequence[str] = ()
+        self,
+        what: str,
+        process: ProcessGroup,
+        reason: str = "",
+        lines: Sequence[str] = (),
+        fix: str = "",
     ) -> LassbenchError:
         """``what`` happened, with what the process said last, and what to do about it."""
         lines = lines or process.last_lines
         said = [reason] if reason else [] if lines else ["it said nothing"]
         # The last line of a traceback is the error itself.
         lines = lines[:-1] if lines and lines[-1] == reason else lines
-        text = "\n".join([reason, *lines])
-        fix = ""
+        text = "\n".join([reason, *lines[-5:]])  # before that it may have warned of anything
         if re.search(r"\bModuleNotFoundError\b|\bNo module named\b", text):
             fix = self._module_fix
         elif re.search(r"(CUDA|HIP|MPS|device).{0,40}out of memory|CUDA_ERROR_OUT_OF_MEMORY", text):
@@ -182,11 +195,6 @@ class _Elsewhere:
         ):
             fix = "give it a machine with more memory, or more of this one's"
         return LassbenchError(f"{self._name} {what}", got="\n    ".join([*said, *lines]), fix=fix)
-
-
-def _remove(folder: Path, owner: int) -> None:
-    if os.getpid() == owner:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 # ---------------------------------------------------------------------------
@@ -341,13 +349,7 @@ class WorkerSystem(_Elsewhere):
         self, process: ProcessGroup, limit_s: float, doing: str, expected: str, request: bytes = b""
     ) -> dict[str, Any]:
         """The worker's answer, ``expected`` or ``failed``."""
-        try:
-            line = process.answer(limit_s, request)
-        except TimeoutError as error:
-            process.end()
-            raise self._failure(
-                f"took longer than {limit_s:g} s for {doing}, and was ended", process
-            ) from error
+        line = self._heard(process, limit_s, doing, request)
         if line is None:
             raise self._failure(f"ended while {doing}", process, process.how_it_ended)
         try:
@@ -374,6 +376,8 @@ class WorkerSystem(_Elsewhere):
 
 
 def _python_faults(python: str) -> list[Fault]:
+    if not python:
+        return [Fault("python", "--python", "has to name the interpreter of its environment")]
     path = Path(python).expanduser()
     if path.is_dir():
         return [Fault("python", python, "is a folder; the interpreter in it is bin/python")]
@@ -544,12 +548,7 @@ class CommandSystem(_Elsewhere):
                 raise LassbenchError("the query holds a NUL, which no command can be given")
             try:
                 process = self._start(words)
-                process.answer(self.timeout_s)
-            except TimeoutError as error:
-                process.end()
-                raise self._failure(
-                    f"took longer than {self.timeout_s:g} s, and was ended", process
-                ) from error
+                self._heard(process, self.timeout_s, "separating")
             finally:
                 self._stop()
             if process.how_it_ended != "exit code 0":

@@ -83,7 +83,7 @@ pipe = open("alive", "wb", buffering=0)
 pipe.write(b"x")
 print("here", flush=True)
 time.sleep(3600)
-'''], stdout=subprocess.PIPE)
+'''], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 helper.stdout.readline()
 """
 

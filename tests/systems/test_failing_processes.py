@@ -126,6 +126,56 @@ def test_a_missing_module_names_the_doctor(own: Make) -> None:
         assert fix == "install it for the Python that runs the command"
 
 
+def test_what_was_warned_of_long_before_is_not_blamed(own: Make) -> None:
+    system = own(
+        badly(
+            "print('No module named flash_attn: going on without')",
+            "[print('working') for _ in range(9)]",
+            "raise SystemExit('no dogs here')",
+        )
+    )
+    error = refused(system)
+    assert "flash_attn" in error.got
+    assert error.fix == ""
+
+
+SAID = {
+    "echo last words; exit 3": (["last words"], "exit code 3"),
+    r"printf ' 10%%\r 20%%\r 30%%\ndone'": ([" 30%", "done"], "exit code 0"),
+    r"printf '\033[31mred\033[0m \a\377\n\n  in'": (["red \\x07\ufffd", "  in"], "exit code 0"),
+    "seq 100": ([str(one) for one in range(81, 101)], "exit code 0"),
+    "exit 137": (
+        [],
+        "exit code 137, which a shell gives for killed by signal 9 (SIGKILL): "
+        "memory may have run out",
+    ),
+    "exit 255": ([], "exit code 255"),
+}
+
+
+@pytest.mark.parametrize("script", SAID)
+def test_the_end_of_what_was_printed_is_kept_as_a_terminal_shows_it(script: str) -> None:
+    """Also if nobody has read it before the process has ended."""
+    process = process_group.ProcessGroup(["sh", "-c", script])
+    os.waitid(os.P_PID, process._process.pid, os.WEXITED | os.WNOWAIT)
+    assert process.answer(3600) is None
+    assert (process.last_lines, process.how_it_ended) == SAID[script]
+    process.end()
+
+
+def test_signals_that_are_blocked_here_are_not_blocked_there(own: Make, repo: Path) -> None:
+    blocked = {signal.SIGTERM, signal.SIGINT}
+    system = own(
+        badly(f"assert not signal.pthread_sigmask(signal.SIG_BLOCK, {list(map(int, blocked))})")
+        + WRITE
+    )
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+    try:
+        np.testing.assert_array_equal(asked(system), MIXTURE / 2)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def test_a_commands_other_rate_is_mended_by_an_option(own: Make) -> None:
     system = own(badly("soundfile.write(estimate, samples, 16000)"))
     if isinstance(system, CommandSystem):
@@ -296,7 +346,7 @@ def test_closing_ends_the_process_and_removes_the_scratch_folder(
 
 #: A process of its own that asks a system, as the tests' own fixtures make it.
 PARENT = """
-import signal, sys
+import os, signal, sys
 import numpy as np
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
@@ -334,6 +384,12 @@ def parent(system: System, repo: Path, then: str) -> subprocess.Popen[bytes]:
     )
 
 
+def wait_until_empty(folder: Path) -> None:
+    """What removes it is no child of this process."""
+    while any(folder.iterdir()):
+        time.sleep(0.01)
+
+
 def test_ctrl_c_in_a_query_ends_all_and_passes_on(own: Make, fifo: int, repo: Path) -> None:
     process = parent(own(HELPER + badly("time.sleep(3600)")), repo, "")
     os.close(os.open(repo / "alive", os.O_RDONLY))  # waits until somebody writes
@@ -342,23 +398,25 @@ def test_ctrl_c_in_a_query_ends_all_and_passes_on(own: Make, fifo: int, repo: Pa
     out, _ = process.communicate()
     assert (out, process.returncode) == (b"interrupted\n", 130)
     assert os.read(fifo, 10) == b""
-    assert list((repo / "tmp").iterdir()) == []
+    wait_until_empty(repo / "tmp")
 
 
-def test_the_end_of_the_interpreter_ends_all(own: Make, fifo: int, repo: Path) -> None:
-    process = parent(own("pipe = open('alive', 'wb', buffering=0)\n" + HALF), repo, "pass")
-    out, _ = process.communicate()
-    assert (out, process.returncode) == (b"asked\n", 0)
-    assert os.read(fifo, 10) == b""
-    assert list((repo / "tmp").iterdir()) == []
-
-
-def test_a_worker_whose_parent_was_killed_ends(own: Make, fifo: int, repo: Path) -> None:
-    system = own("pipe = open('alive', 'wb', buffering=0)\npipe.write(b'x')\n" + HALF)
-    process = parent(system, repo, "signal.pause()")
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"asked\n"
+def test_what_kills_this_process_in_a_query_ends_all(own: Make, fifo: int, repo: Path) -> None:
+    """No code of ours runs then: as with ``kill -9``, or where memory has run out."""
+    process = parent(own(HELPER + badly("time.sleep(3600)")), repo, "")
+    os.close(os.open(repo / "alive", os.O_RDONLY))
     assert os.read(fifo, 10) == b"x"
     process.kill()
     process.communicate()
     assert os.read(fifo, 10) == b""
+    wait_until_empty(repo / "tmp")
+
+
+@pytest.mark.parametrize("then", ["pass", "del system", "os._exit(0)"])
+def test_the_end_of_the_interpreter_ends_all(own: Make, fifo: int, repo: Path, then: str) -> None:
+    process = parent(own(HELPER + HALF), repo, then)
+    out, _ = process.communicate()
+    assert (out, process.returncode) == (b"asked\n", 0)
+    assert os.read(fifo, 10) == b"x"
+    assert os.read(fifo, 10) == b""
+    wait_until_empty(repo / "tmp")

@@ -260,6 +260,7 @@ def test_a_time_limit_is_positive(timeout_s: float) -> None:
     [
         ({"python": "/no/such/python"}, ["/no/such/python: no such interpreter"]),
         ({"python": "net.pt"}, ["net.pt: is not executable"]),
+        ({"python": ""}, ["--python: has to name"]),
         ({"python": "."}, ["is bin/python"]),
         ({"options": {"repo": ".", "checkpoint": "net.p"}}, ["net.p: no such file: its weights"]),
         ({"options": {"repo": "x", "checkpoint": "net.pt"}}, ["x: no such folder: its checkout"]),
