@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -249,6 +249,29 @@ def _check_cookies(path: Path) -> None:
             got=str(error),
             fix="export one from a browser: see yt-dlp's FAQ on cookies",
         ) from error
+
+
+def named_values(
+    texts: Iterable[str], options: Mapping[str, str | None]
+) -> tuple[tuple[str, str], ...]:
+    """What a system is made with: each ``--arg NAME=VALUE``, and ``options`` of their own.
+
+    Raises
+    ------
+    UsageError
+        If one is not of that form, or a name has two values.
+    """
+    found = {name: value for name, value in options.items() if value is not None}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name or found.get(name, value) != value:
+            raise UsageError(
+                f"--arg {name} is given twice" if equals and name else "--arg is NAME=VALUE",
+                got=text,
+                fix="write it once, such as --arg checkpoint=net.pt",
+            )
+        found[name] = value
+    return tuple(sorted(found.items()))
 
 
 def print_summary(summary: FetchSummary, out: object) -> None:

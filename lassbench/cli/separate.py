@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lassbench.cli.options import PATH, OutputPath, check_folder_name
+from lassbench.cli.options import PATH, OutputPath, check_folder_name, named_values
 from lassbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def command(
     given = {"checkpoint": checkpoint, "repo": repo, "codec": codec}
     asked = Asked(
         system=system,
-        arguments=_arguments(arguments, {k: v for k, v in given.items() if v is not None}),
+        arguments=named_values(arguments, given),
         device=device,
         python=python,
         timeout_s=timeout_s,
@@ -120,20 +120,6 @@ def command(
     else:
         assert suite is not None
         _separate_suite(asked, suite, out, **how)
-
-
-def _arguments(texts: tuple[str, ...], named: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    found = dict(named)
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name or found.get(name, value) != value:
-            raise UsageError(
-                f"--arg {name} is given twice" if equals and name else "--arg is NAME=VALUE",
-                got=text,
-                fix="write it once, such as --arg checkpoint=net.pt",
-            )
-        found[name] = value
-    return tuple(sorted(found.items()))
 
 
 def _separate_suite(

@@ -20,7 +20,7 @@ OTHERS = {
 _HEADER = ("system", "kHz", "licence", "generative", "negative query", "trained on", "run with")
 
 
-def rows() -> list[tuple[str, ...]]:
+def known_rows() -> list[tuple[str, ...]]:
     """The published systems, a row each, below the names of the columns."""
     return [_HEADER, *map(_row, PUBLISHED.values())]
 
@@ -52,10 +52,11 @@ def needs(one: Published) -> dict[str, str]:
 
 def describe() -> list[str]:
     """The table for a terminal, what each of them needs, and the other systems."""
-    lines = text_table(rows(), left=len(_HEADER))
+    lines = text_table(known_rows(), left=len(_HEADER))
     for one in PUBLISHED.values():
-        told = {"weights": one.weights, "seen to run": one.ran, **needs(one)}
-        lines += ["", f"{one.name}: {one.card.name}, {one.card.url}", *_indented(told)]
+        told = {"code": one.repository, "weights": one.weights, "seen to run": one.ran}
+        lines += ["", f"{one.name}: {one.card.name}, {one.card.url}"]
+        lines += _indented({**told, **needs(one)})
     return [*lines, "", "Others:", *_indented(OTHERS)]
 
 
@@ -66,6 +67,7 @@ def _indented(told: dict[str, str]) -> list[str]:
 
 def markdown_table() -> list[str]:
     """The table of ``docs/systems.md``."""
-    kept = [(*row, "weights" if row == _HEADER else PUBLISHED[row[0]].weights) for row in rows()]
+    weights = ("weights", *(one.weights for one in PUBLISHED.values()))
+    kept = [(*row, where) for row, where in zip(known_rows(), weights, strict=True)]
     lines = [f"| {' | '.join(map(markdown, row))} |" for row in kept]
     return [lines[0], "|---" * len(kept[0]) + "|", *lines[1:]]

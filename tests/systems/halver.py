@@ -54,6 +54,7 @@ def published(worker: Path, **more: Any) -> Published:
     told: dict[str, Any] = {
         "name": "halver",
         "card": SystemCard(name="Halver", authors="A. Test"),
+        "repository": "nowhere",
         "worker": worker,
         "sample_rate": RATE,
         "negative": True,

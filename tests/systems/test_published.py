@@ -122,9 +122,18 @@ def test_what_cannot_be_loaded_is_told(name: str, tmp_path: Path) -> None:
     assert "knows 5 tokens, not 50265" in said and "transformers 4.30.2" in said
 
 
+@pytest.mark.parametrize("name", ["audiosep", "clapsep"])
+def test_what_holds_no_weights_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    given = make(name, tmp_path)
+    for content in (b"no pickle", b""):
+        Path(given["checkpoint"]).write_bytes(content)
+        assert failure(name, tmp_path, given).startswith(f"ValueError: {given['checkpoint']} is no")
+
+
 @pytest.mark.parametrize(
     ("name", "weights", "told"),
     [
+        ("audiosep", {}, "is no checkpoint of this model (KeyError: 'state_dict')"),
         ("audiosep", {"state_dict": {}}, "of 6, 6 are missing ['ss_model.gain'"),
         (
             "audiosep",
@@ -219,6 +228,8 @@ def test_whatever_goes_wrong_is_an_answer(tmp_path: Path) -> None:
         "            sys.exit(0)\n"
         "        if query == 'stereo':\n"
         "            return [mixture, mixture]\n"
+        "        if query == 'long':\n"
+        "            raise KeyError('first ' + 'x' * 100_000)\n"
         "        return mixture\n"
         "    return separate, {}\n",
         tmp_path,
@@ -229,6 +240,8 @@ def test_whatever_goes_wrong_is_an_answer(tmp_path: Path) -> None:
     for query, told in (("leave", "SystemExit: 0"), ("stereo", "shape (2, 5), not (samples,)")):
         answer = worker.ask(**paths, query=query)
         assert answer["lassbench"] == "failed" and told in answer["error"]
+    answer = worker.ask(**paths, query="long")
+    assert answer["error"].startswith("KeyError: 'first") and len(str(answer)) < 30_000
     assert "no.wav" in worker.ask(**{**paths, "mixture": "no.wav"}, query="q")["error"]
     assert worker.ask(query="q")["error"] == "KeyError: 'mixture'"
     assert worker.ask(**paths, query="q") == {"lassbench": "done"}

@@ -37,6 +37,8 @@ class Published:
     ----------
     name
         As it is typed: ``lassbench separate NAME``.
+    repository
+        Where its code is, which may be another system's.
     worker
         The file that ``serve.py`` loads in the system's own environment.
     sample_rate
@@ -61,6 +63,7 @@ class Published:
 
     name: str
     card: SystemCard
+    repository: str
     worker: Path
     licence: str
     weights: str
@@ -134,7 +137,7 @@ _PACKAGES: dict[str, tuple[str, ...]] = {
 _RANDOM = "the repository's inference code, as read in November 2026, with random weights on a CPU"
 
 _AUDIOSEP_OPTIONS = {
-    "repo": Option("a checkout of https://github.com/Audio-AGI/AudioSep", folder=True),
+    "repo": Option("a checkout of AudioSep's repository", folder=True),
     "checkpoint": Option("the separator's weights (audiosep_base_4M_steps.ckpt)"),
     "clap": Option(
         "CLAP's weights", default="checkpoint/music_speech_audioset_epoch_15_esc_89.98.pt"
@@ -155,6 +158,7 @@ _AUDIOSEP = Published(
         # The paper's training sets; 14,100 hours, says table 1 of arXiv 2601.22599.
         trained_on=("AudioSet", "VGGSound", "AudioCaps", "Clotho", "WavCaps"),
     ),
+    repository="https://github.com/Audio-AGI/AudioSep",
     worker=HERE / "audiosep_worker.py",
     licence="MIT",
     # Sizes and names from the Space's file list.
@@ -197,6 +201,7 @@ _CLAPSEP = Published(
         # CLAP's of the checkpoint music_audioset_epoch_15_esc_90.14.
         trained_on=("AudioCaps", "AudioSet (its CLAP encoder)"),
     ),
+    repository="https://github.com/Aisaka0v0/CLAPSep",
     worker=HERE / "clapsep_worker.py",
     # "This product is licensed under the MIT License", THIRD_PARTY_NOTICES.md (2026).
     licence="MIT",
@@ -207,7 +212,7 @@ _CLAPSEP = Published(
     max_seconds=10.0,
     negative=True,
     options={
-        "repo": Option("a checkout of https://github.com/Aisaka0v0/CLAPSep", folder=True),
+        "repo": Option("a checkout of its repository", folder=True),
         "checkpoint": Option("the system's weights (best_model.ckpt)"),
         "clap": Option("CLAP's weights (music_audioset_epoch_15_esc_90.14.pt)"),
         "config": Option("the model's shape", default="experiments/CLAPSep_base/config.json"),
@@ -243,6 +248,7 @@ _AUDIOSEP_HIVE = Published(
             "Hive (of AudioSet, VGGSound, BBC Sound Effects, FreeSound, Clotho, ESC-50 and others)",
         ),
     ),
+    repository=_AUDIOSEP.repository,
     worker=_AUDIOSEP.worker,
     # The model's card: "License: Apache 2.0 (Please update if different)".
     licence="Apache-2.0",

@@ -109,13 +109,16 @@ def _separate(separate: Callable[[Any, str, str], Any], asked: dict[str, Any]) -
 
 
 def _failure(error: BaseException) -> dict[str, Any]:
+    # The first words tell what happened, and the last lines where.
+    said = f"{type(error).__name__}: {error}"[:2000]
     lines = traceback.format_exception(type(error), error, error.__traceback__)
-    # JSON readers refuse halves of characters, and NUL, which texts of errors may hold.
-    said, trace = (
-        text[-20000:].encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
-        for text in (f"{type(error).__name__}: {error}", "".join(lines))
-    )
-    return {"lassbench": "failed", "error": said, "traceback": trace}
+    trace = "".join(lines)[-20000:]
+    return {"lassbench": "failed", "error": _readable(said), "traceback": _readable(trace)}
+
+
+def _readable(text: str) -> str:
+    """Without halves of characters and NUL, which texts of errors hold and JSON readers refuse."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
 
 
 def _answer(answers: BinaryIO, answer: dict[str, Any]) -> None:
