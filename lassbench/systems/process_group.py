@@ -227,7 +227,7 @@ class Guard:
     """
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="lassbench-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="lassbench-")).absolute()
         self._process = subprocess.Popen(
             ["sh", "-c", _GUARD, "lassbench-guard", str(self.folder)],
             bufsize=0,
@@ -245,11 +245,13 @@ class Guard:
             self._process.stdin.write(b"%d\n" % group)
 
     def close(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)  # somebody may have killed the other
+        """Remove the folder, when no group runs."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        # Not by the end of its pipe, which a fork of this process may hold open.
+        self._process.kill()
+        self._process.wait()
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait()
 
 
 def _unblock() -> None:

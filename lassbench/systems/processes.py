@@ -85,12 +85,21 @@ class _Elsewhere:
                 self._guard.close()
                 self._guard = None
 
+    def _guarded(self) -> Guard:
+        try:
+            with Interrupts():
+                self._guard = self._guard or Guard()
+        except OSError as error:
+            place = Path(error.filename or tempfile.gettempdir())
+            raise files.explain_os_error(error, place) from error
+        return self._guard
+
     def _start(self, command: Sequence[str], **how: Any) -> ProcessGroup:
-        assert self._guard is not None  # made with the mixture's file
+        guard = self._guarded()
         try:
             with Interrupts():
                 self._process = ProcessGroup(command, **how)
-                self._guard.watch(self._process.number)
+                guard.watch(self._process.number)
         except OSError as error:
             raise LassbenchError(
                 f"{self._name} could not be started",
@@ -111,17 +120,13 @@ class _Elsewhere:
 
         No path occurs twice, so that what an earlier query wrote late is nobody's answer.
         """
+        self._asked += 1
+        folder = self._guarded().folder / str(self._asked)
         try:
-            if self._guard is None:
-                with Interrupts():
-                    self._guard = Guard()
-            self._asked += 1
-            folder = self._guard.folder / str(self._asked)
             folder.mkdir()
             (folder / "mixture.wav").write_bytes(audio.encode_wav_float(mixture, rate_hz))
         except OSError as error:
-            place = Path(error.filename or tempfile.gettempdir())
-            raise files.explain_os_error(error, place) from error
+            raise files.explain_os_error(error, folder) from error
         try:
             yield folder / "mixture.wav", folder / "estimate.wav"
         finally:

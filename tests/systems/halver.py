@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from lassbench.cards import SystemCard
 from lassbench.errors import LassbenchError
 from lassbench.systems.processes import CommandSystem, WorkerSystem
-from lassbench.systems.published import Option, Published
+from lassbench.systems.published import PUBLISHED, Option, Published
 
 RATE = 8000
 MIXTURE = np.random.default_rng(18).uniform(-0.5, 0.5, RATE).astype(np.float32)
@@ -55,22 +56,15 @@ def published(worker: Path, **more: Any) -> Published:
         "card": SystemCard(name="Halver", authors="A. Test"),
         "repository": "nowhere",
         "worker": worker,
-        "licence": "MIT",
-        "weights": "nowhere",
         "sample_rate": RATE,
-        "max_seconds": None,
         "negative": True,
         "options": {
             "repo": Option("its checkout", folder=True),
             "checkpoint": Option("its weights"),
         },
         "repository_files": ("body.py",),
-        "packages": {},
-        "refused": {},
-        "from_hub": (),
-        "ran": "nothing",
     }
-    return Published(**(told | more))
+    return replace(PUBLISHED["audiosep"], **(told | more))
 
 
 #: A helper that a system starts: it holds the pipe and does not end when it is asked to.
