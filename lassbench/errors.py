@@ -54,6 +54,13 @@ class LassbenchError(Exception):
             lines.append(f"  to do:    {self.fix}")
         return "\n".join(lines)
 
+    def at(self, where: object) -> LassbenchError:
+        """The same error, said to be at ``where`` if it names no place itself."""
+        if not self.where:
+            self.where = str(where)
+            self.args = (self.message(),)
+        return self
+
     @property
     def brief(self) -> str:
         """The message as one line, without where and what to do."""

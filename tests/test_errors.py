@@ -78,3 +78,9 @@ def test_zeros_in_front_of_a_number_do_not_count(word: str, meant: str) -> None:
     assert nearest(word, [*known, "a1-x007"]) == meant
     assert nearest(word, reversed([*known, "a1-x007"])) == meant
     assert did_you_mean(word, [*known, "a1-x007"]) == f" (did you mean {meant!r}?)"
+
+
+def test_a_place_is_said_where_none_was() -> None:
+    error = LassbenchError("the worker ended", got="exit code 1").at("q1")
+    assert str(error) == error.message() == "q1: the worker ended\n  got:      exit code 1"
+    assert str(error.at("q2")) == str(error)

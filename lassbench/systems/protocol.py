@@ -410,7 +410,10 @@ def users_code(name: str, where: object, *, what: str = "failed") -> Iterator[No
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
-    except (LassbenchError, KeyboardInterrupt):
+    except KeyboardInterrupt:
+        raise
+    except LassbenchError as error:
+        error.at(where)
         raise
     except BaseException as error:
         summary = one_line(f"{type(error).__name__}: {_text(error)}")
