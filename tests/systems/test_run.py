@@ -18,11 +18,13 @@ import yaml
 from lassbench import audio, output_folders
 from lassbench.benchmark.mixtures import Rendered
 from lassbench.cli import run
+from lassbench.errors import LassbenchError
+from lassbench.parallel import open_executor
 from lassbench.records import Query
 from lassbench.suites.suite import Suite
 from lassbench.systems import predictions, sound_files
 from lassbench.systems.builtin import OracleMask
-from lassbench.systems.finding import as_system
+from lassbench.systems.finding import Asked, as_system, find_system
 from lassbench.systems.run import separate_suite
 from tests.scores.by_hand import RATE, noise, write_by_hand
 from tests.test_interrupted import START, tree
@@ -240,14 +242,20 @@ def test_a_resumed_run_makes_anew_what_scoring_would_refuse(suite: Suite) -> Non
 def test_where_it_ran_is_said_of_every_place_and_the_cost_is_kept(
     separate: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    early = 'assert (environment["host"], query[-1]) != ("early", "3")'
+    Path("mine.py").write_text(SYSTEM.replace("        told", f"        {early}\n        told"))
     for host in ("one", "two", "one", "three"):
         monkeypatch.setenv("HOST", host)
         limit = {"one": "2", "two": "5"}.get(host, str(COUNT))
         assert separate("--limit", limit)[0] == 0
         said = system_file("p")
         assert "real_time_factor" in said["cost"]  # type: ignore[operator]
+        if host == "one":  # what ends early elsewhere takes no cost away
+            monkeypatch.setenv("HOST", "early")
+            assert separate("--limit", "5")[0] in (0, 1)
+            assert system_file("p")["cost"] == said["cost"]
     hosts = [one["host"] for one in said["made_by"]["environments"]]  # type: ignore[index]
-    assert hosts == ["one", "two", "three"]
+    assert hosts == ["one", "early", "two", "three"]
     before = tree(Path("p"))
     assert separate()[0] == 0
     assert tree(Path("p")) == before
@@ -347,6 +355,19 @@ def test_a_worker_with_other_code_is_refused(separate: Callable[..., Told]) -> N
     assert (code, out, sounds("p")) == (1, "", {})
     assert "a worker has other code than this process" in err
     assert "give every machine the same files" in err
+
+
+def test_a_worker_with_another_suite_is_refused(tmp_path: Path) -> None:
+    suite = write_by_hand(tmp_path / "s", [(noise(0), noise(1))])
+    write_by_hand(tmp_path / "s", [(noise(2), noise(3))])
+    system = find_system(asked := Asked("mine.py"))
+    with (
+        open_executor(2) as executor,
+        pytest.raises(LassbenchError, match="a worker has another suite") as caught,
+    ):
+        separate_suite(system, suite, Path("p"), executor=executor, asked=asked)
+    assert suite.fingerprint in str(caught.value)
+    assert not sounds("p")
 
 
 def test_what_fails_in_a_worker_is_told_as_here(separate: Callable[..., Told]) -> None:
