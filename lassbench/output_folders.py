@@ -120,8 +120,10 @@ def _real(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def folder_lock(folder: Path, *, what: str, name: str = ".lock") -> Iterator[None]:
-    """Hold ``folder`` for this process; a second run is told who has it.
+def folder_lock(
+    folder: Path, *, what: str, name: str = ".lock", wait: bool = False
+) -> Iterator[None]:
+    """Hold ``folder`` for this process; a second run is told who has it, or waits for its turn.
 
     The lock is the kernel's (flock) on the file ``name`` in it, so that a killed
     process never keeps it.  A folder that was made for it and stays empty goes.
@@ -134,7 +136,7 @@ def folder_lock(folder: Path, *, what: str, name: str = ".lock") -> Iterator[Non
     with Interrupts() as interrupts:
         made = not folder.exists()
         try:
-            with _locked(folder / name, folder, what), interrupts.let_through():
+            with _locked(folder / name, folder, what, wait=wait), interrupts.let_through():
                 yield
         finally:
             if made:
@@ -143,9 +145,9 @@ def folder_lock(folder: Path, *, what: str, name: str = ".lock") -> Iterator[Non
 
 
 @contextlib.contextmanager
-def _locked(path: Path, folder: Path, what: str) -> Iterator[None]:
+def _locked(path: Path, folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
     try:
-        stream = _take_lock(path)
+        stream = _take_lock(path, wait=wait)
     except BlockingIOError as error:
         holder = ""
         with contextlib.suppress(OSError):
@@ -168,7 +170,7 @@ def _locked(path: Path, folder: Path, what: str) -> Iterator[None]:
                 path.unlink(missing_ok=True)
 
 
-def _take_lock(path: Path) -> IO[str]:
+def _take_lock(path: Path, *, wait: bool) -> IO[str]:
     """The open and locked file ``path``; BlockingIOError if another process has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -177,7 +179,7 @@ def _take_lock(path: Path) -> IO[str]:
         stream = open(os.open(path, flags, 0o666), "a+", encoding="utf-8")  # noqa: PTH123, SIM115
         try:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 raise
             except OSError as error:

@@ -207,6 +207,7 @@ class _Function:
 
 def _own(spec: str, path: str, name: str, made_by: MadeBy) -> System:
     """The system in a user's file or module."""
+    _forget()
     with users_code(path, spec, what="cannot be imported"):
         module = _load_file(Path(path)) if path.endswith(".py") else _load_module(path, spec)
     found = _object_in(module, name, spec) if name else module
@@ -224,7 +225,8 @@ def _own(spec: str, path: str, name: str, made_by: MadeBy) -> System:
     else:
         given = _arguments(found, made_by.arguments, spec) if made_by.arguments else {}
         found = _Function(partial(found, **given) if given else found, module)
-        called = Path(path).stem if called == "separate" else called
+        file = Path(path).stem if path.endswith(".py") else path.rpartition(".")[2]
+        called = file if called == "separate" else called
     made_by = made_by.model_copy(update={"sha256": _sources_sha256(module)})
     return System.of(found, name=called, made_by=made_by)
 
@@ -233,7 +235,7 @@ def _load_file(path: Path) -> ModuleType:
     if fault := file_fault(path):
         raise UsageError(fault, where=path, fix="check the path")
     path = path.resolve()
-    _forget(path.parent)
+    _ROOTS.add(path.parent)
     sys.path.insert(0, str(path.parent))
     # Not by its own name, which an installed module may have too.
     spec = importlib.util.spec_from_file_location(f"lassbench_users_{path.stem}", path)
@@ -247,8 +249,6 @@ def _load_file(path: Path) -> ModuleType:
 def _load_module(name: str, spec: str) -> ModuleType:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    if known := sys.modules.get(name.partition(".")[0]):
-        _forget(_root(known))
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -259,6 +259,10 @@ def _load_module(name: str, spec: str) -> ModuleType:
             where=spec,
             fix="install it, run from the folder that holds it, or name the file (my_system.py)",
         ) from error
+    finally:
+        top = sys.modules.get(name.partition(".")[0])
+        if top and getattr(top, "__file__", None):
+            _ROOTS.add(_root(top))
 
 
 def _object_in(module: ModuleType, name: str, spec: str) -> Any:
@@ -433,11 +437,11 @@ def _files_sha256(root: Path, found: Iterable[Path]) -> str:
 
 def _sources_sha256(module: ModuleType) -> str:
     """The hash of a module's source and of whatever it has loaded from beside it."""
-    if not module.__file__:
+    file = getattr(module, "__file__", None)
+    if not file:
         return ""
-    return _files_sha256(
-        _root(module), {Path(module.__file__).resolve(), *_below(_root(module)).values()}
-    )
+    _ROOTS.add(root := _root(module))
+    return _files_sha256(root, {Path(file).resolve(), *_below(root).values()})
 
 
 def _root(module: ModuleType) -> Path:
@@ -450,22 +454,40 @@ def _root(module: ModuleType) -> Path:
     return place if place.parent.name in _INSTALLED and place.is_dir() else place.parent
 
 
-def _below(root: Path) -> dict[str, Path]:
-    """The loaded modules whose source is below ``root``, and neither Python's nor installed."""
-    others = [Path(sysconfig.get_paths()["stdlib"]).resolve(), _PACKAGE]
-    found = {}
+def _below(*roots: Path) -> dict[str, Path]:
+    """The loaded modules whose source is below ``roots``, and neither Python's nor installed."""
+    python = sysconfig.get_paths()["stdlib"]
+    others = tuple(f"{os.path.realpath(one)}{os.sep}" for one in (python, _PACKAGE))
+    inside = tuple(f"{root}{os.sep}" for root in roots)
+    found: dict[str, Path] = {}
     for name, one in list(sys.modules.items()):
-        path = Path(getattr(one, "__file__", None) or "none").resolve()
-        if path.suffix == ".py" and path.is_relative_to(root) and path.is_file():
-            apart = name.startswith("__") or any(path.is_relative_to(other) for other in others)
-            if not apart and not _INSTALLED & {root.name, *path.relative_to(root).parts}:
+        file = getattr(one, "__file__", None) or ""
+        # To follow the links of thousands takes its time: what is installed is known by its name.
+        installed = any(f"{os.sep}{part}{os.sep}" in file for part in _INSTALLED)
+        if not file.endswith(".py") or (installed and not file.startswith(inside)):
+            continue
+        path = Path(os.path.realpath(file))
+        if name.startswith("__") or str(path).startswith(others) or not path.is_file():
+            continue
+        for root in roots:
+            within = path.is_relative_to(root)
+            if within and not _INSTALLED & {root.name, *path.relative_to(root).parts}:
                 found[name] = path
     return found
 
 
-def _forget(root: Path) -> None:
-    """Forget what a process that goes on, a cluster's worker, has loaded before an edit."""
-    for name in _below(root):
+#: Where this process has found systems.
+_ROOTS: set[Path] = set()
+
+
+def _forget() -> None:
+    """Forget what is loaded from there.
+
+    A process that goes on, a cluster's worker, would else take an old ``helper.py``, or
+    another system's.
+    """
+    packages = {name.partition(".")[0] for name in _below(*_ROOTS)}
+    for name in [one for one in sys.modules if one.partition(".")[0] in packages]:
         del sys.modules[name]
     importlib.invalidate_caches()
 

@@ -16,6 +16,7 @@ Oracles have ``separate_oracle(rendered, query, sample_rate)`` instead.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import inspect
 import platform
 import random
@@ -427,7 +428,7 @@ def users_code(name: str, where: object, *, what: str = "failed") -> Iterator[No
 
 def _their_traceback(error: BaseException) -> list[str]:
     """The traceback, and those of what led to it, without frames of ours."""
-    ours = (str(Path(__file__).parents[1]), "<frozen importlib")
+    ours = (str(Path(__file__).parents[1]), "<frozen importlib", importlib.__file__)
     told = traceback.TracebackException.from_exception(error, limit=-_FRAMES)
     rest = [told]
     for one in rest:

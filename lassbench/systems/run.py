@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -198,9 +199,10 @@ def separate_suite(
     said = SystemFile(**dict(system.card), suite=separated, made_by=system.made_by)
     lock = f".{shard.index}-of-{shard.count}.lock" if shard else ".lock"
     with output_folders.folder_lock(out, what="the prediction folder", name=lock):
-        said = _take_over(out, said, overwrite=overwrite)
-        output_folders.remove_leavings(out)
-        write_system(out, said)
+        with _its_turn(out):
+            said = _take_over(out, said, overwrite=overwrite)
+            output_folders.remove_leavings(out)
+            write_system(out, said)
         queries = [
             query
             for query in suite.renderable_queries[:limit]
@@ -263,16 +265,23 @@ class _New:
         self._write(cost=Cost(real_time_factor=factor, device=self._device))
 
     def _write(self, environment: dict[str, str] | None = None, cost: Cost | None = None) -> None:
-        # As it is there: another shard may have said meanwhile where it runs.
-        there = read_system(self._out)
-        there = there if there.made_by else self.said  # somebody has deleted it
-        assert there.made_by is not None
-        where = there.made_by.environments
-        if environment and environment not in where:
-            where = (*where, environment)
-        made_by = there.made_by.model_copy(update={"environments": where})
-        self.said = there.model_copy(update={"made_by": made_by, "cost": cost or there.cost})
-        write_system(self._out, self.said)
+        with _its_turn(self._out):
+            # As it is there: another shard may have said meanwhile where it runs.
+            there = read_system(self._out)
+            there = there if there.made_by else self.said  # somebody has deleted it
+            assert there.made_by is not None
+            where = there.made_by.environments
+            if environment and environment not in where:
+                where = (*where, environment)
+            made_by = there.made_by.model_copy(update={"environments": where})
+            self.said = there.model_copy(update={"made_by": made_by, "cost": cost or there.cost})
+            write_system(self._out, self.said)
+
+
+def _its_turn(out: Path) -> contextlib.AbstractContextManager[None]:
+    """Shards that run at once read and write ``system.yaml`` one after the other."""
+    what = "the prediction folder"
+    return output_folders.folder_lock(out, what=what, name=".system.lock", wait=True)
 
 
 def _take_over(out: Path, now: SystemFile, *, overwrite: bool) -> SystemFile:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -15,20 +13,17 @@ import soundfile
 import yaml
 
 from lassbench import audio
-from lassbench.benchmark.mixtures import Rendered
-from lassbench.cards import Cost, SystemCard
+from lassbench.cards import Cost
 from lassbench.cli import run
 from lassbench.dataset import Dataset, open_dataset
 from lassbench.errors import Fault, LassbenchError, UsageError
-from lassbench.records import Query
 from lassbench.suites import freezing
 from lassbench.suites.suite import Suite
-from lassbench.systems import predictions, sound_files
-from lassbench.systems.builtin import MixtureSeparator, OracleMask
-from lassbench.systems.finding import as_system
+from lassbench.systems import predictions
+from lassbench.systems.builtin import MixtureSeparator
 from lassbench.systems.predictions import MadeBy, SeparatedSuite, SystemFile
 from lassbench.systems.run import separate_suite
-from tests.scores.by_hand import noise, write_by_hand
+from tests.scores.by_hand import noise
 from tests.sound_files import encode
 
 
@@ -347,163 +342,6 @@ def test_system_files_round_trip(tmp_path: Path) -> None:
     remade = system.model_copy(update={"generative": True})
     predictions.write_system(tmp_path, remade)
     assert predictions.read_system(tmp_path) == remade
-
-
-class Negative:
-    """Counts its calls and answers with the mixture upside down."""
-
-    card: ClassVar = {"name": "negative"}
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def separate(self, mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarray:
-        self.asked.append(query)
-        return -mixture
-
-
-def test_an_interrupted_run_goes_on(suite: Suite, tmp_path: Path) -> None:
-    first, second = Negative(), Negative()
-    separate_suite(first, suite, tmp_path / "p", limit=3)
-    ran = separate_suite(second, suite, tmp_path / "p")
-    assert (ran.kept, ran.new) == (3, len(suite.queries) - 3)
-    assert first.asked + second.asked == [query.text for query in suite.queries.values()]
-    _, faults = predictions.check(tmp_path / "p", suite)
-    assert faults == []
-    assert ran.system.suite.fingerprint == suite.fingerprint
-    cost = ran.system.cost
-    assert (cost.device, cost.real_time_factor > 0) == ("cpu", True)
-    # A run with nothing to do leaves what is said as it was.
-    assert separate_suite(Negative(), suite, tmp_path / "p").system.cost == cost
-
-
-def test_a_resumed_run_makes_anew_what_scoring_would_refuse(suite: Suite, tmp_path: Path) -> None:
-    folder = tmp_path / "p"
-    separate_suite(Negative(), suite, folder)
-    paths = sorted(folder.glob("*.wav"))
-    x = np.full(suite.samples, 0.1, "f4")
-    soundfile.write(paths[0], x, suite.sample_rate_hz, format="MP3")
-    soundfile.write(paths[1], x, suite.sample_rate_hz, subtype="ULAW")
-    soundfile.write(paths[2], x, 2 * suite.sample_rate_hz)
-    soundfile.write(paths[3], np.stack([x, x], axis=1), suite.sample_rate_hz)
-    paths[4].write_bytes(paths[4].read_bytes()[:-100])
-    again = Negative()
-    separate_suite(again, suite, folder)
-    assert len(again.asked) == 5
-    assert predictions.check(folder, suite)[1] == []
-
-
-def test_a_folder_is_not_shared_by_two_systems(suite: Suite, tmp_path: Path) -> None:
-    separate_suite(Negative(), suite, tmp_path / "p", limit=1)
-    with pytest.raises(UsageError, match="predictions made by another system"):
-        separate_suite(MixtureSeparator(), suite, tmp_path / "p")
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("x")
-    with pytest.raises(UsageError, match="holds other files"):
-        separate_suite(Negative(), suite, tmp_path / "mine")
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (lambda mixture: mixture[: mixture.size // 2], "is no estimate"),
-        (lambda mixture: np.stack([mixture, mixture]), "is no estimate"),
-        (lambda mixture: (mixture * 32767).astype(np.int16), "is no estimate"),
-        (lambda mixture: mixture * np.nan, "NaN or infinite"),
-    ],
-)
-def test_an_answer_that_is_no_estimate_names_system_and_query(
-    suite: Suite, tmp_path: Path, answer: object, words: str
-) -> None:
-    def broken(mixture: np.ndarray, query: str, sample_rate: int) -> np.ndarray:
-        return answer(mixture)  # type: ignore[operator]
-
-    with pytest.raises(LassbenchError, match=words) as caught:
-        separate_suite(as_system(broken, name="broken"), suite, tmp_path / "p")
-    assert "tiny-test-0001" in str(caught.value)
-    assert not list((tmp_path / "p").glob("*.wav"))
-
-
-def test_the_oracle_mask_recovers_disjoint_spectra() -> None:
-    time = np.arange(16000) / 8000
-    target = (0.5 * np.sin(2 * np.pi * 500 * time)).astype(np.float32)
-    noise = (0.5 * np.sin(2 * np.pi * 3000 * time)).astype(np.float32)
-    rendered = Rendered(target + noise, target, noise)
-    estimate = OracleMask().separate_oracle(rendered, Query("q", "m", "low tone"), 8000)
-    error = np.sum((estimate - target)[512:-512] ** 2) / np.sum(target**2)
-    assert 10 * np.log10(error) < -40
-    absent = OracleMask().separate_oracle(rendered, Query("q", "m", "x", expects="silence"), 8000)
-    assert not absent.any()
-
-
-def _systems(asked: list[tuple[str, ...]]) -> dict[str, object]:
-    """Systems of every form, which note the words that they are given."""
-
-    def function(mixture, query, sample_rate, negative):
-        asked.append((query, negative))
-        return mixture
-
-    def by_name(mixture, query, sample_rate, *, negative="not given"):
-        return function(mixture, query, sample_rate, negative)
-
-    def without(mixture, query, sample_rate):
-        asked.append((query,))
-        return mixture
-
-    def anything(mixture, query, sample_rate, **others):
-        asked.append((query, *others))
-        return mixture
-
-    def by_place(mixture, query, sample_rate, negative="not given", /):
-        return function(mixture, query, sample_rate, negative)
-
-    class Method:
-        def separate(self, mixture, query, sample_rate, negative=""):
-            return function(mixture, query, sample_rate, negative)
-
-    class Tagged(Method):
-        card = SystemCard(name="tagged", query_type="tag")
-
-    class Batch(Method):
-        def separate_batch(self, mixtures, queries, sample_rate, negatives):
-            asked.extend(zip(queries, negatives, strict=True))
-            return mixtures
-
-    return {
-        "function": function, "by name": by_name, "without": without, "anything": anything,
-        "by place": by_place, "method": Method, "tagged": Tagged(),
-        "partial": functools.partial(function), "batch": Batch(),
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("form", _systems([]))
-@pytest.mark.parametrize("negatives", [("rain", "", "a dog"), ("", "", "")])
-def test_a_negative_query_goes_to_systems_that_take_one(
-    tmp_path: Path, form: str, negatives: tuple[str, ...]
-) -> None:
-    tags = [("Bell", "Chime"), (), ("Rain",)]
-    pairs = [(noise(2 * n), noise(2 * n + 1)) for n in range(3)]
-    suite = write_by_hand(tmp_path / "s", pairs, negative=negatives, tags=tags)
-    assert ("negative" in (suite.path / "queries.csv").read_text()) == any(negatives)
-    asked: list[tuple[str, ...]] = []
-    separate_suite(_systems(asked)[form], suite, tmp_path / "p")
-    texts = [query.text for query in suite.queries.values()]
-    if form == "tagged":
-        texts = ["; ".join(of) for of in tags]
-    given = {"without": None, "anything": None, "by place": ["not given"] * 3}
-    expected = given.get(form, negatives)
-    pairs_of_words = zip(texts, expected, strict=True) if expected else ((one,) for one in texts)
-    assert asked == list(pairs_of_words)
-
-
-def test_a_recording_has_no_negative_query(tmp_path: Path) -> None:
-    audio.write_wav_float(tmp_path / "in.wav", noise(0), 8000)
-    asked: list[tuple[str, ...]] = []
-    for form in ("function", "without", "method"):
-        system = as_system(_systems(asked)[form]).at(8000)
-        out = tmp_path / f"{form}.wav"
-        sound_files.separate_file(system, tmp_path / "in.wav", out, query="a dog")
-    assert asked == [("a dog", ""), ("a dog",), ("a dog", "")]
 
 
 @pytest.mark.parametrize(
