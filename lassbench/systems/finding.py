@@ -207,7 +207,6 @@ class _Function:
 
 def _own(spec: str, path: str, name: str, made_by: MadeBy) -> System:
     """The system in a user's file or module."""
-    _forget()
     with users_code(path, spec, what="cannot be imported"):
         module = _load_file(Path(path)) if path.endswith(".py") else _load_module(path, spec)
     found = _object_in(module, name, spec) if name else module
@@ -235,7 +234,7 @@ def _load_file(path: Path) -> ModuleType:
     if fault := file_fault(path):
         raise UsageError(fault, where=path, fix="check the path")
     path = path.resolve()
-    _ROOTS.add(path.parent)
+    _ROOTS[path.parent] = _forget()
     sys.path.insert(0, str(path.parent))
     # Not by its own name, which an installed module may have too.
     spec = importlib.util.spec_from_file_location(f"lassbench_users_{path.stem}", path)
@@ -249,6 +248,7 @@ def _load_file(path: Path) -> ModuleType:
 def _load_module(name: str, spec: str) -> ModuleType:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
+    before = _forget()
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -262,7 +262,7 @@ def _load_module(name: str, spec: str) -> ModuleType:
     finally:
         top = sys.modules.get(name.partition(".")[0])
         if top and getattr(top, "__file__", None):
-            _ROOTS.add(_root(top))
+            _ROOTS[_root(top)] = before
 
 
 def _object_in(module: ModuleType, name: str, spec: str) -> Any:
@@ -440,7 +440,7 @@ def _sources_sha256(module: ModuleType) -> str:
     file = getattr(module, "__file__", None)
     if not file:
         return ""
-    _ROOTS.add(root := _root(module))
+    root = _root(module)
     return _files_sha256(root, {Path(file).resolve(), *_below(root).values()})
 
 
@@ -454,42 +454,43 @@ def _root(module: ModuleType) -> Path:
     return place if place.parent.name in _INSTALLED and place.is_dir() else place.parent
 
 
-def _below(*roots: Path) -> dict[str, Path]:
-    """The loaded modules whose source is below ``roots``, and neither Python's nor installed."""
+def _below(root: Path) -> dict[str, Path]:
+    """The loaded modules whose source is below ``root``, and neither Python's nor installed."""
     python = sysconfig.get_paths()["stdlib"]
     others = tuple(f"{os.path.realpath(one)}{os.sep}" for one in (python, _PACKAGE))
-    inside = tuple(f"{root}{os.sep}" for root in roots)
     found: dict[str, Path] = {}
     for name, one in list(sys.modules.items()):
         file = getattr(one, "__file__", None) or ""
         # To follow the links of thousands takes its time: what is installed is known by its name.
         installed = any(f"{os.sep}{part}{os.sep}" in file for part in _INSTALLED)
-        if not file.endswith(".py") or (installed and not file.startswith(inside)):
+        if not file.endswith(".py") or (installed and not file.startswith(f"{root}{os.sep}")):
             continue
         path = Path(os.path.realpath(file))
-        if name.startswith("__") or str(path).startswith(others) or not path.is_file():
+        if name.startswith("__") or str(path).startswith(others) or not path.is_relative_to(root):
             continue
-        for root in roots:
-            within = path.is_relative_to(root)
-            if within and not _INSTALLED & {root.name, *path.relative_to(root).parts}:
-                found[name] = path
+        if path.is_file() and not _INSTALLED & {root.name, *path.relative_to(root).parts}:
+            found[name] = path
     return found
 
 
-#: Where this process has found systems.
-_ROOTS: set[Path] = set()
+#: Where this process has found its last system, and the modules that it had before.
+_ROOTS: dict[Path, frozenset[str]] = {}
 
 
-def _forget() -> None:
-    """Forget what is loaded from there.
+def _forget() -> frozenset[str]:
+    """Forget what the system that was found last has loaded; the modules that are left.
 
     A process that goes on, a cluster's worker, would else take an old ``helper.py``, or
     another system's.
     """
-    packages = {name.partition(".")[0] for name in _below(*_ROOTS)}
-    for name in [one for one in sys.modules if one.partition(".")[0] in packages]:
-        del sys.modules[name]
+    for root, before in _ROOTS.items():
+        packages = {name.partition(".")[0] for name in _below(root) if name not in before}
+        for name in [one for one in sys.modules if one not in before]:
+            if name.partition(".")[0] in packages:
+                del sys.modules[name]
+    _ROOTS.clear()
     importlib.invalidate_caches()
+    return frozenset(sys.modules)
 
 
 def _source_sha256(kind: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import linecache
 import os
 import sys
@@ -447,10 +448,15 @@ def test_a_process_that_goes_on_runs_the_code_that_is_there_now() -> None:
     made.append(find("a/mine.py"))
     assert [gain(one) for one in made] == [2, 30, 400]
     assert len({one.made_by.sha256 for one in made}) == 3
-    write({"pack/__init__.py": "", "pack/net.py": TWICE})
+    # What the program had loaded itself is its own.
+    sys.path.insert(0, ".")
+    write({"pack/__init__.py": "", "pack/net.py": TWICE, "pack/mine.py": ""})
+    mine = importlib.import_module("pack.mine")
     assert gain(find("pack.net:separate")) == 2
     write({"pack/net.py": TWICE.replace("2", "50")})
     assert gain(find("pack.net:separate")) == 50
+    assert sys.modules.pop("pack.mine") is mine
+    assert sys.modules.pop("pack") is not None
 
 
 def test_an_argument_without_a_value_is_not_the_working_folder(
