@@ -467,3 +467,19 @@ def test_a_users_oracle_is_heard_too_and_needs_references(
     code, out, err = separate(system="best.py", over=real.path, out="none")
     assert (code, out, "needs the true sources" in err) == (2, "", True)
     assert not Path("none").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["x.wav", "--query", "a dog", "--limit", "3"], "--limit is for --suite"),
+        (["x.wav", "--query", "a dog", "--shard", "1/2"], "--shard is for --suite"),
+        (["x.wav", "--query", "a dog", "--overwrite"], "--overwrite is for --suite"),
+        (["--suite", "s", "--query", "a dog"], "--query is for FILE"),
+    ],
+)
+def test_an_option_that_nothing_would_heed_is_refused(
+    given: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["separate", "mixture", *given]) == 2
+    assert words in capsys.readouterr().err
