@@ -109,7 +109,7 @@ COMPUTED_IMPORTS = {
     "__init__.py",
     "cli/__init__.py",
     "corpora/__init__.py",
-    "systems/finding.py",
+    "systems/own_code.py",
     "systems/published/inventory.py",
 }
 

@@ -11,7 +11,6 @@ from lassbench.cli.options import PATH, OutputPath, check_folder_name, named_val
 from lassbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from lassbench.suites.suite import Suite
     from lassbench.systems.finding import Asked
 
 
@@ -39,7 +38,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="auto, cpu, cuda or cuda:N, for checkpoints and published systems.",
 )
-@click.option("--seed", type=int, help="For random systems: each query has a seed made from it.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    help="For random systems: each query has a seed made from it.",
+)
 @click.option(
     "--no-negative",
     "without_negative",
@@ -60,11 +63,21 @@ if TYPE_CHECKING:
     help="The rate in Hz SYSTEM works at, if it names none.  Default: the suite's, for FILE 32000.",
 )
 @click.option(
-    "--batch-size", default=8, show_default=True, help="Queries a call, where SYSTEM takes several."
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Queries a call, where SYSTEM takes several.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many queries.")
 @click.option("--shard", metavar="I/N", help="Only this machine's part: 1/3 on the first of three.")
-@click.option("--workers", default=1, show_default=True, help="Processes, each with SYSTEM loaded.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes, each with SYSTEM loaded.",
+)
 @click.option("--scheduler", help="Address of a Dask scheduler, whose workers separate.")
 @click.option(
     "--overwrite", is_flag=True, help="Delete the estimates that are there, and begin anew."
@@ -179,27 +192,15 @@ def _separate_suite(
                     executor=executor,
                     asked=asked,
                 )
-        except (Exception, KeyboardInterrupt) as error:
-            if not isinstance(error, UsageError):
-                _tell_how_to_go_on(folder, opened)
+        except BaseException as error:
+            for note in getattr(error, "__notes__", ()):
+                click.echo(note, err=True)
             raise
-    speed = done.system.cost.real_time_factor
-    took = f"; {speed} s of computing per second of audio" if speed is not None else ""
-    click.echo(
-        f"{folder}: {done.kept + done.new} of {len(opened.queries)} queries by "
-        f"{done.system.name}: {done.kept} kept, {done.new} new{took}"
-    )
-
-
-def _tell_how_to_go_on(folder: Path, suite: Suite) -> None:
-    from lassbench.files import listed
-
-    there = {path.stem for path in listed(folder, "*.wav")} if folder.is_dir() else set()
-    if made := len(there & suite.queries.keys()):
+        speed = done.system.cost.real_time_factor
+        took = f"; {speed} s of computing per second of audio" if speed is not None else ""
         click.echo(
-            f"{folder}: {made} of {len(suite.queries)} queries are done and kept: "
-            "the same command goes on from there",
-            err=True,
+            f"{folder}: {done.kept + done.new} of {len(opened.queries)} queries by "
+            f"{done.system.name}: {done.kept} kept, {done.new} new{took}"
         )
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 import inspect
 import os
 import re
 import sys
-import sysconfig
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,12 +16,12 @@ from typing import Any
 
 from lassbench.checked import validate
 from lassbench.errors import UsageError, UsageFaultsError, did_you_mean
-from lassbench.files import file_fault, listed, sha256_bytes, sha256_file
+from lassbench.systems import own_code
 from lassbench.systems.builtin import MixtureSeparator, OracleMask
 from lassbench.systems.codec import CodecRoundTrip
 from lassbench.systems.predictions import MadeBy
 from lassbench.systems.processes import COMMAND, CommandSystem, WorkerSystem
-from lassbench.systems.protocol import Declared, System, users_code
+from lassbench.systems.protocol import Declared, System, forget_their_folder, users_code
 from lassbench.systems.published import PUBLISHED
 
 #: Systems known by a word.
@@ -35,8 +32,6 @@ BUILT_IN: dict[str, Callable[..., Any]] = {
 }
 
 _METHODS = ("separate", "separate_batch", "separate_oracle")
-_PACKAGE = Path(__file__).resolve().parents[1]
-_INSTALLED = {"site-packages", "dist-packages"}
 
 
 @dataclass(frozen=True)
@@ -88,6 +83,7 @@ def find_system(asked: Asked) -> System:
     LassbenchError
         If the user's own code fails.
     """
+    forget_their_folder()
     system = _find(asked)
     own_hz = system.declared.sample_rate
     if asked.sample_rate and own_hz not in (None, asked.sample_rate):
@@ -106,7 +102,7 @@ def find_system(asked: Asked) -> System:
 
 
 def _find(asked: Asked) -> System:
-    spec, arguments = asked.system, dict(asked.arguments)
+    spec, arguments = _at_home(asked.system), dict(asked.arguments)
     built: Any
     if asked.python and spec not in PUBLISHED:
         raise UsageError(
@@ -116,20 +112,10 @@ def _find(asked: Asked) -> System:
             fix="leave it out",
         )
     if spec in PUBLISHED or spec.startswith(COMMAND):
-        if spec in PUBLISHED:
-            built = WorkerSystem(
-                PUBLISHED[spec],
-                python=asked.python,
-                options=arguments,
-                device=asked.device,
-                timeout_s=asked.timeout_s,
-            )
-        else:
-            _no_arguments(arguments, "a command")
-            built = CommandSystem(spec, timeout_s=asked.timeout_s)
-        made_by = _recorded(**built.made_by, seed=asked.seed or 0)
-        return System.of(built, name=spec, made_by=made_by)
-    made_by = _recorded(system=spec, arguments=arguments, files=_hashes(arguments), seed=asked.seed)
+        return _in_another_process(asked, spec, arguments)
+    made_by = _recorded(
+        system=spec, arguments=arguments, files=own_code.hashes(arguments), seed=asked.seed
+    )
     if spec in BUILT_IN:
         built = _made(BUILT_IN[spec], arguments, spec)
         return System.of(built, name=spec, made_by=made_by)
@@ -162,6 +148,30 @@ def _find(asked: Asked) -> System:
     )
 
 
+def _in_another_process(asked: Asked, spec: str, arguments: dict[str, str]) -> System:
+    built: WorkerSystem | CommandSystem
+    if spec in PUBLISHED:
+        built = WorkerSystem(
+            PUBLISHED[spec],
+            python=asked.python,
+            options=arguments,
+            device=asked.device,
+            timeout_s=asked.timeout_s,
+        )
+    else:
+        _no_arguments(arguments, "a command")
+        built = CommandSystem(spec, timeout_s=asked.timeout_s)
+    made_by = _recorded(**built.made_by, seed=asked.seed or 0)
+    return System.of(built, name=spec, made_by=made_by)
+
+
+def _at_home(text: str) -> str:
+    """``~/net.pt`` as a path: in quotes and after ``=`` a shell leaves it as it is."""
+    with contextlib.suppress(RuntimeError):  # no such user
+        return str(Path(text).expanduser()) if text.startswith("~") else text
+    return text
+
+
 def _recorded(**told: Any) -> MadeBy:
     return validate(
         MadeBy, told, what="the system cannot be recorded as it is named", error=UsageFaultsError
@@ -183,10 +193,19 @@ def as_system(separator: Any, *, name: str = "") -> System:
     named = separator.func if isinstance(separator, partial) else separator
     kind = named if inspect.isroutine(named) else type(named)
     known = name or kind.__name__
-    if not any(hasattr(separator, one) for one in _METHODS) and callable(separator):
-        separator = _Function(separator, None)
-    made_by = MadeBy(system=known, sha256=_source_sha256(kind))
+    if not _has_method(separator) and callable(separator):
+        # Beside a function in a notebook stands whatever was tried there.
+        home = (getattr(kind, "__module__", None) or "__main__").removeprefix("__main__")
+        module = sys.modules.get(home)
+        separator = _Function(separator, module)
+        known = home.rpartition(".")[2] if known == "separate" and module else known
+    made_by = MadeBy(system=known, sha256=own_code.source_sha256(kind))
     return System.of(separator, name=known, made_by=made_by)
+
+
+def _has_method(found: Any) -> bool:
+    with users_code(type(found).__name__, "its methods", what="cannot be read"):
+        return any(hasattr(found, one) for one in _METHODS)
 
 
 class _Function:
@@ -208,61 +227,27 @@ class _Function:
 def _own(spec: str, path: str, name: str, made_by: MadeBy) -> System:
     """The system in a user's file or module."""
     with users_code(path, spec, what="cannot be imported"):
-        module = _load_file(Path(path)) if path.endswith(".py") else _load_module(path, spec)
+        is_file = path.endswith(".py")
+        module = own_code.load_file(Path(path)) if is_file else own_code.load_module(path, spec)
     found = _object_in(module, name, spec) if name else module
     if isinstance(found, ModuleType):
         found, name = _only_system(found, spec), "separate"
     called = getattr(found, "__name__", type(found).__name__)
-    if not isinstance(found, type) and any(hasattr(found, one) for one in _METHODS):
+    if not isinstance(found, type) and _has_method(found):
         _no_arguments(made_by.arguments, f"{called}, which is made already,")
     elif isinstance(found, type) or not (
         name == "separate" or _separates(found, made_by.arguments)
     ):
         found = _made(found, made_by.arguments, spec)
-        if not any(hasattr(found, one) for one in _METHODS) and callable(found):
+        if not _has_method(found) and callable(found):
             found = _Function(found, None)
     else:
         given = _arguments(found, made_by.arguments, spec) if made_by.arguments else {}
         found = _Function(partial(found, **given) if given else found, module)
-        file = Path(path).stem if path.endswith(".py") else path.rpartition(".")[2]
+        file = Path(path).stem if is_file else path.rpartition(".")[2]
         called = file if called == "separate" else called
-    made_by = made_by.model_copy(update={"sha256": _sources_sha256(module)})
+    made_by = made_by.model_copy(update={"sha256": own_code.sources_sha256(module)})
     return System.of(found, name=called, made_by=made_by)
-
-
-def _load_file(path: Path) -> ModuleType:
-    if fault := file_fault(path):
-        raise UsageError(fault, where=path, fix="check the path")
-    path = path.resolve()
-    _ROOTS[path.parent] = _forget()
-    sys.path.insert(0, str(path.parent))
-    # Not by its own name, which an installed module may have too.
-    spec = importlib.util.spec_from_file_location(f"lassbench_users_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def _load_module(name: str, spec: str) -> ModuleType:
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    before = _forget()
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if not f"{name}.".startswith(f"{error.name}."):
-            raise  # something that it imports is not there
-        raise UsageError(
-            f"cannot import {name!r}: {error}",
-            where=spec,
-            fix="install it, run from the folder that holds it, or name the file (my_system.py)",
-        ) from error
-    finally:
-        top = sys.modules.get(name.partition(".")[0])
-        if top and getattr(top, "__file__", None):
-            _ROOTS[_root(top)] = before
 
 
 def _object_in(module: ModuleType, name: str, spec: str) -> Any:
@@ -285,9 +270,7 @@ def _only_system(module: ModuleType, spec: str) -> Any:
     classes = {
         name: found
         for name, found in vars(module).items()
-        if isinstance(found, type)
-        and found.__module__ == module.__name__
-        and any(hasattr(found, one) for one in _METHODS)
+        if isinstance(found, type) and found.__module__ == module.__name__ and _has_method(found)
     }
     if len(classes) != 1:
         named = ", ".join(f"{spec}:{name}" for name in classes)
@@ -384,6 +367,7 @@ def _arguments(function: Any, arguments: Mapping[str, str], spec: str) -> dict[s
 
 
 def _as_type(text: str, parameter: inspect.Parameter | None, spec: str) -> Any:
+    text = _at_home(text)
     if parameter is None:
         return text
     kind = parameter.annotation
@@ -405,102 +389,3 @@ def _as_type(text: str, parameter: inspect.Parameter | None, spec: str) -> Any:
         got=text or "nothing",
         fix="correct --arg",
     )
-
-
-# ---------------------------------------------------------------------------
-# What was run
-# ---------------------------------------------------------------------------
-
-
-def _hashes(arguments: Mapping[str, str]) -> dict[str, str]:
-    """The hashes of those arguments that are files or folders."""
-    return {name: hashed for name, text in arguments.items() if (hashed := _content_sha256(text))}
-
-
-def _content_sha256(text: str) -> str:
-    if not text:  # as a path it would be the working folder
-        return ""
-    try:
-        path = Path(text).expanduser()
-        if path.is_file():
-            return sha256_file(path)
-        inside = [one for one in listed(path, "**/*") if one.is_file()] if path.is_dir() else []
-        return _files_sha256(path, inside) if inside else ""
-    except (OSError, ValueError, RuntimeError):  # a text that is no path, or no home of ours
-        return ""
-
-
-def _files_sha256(root: Path, found: Iterable[Path]) -> str:
-    lines = sorted(f"{one.relative_to(root).as_posix()} {sha256_file(one)}\n" for one in found)
-    return sha256_bytes("".join(lines).encode())
-
-
-def _sources_sha256(module: ModuleType) -> str:
-    """The hash of a module's source and of whatever it has loaded from beside it."""
-    file = getattr(module, "__file__", None)
-    if not file:
-        return ""
-    root = _root(module)
-    return _files_sha256(root, {Path(file).resolve(), *_below(root).values()})
-
-
-def _root(module: ModuleType) -> Path:
-    """The folder whose modules are a system's own code: where its file or its package stands.
-
-    Of an installed package that is the package itself.
-    """
-    top = sys.modules.get(module.__name__.partition(".")[0], module)
-    place = Path(next(iter(getattr(top, "__path__", ())), module.__file__ or "")).resolve()
-    return place if place.parent.name in _INSTALLED and place.is_dir() else place.parent
-
-
-def _below(root: Path) -> dict[str, Path]:
-    """The loaded modules whose source is below ``root``, and neither Python's nor installed."""
-    python = sysconfig.get_paths()["stdlib"]
-    others = tuple(f"{os.path.realpath(one)}{os.sep}" for one in (python, _PACKAGE))
-    found: dict[str, Path] = {}
-    for name, one in list(sys.modules.items()):
-        file = getattr(one, "__file__", None) or ""
-        # To follow the links of thousands takes its time: what is installed is known by its name.
-        installed = any(f"{os.sep}{part}{os.sep}" in file for part in _INSTALLED)
-        if not file.endswith(".py") or (installed and not file.startswith(f"{root}{os.sep}")):
-            continue
-        path = Path(os.path.realpath(file))
-        if name.startswith("__") or str(path).startswith(others) or not path.is_relative_to(root):
-            continue
-        if path.is_file() and not _INSTALLED & {root.name, *path.relative_to(root).parts}:
-            found[name] = path
-    return found
-
-
-#: Where this process has found its last system, and the modules that it had before.
-_ROOTS: dict[Path, frozenset[str]] = {}
-
-
-def _forget() -> frozenset[str]:
-    """Forget what the system that was found last has loaded; the modules that are left.
-
-    A process that goes on, a cluster's worker, would else take an old ``helper.py``, or
-    another system's.
-    """
-    for root, before in _ROOTS.items():
-        packages = {name.partition(".")[0] for name in _below(root) if name not in before}
-        for name in [one for one in sys.modules if one not in before]:
-            if name.partition(".")[0] in packages:
-                del sys.modules[name]
-    _ROOTS.clear()
-    importlib.invalidate_caches()
-    return frozenset(sys.modules)
-
-
-def _source_sha256(kind: Any) -> str:
-    """The hash of the file that a class or a function stands in, or of its own source."""
-    if (getattr(kind, "__module__", None) or "").startswith("lassbench."):
-        return ""  # its version says it
-    try:
-        return sha256_bytes((inspect.getsource(inspect.getmodule(kind) or kind)).encode())
-    except (OSError, TypeError):
-        try:
-            return sha256_bytes(inspect.getsource(kind).encode())  # in a notebook
-        except (OSError, TypeError):
-            return ""

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import os
 import platform
 import random
 import sys
@@ -55,8 +56,9 @@ Samples = NDArray[np.float32]
 OVERLAP_S = 1.0
 
 #: The share of the mixture's length by which an answer may be longer or shorter: codecs and
-#: vocoders give whole frames back.  More is another sample rate, or another sound.
-LENGTH_TOLERANCE = 0.1
+#: vocoders give whole frames back.  More is another sample rate, or another sound.  A short
+#: mixture's may differ by so many seconds, a frame or two.
+LENGTH_TOLERANCE, LENGTH_TOLERANCE_S = 0.1, 0.1
 
 #: Lines of a traceback that are shown.
 _FRAMES = 20
@@ -126,6 +128,9 @@ class System:
             If its card or an attribute holds what cannot be.
         """
         with users_code(name, "what it says of itself", what="cannot be read"):
+            oracle = hasattr(separator, "separate_oracle")
+            batched = hasattr(separator, "separate_batch")
+            method = getattr(separator, "separate_batch" if batched else "separate", None)
             said = {key: _plain(getattr(separator, key, None)) for key in Declared.model_fields}
             card = getattr(separator, "card", None)
         declared = validate(
@@ -136,9 +141,7 @@ class System:
             error=UsageFaultsError,
         )
         card = _card(card, declared.query_type, name)
-        batched = hasattr(separator, "separate_batch")
-        method = getattr(separator, "separate_batch" if batched else "separate", None)
-        if hasattr(separator, "separate_oracle"):
+        if oracle:
             return cls(separator, card, declared, made_by, False, False, False)
         if not callable(method):
             raise UsageError(
@@ -182,18 +185,20 @@ class System:
     @property
     def device(self) -> str:
         """What it computes on, as people know it."""
-        told = getattr(self.separator, "device", None)
-        if told is not None:
-            return one_line(str(told), 200)
+        with contextlib.suppress(Exception):  # whatever the user's object calls so
+            told = getattr(self.separator, "device", None)
+            if told is not None and not callable(told):
+                return one_line(str(told), 200)
         cuda = getattr(sys.modules.get("torch"), "cuda", None)
         return str(cuda.get_device_name()) if cuda and cuda.is_initialized() else "cpu"
 
     @property
     def environment(self) -> dict[str, str]:
         """Where it runs, once it does."""
-        told = getattr(self.separator, "environment", None)
-        if isinstance(told, Mapping):
-            return {str(key): str(value) for key, value in told.items()}
+        with contextlib.suppress(Exception):  # as with the device
+            told = getattr(self.separator, "ran_in", None)
+            if isinstance(told, Mapping):
+                return {str(key): str(value) for key, value in told.items()}
         torch = sys.modules.get("torch")
         return {
             "python": platform.python_version(),
@@ -275,7 +280,7 @@ class System:
         """An oracle's answer: float32 ``(samples,)``."""
         with users_code(self.card.name, query.query_id):
             answer = self.separator.separate_oracle(rendered, query, rate_hz)
-        return self._samples(answer, rendered.mixture.size, query.query_id)
+        return self._samples(answer, rendered.mixture.size, rate_hz, query.query_id)
 
     def _call(
         self, mixtures: list[Samples], queries: Sequence[Query], rate_hz: int
@@ -309,7 +314,7 @@ class System:
                 got=type(found).__name__ if answers is None else str(len(answers)),
             )
         return [
-            self._samples(answer, size, query.query_id)
+            self._samples(answer, size, rate_hz, query.query_id)
             for answer, size, query in zip(answers, sizes, queries, strict=True)
         ]
 
@@ -319,10 +324,11 @@ class System:
             more |= {"negatives": list(negatives)} if self.batched else {"negative": negatives[0]}
         return more | ({"seed": seeds[0]} if self.seeded else {})
 
-    def _samples(self, answer: Any, samples: int, query_id: str) -> Samples:
+    def _samples(self, answer: Any, samples: int, rate_hz: int, query_id: str) -> Samples:
         try:
             found = as_samples(answer)
-            if abs(found.size - samples) > LENGTH_TOLERANCE * samples:
+            allowed = max(LENGTH_TOLERANCE * samples, LENGTH_TOLERANCE_S * rate_hz)
+            if abs(found.size - samples) > allowed:
                 raise ValueError(
                     f"{found.size} samples; if it works at another rate, let it say so "
                     "(sample_rate)"
@@ -336,12 +342,15 @@ class System:
             ) from error
         if found.size != samples:
             if not self.resized:
-                warnings.warn(
-                    f"{one_line(self.card.name)}: {query_id}: answered {found.size} samples to "
-                    f"{samples}: cut, or padded with silence, at the end, as all others like it",
-                    LassbenchWarning,
-                    stacklevel=2,
-                )
+                with warnings.catch_warnings():  # what the user's code has set is for its own
+                    warnings.simplefilter("always", LassbenchWarning)
+                    warnings.warn(
+                        f"{one_line(self.card.name)}: {query_id}: answered {found.size} samples "
+                        f"to {samples}: cut, or padded with silence, at the end, as all others "
+                        "like it",
+                        LassbenchWarning,
+                        stacklevel=2,
+                    )
             self.resized += 1
         return audio.fit(found, samples)
 
@@ -409,7 +418,7 @@ def users_code(name: str, where: object, *, what: str = "failed") -> Iterator[No
         If it raises anything, SystemExit included: with their traceback, without our frames.
     """
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), _their_folder():
             yield
     except KeyboardInterrupt:
         raise
@@ -424,6 +433,30 @@ def users_code(name: str, where: object, *, what: str = "failed") -> Iterator[No
         raise LassbenchError(
             f"{name} {what}", where=where, got="\n    ".join([summary, *lines])
         ) from error
+
+
+#: The folder that the user's code has moved to.
+_MOVED: list[Path] = []
+
+
+@contextlib.contextmanager
+def _their_folder() -> Iterator[None]:
+    """The user's code finds the working folder as it left it, and lassbench its own."""
+    ours = Path.cwd()
+    if _MOVED:
+        os.chdir(_MOVED[0])
+    try:
+        yield
+    finally:
+        theirs = Path.cwd()
+        _MOVED[:] = [theirs] if theirs != ours else []
+        if _MOVED:
+            os.chdir(ours)
+
+
+def forget_their_folder() -> None:
+    """Another system begins where lassbench stands."""
+    _MOVED.clear()
 
 
 def _their_traceback(error: BaseException) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from lassbench import audio, files, output_folders
 from lassbench.cards import Cost
-from lassbench.errors import LassbenchError, UsageError, one_line
+from lassbench.errors import LassbenchError, LassbenchWarning, UsageError, one_line
 from lassbench.parallel import Shard, map_ordered
 from lassbench.progress import track
 from lassbench.records import Query
@@ -38,6 +39,9 @@ from lassbench.systems.predictions import (
 from lassbench.systems.protocol import System
 
 Samples = NDArray[np.float32]
+
+#: What messages call it, and the lock under which ``system.yaml`` is read and written.
+_FOLDER, _TURN = "the prediction folder", ".system.lock"
 
 #: Queries that are handed to another process at a time, for systems that take one a call.
 QUERIES_PER_PIECE = 4
@@ -107,6 +111,7 @@ class _Piece:
     made_by: MadeBy
     device: str
     environment: dict[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 def _piece(system: System, suite: Suite, queries: Sequence[Query], batch_size: int) -> _Piece:
@@ -147,11 +152,22 @@ def _piece_elsewhere(
     asked: Asked,
     made_by: str,
     suite: tuple[Path, str],
+    folder: Path,
     batch_size: int,
 ) -> _Piece:
-    opened = _opened_here(*suite)
-    chosen = [opened.queries[one] for one in queries]
-    return _piece(_found_here(asked, made_by), opened, chosen, batch_size)
+    """The same in another process, which stands in ``folder`` meanwhile, as paths are meant."""
+    if not folder.is_dir():
+        raise LassbenchError(
+            "a worker does not have the folder that the command was given in",
+            where=folder,
+            fix="share it with every machine, under the same path",
+        )
+    with contextlib.chdir(folder), warnings.catch_warnings(record=True) as heard:
+        opened = _opened_here(*suite)
+        chosen = [opened.queries[one] for one in queries]
+        piece = _piece(_found_here(asked, made_by), opened, chosen, batch_size)
+    ours = [str(one.message) for one in heard if issubclass(one.category, LassbenchWarning)]
+    return replace(piece, warnings=tuple(ours))
 
 
 def separate_suite(
@@ -193,22 +209,24 @@ def separate_suite(
     """
     system = as_system(system)
     check_suite(system, suite)
-    output_folders.check_output_folder(out, what="the prediction folder")
+    output_folders.check_output_folder(out, what=_FOLDER)
     path = os.path.relpath(suite.path.resolve(), out.resolve())
     separated = SeparatedSuite(name=suite.name, fingerprint=suite.fingerprint, path=path)
     said = SystemFile(**dict(system.card), suite=separated, made_by=system.made_by)
     lock = f".{shard.index}-of-{shard.count}.lock" if shard else ".lock"
-    with output_folders.folder_lock(out, what="the prediction folder", name=lock):
+    with output_folders.folder_lock(out, what=_FOLDER, name=lock):
         with _its_turn(out):
+            _check_alone(out, lock)
             said = _take_over(out, said, overwrite=overwrite)
             output_folders.remove_leavings(out)
-            write_system(out, said)
+            if not overwrite:
+                write_system(out, said)
         queries = [
             query
             for query in suite.renderable_queries[:limit]
             if shard is None or shard.has(query.query_id)
         ]
-        todo = [query for query in queries if not _is_done(out, query, suite)]
+        todo = [query for query in queries if overwrite or not _is_done(out, query, suite)]
         size = batch_size if system.batched else QUERIES_PER_PIECE if executor else 1
         cut = [todo[at : at + size] for at in range(0, len(todo), size)]
         pieces: Iterator[_Piece]
@@ -220,14 +238,25 @@ def separate_suite(
                 asked=asked,
                 made_by=system.made_by.model_dump_json(),
                 suite=(suite.path.resolve(), suite.fingerprint),
+                folder=Path.cwd(),
                 batch_size=batch_size,
             )
             ids = ([query.query_id for query in part] for part in cut)
             pieces = map_ordered(executor, there, ids, ahead=16)
-        new = _New(out, said, system, suite)
+        new = _New(out, said, system, suite, overwrite=overwrite)
         answers = (answer for piece in pieces for answer in new.checked(piece))
-        for query_id, samples in track(answers, f"separating {said.name}", total=len(todo)):
-            audio.write_wav_float(out / f"{query_id}.wav", samples, suite.sample_rate_hz)
+        made = len(queries) - len(todo)
+        try:
+            for query_id, samples in track(answers, f"separating {said.name}", total=len(todo)):
+                audio.write_wav_float(out / f"{query_id}.wav", samples, suite.sample_rate_hz)
+                made += 1
+        except BaseException as error:
+            if made:
+                error.add_note(
+                    f"{out}: {made} of {len(queries)} queries are done and kept: the same command "
+                    f"{'without --overwrite ' * overwrite}goes on from there"
+                )
+            raise
         if todo:
             new.write_cost(len(todo))
         return Ran(new.said, len(queries) - len(todo), len(todo))
@@ -236,10 +265,12 @@ def separate_suite(
 class _New:
     """What ``system.yaml`` comes to say while answers are made."""
 
-    def __init__(self, out: Path, said: SystemFile, system: System, suite: Suite) -> None:
-        self.said = said
+    def __init__(
+        self, out: Path, said: SystemFile, system: System, suite: Suite, *, overwrite: bool
+    ) -> None:
+        self.said, self._overwrite = said, overwrite
         self._out, self._suite, self._made_by = out, suite, system.made_by
-        self._seconds, self._device = 0.0, system.device
+        self._seconds, self._device, self._warned = 0.0, system.device, False
 
     def checked(self, piece: _Piece) -> list[tuple[str, Samples]]:
         """The answers of ``piece``, if what made them is what this process has, too."""
@@ -251,6 +282,14 @@ class _New:
                 got=_told(piece.made_by),
                 fix="give every machine the same files",
             )
+        if self._overwrite:  # what was there stands until the new system has answered
+            self._overwrite = False
+            with _its_turn(self._out):
+                _delete_estimates(self._out)
+                write_system(self._out, self.said)
+        for text in piece.warnings if not self._warned else ():
+            warnings.warn(text, LassbenchWarning, stacklevel=2)
+            self._warned = True
         self._seconds += piece.seconds
         self._device = piece.device
         assert self.said.made_by is not None
@@ -280,15 +319,20 @@ class _New:
 
 def _its_turn(out: Path) -> contextlib.AbstractContextManager[None]:
     """Shards that run at once read and write ``system.yaml`` one after the other."""
-    what = "the prediction folder"
-    return output_folders.folder_lock(out, what=what, name=".system.lock", wait=True)
+    return output_folders.folder_lock(out, what=_FOLDER, name=_TURN, wait=True)
+
+
+def _check_alone(out: Path, lock: str) -> None:
+    """Refuse a whole run beside any other, and a shard beside a whole run."""
+    held = [path.name for path in files.listed(out) if path.name.endswith(".lock")]
+    for other in held if lock == ".lock" else {".lock"}.intersection(held):
+        if other not in (lock, _TURN):
+            with output_folders.folder_lock(out, what=_FOLDER, name=other):
+                pass  # nobody has it
 
 
 def _take_over(out: Path, now: SystemFile, *, overwrite: bool) -> SystemFile:
-    """What ``out``'s ``system.yaml`` will say at first: where it goes on, with what it says.
-
-    With ``overwrite``, estimates that were made otherwise are deleted.
-    """
+    """What ``out``'s ``system.yaml`` will say at first: where it goes on, with what it says."""
     if not (out / SYSTEM_FILE).is_file():
         ours = (".lock", files.TEMPORARY_SUFFIX)
         foreign = [path.name for path in files.listed(out) if not path.name.endswith(ours)]
@@ -301,11 +345,9 @@ def _take_over(out: Path, now: SystemFile, *, overwrite: bool) -> SystemFile:
             )
         return now
     if overwrite:
-        # The card goes last: until then what is left is what it says.
-        for path in files.listed(out):
-            if (path.suffix in SUFFIXES and not path.is_dir()) or path.name == CLIPS_FILE:
-                path.unlink()
-        (out / SYSTEM_FILE).unlink()
+        return now
+    if not any(path.suffix in SUFFIXES for path in files.listed(out)):
+        _delete_estimates(out)  # nothing was made: only the card is there
         return now
     before = read_system(out)
     if other := _differences(before, now):
@@ -320,6 +362,14 @@ def _take_over(out: Path, now: SystemFile, *, overwrite: bool) -> SystemFile:
     assert before.made_by is not None and now.made_by is not None
     made_by = now.made_by.model_copy(update={"environments": before.made_by.environments})
     return now.model_copy(update={"made_by": made_by, "cost": before.cost})
+
+
+def _delete_estimates(out: Path) -> None:
+    # The card goes last: until then what is left is what it says.
+    for path in files.listed(out):
+        if (path.suffix in SUFFIXES and not path.is_dir()) or path.name == CLIPS_FILE:
+            path.unlink()
+    (out / SYSTEM_FILE).unlink(missing_ok=True)
 
 
 def _differences(before: SystemFile, now: SystemFile) -> list[str]:
@@ -350,7 +400,8 @@ def _told(made_by: MadeBy | None) -> str:
     """What made predictions, in a line."""
     if made_by is None:
         return "something unknown"
-    words = [made_by.system, made_by.sha256[:12], made_by.commit[:12]]
+    commit, _, edited = made_by.commit.partition("+")
+    words = [made_by.system, made_by.sha256[:12], commit[:12] + f"+{edited}" * bool(edited)]
     words += [f"{name}={value}" for name, value in made_by.arguments.items()]
     words += [f"{name} {value[:12]}" for name, value in made_by.files.items()]
     words += [f"seed {made_by.seed}"] if made_by.seed is not None else []

@@ -18,7 +18,7 @@ from lassbench.cli import run
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.records import Query
 from lassbench.suites.suite import Suite
-from lassbench.systems import finding
+from lassbench.systems import own_code
 from lassbench.systems.finding import Asked, as_system, find_system
 from lassbench.systems.predictions import MadeBy, read_system
 from lassbench.systems.protocol import System
@@ -44,7 +44,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(place)
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield place
-    finding._forget()
+    own_code._forget()
 
 
 def write(files: dict[str, str]) -> None:
@@ -274,7 +274,7 @@ def test_an_argument_is_what_the_system_says_it_is(case: str, future: str) -> No
     for spec in specs:
         system = find(spec, value=text)
         assert gain(system) == 2
-        got = sys.modules[f"lassbench_users_{spec.partition('.')[0]}"].got  # type: ignore[attr-defined]
+        got = sys.modules[f"{spec.partition('.')[0]}"].got  # type: ignore[attr-defined]
         assert (got[0], type(got[0])) == (expected, type(expected))
         assert system.made_by.arguments == {"value": text}
 
@@ -509,7 +509,7 @@ def test_a_class_in_a_program_is_known_by_its_file() -> None:
         return mixture
 
     known = {as_system(one).made_by.sha256 for one in (Mine, Mine(), other)}
-    assert known == {finding.sha256_file(Path(__file__))}
+    assert known == {own_code.sha256_file(Path(__file__))}
     with pytest.raises(LassbenchError, match="needs arguments"):
         as_system(type("Needs", (Mine,), {"__init__": lambda self, weights: None}))
 
@@ -518,3 +518,73 @@ def test_a_class_in_a_program_is_known_by_its_file() -> None:
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
     pairs = [(noise(2 * n), noise(2 * n + 1)) for n in range(3)]
     return write_by_hand(tmp_path_factory.mktemp("suites") / "by-hand", pairs)
+
+
+# ---- where their code may stand ------------------------------------------------------
+
+
+def test_a_file_of_a_package_is_loaded_as_the_package_has_it(here: Path) -> None:
+    (here / "pack/sub").mkdir(parents=True)
+    for folder in ("pack", "pack/sub"):
+        (here / folder / "__init__.py").touch()
+    (here / "pack/gains.py").write_text("GAIN = 3\n")
+    (here / "pack/sub/net.py").write_text(
+        "from ..gains import GAIN\n\n\ndef separate(m, q, r):\n    return GAIN * m\n"
+    )
+    system = find_system(Asked("pack/sub/net.py"))
+    assert system.card.name == "net"
+    known = system.made_by.sha256
+    (here / "pack/gains.py").write_text("GAIN = 4\n")
+    assert find_system(Asked("pack/sub/net.py")).made_by.sha256 != known
+
+
+def test_a_helper_in_another_folder_counts(here: Path, tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/far_helper.py").write_text("def gain():\n    return 2\n")
+    (here / "mine.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(tmp_path / 'lib')!r})\nfrom far_helper import gain\n"
+        "\n\ndef separate(m, q, r):\n    return gain() * m\n"
+    )
+    known = find_system(Asked("mine.py")).made_by.sha256
+    assert find_system(Asked("mine.py")).made_by.sha256 == known
+    (tmp_path / "lib/far_helper.py").write_text("def gain():\n    return 4\n")
+    assert find_system(Asked("mine.py")).made_by.sha256 != known
+
+
+def test_a_child_process_can_import_what_it_is_given(here: Path) -> None:
+    (here / "parallel_system.py").write_text(
+        "import multiprocessing\n\n\ndef halved(x):\n    return x / 2\n\n\n"
+        "def separate(m, q, r):\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "        return pool.map(halved, [m])[0]\n"
+    )
+    system = find_system(Asked("parallel_system.py"))
+    (found,) = system.separate([np.ones(8, "f4")], [Query("q", "m", "x")], 8000)
+    assert found.tolist() == [0.5] * 8
+
+
+def test_what_stands_beside_a_function_counts_from_python_too(here: Path) -> None:
+    (here / "declared.py").write_text(
+        'sample_rate = 16000\ncard = {"name": "Declared"}\n\n\n'
+        "def separate(m, q, r):\n    return m\n"
+    )
+    sys.path.insert(0, str(here))
+    try:
+        system = as_system(importlib.import_module("declared").separate)
+    finally:
+        sys.path.remove(str(here))
+        del sys.modules["declared"]
+    assert (system.card.name, system.declared.sample_rate) == ("Declared", 16000)
+
+
+def test_a_tilde_is_the_home(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(here))
+    (here / "homely.py").write_text(
+        "class Homely:\n    def __init__(self, weights):\n"
+        "        self.text = open(weights).read()\n"
+        "    def separate(self, m, q, r):\n        return m\n"
+    )
+    (here / "w.txt").write_text("mine")
+    system = find_system(Asked("~/homely.py", (("weights", "~/w.txt"),)))
+    assert system.separator.text == "mine"
+    assert set(system.made_by.files) == {"weights"}

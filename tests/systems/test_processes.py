@@ -17,7 +17,7 @@ import pytest
 
 from lassbench.cards import SystemCard
 from lassbench.errors import LassbenchError, UsageError
-from lassbench.systems import finding
+from lassbench.systems import finding, own_code
 from lassbench.systems.processes import CommandSystem, WorkerSystem, commit_of
 from lassbench.systems.published import PUBLISHED, Option
 from tests.systems.halver import HALF, MIXTURE, RATE, Make, asked
@@ -385,7 +385,7 @@ def test_a_repository_is_known_by_its_commit_and_not_read_whole(
         repository_files=(),
     )
     monkeypatch.setitem(PUBLISHED, "halver", told)
-    monkeypatch.setattr(finding, "sha256_file", read)
+    monkeypatch.setattr(own_code, "sha256_file", read)
     given = (("repo", str(repo)), ("checkpoint", str(repo / "net.pt")))
     with finding.find_system(finding.Asked("halver", given, python=sys.executable)) as system:
         assert set(system.made_by.files) == {"checkpoint"}

@@ -265,7 +265,16 @@ def test_what_a_system_says_of_itself_may_be_numpys_and_its_code_may_fail() -> N
     assert set(system.environment) >= {"python", "device"}
     with pytest.raises(LassbenchError, match="cannot be closed"):
         system.close()
-    as_system(saying(abs, close=False, environment={"torch": 2})).close()
+    system = as_system(saying(abs, close=False, environment={"torch": 2}, device=print))
+    system.close()
+    assert (system.environment["device"], type(system.environment["python"])) == ("cpu", str)
+    for key in ("device", "separate", "ran_in"):
+        try:
+            told = as_system(saying(abs, **{key: property(broken)})).environment
+        except LassbenchError as error:
+            assert "RuntimeError: no licence" in str(error)
+        else:
+            assert told["device"] == "cpu"
 
 
 # ---- its card -----------------------------------------------------------------
@@ -634,3 +643,20 @@ def test_a_query_has_one_seed_whatever_comes_before_it() -> None:
     random.setstate(state)
     run([0], None)  # nobody asked for a seed: what they draw from is left alone
     assert random.getstate() == next_state
+
+
+def test_a_short_sound_may_be_a_frame_longer() -> None:
+    frames = lambda m, q, r: np.zeros(512, "f4")  # noqa: E731
+    with pytest.warns(LassbenchWarning, match="answered 512 samples to 10"):
+        (found,) = as_system(frames).separate([np.ones(10, "f4")], [Query("q", "m", "x")], 16000)
+    assert found.shape == (10,)
+    with pytest.raises(LassbenchError, match="no estimate"):
+        as_system(frames).separate([np.ones(10, "f4")], [Query("q", "m", "x")], 4000)
+
+
+def test_warnings_that_are_errors_to_the_users_code_are_none_to_us() -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("error")
+        system = as_system(lambda m, q, r: m[:-1])
+        system.separate([np.ones(100, "f4")], [Query("q", "m", "x")], 8000)
+    assert [one.category for one in heard] == [LassbenchWarning]

@@ -36,10 +36,10 @@ import os
 import numpy as np
 import helper
 
-environment = {"host": os.environ.get("HOST", "here")}
+where = {"host": os.environ.get("HOST", "here")}
 
 class Mine:
-    environment = environment
+    ran_in = where
 
     def __init__(self, weights="", gain: float = 1):
         self.gain = gain
@@ -160,6 +160,7 @@ def test_folders_that_are_anothers_are_refused(
     for name, content in (("foreign", "name: Mine\n"), ("stranger", "name: Net\n")):
         Path(name).mkdir()
         Path(name, "system.yaml").write_text(content)
+        Path(name, "q0.wav").touch()
         cases.append(("for another suite", name))
     fingerprint = f"suite: {{fingerprint: '{suite.fingerprint}'}}\n"
     Path("foreign/system.yaml").write_text(f"name: Mine\n{fingerprint}")
@@ -242,7 +243,7 @@ def test_a_resumed_run_makes_anew_what_scoring_would_refuse(suite: Suite) -> Non
 def test_where_it_ran_is_said_of_every_place_and_the_cost_is_kept(
     separate: Callable[..., Told], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    early = 'assert (environment["host"], query[-1]) != ("early", "3")'
+    early = 'assert (where["host"], query[-1]) != ("early", "3")'
     Path("mine.py").write_text(SYSTEM.replace("        told", f"        {early}\n        told"))
     for host in ("one", "two", "one", "three"):
         monkeypatch.setenv("HOST", host)
@@ -297,7 +298,7 @@ def start(suite: Suite, *more: str, **variables: str) -> subprocess.Popen[str]:
 
 def test_two_shards_at_once_in_one_folder(suite: Suite, separate: Callable[..., Told]) -> None:
     both = 'all(os.path.exists("started-" + host) for host in "ab")'
-    steps = ['pathlib.Path("started-" + environment["host"]).touch()', f"while not {both}: pass"]
+    steps = ['pathlib.Path("started-" + where["host"]).touch()', f"while not {both}: pass"]
     text = SYSTEM.replace("import os", "import os, pathlib")
     lines = "".join(f"        {step}\n" for step in steps)
     Path("mine.py").write_text(text.replace("        told", f"{lines}        told"))
@@ -483,3 +484,110 @@ def test_an_option_that_nothing_would_heed_is_refused(
 ) -> None:
     assert run(["separate", "mixture", *given]) == 2
     assert words in capsys.readouterr().err
+
+
+# ---- what users do to themselves ---------------------------------------------------
+
+
+def test_a_card_without_estimates_holds_nobody_up(
+    separate: Callable[..., Told], suite: Suite
+) -> None:
+    Path("mine.py").write_text(
+        SYSTEM.replace("        told", "        told = nothing\n        told")
+    )
+    code, _, err = separate()
+    assert (code, "NameError" in err, "kept" in err) == (1, True, False)
+    assert [path.name for path in Path("p").iterdir()] == ["system.yaml"]
+    Path("mine.py").write_text(SYSTEM)
+    code, out, _ = separate()
+    assert (code, f"0 kept, {COUNT} new" in out) == (0, True)
+
+
+def test_what_was_there_stands_until_the_new_system_has_answered(
+    separate: Callable[..., Told],
+) -> None:
+    assert separate()[0] == 0
+    before = tree(Path("p"))
+    Path("mine.py").write_text(
+        SYSTEM.replace("        told", "        told = nothing\n        told")
+    )
+    assert separate("--overwrite")[0] == 1
+    assert tree(Path("p")) == before
+    Path("mine.py").write_text(SYSTEM.replace("self.gain *", "2 * self.gain *"))
+    assert separate("--overwrite", "--limit", "2")[0] == 0
+    assert {*sounds("p")} == {"q0.wav", "q1.wav"}
+
+
+@pytest.mark.parametrize("first", [(), ("--shard", "1/2")])
+def test_a_whole_run_and_a_shard_do_not_write_at_once(
+    suite: Suite, separate: Callable[..., Told], first: tuple[str, ...]
+) -> None:
+    second = ("--overwrite",) if first else ("--shard", "2/2")
+    step = 'os.path.exists("go") or (open("started", "w"), time.sleep(0.01), self.separate(*words))'
+    text = SYSTEM.replace("import os", "import os, time")
+    text = text.replace(
+        "        told",
+        f"        words = mixture, query, sample_rate, negative, seed\n        {step}\n"
+        "        told",
+    )
+    Path("mine.py").write_text(text)
+    running = start(suite, *first)
+    try:
+        while not Path("started").exists():
+            assert running.poll() is None
+        code, out, err = separate(*second)
+        assert (code, out, "the prediction folder is in use by process" in err) == (1, "", True)
+        assert "goes on" not in err
+    finally:
+        Path("go").touch()
+        told = running.communicate()
+    assert running.returncode == 0, told
+
+
+@pytest.mark.parametrize("when", ["import", "init", "separate"])
+def test_a_system_that_moves_takes_nobody_with_it(separate: Callable[..., Told], when: str) -> None:
+    Path("elsewhere").mkdir()
+    Path("elsewhere/gain.txt").write_text("0.5")
+    move = 'os.chdir("elsewhere")'
+    read = 'float(open("gain.txt").read()) *'
+    text = SYSTEM.replace("helper.scale *", read)
+    if when == "import":
+        text = text.replace("class Mine", f"{move}\nclass Mine")
+    elif when == "init":
+        text = text.replace("        self.gain = gain", f"        self.gain = gain\n        {move}")
+    else:
+        text = text.replace(
+            "        told", f'        os.path.exists("elsewhere") and {move}\n        told'
+        )
+    Path("mine.py").write_text(text)
+    assert separate("--seed", "3")[0] == 0
+    assert len(sounds("p")) == COUNT
+    before = sounds("p")
+    assert separate("--seed", "3", out="again")[0] == 0
+    assert sounds("again") == before
+
+
+def test_one_warning_of_length_from_several_processes(
+    separate: Callable[..., Told],
+) -> None:
+    Path("mine.py").write_text(SYSTEM.replace("* mixture", "* mixture[:-1]"))
+    code, _, err = separate("--workers", "2")
+    assert (code, err.count("cut, or padded with silence")) == (0, 1)
+    assert "LassbenchWarning" not in err
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--batch-size", "0"),
+        ("--batch-size", "-3"),
+        ("--workers", "0"),
+        ("--seed", "-1"),
+        ("--seed", "9" * 30),
+    ],
+)
+def test_numbers_that_cannot_be(separate: Callable[..., Told], given: tuple[str, ...]) -> None:
+    code, out, err = separate(*given)
+    assert (code, out) == (2, "")
+    assert given[0] in err
+    assert not Path("p").exists()
