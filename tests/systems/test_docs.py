@@ -275,7 +275,7 @@ def test_an_exception_is_shown_as_the_page_says(
     for shown, here in (
         ("esc10-test-0001", query.query_id),
         ("'a baby whimpers and then cries'", repr(query.text)),
-        ("my_wrong.py", str(place / "my_wrong.py")),
+        ("/home/you/my_wrong.py", str(place / "my_wrong.py")),
     ):
         assert shown in text
         text = text.replace(shown, here)
