@@ -419,8 +419,6 @@ class CommandSystem(_Elsewhere):
     ----------
     text
         The command, ``command:`` before it or not.
-    sample_rate
-        In Hz, that mixtures are to have; ``None`` for any.
 
     Raises
     ------
@@ -430,12 +428,9 @@ class CommandSystem(_Elsewhere):
     """
 
     device = ""
-    max_seconds = None
 
-    def __init__(
-        self, text: str, *, sample_rate: int | None = None, timeout_s: float = TIMEOUT_S
-    ) -> None:
-        self._text, self.sample_rate = text, sample_rate
+    def __init__(self, text: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._text = text
         try:
             self._words = shlex.split(text.removeprefix(COMMAND))
         except ValueError as error:

@@ -34,6 +34,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+import soundfile
+
 
 def main(file: str, options: str) -> int:
     """Load the system in ``file`` and answer queries until the input ends; the exit code."""
@@ -45,10 +48,6 @@ def main(file: str, options: str) -> int:
     # Some systems read the command line when they are imported.
     sys.argv = [file]
     try:
-        # Said before minutes are spent on a model, if one of them is missing.
-        import numpy  # noqa: F401
-        import soundfile  # noqa: F401
-
         given = json.loads(options)
         if given["device"] == "auto":
             import torch
@@ -113,9 +112,6 @@ def _answered(separate: Callable[[Any, str, str], Any], line: bytes) -> dict[str
 
 
 def _separate(separate: Callable[[Any, str, str], Any], asked: dict[str, Any]) -> None:
-    import numpy as np
-    import soundfile
-
     samples, rate = soundfile.read(asked["mixture"], dtype="float32")
     seed = asked["seed"]
     random.seed(seed)
