@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import platform
+import runpy
 import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from lassbench.cards import SystemCard
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.systems import finding
 from lassbench.systems.processes import CommandSystem, WorkerSystem, commit_of
-from lassbench.systems.published import PUBLISHED, Option
-from tests.systems.halver import HALF, MIXTURE, RATE, Make, asked
+from lassbench.systems.published import PUBLISHED
+from tests.systems.halver import HALF, MIXTURE, RATE, Make, asked, published
 
 # ---------------------------------------------------------------------------
 # What arrives, and what comes back
@@ -152,17 +151,14 @@ if __name__ == "__main__":
 
 def test_a_spectral_gate_gives_the_same_here_and_there(repo: Path) -> None:
     (repo / "gate.py").write_text(GATE)
-    spec = importlib.util.spec_from_file_location("gate", repo / "gate.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    gate = runpy.run_path(str(repo / "gate.py"))["gate"]
     tone = np.sin(2 * np.pi * 1000 / RATE * np.arange(RATE)).astype(np.float32) / 2
     noise = MIXTURE / 50
     line = f"command:{sys.executable} gate.py {{mixture}} {{query}} {{estimate}}"
     system = CommandSystem(line)
     for query in ("louder than 20 dB below the peak", "louder than 30 dB below the peak"):
         found = system.separate(tone + noise, query, RATE)
-        np.testing.assert_array_equal(found, module.gate(tone + noise, query, RATE))
+        np.testing.assert_array_equal(found, gate(tone + noise, query, RATE))
         # The tone's beginning and end are no tone to a frame that holds them.
         assert np.sum((found - tone)[512:-512] ** 2) < np.sum(noise[512:-512] ** 2) / 4
     system.close()
@@ -329,12 +325,7 @@ def test_a_repository_is_known_by_its_commit_and_not_read_whole(
     def read(path: Path) -> str:
         raise AssertionError(f"{path} was read")
 
-    told = replace(
-        PUBLISHED["audiosep"],
-        options={"repo": Option("its checkout", folder=True), "checkpoint": Option("its weights")},
-        repository_files=(),
-    )
-    monkeypatch.setitem(PUBLISHED, "halver", told)
+    monkeypatch.setitem(PUBLISHED, "halver", published(repo / "body.py"))
     monkeypatch.setattr(finding, "sha256_file", read)
     given = (("repo", str(repo)), ("checkpoint", str(repo / "net.pt")))
     with finding.find_system(finding.Asked("halver", given, python=sys.executable)) as system:
