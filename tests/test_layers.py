@@ -80,6 +80,7 @@ TORCH_FILES = {
     "metrics/clap.py",
     "systems/published/audiosep_worker.py",
     "systems/published/clapsep_worker.py",
+    "systems/published/serve.py",
 }
 
 #: What only these files use: there is one reader a kind of file.

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from lassbench.errors import LassbenchError, one_line
-from lassbench.files import file_fault, parse_json
+from lassbench.files import parse_json
 from lassbench.records import Check
 from lassbench.systems.process_group import ProcessGroup
-from lassbench.systems.processes import commit_of
+from lassbench.systems.processes import commit_of, find_python
 from lassbench.systems.published import HERE, Published
 
 #: Seconds that the other environment has to answer; torch alone may take a minute to import.
@@ -47,23 +46,20 @@ def examine(
     UsageError
         If it has no such option.
     """
-    paths = published.known({k: str(Path(v).expanduser()) for k, v in options.items()})
+    paths = published.completed(options)
     found = _inventory(published, python, paths.get("repo", ""), timeout_s)
     there = [found] if isinstance(found, Check) else _environment(published, python, found)
-    return [*there, *_repository(published, paths), *_files(published, paths)]
+    return [*there, *_paths(published, paths)]
 
 
 def _inventory(
     published: Published, python: str, repository: str, timeout_s: float
 ) -> dict[str, Any] | Check:
     """What ``inventory.py`` says there, or what kept it from saying anything."""
-    which = shutil.which(Path(python).expanduser())
-    if which is None:
-        is_folder = Path(python).expanduser().is_dir()
-        told = "is a folder" if is_folder else "no such interpreter, or it may not be run"
+    program, fault = find_python(python)
+    if fault:
         mend = f"name the interpreter, such as {Path(python, 'bin', 'python')}"
-        return Check("python", "fail", f"{one_line(python)}: {told}", mend)
-    program = str(Path(which).absolute())  # in a virtual environment a link: not resolved
+        return Check("python", "fail", f"{one_line(python)}: {fault}", mend)
     asked = {
         "packages": list(published.packages),
         "modules": _MODULES,
@@ -84,19 +80,25 @@ def _inventory(
         process.end()
     try:
         found = parse_json((line or b"").decode(), where=python)
-        return {"versions": {}, "broken": {}, "cached": [], **found}
-    except (LassbenchError, UnicodeDecodeError, TypeError):
+        version = {"python": str(found["python"])}
+        return {"versions": {}, "broken": {}, "cached": [], **found, **version}
+    except (LassbenchError, UnicodeDecodeError, KeyError, TypeError):
         said = "; ".join(process.last_lines[-3:]) or process.how_it_ended
         return Check("python", "fail", f"{python} gave no answer: {one_line(said)}", mend)
 
 
 def _environment(published: Published, python: str, found: dict[str, Any]) -> Iterator[Check]:
-    version = str(found["python"])
+    version = found["python"]
     if _older(version, "3.8"):
         mend = f"make an environment with Python 3.8 or later for {published.name}"
         yield Check("python", "fail", f"{version}, which is too old", mend)
         return
-    yield Check("python", "ok", f"{version}, {python}")
+    first, last = published.pythons
+    if _older(version, first) or _older(last, ".".join(version.split(".")[:2])):
+        told = f"{version}; the versions below are built for Python {first} to {last}"
+        yield Check("python", "warn", told, f"make an environment with Python {last}")
+    else:
+        yield Check("python", "ok", f"{version}, {python}")
     install = f"{shlex.quote(python)} -m pip install"
     fine, lacking = [], []
     for name, kept in published.packages.items():
@@ -131,44 +133,33 @@ def _environment(published: Published, python: str, found: dict[str, Any]) -> It
         yield Check("tokenizers", "warn", told, mend)
 
 
-def _repository(published: Published, paths: Mapping[str, str]) -> Iterator[Check]:
-    if "repo" not in paths:
-        yield _not_named(published, "repo")
-        return
-    repository = Path(paths["repo"])
-    clone = f"git clone {published.repository}"
-    if not repository.is_dir():
-        yield Check("repo", "fail", f"{repository}: no such folder", clone)
-        return
-    lacking = [name for name in published.repository_files if file_fault(repository / name)]
-    if lacking:
-        yield Check("repo", "fail", f"{repository} lacks {', '.join(lacking)}", clone)
-        return
-    commit, _, edited = commit_of(repository).partition("+")
-    told = f"commit {commit[:12]}{', edited' * bool(edited)}" if commit else "no git repository"
-    yield Check("repo", "ok", f"{repository}, {told}")
-
-
-def _files(published: Published, paths: Mapping[str, str]) -> Iterator[Check]:
+def _paths(published: Published, paths: Mapping[str, str]) -> Iterator[Check]:
+    faults = {fault.kind: fault for fault in published.faults(paths)}
     for name, option in published.options.items():
-        if option.folder or (name not in paths and option.default):
-            continue
         if name not in paths:
-            yield _not_named(published, name)
-        elif fault := file_fault(Path(paths[name])):
-            mend = f"{published.as_typed(name)}: {option.help}"
-            if option.default not in published.repository_files:
-                mend += f", from {published.weights}"
-            yield Check(name, "fail", f"{paths[name]}: {fault}", mend)
+            if not option.default:
+                mend = f"{published.as_typed(name)}: {option.help}"
+                yield Check(name, "warn", "not named, so not looked at", mend)
+        elif name in faults:
+            mend = f"git clone {published.repository}"
+            if not option.folder:
+                mend = published.as_typed(name)
+                if option.default not in published.repository_files:
+                    mend += f", from {published.weights}"
+            yield Check(name, "fail", str(faults[name]), mend)
         else:
-            size = Path(paths[name]).stat().st_size
-            told = f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size} bytes"
+            told = _commit(paths[name]) if option.folder else _size(paths[name])
             yield Check(name, "ok", f"{paths[name]}, {told}")
 
 
-def _not_named(published: Published, option: str) -> Check:
-    mend = f"{published.as_typed(option)}: {published.options[option].help}"
-    return Check(option, "warn", "not named, so not looked at", mend)
+def _commit(repository: str) -> str:
+    commit, _, edited = commit_of(Path(repository)).partition("+")
+    return f"commit {commit[:12]}{', edited' * bool(edited)}" if commit else "no git repository"
+
+
+def _size(path: str) -> str:
+    size = Path(path).stat().st_size
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size} bytes"
 
 
 def _older(version: str, than: str) -> bool:

@@ -22,22 +22,22 @@ _HEADER = ("system", "kHz", "licence", "generative", "negative query", "trained 
 
 def known_rows() -> list[tuple[str, ...]]:
     """The published systems, a row each, below the names of the columns."""
-    return [_HEADER, *map(_row, PUBLISHED.values())]
+    rows = [
+        (
+            one.name,
+            f"{one.sample_rate / 1000:g}",
+            one.licence,
+            "yes" if one.card.generative else "no",
+            "yes" if one.negative else "no",
+            ", ".join(one.card.trained_on),
+            one.ran_with_weights or UNTESTED,
+        )
+        for one in PUBLISHED.values()
+    ]
+    return [_HEADER, *rows]
 
 
-def _row(one: Published) -> tuple[str, ...]:
-    return (
-        one.name,
-        f"{one.sample_rate / 1000:g}",
-        one.licence,
-        "yes" if one.card.generative else "no",
-        "yes" if one.negative else "no",
-        ", ".join(one.card.trained_on),
-        one.ran_with_weights or UNTESTED,
-    )
-
-
-def needs(one: Published) -> dict[str, str]:
+def _needs(one: Published) -> dict[str, str]:
     """What a published system needs: what is typed -> what that is."""
     return {
         "--python PYTHON": "of an environment with "
@@ -56,7 +56,7 @@ def describe() -> list[str]:
     for one in PUBLISHED.values():
         told = {"code": one.repository, "weights": one.weights, "seen to run": one.ran}
         lines += ["", f"{one.name}: {one.card.name}, {one.card.url}"]
-        lines += _indented({**told, **needs(one)})
+        lines += _indented({**told, **_needs(one)})
     return [*lines, "", "Others:", *_indented(OTHERS)]
 
 

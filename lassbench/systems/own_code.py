@@ -92,12 +92,13 @@ def _content_sha256(text: str) -> str:
         if path.is_file():
             return sha256_file(path)
         inside = [one for one in listed(path, "**/*") if one.is_file()] if path.is_dir() else []
-        return _files_sha256(path, inside) if inside else ""
+        return files_sha256(path, inside) if inside else ""
     except (OSError, ValueError, RuntimeError):  # a text that is no path, or no home of ours
         return ""
 
 
-def _files_sha256(root: Path, found: Iterable[Path]) -> str:
+def files_sha256(root: Path, found: Iterable[Path]) -> str:
+    """One hash of some files' content and of their names as ``root`` sees them."""
     lines = sorted(f"{os.path.relpath(one, root)} {sha256_file(one)}\n" for one in found)
     return sha256_bytes("".join(lines).encode())
 
@@ -111,7 +112,7 @@ def sources_sha256(module: ModuleType) -> str:
     if not file:
         return ""
     found = {**_below(_root(module)), **_below(Path("/"), _reached(module))}
-    return _files_sha256(_root(module), {Path(file).resolve(), *found.values()})
+    return files_sha256(_root(module), {Path(file).resolve(), *found.values()})
 
 
 def _reached(module: ModuleType) -> dict[str, ModuleType]:

@@ -148,21 +148,15 @@ class ProcessGroup:
         return bool(data)
 
     def _take_lines(self, data: bytes) -> None:
-        self._line += data
-        head, end, rest = self._line.rpartition(b"\n")
-        if _ANSWER not in head:
-            self._keep(head + end)
-        else:
-            for line in head.split(b"\n"):
-                if line.startswith(_ANSWER):
-                    self._answers.append(bytes(line))
-                else:
-                    self._keep(line + b"\n")
+        *lines, rest = (self._line + data).split(b"\n")
         if len(rest) > _LONGEST:
-            if rest.startswith(_ANSWER):
-                self._answers.append(bytes(rest[:_CHUNK]))
-            self._keep(rest)
-            rest[:] = b" "  # what follows on this line is no beginning of one
+            lines.append(rest)
+            rest = bytearray(b" ")  # what follows on this line is no beginning of one
+        for line in lines:
+            if line.startswith(_ANSWER):
+                self._answers.append(bytes(line))
+            else:
+                self._keep(line + b"\n")
         self._line = rest
 
     def _keep(self, data: bytes | bytearray) -> None:
@@ -215,10 +209,10 @@ class ProcessGroup:
 
 
 class Guard:
-    """A scratch folder of this user's own, and what removes it when this process ends, however.
+    """A scratch folder of this user's own and one process group, which end with this process.
 
-    A small process waits for the end of a pipe whose other end is held here.  Then it kills
-    the group that it was told of last, and removes the folder.
+    However it ends: a small process waits for the end of a pipe whose other end is held here.
+    Then it kills the group that it was told of last, and removes the folder.
 
     Raises
     ------
@@ -227,6 +221,7 @@ class Guard:
     """
 
     def __init__(self) -> None:
+        self.group: ProcessGroup | None = None
         self.folder = Path(tempfile.mkdtemp(prefix="lassbench-")).absolute()
         self._process = subprocess.Popen(
             ["sh", "-c", _GUARD, "lassbench-guard", str(self.folder)],
@@ -238,20 +233,36 @@ class Guard:
             stderr=subprocess.DEVNULL,
         )
 
-    def watch(self, group: int) -> None:
-        """Take over the group of this number; 0 for none."""
+    def start(self, command: Sequence[str], **how: Any) -> ProcessGroup:
+        """Start the group, as :class:`ProcessGroup` does; there is none yet."""
+        with Interrupts():
+            self.group = ProcessGroup(command, **how)
+            self._watch(self.group.number)
+        return self.group
+
+    def end(self) -> None:
+        """End the group, if there is one."""
+        with Interrupts():
+            if self.group is not None:
+                self.group.end()
+                self._watch(0)
+                self.group = None
+
+    def close(self) -> None:
+        """End the group, and remove the folder."""
+        with Interrupts():
+            self.end()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            # Not by the end of its pipe, which a fork of this process may hold open.
+            self._process.kill()
+            self._process.wait()
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+
+    def _watch(self, group: int) -> None:
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # somebody has killed it
             self._process.stdin.write(b"%d\n" % group)
-
-    def close(self) -> None:
-        """Remove the folder, when no group runs."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        # Not by the end of its pipe, which a fork of this process may hold open.
-        self._process.kill()
-        self._process.wait()
-        assert self._process.stdin is not None
-        self._process.stdin.close()
 
 
 def _unblock() -> None:

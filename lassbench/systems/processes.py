@@ -37,11 +37,9 @@ from lassbench.errors import (
     one_line,
 )
 from lassbench.interrupts import Interrupts
+from lassbench.systems import own_code
 from lassbench.systems.process_group import SHOWN, Guard, ProcessGroup, shown
 from lassbench.systems.published import SERVE, Published
-
-#: How a command begins, where a system is named.
-COMMAND = "command:"
 
 #: How a command begins, where a system is named.
 COMMAND = "command:"
@@ -72,18 +70,52 @@ class _Elsewhere:
         if not timeout_s > 0:
             raise UsageError("the time limit must be positive", got=f"{timeout_s} s")
         self._name, self.timeout_s = name, timeout_s
-        self.environment: dict[str, str] = {}
-        self._process: ProcessGroup | None = None
+        #: Where it runs, once it does: Python, torch, the device.
+        self.ran_in: dict[str, str] = {}
         self._guard: Guard | None = None
         self._asked = 0
 
     def close(self) -> None:
         """End its process and remove its scratch folder; if it is asked again, it starts again."""
         with Interrupts():
-            self._stop()
             if self._guard is not None:
                 self._guard.close()
                 self._guard = None
+
+    def separate(
+        self, mixture: Samples, query: str, sample_rate: int, *, negative: str = "", seed: int = 0
+    ) -> Samples:
+        """What ``query`` asks for: float32, as many samples and channels as it gives back.
+
+        Raises
+        ------
+        LassbenchError
+            If it cannot be started, fails, ends, takes too long, or writes what is no estimate.
+        """
+        # No path occurs twice, so that what an earlier query wrote late is nobody's answer.
+        self._asked += 1
+        folder = self._guarded().folder / str(self._asked)
+        heard, estimate = folder / "mixture.wav", folder / "estimate.wav"
+        asked = {
+            "mixture": str(heard),
+            "query": query,
+            "negative": negative,
+            "estimate": str(estimate),
+            "seed": seed,
+            "sample_rate": sample_rate,
+        }
+        try:
+            folder.mkdir()
+            heard.write_bytes(audio.encode_wav_float(mixture, sample_rate))
+            return self._estimate(estimate, sample_rate, self._ask(asked))
+        except OSError as error:
+            raise files.explain_os_error(error, folder) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _ask(self, asked: Mapping[str, Any]) -> ProcessGroup:
+        """Let a process answer, and say which: it may have told why it wrote nothing."""
+        raise NotImplementedError
 
     def _guarded(self) -> Guard:
         try:
@@ -97,43 +129,24 @@ class _Elsewhere:
     def _start(self, command: Sequence[str], **how: Any) -> ProcessGroup:
         guard = self._guarded()
         try:
-            with Interrupts():
-                self._process = ProcessGroup(command, **how)
-                guard.watch(self._process.number)
+            return guard.start(command, **how)
         except OSError as error:
             raise LassbenchError(
                 f"{self._name} could not be started",
                 got=one_line(f"{error.filename or command[0]}: {error.strerror or error}"),
             ) from error
-        return self._process
-
-    def _stop(self) -> None:
-        with Interrupts():
-            if self._process is not None and self._guard is not None:
-                self._process.end()
-                self._guard.watch(0)
-                self._process = None
 
     @contextlib.contextmanager
-    def _exchange(self, mixture: Samples, rate_hz: int) -> Iterator[tuple[Path, Path]]:
-        """The mixture as a file, and where the estimate is to be; both gone afterwards.
-
-        No path occurs twice, so that what an earlier query wrote late is nobody's answer.
-        """
-        self._asked += 1
-        folder = self._guarded().folder / str(self._asked)
+    def _closed_by_errors(self) -> Iterator[None]:
+        """Where it is not known what a process would do next if something goes wrong."""
         try:
-            folder.mkdir()
-            (folder / "mixture.wav").write_bytes(audio.encode_wav_float(mixture, rate_hz))
-        except OSError as error:
-            raise files.explain_os_error(error, folder) from error
-        try:
-            yield folder / "mixture.wav", folder / "estimate.wav"
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            yield
+        except BaseException:
+            self.close()
+            raise
 
     def _estimate(self, path: Path, rate_hz: int, process: ProcessGroup) -> Samples:
-        """What was written to ``path``, of whatever length."""
+        """What was written to ``path``."""
         try:
             with audio.open_sound(path) as reader:
                 if reader.rate != rate_hz:
@@ -143,31 +156,22 @@ class _Elsewhere:
                         got=f"{reader.rate} Hz",
                         fix=self._rate_fix.format(reader.rate),
                     )
-                if reader.channels != 1:
-                    raise LassbenchError(
-                        f"{self._name} wrote an estimate of several channels",
-                        expected="one channel",
-                        got=str(reader.channels),
-                    )
-                samples = np.concatenate([block[:, 0] for block in reader.blocks(None, None)])
+                samples = np.concatenate(list(reader.blocks(None, None)))
         except AudioFault as fault:
-            if fault.kind == "missing":
-                others = [
-                    one.name for one in files.listed(path.parent) if one.name != "mixture.wav"
-                ]
-                wrote = f"it wrote {one_line(', '.join(others))} instead" if others else ""
-                raise self._failure("wrote no estimate", process, wrote) from fault
-            raise self._failure(
-                "wrote an estimate that cannot be read", process, one_line(fault.reason)
-            ) from fault
-        if not np.isfinite(samples).all():
-            raise LassbenchError(f"{self._name} wrote NaN or infinite samples")
-        return samples
+            if fault.kind != "missing":
+                reason = one_line(fault.reason)
+                raise self._failure(
+                    "wrote an estimate that cannot be read", process, reason
+                ) from fault
+            others = [one.name for one in files.listed(path.parent) if one.name != "mixture.wav"]
+            wrote = f"it wrote {one_line(', '.join(others))} instead" if others else ""
+            raise self._failure("wrote no estimate", process, wrote) from fault
+        return samples[:, 0] if samples.shape[1] == 1 else samples
 
     def _heard(
         self, process: ProcessGroup, limit_s: float, doing: str, request: bytes = b""
     ) -> bytes | None:
-        """As :meth:`ProcessGroup.answer`; what takes too long is ended, and told of."""
+        """As :meth:`ProcessGroup.answer`; what takes too long is told of."""
         try:
             return process.answer(limit_s, request)
         except TimeoutError as error:
@@ -244,29 +248,27 @@ class WorkerSystem(_Elsewhere):
     ) -> None:
         super().__init__(published.name, timeout_s)
         self._published, self._given = published, dict(options)
-        self._options = published.completed(
-            {name: str(Path(value).expanduser()) for name, value in options.items()}
-        )
-        if faults := [*_python_faults(python), *_path_faults(published, self._options)]:
+        self._options = published.completed(options)
+        self._python, fault = find_python(python)
+        faults = [Fault("python", python or "--python", fault)] if fault else []
+        if faults := [*faults, *published.faults(self._options)]:
             raise UsageFaultsError(
                 f"{published.name} cannot be started",
                 faults,
                 fix=f"`lassbench systems` says what {published.name} needs",
             )
-        # Not resolved: in a virtual environment it is a link, which says where that stands.
-        self._python = str(Path(str(shutil.which(Path(python).expanduser()))).absolute())
         self._asked_device = device
         self.sample_rate, self.max_seconds = published.sample_rate, published.max_seconds
         self.accepts_negative = published.negative
         self._module_fix = (
-            f"`lassbench doctor --system {published.name} --repo {options['repo']} "
-            f"--python {python}` says what is missing over there"
+            f"`lassbench doctor --system {published.name} --repo {shlex.quote(options['repo'])} "
+            f"--python {shlex.quote(python)}` says what is missing over there"
         )
 
     @property
     def device(self) -> str:
         """What it computes on, as the worker calls it; before it runs, as it was asked for."""
-        return self.environment.get("device", self._asked_device)
+        return self.ran_in.get("device", self._asked_device)
 
     @cached_property
     def card(self) -> SystemCard:
@@ -283,7 +285,11 @@ class WorkerSystem(_Elsewhere):
             for name, path in self._options.items()
             if not self._published.options[name].folder
         }
-        commit = commit_of(Path(self._options["repo"]))
+        repo = Path(self._options["repo"])
+        commit = commit_of(repo)
+        if not commit:  # unpacked from an archive: its code is known by its content
+            code_there = files.listed(repo, "**/*.py")
+            hashed["repo"] = own_code.files_sha256(repo, code_there)
         return {
             "system": self._published.name,
             "sha256": files.sha256_bytes(" ".join(code).encode()),
@@ -292,35 +298,14 @@ class WorkerSystem(_Elsewhere):
             **({"commit": commit} if commit else {}),
         }
 
-    def separate(
-        self, mixture: Samples, query: str, sample_rate: int, *, negative: str = "", seed: int = 0
-    ) -> Samples:
-        """What ``query`` asks for: float32, of whatever length the system gives back.
-
-        Raises
-        ------
-        LassbenchError
-            If the worker cannot load the system, fails, ends, takes too long, or writes
-            what is no estimate.
-        """
-        with self._exchange(mixture, sample_rate) as (heard, estimate):
-            request = {
-                "mixture": str(heard),
-                "query": query,
-                "negative": negative,
-                "estimate": str(estimate),
-                "seed": seed,
-            }
-            try:
-                process = self._process or self._load()
-                line = json.dumps(request).encode() + b"\n"
-                answer = self._answer(process, self.timeout_s, "separating", "done", line)
-            except BaseException:
-                self._stop()
-                raise
-            if answer["lassbench"] == "failed":
-                raise self._told(answer, process, "failed")
-            return self._estimate(estimate, sample_rate, process)
+    def _ask(self, asked: Mapping[str, Any]) -> ProcessGroup:
+        with self._closed_by_errors():
+            process = self._running()
+            line = json.dumps(asked).encode() + b"\n"
+            answer = self._answer(process, self.timeout_s, "separating", "done", line)
+        if answer["lassbench"] == "failed":
+            raise self._told(answer, process, "failed")
+        return process
 
     def start_worker(self) -> None:
         """Start the worker and let it load the system, if none is running.
@@ -328,13 +313,13 @@ class WorkerSystem(_Elsewhere):
         Raises
         ------
         LassbenchError
-            As :meth:`separate`.
+            If it cannot load the system, ends, or takes too long.
         """
-        try:
-            self._process = self._process or self._load()
-        except BaseException:
-            self._stop()
-            raise
+        with self._closed_by_errors():
+            self._running()
+
+    def _running(self) -> ProcessGroup:
+        return self._guarded().group or self._load()
 
     def _load(self) -> ProcessGroup:
         options = json.dumps({**self._options, "device": self._asked_device})
@@ -347,7 +332,7 @@ class WorkerSystem(_Elsewhere):
         if answer["lassbench"] == "failed":
             raise self._told(answer, process, "could not be loaded")
         told = answer.get("environment")
-        self.environment = {str(key): str(value) for key, value in dict(told or {}).items()}
+        self.ran_in = {str(key): str(value) for key, value in dict(told or {}).items()}
         return process
 
     def _answer(
@@ -380,31 +365,17 @@ class WorkerSystem(_Elsewhere):
         )
 
 
-def _python_faults(python: str) -> list[Fault]:
+def find_python(python: str) -> tuple[str, str]:
+    """The absolute path of an interpreter, or ``""`` and why it is none."""
     if not python:
-        return [Fault("python", "--python", "has to name the interpreter of its environment")]
+        return "", "the interpreter of its environment has to be named"
     path = Path(python).expanduser()
     if path.is_dir():
-        return [Fault("python", python, "is a folder; the interpreter in it is bin/python")]
-    if shutil.which(path):
-        return []
-    reason = "is not executable" if path.is_file() else "no such interpreter"
-    return [Fault("python", python, reason)]
-
-
-def _path_faults(published: Published, paths: Mapping[str, str]) -> Iterator[Fault]:
-    for name, path in paths.items():
-        if not published.options[name].folder:
-            fault = files.file_fault(Path(path))
-        else:
-            fault = "" if Path(path).is_dir() else "no such folder"
-        if fault:
-            yield Fault(name, path, f"{fault}: {published.options[name].help}")
-    if Path(paths["repo"]).is_dir():
-        for name in published.repository_files:
-            if fault := files.file_fault(Path(paths["repo"], name)):
-                where = str(Path(paths["repo"], name))
-                yield Fault("repo", where, f"{fault}, but {published.name}'s code has it")
+        return "", "is a folder; the interpreter in it is bin/python"
+    if found := shutil.which(path.absolute() if os.sep in python else python):
+        # Not resolved: in a virtual environment it is a link, which says where that stands.
+        return str(Path(found).absolute()), ""
+    return "", "is not executable" if path.is_file() else "no such interpreter"
 
 
 def commit_of(repository: Path) -> str:
@@ -454,8 +425,6 @@ class CommandSystem(_Elsewhere):
     ----------
     text
         The command, ``command:`` before it or not.
-    sample_rate
-        In Hz, that mixtures are to have; ``None`` for any.
 
     Raises
     ------
@@ -465,12 +434,9 @@ class CommandSystem(_Elsewhere):
     """
 
     device = ""
-    max_seconds = None
 
-    def __init__(
-        self, text: str, *, sample_rate: int | None = None, timeout_s: float = TIMEOUT_S
-    ) -> None:
-        self._text, self.sample_rate = text, sample_rate
+    def __init__(self, text: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._text = text
         try:
             self._words = shlex.split(text.removeprefix(COMMAND))
         except ValueError as error:
@@ -528,37 +494,17 @@ class CommandSystem(_Elsewhere):
             "files": found,
         }
 
-    def separate(
-        self, mixture: Samples, query: str, sample_rate: int, *, negative: str = "", seed: int = 0
-    ) -> Samples:
-        """What ``query`` asks for: float32, of whatever length the command writes.
-
-        Raises
-        ------
-        LassbenchError
-            If the command cannot be started, fails, takes too long, or writes what is no
-            estimate.
-        """
-        with self._exchange(mixture, sample_rate) as (heard, estimate):
-            values = {
-                "mixture": str(heard),
-                "query": query,
-                "negative": negative,
-                "estimate": str(estimate),
-                "seed": str(seed),
-                "sample_rate": str(sample_rate),
-            }
-            words = [_PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in self._words]
-            if any("\0" in word for word in words):
-                raise LassbenchError("the query holds a NUL, which no command can be given")
-            try:
-                process = self._start(words)
-                self._heard(process, self.timeout_s, "separating")
-            finally:
-                self._stop()
-            if process.how_it_ended != "exit code 0":
-                raise self._failure("failed", process, process.how_it_ended)
-            return self._estimate(estimate, sample_rate, process)
+    def _ask(self, asked: Mapping[str, Any]) -> ProcessGroup:
+        words = [_PLACEHOLDER.sub(lambda found: str(asked[found[1]]), word) for word in self._words]
+        if any("\0" in word for word in words):
+            raise LassbenchError("the query holds a NUL, which no command can be given")
+        with self._closed_by_errors():
+            process = self._start(words)
+            self._heard(process, self.timeout_s, "separating")
+            self._guarded().end()
+        if process.how_it_ended != "exit code 0":
+            raise self._failure("failed", process, process.how_it_ended)
+        return process
 
 
 def _is_file(word: str) -> bool:

@@ -34,7 +34,7 @@ from lassbench.systems.run import separate_suite
 from tests.bench._table import compare, machine, print_table
 
 RATE = 32000
-WORKER = "def load(options):\n    return lambda mixture, query, negative: mixture.copy(), {}\n"
+WORKER = "def load(options):\n    return lambda mixture, query, negative: mixture.copy()\n"
 SCRIPT = "import shutil, sys\nshutil.copyfile(sys.argv[1], sys.argv[2])\n"
 
 

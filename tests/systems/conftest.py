@@ -37,7 +37,7 @@ def worker(repo: Path) -> Iterator[Callable[..., WorkerSystem]]:
         file = repo.parent / "halver_worker.py"
         file.write_text(text)
         options = how.pop("options", {"repo": str(repo), "checkpoint": "net.pt"})
-        how.setdefault("python", sys.executable)
+        how = {"python": sys.executable, "device": "cpu", **how}
         made.append(WorkerSystem(published(file), options=options, **how))
         return made[-1]
 

@@ -7,16 +7,12 @@ they compute is a closed form of both.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
 
 import torch
 
-from lassbench.systems.published import PUBLISHED, SERVE
+from lassbench.systems.published import PUBLISHED
 
 GAIN = 0.5
 
@@ -267,49 +263,7 @@ def make(name: str, folder: Path) -> dict[str, str]:
         of_bn = torch.nn.BatchNorm1d(1).state_dict()
         weights = {"ss_model.gain": gain, **{f"ss_model.bn.{k}": v for k, v in of_bn.items()}}
         torch.save({"state_dict": weights}, given["checkpoint"])
+    for file in PUBLISHED[name].repository_files:
+        (repo / file).parent.mkdir(parents=True, exist_ok=True)
+        (repo / file).touch()
     return {key: str(path) for key, path in given.items()}
-
-
-class Worker:
-    """``serve.py`` in a separate interpreter; what it says beside its answers is ``said``."""
-
-    def __init__(self, file: Path, options: dict[str, str], packages: Path) -> None:
-        self.log = packages / "stderr.txt"
-        with self.log.open("w") as said:
-            self.process = subprocess.Popen(
-                [sys.executable, str(SERVE), str(file), json.dumps(options)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=said,
-                text=True,
-                env={**os.environ, "PYTHONPATH": str(packages)},
-            )
-
-    @classmethod
-    def of(cls, name: str, folder: Path, given: dict[str, str]) -> Worker:
-        published = PUBLISHED[name]
-        options = {**published.completed(given), "device": "cpu"}
-        return cls(published.worker, options, folder / "packages")
-
-    def answer(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, f"it ended: {self.said}"
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def ask(self, **asked: object) -> dict[str, Any]:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"negative": "", "seed": 1, **asked}) + "\n")
-        self.process.stdin.flush()
-        return self.answer()
-
-    @property
-    def said(self) -> str:
-        return self.log.read_text()
-
-    def end(self) -> int:
-        """Close its input; its exit code, once nothing more came."""
-        rest, _ = self.process.communicate()
-        assert rest == ""
-        return self.process.returncode

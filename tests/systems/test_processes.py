@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import platform
+import runpy
 import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +19,17 @@ from lassbench.cards import SystemCard
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.systems import finding, own_code
 from lassbench.systems.processes import CommandSystem, WorkerSystem, commit_of
-from lassbench.systems.published import PUBLISHED, Option
-from tests.systems.halver import HALF, MIXTURE, RATE, Make, asked
+from lassbench.systems.published import PUBLISHED
+from tests.systems.halver import HALF, MIXTURE, RATE, Make, asked, published
 
 # ---------------------------------------------------------------------------
 # What arrives, and what comes back
 # ---------------------------------------------------------------------------
 
 QUERIES = [
-    *(
-        "a dog barks",
-        "two 'quotes' and \"more\"",
-        "$HOME `id` $(id)",
-        "a; b & c | d > e",
-        "a\nb\tc",
-    ),
-    *(
-        "{estimate}",
-        "{query}{mixture}",
-        "-rf",
-        "--text=x",
-        "back\\slash",
-        "鸟叫 é 🐦",
-        "",
-        "*",
-        "%s",
-    ),
+    *("a dog barks", "two 'quotes' and \"more\"", "$HOME `id` $(id)", "a; b & c | d > e"),
+    *("a\nb\tc", "{estimate}", "{query}{mixture}", "-rf", "--text=x", "back\\slash"),
+    *("鸟叫 é 🐦", "", "*", "%s"),
 ]
 
 
@@ -78,8 +63,7 @@ def test_queries_reach_a_worker_unchanged_and_it_is_started_once(
         "    def separate(mixture, query, negative):\n"
         "        print(ascii((query, negative)), file=log, flush=True)\n"
         "        return mixture / 2\n"
-        "    return separate, {'device': 'abacus', 'beads': '10'}\n",
-        device="cpu",
+        "    return separate\n"
     )
     assert (system.environment, system.device) == ({}, "cpu")
     for query in QUERIES:
@@ -91,56 +75,21 @@ def test_queries_reach_a_worker_unchanged_and_it_is_started_once(
         f"loaded {repo / 'net.pt'} cpu",
         *(ascii((query, query[::-1])) for query in QUERIES),
     ]
-    assert system.device == "abacus"
-    assert system.environment.items() >= {("beads", "10"), ("device", "abacus")}
-
-
-def test_a_worker_draws_the_same_from_the_same_seed(worker: Callable[..., WorkerSystem]) -> None:
-    system = worker(
-        "import numpy\n"
-        "def load(options):\n"
-        "    return (lambda mixture, query, negative: numpy.random.rand(len(mixture))), {}\n"
-    )
-    one, other, again = (system.separate(MIXTURE, "q", RATE, seed=seed) for seed in (1, 2, 1))
-    np.testing.assert_array_equal(one, again)
-    assert not np.array_equal(one, other)
-
-
-def test_whatever_a_worker_prints_is_no_answer(
-    worker: Callable[..., WorkerSystem],
-) -> None:
-    system = worker(
-        "import os, subprocess, sys\n"
-        "def load(options):\n"
-        "    print('loading')\n"
-        "    def separate(mixture, query, negative):\n"
-        '        print(\'{"lassbench": "done"}\', flush=True)\n'
-        '        os.write(1, b\'{"lassbench": "failed"}\\n\')\n'
-        "        subprocess.run([sys.executable, '-c', 'print(1); input()'], check=False)\n"
-        "        if query == 'stop':\n"
-        "            os._exit(3)\n"
-        "        return mixture / 2\n"
-        "    return separate, {}\n"
-    )
-    for _ in range(3):
-        np.testing.assert_array_equal(asked(system), MIXTURE / 2)
-    with pytest.raises(LassbenchError, match="exit code 3") as caught:
-        asked(system, "stop")
-    assert "EOFError" in caught.value.got  # of the child process that asked for input
+    assert system.environment == {"python": platform.python_version(), "device": "cpu"}
 
 
 @pytest.mark.parametrize("descriptor", [1, 2])
 def test_whatever_is_printed_is_read_in_bounded_memory(
     own: Make, descriptor: int, repo: Path
 ) -> None:
-    """A hundred megabytes in lines, then one line of fifty that holds what looks like answers."""
+    """Ten megabytes in lines, then one line of ten that holds what looks like answers."""
     system = own(
         HALF.replace(
             "    samples,",
             "    import os\n"
-            "    for _ in range(1000):\n"
+            "    for _ in range(100):\n"
             f"        os.write({descriptor}, b'chatter\\n' * 12500)\n"
-            "    for _ in range(500):\n"
+            "    for _ in range(100):\n"
             f'        os.write({descriptor}, b\'no line end {{"lassbench": "done"}}\' * 2800)\n'
             f"    os.write({descriptor}, b'\\n')\n"
             "    samples,",
@@ -152,7 +101,7 @@ def test_whatever_is_printed_is_read_in_bounded_memory(
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 16e6
+    assert peak < 8e6
 
 
 @pytest.mark.parametrize("samples", [1, RATE - 5, RATE + 700])
@@ -202,17 +151,14 @@ if __name__ == "__main__":
 
 def test_a_spectral_gate_gives_the_same_here_and_there(repo: Path) -> None:
     (repo / "gate.py").write_text(GATE)
-    spec = importlib.util.spec_from_file_location("gate", repo / "gate.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    gate = runpy.run_path(str(repo / "gate.py"))["gate"]
     tone = np.sin(2 * np.pi * 1000 / RATE * np.arange(RATE)).astype(np.float32) / 2
     noise = MIXTURE / 50
     line = f"command:{sys.executable} gate.py {{mixture}} {{query}} {{estimate}}"
     system = CommandSystem(line)
     for query in ("louder than 20 dB below the peak", "louder than 30 dB below the peak"):
         found = system.separate(tone + noise, query, RATE)
-        np.testing.assert_array_equal(found, module.gate(tone + noise, query, RATE))
+        np.testing.assert_array_equal(found, gate(tone + noise, query, RATE))
         # The tone's beginning and end are no tone to a frame that holds them.
         assert np.sum((found - tone)[512:-512] ** 2) < np.sum(noise[512:-512] ** 2) / 4
     system.close()
@@ -260,12 +206,12 @@ def test_a_time_limit_is_positive(timeout_s: float) -> None:
     [
         ({"python": "/no/such/python"}, ["/no/such/python: no such interpreter"]),
         ({"python": "net.pt"}, ["net.pt: is not executable"]),
-        ({"python": ""}, ["--python: has to name"]),
+        ({"python": ""}, ["--python: the interpreter of its environment has to be named"]),
         ({"python": "."}, ["is bin/python"]),
         ({"options": {"repo": ".", "checkpoint": "net.p"}}, ["net.p: no such file: its weights"]),
         ({"options": {"repo": "x", "checkpoint": "net.pt"}}, ["x: no such folder: its checkout"]),
-        ({"options": {"repo": "..", "checkpoint": "net.pt"}}, ["body.py: no such file, but"]),
-        ({"options": {"repo": "."}}, ["checkpoint: its weights"]),
+        ({"options": {"repo": "..", "checkpoint": "net.pt"}}, ["lacks body.py: its checkout"]),
+        ({"options": {"repo": "."}}, ["--checkpoint PATH: is not named: its weights"]),
         ({"options": {"repo": ".", "chekpoint": "net.pt"}}, ["did you mean 'checkpoint'?"]),
         (
             {"python": "x", "options": {"repo": "y", "checkpoint": "z"}},
@@ -333,7 +279,7 @@ def test_what_a_worker_is_made_of_is_known(worker: Callable[..., WorkerSystem], 
     system = worker("def load(options): ...")
     before = system.made_by
     assert before["system"] == "halver"
-    assert before["arguments"] == {"repo": str(repo), "checkpoint": "net.pt", "device": "auto"}
+    assert before["arguments"] == {"repo": str(repo), "checkpoint": "net.pt", "device": "cpu"}
     assert list(before["files"]) == ["checkpoint"]
     assert "commit" not in before
     assert system.card == SystemCard(
@@ -379,12 +325,7 @@ def test_a_repository_is_known_by_its_commit_and_not_read_whole(
     def read(path: Path) -> str:
         raise AssertionError(f"{path} was read")
 
-    told = replace(
-        PUBLISHED["audiosep"],
-        options={"repo": Option("its checkout", folder=True), "checkpoint": Option("its weights")},
-        repository_files=(),
-    )
-    monkeypatch.setitem(PUBLISHED, "halver", told)
+    monkeypatch.setitem(PUBLISHED, "halver", published(repo / "body.py"))
     monkeypatch.setattr(own_code, "sha256_file", read)
     given = (("repo", str(repo)), ("checkpoint", str(repo / "net.pt")))
     with finding.find_system(finding.Asked("halver", given, python=sys.executable)) as system:

@@ -6,12 +6,13 @@ there loads the worker file.  Nothing of their code or weights is in this packag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lassbench.cards import SystemCard
-from lassbench.errors import UsageError, did_you_mean
+from lassbench.errors import Fault, UsageError, did_you_mean
+from lassbench.files import file_fault
 
 HERE = Path(__file__).parent
 SERVE = HERE / "serve.py"
@@ -51,12 +52,12 @@ class Published:
         Files of its repository that the worker imports or reads.
     packages
         Package on PyPI -> versions known to work, the one to install first; none for any.
-    refused
-        Package on PyPI -> the first version that does not work, and why.
     from_hub
         Repositories of the Hugging Face Hub whose files its code fetches when it first starts.
     ran
         What the worker was run against; says so if the weights were not the real ones.
+    refused
+        Package on PyPI -> the first version that does not work, and why.
     ran_with_weights
         When somebody ran it with its real weights, or ``""``: nobody yet.
     """
@@ -69,45 +70,27 @@ class Published:
     weights: str
     sample_rate: int
     max_seconds: float | None
-    negative: bool
     options: Mapping[str, Option]
     repository_files: tuple[str, ...]
     packages: Mapping[str, tuple[str, ...]]
-    refused: Mapping[str, tuple[str, str]]
     from_hub: tuple[str, ...]
     ran: str
+    negative: bool = False
+    refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     ran_with_weights: str = ""
-
-    def completed(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Every option, as an absolute path; what is not ``given`` stands in the repository.
-
-        Raises
-        ------
-        UsageError
-            If one has to be given and is not, or there is none of that name.
-        """
-        found = self.known(given)
-        if lacking := [n for n, o in self.options.items() if n not in found and not o.default]:
-            raise UsageError(
-                f"{self.name} needs more: {', '.join(lacking)}",
-                where=self.name,
-                expected="; ".join(f"{name}: {self.options[name].help}" for name in lacking),
-                fix=" ".join(map(self.as_typed, lacking)),
-            )
-        return found
 
     def as_typed(self, option: str, value: str = "PATH") -> str:
         """``option`` as the command line takes it."""
         own = option in ("repo", "checkpoint")
         return f"--{option} {value}" if own else f"--arg {option}={value}"
 
-    def known(self, given: Mapping[str, str]) -> dict[str, str]:
-        """As :meth:`completed`, without those that would have to be given and are not.
+    def completed(self, given: Mapping[str, str]) -> dict[str, str]:
+        """What is ``given``, and the other options that stand in the repository: absolute paths.
 
         Raises
         ------
         UsageError
-            If there is none of that name.
+            If it has no option of a given name.
         """
         for name in given:
             if name not in self.options:
@@ -116,13 +99,31 @@ class Published:
                     where=self.name,
                     expected=", ".join(self.options),
                 )
-        found = {}
+        found: dict[str, str] = {}
         for name, option in self.options.items():
             if given.get(name):
-                found[name] = str(Path(given[name]).absolute())
-            elif option.default and given.get("repo"):
-                found[name] = str(Path(given["repo"], option.default).absolute())
+                found[name] = str(Path(given[name]).expanduser().absolute())
+            elif option.default and "repo" in found:
+                found[name] = str(Path(found["repo"], option.default))
         return found
+
+    def faults(self, paths: Mapping[str, str]) -> Iterator[Fault]:
+        """What of ``paths``, as :meth:`completed` gives them, is not there; their kind: options."""
+        for name, option in self.options.items():
+            if name not in paths:
+                if not option.default:
+                    yield Fault(name, self.as_typed(name), f"is not named: {option.help}")
+                continue
+            path = Path(paths[name])
+            if not option.folder:
+                fault = file_fault(path)
+            elif not path.is_dir():
+                fault = "no such folder"
+            else:
+                lacking = [one for one in self.repository_files if file_fault(path / one)]
+                fault = f"lacks {', '.join(lacking)}" if lacking else ""
+            if fault:
+                yield Fault(name, str(path), f"{fault}: {option.help}")
 
 
 #: What `serve.py` needs, and what both systems' own code imports.  The versions are those that
@@ -135,15 +136,6 @@ _PACKAGES: dict[str, tuple[str, ...]] = {
 
 #: Equal to the model called directly; files of weights made so have the published ones' size.
 _RANDOM = "the repository's inference code, as read in November 2026, with random weights on a CPU"
-
-_AUDIOSEP_OPTIONS = {
-    "repo": Option("a checkout of AudioSep's repository", folder=True),
-    "checkpoint": Option("the separator's weights (audiosep_base_4M_steps.ckpt)"),
-    "clap": Option(
-        "CLAP's weights", default="checkpoint/music_speech_audioset_epoch_15_esc_89.98.pt"
-    ),
-    "config": Option("the model's shape", default="config/audiosep_base.yaml"),
-}
 
 _AUDIOSEP = Published(
     name="audiosep",
@@ -167,8 +159,14 @@ _AUDIOSEP = Published(
     sample_rate=32000,
     # Any length, in principle; it took 0.16 GB a second, measured on a CPU.
     max_seconds=30.0,
-    negative=False,
-    options=_AUDIOSEP_OPTIONS,
+    options={
+        "repo": Option("a checkout of AudioSep's repository", folder=True),
+        "checkpoint": Option("the separator's weights (audiosep_base_4M_steps.ckpt)"),
+        "clap": Option(
+            "CLAP's weights", default="checkpoint/music_speech_audioset_epoch_15_esc_89.98.pt"
+        ),
+        "config": Option("the model's shape", default="config/audiosep_base.yaml"),
+    },
     repository_files=(
         *("pipeline.py", "utils.py", "config/audiosep_base.yaml", "models/audiosep.py"),
         *("models/resunet.py", "models/base.py", "models/clap_encoder.py"),
@@ -229,13 +227,13 @@ _CLAPSEP = Published(
         "pytorch-lightning": ("2.6.6",),
         **dict.fromkeys(("torchmetrics", "einops", "loralib"), ()),
     },
-    refused={},
     # laion-clap makes three tokenizers when it is imported, and uses one.
     from_hub=("roberta-base", "bert-base-uncased", "facebook/bart-base"),
     ran=_RANDOM,
 )
 
-_AUDIOSEP_HIVE = Published(
+_AUDIOSEP_HIVE = replace(
+    _AUDIOSEP,
     name="audiosep-hive",
     card=SystemCard(
         name="AudioSep-hive",
@@ -248,23 +246,14 @@ _AUDIOSEP_HIVE = Published(
             "Hive (of AudioSet, VGGSound, BBC Sound Effects, FreeSound, Clotho, ESC-50 and others)",
         ),
     ),
-    repository=_AUDIOSEP.repository,
-    worker=_AUDIOSEP.worker,
     # The model's card: "License: Apache 2.0 (Please update if different)".
     licence="Apache-2.0",
     weights="https://huggingface.co/AlayaLab/AudioSep-hive "
     "(audiosep_hive.ckpt, 1.26 GB; CLAP's file, 2.35 GB)",
-    sample_rate=_AUDIOSEP.sample_rate,
-    max_seconds=_AUDIOSEP.max_seconds,
-    negative=False,
     options={
-        **_AUDIOSEP_OPTIONS,
+        **_AUDIOSEP.options,
         "checkpoint": Option("the separator's weights (audiosep_hive.ckpt)"),
     },
-    repository_files=_AUDIOSEP.repository_files,
-    packages=_AUDIOSEP.packages,
-    refused=_AUDIOSEP.refused,
-    from_hub=_AUDIOSEP.from_hub,
     ran=f"as audiosep, whose worker it shares: {_AUDIOSEP.ran}",
 )
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 #: ResUNet30's STFT reflects 1024 samples at each end: an input has to be longer.
@@ -21,28 +19,15 @@ SHORTEST = 1025
 TOKENS = 50265
 
 
-def load(options: dict[str, str]) -> tuple[Callable[[Any, str, str], Any], dict[str, str]]:
-    """Build the model from ``repo``, ``checkpoint``, ``clap`` and ``config``, on ``device``.
-
-    Relative paths stand in the repository.
-    """
-    repo = Path(options["repo"]).resolve()
-    paths = {name: repo / options[name] for name in ("checkpoint", "clap", "config")}
-    for name, path in paths.items():
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such file ({name})")
-    # Its modules look for files relative to the working folder, some while being imported.
-    os.chdir(str(repo))
-    sys.path.insert(0, str(repo))
+def load(options: dict[str, str]) -> Callable[[Any, str, str], Any]:
+    """Build the model from ``checkpoint``, ``clap`` and ``config``, on ``device``."""
     # CLAP's file is a pickle of protocol 4 that holds NumPy scalars, which torch 2.6 and
     # later refuse unless asked (AudioSep's pull request 51).
     os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     import torch
 
-    device = options.get("device", "auto")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = _build(paths, torch.device(device))
+    device = options["device"]
+    model = _build(options)
     known = len(model.query_encoder.tokenize)
     if known != TOKENS:
         raise RuntimeError(
@@ -64,19 +49,17 @@ def load(options: dict[str, str]) -> tuple[Callable[[Any, str, str], Any], dict[
             waveform = model.ss_model(asked)["waveform"]
         return waveform[0, 0, : len(mixture)].cpu().numpy()
 
-    on_gpu = device.startswith("cuda")
-    known_as = torch.cuda.get_device_name(device) if on_gpu else device
-    threads = "" if on_gpu else f", {torch.get_num_threads()} threads"
-    return separate, {"device": known_as + threads}
+    return separate
 
 
-def _build(paths: dict[str, Path], device: Any) -> Any:
+def _build(options: dict[str, str]) -> Any:
     """The repository's ``build_audiosep``, with every weight of the separator accounted for."""
+    import torch
     from models import clap_encoder
 
     # Some versions make an encoder, with its default arguments, as soon as they are imported.
     _, *others = clap_encoder.CLAP_Encoder.__init__.__defaults__
-    clap_encoder.CLAP_Encoder.__init__.__defaults__ = (str(paths["clap"]), *others)
+    clap_encoder.CLAP_Encoder.__init__.__defaults__ = (options["clap"], *others)
     import pipeline
     from models.audiosep import AudioSep
 
@@ -84,11 +67,12 @@ def _build(paths: dict[str, Path], device: Any) -> Any:
     given: list[str] = []
     AudioSep.on_load_checkpoint = lambda self, saved: given.extend(saved["state_dict"])
     try:
-        model = pipeline.build_audiosep(str(paths["config"]), str(paths["checkpoint"]), device)
+        device = torch.device(options["device"])
+        model = pipeline.build_audiosep(options["config"], options["checkpoint"], device)
     except (KeyError, EOFError, pickle.UnpicklingError) as error:
         said = f"{type(error).__name__}: {error}"
         raise ValueError(
-            f"{paths['checkpoint']} is no checkpoint of this model ({said})"
+            f"{options['checkpoint']} is no checkpoint of this model ({said})"
         ) from error
     known = [f"ss_model.{name}" for name in model.ss_model.state_dict()]
     # What the STFT multiplies by is computed, not learned.
@@ -96,7 +80,7 @@ def _build(paths: dict[str, Path], device: Any) -> Any:
     strange = [name for name in given if name.startswith("ss_model.") and name not in known]
     if missing or strange:
         raise ValueError(
-            f"{paths['checkpoint']} holds other weights than this model's: of {len(known)}, "
+            f"{options['checkpoint']} holds other weights than this model's: of {len(known)}, "
             f"{len(missing)} are missing {missing[:3]}, and {len(strange)} unknown {strange[:3]}"
         )
     return model.eval()

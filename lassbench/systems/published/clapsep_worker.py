@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,18 +24,8 @@ WHOLE = 320000
 TOKENS = 50265
 
 
-def load(options: dict[str, str]) -> tuple[Callable[[Any, str, str], Any], dict[str, str]]:
-    """Build the model from ``repo``, ``checkpoint``, ``clap`` and ``config``, on ``device``.
-
-    Relative paths stand in the repository.
-    """
-    repo = Path(options["repo"]).resolve()
-    paths = {name: repo / options[name] for name in ("checkpoint", "clap", "config")}
-    for name, path in paths.items():
-        if not path.is_file():
-            raise FileNotFoundError(f"{path}: no such file ({name})")
-    os.chdir(str(repo))
-    sys.path.insert(0, str(repo))
+def load(options: dict[str, str]) -> Callable[[Any, str, str], Any]:
+    """Build the model from ``checkpoint``, ``clap`` and ``config``, on ``device``."""
     # CLAP's file is a pickle that torch 2.6 and later refuse unless asked; laion-clap asks
     # only since 1.1.7.
     os.environ.setdefault("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
@@ -44,10 +33,8 @@ def load(options: dict[str, str]) -> tuple[Callable[[Any, str, str], Any], dict[
     from torchaudio.transforms import Resample
     from torchlibrosa.stft import magphase
 
-    device = options.get("device", "auto")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = _build(paths, device)
+    device = options["device"]
+    model = _build(options)
     resample = Resample(RATE, CLAP_RATE).to(device)
     embeddings: dict[str, Any] = {}
 
@@ -76,28 +63,27 @@ def load(options: dict[str, str]) -> tuple[Callable[[Any, str, str], Any], dict[
             del model.features[:]
         return found[0, : len(mixture)].cpu().numpy()
 
-    on_gpu = device.startswith("cuda")
-    known_as = torch.cuda.get_device_name(device) if on_gpu else device
-    threads = "" if on_gpu else f", {torch.get_num_threads()} threads"
-    return separate, {"device": known_as + threads}
+    return separate
 
 
-def _build(paths: dict[str, Path], device: str) -> Any:
+def _build(options: dict[str, str]) -> Any:
     """The model with every weight of its own accounted for; the rest is CLAP's."""
     import laion_clap
     import torch
     from model.CLAPSep import LightningModule
     from model.CLAPSep_decoder import HTSAT_Decoder
 
-    config = json.loads(paths["config"].read_text(encoding="utf-8"))
-    clap = laion_clap.CLAP_Module(enable_fusion=False, amodel="HTSAT-base", device=device)
+    config = json.loads(Path(options["config"]).read_text(encoding="utf-8"))
+    clap = laion_clap.CLAP_Module(
+        enable_fusion=False, amodel="HTSAT-base", device=options["device"]
+    )
     known = len(clap.tokenize)
     if known != TOKENS:
         raise RuntimeError(
             f"the tokenizer of roberta-base knows {known} tokens, not {TOKENS}, so that queries "
             "would not differ: install transformers 4.30.2, and let it fetch roberta-base once"
         )
-    clap.load_ckpt(str(paths["clap"]), verbose=False)
+    clap.load_ckpt(options["clap"], verbose=False)
     model = LightningModule(
         clap,
         HTSAT_Decoder(**config["model"]),
@@ -107,10 +93,10 @@ def _build(paths: dict[str, Path], device: str) -> Any:
         nfft=config["nfft"],
     )
     try:
-        saved = torch.load(str(paths["checkpoint"]), map_location="cpu")
+        saved = torch.load(options["checkpoint"], map_location="cpu")
     except (EOFError, pickle.UnpicklingError) as error:
         said = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{paths['checkpoint']} is no file of weights ({said})") from error
+        raise ValueError(f"{options['checkpoint']} is no file of weights ({said})") from error
     # A training checkpoint holds more than weights; the Space's file is the weights alone.
     saved = saved.get("state_dict", saved)
     # Only what was trained is in the file: the decoder, and what LoRA adds to the encoder.
@@ -121,7 +107,7 @@ def _build(paths: dict[str, Path], device: str) -> Any:
     )
     if missing or strange:
         raise ValueError(
-            f"{paths['checkpoint']} holds other weights than this model's: "
+            f"{options['checkpoint']} holds other weights than this model's: "
             f"{len(missing)} are missing {missing[:3]}, and {len(strange)} unknown {strange[:3]}"
         )
-    return model.eval().to(device)
+    return model.eval().to(options["device"])

@@ -2,8 +2,9 @@
 
     PYTHON serve.py SYSTEM_FILE OPTIONS_AS_JSON
 
-It runs in the system's own environment: Python 3.8 or later, NumPy and soundfile, and no
-lassbench.  On its standard output it says, one line of JSON each,
+It runs in the system's own environment, Python 3.8 or later with NumPy, soundfile and torch
+and no lassbench, and in the folder of the system's code, where its modules are found.
+On its standard output it says, one line of JSON each,
 
     {"lassbench": "ready", "environment": {...}}                 once the model is loaded
     {"lassbench": "done"}                                        the estimate is written
@@ -14,9 +15,10 @@ and on its standard input it reads
 line a query, until the input ends.  A query that failed leaves the worker running; a
 system that cannot be loaded ends it with exit code 1.
 
-A system file defines ``load(options) -> (separate, environment)``, where
+A system file defines ``load(options) -> separate``, where
 ``separate(mixture, query, negative)`` takes float32 samples of shape ``(samples,)`` and
-returns as many, and ``environment`` says on what it runs, text to text.
+returns as many.  The options are absolute paths that have been looked at, and ``device``,
+a name that torch knows.
 """
 
 from __future__ import annotations
@@ -32,27 +34,32 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+import soundfile
+
 
 def main(file: str, options: str) -> int:
     """Load the system in ``file`` and answer queries until the input ends; the exit code."""
     requests, answers = _private_pipes()
     # The files beside this one must not shadow a system's modules.
     here = Path(__file__).resolve().parent
-    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != here]
+    others = [entry for entry in sys.path if Path(entry).resolve() != here]
+    sys.path[:] = [str(Path.cwd()), *others]
     # Some systems read the command line when they are imported.
     sys.argv = [file]
     try:
-        # Said before minutes are spent on a model, if one of them is missing.
-        import numpy  # noqa: F401
-        import soundfile  # noqa: F401
+        given = json.loads(options)
+        if given["device"] == "auto":
+            import torch
 
-        separate, environment = _module(file).load(json.loads(options))
+            given["device"] = "cuda" if torch.cuda.is_available() else "cpu"
+        separate = _module(file).load(given)
+        if not callable(separate):
+            raise TypeError(f"load returned no function: {separate!r}")
+        environment = _environment(given["device"])
     except (Exception, SystemExit) as error:
         _answer(answers, _failure(error))
         return 1
-    environment.setdefault("python", platform.python_version())
-    if "torch" in sys.modules:
-        environment.setdefault("torch", str(sys.modules["torch"].__version__))
     _answer(answers, {"lassbench": "ready", "environment": environment})
     for line in requests:
         if line.strip():
@@ -82,6 +89,19 @@ def _module(file: str) -> Any:
     return module
 
 
+def _environment(device: str) -> dict[str, str]:
+    """On what the system runs, the device as people know it."""
+    found = {"python": platform.python_version(), "device": device}
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        found["torch"] = str(torch.__version__)
+        if device.startswith("cuda"):
+            found["device"] = torch.cuda.get_device_name(device)
+        elif device == "cpu":
+            found["device"] = f"cpu, {torch.get_num_threads()} threads"
+    return found
+
+
 def _answered(separate: Callable[[Any, str, str], Any], line: bytes) -> dict[str, Any]:
     """Answer one query; whatever goes wrong in it is the answer."""
     try:
@@ -92,9 +112,6 @@ def _answered(separate: Callable[[Any, str, str], Any], line: bytes) -> dict[str
 
 
 def _separate(separate: Callable[[Any, str, str], Any], asked: dict[str, Any]) -> None:
-    import numpy as np
-    import soundfile
-
     samples, rate = soundfile.read(asked["mixture"], dtype="float32")
     seed = asked["seed"]
     random.seed(seed)
@@ -112,7 +129,7 @@ def _failure(error: BaseException) -> dict[str, Any]:
     # The first words tell what happened, and the last lines where.
     said = f"{type(error).__name__}: {error}"[:2000]
     lines = traceback.format_exception(type(error), error, error.__traceback__)
-    trace = "".join(lines)[-20000:]
+    trace = "".join(line[:2000] for line in lines)[-20000:]
     return {"lassbench": "failed", "error": _readable(said), "traceback": _readable(trace)}
 
 
