@@ -87,18 +87,22 @@ def _inventory(
         return Check("python", "fail", f"{python} gave no answer: {one_line(said)}", mend)
 
 
-def _environment(published: Published, python: str, found: dict[str, Any]) -> Iterator[Check]:
-    version = found["python"]
-    if _older(version, "3.8"):
-        mend = f"make an environment with Python 3.8 or later for {published.name}"
-        yield Check("python", "fail", f"{version}, which is too old", mend)
-        return
+def _python(published: Published, python: str, version: str) -> Check:
     first, last = published.pythons
+    mend = f"make an environment with Python {last} for {published.name}"
+    if _older(version, "3.8"):
+        return Check("python", "fail", f"{version}, which is too old", mend)
     if _older(version, first) or _older(last, ".".join(version.split(".")[:2])):
-        told = f"{version}; the versions below are built for Python {first} to {last}"
-        yield Check("python", "warn", told, f"make an environment with Python {last}")
-    else:
-        yield Check("python", "ok", f"{version}, {python}")
+        told = f"{version}; the packages' versions are built for Python {first} to {last}"
+        return Check("python", "warn", told, mend)
+    return Check("python", "ok", f"{version}, {python}")
+
+
+def _environment(published: Published, python: str, found: dict[str, Any]) -> Iterator[Check]:
+    check = _python(published, python, found["python"])
+    yield check
+    if check.grade == "fail":
+        return
     install = f"{shlex.quote(python)} -m pip install"
     fine, lacking = [], []
     for name, kept in published.packages.items():

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,9 @@ class There:
     """A whole environment of ``name``, its repository with one commit, and its weights."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        self.published, self.site, self.given = PUBLISHED[name], folder / "site", make(name, folder)
+        # Whatever Python the tests run in.
+        self.published = replace(PUBLISHED[name], pythons=("3.8", "3.99"))
+        self.site, self.given = folder / "site", make(name, folder)
         write(MODULES, self.site)
         for package, kept in self.published.packages.items():
             self.install(package, kept[0] if kept else "1.0")
@@ -98,6 +101,17 @@ def test_a_whole_environment_is_told_so(name: str, tmp_path: Path) -> None:
     there.repo.joinpath(there.published.repository_files[0]).write_text("edited")
     (edited,) = (check.found for check in there.look() if check.name == "repo")
     assert edited.endswith(", edited")
+
+
+@pytest.mark.parametrize("pythons", [("3.8", "3.10"), ("3.99", "3.99")])
+def test_a_python_that_the_packages_are_not_built_for_is_told(
+    there: There, pythons: tuple[str, str]
+) -> None:
+    there.published = replace(there.published, pythons=pythons)
+    (check,) = there.faults()
+    assert (check.name, check.grade) == ("python", "warn")
+    assert check.found.endswith(f"are built for Python {pythons[0]} to {pythons[1]}")
+    assert check.fix == f"make an environment with Python {pythons[1]} for audiosep"
 
 
 def test_missing_packages_are_named_with_the_command_that_installs_them(there: There) -> None:

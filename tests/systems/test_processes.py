@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lassbench import files
 from lassbench.cards import SystemCard
 from lassbench.errors import LassbenchError, UsageError
 from lassbench.systems import finding, own_code
@@ -65,7 +66,7 @@ def test_queries_reach_a_worker_unchanged_and_it_is_started_once(
         "        return mixture / 2\n"
         "    return separate\n"
     )
-    assert (system.environment, system.device) == ({}, "cpu")
+    assert (system.ran_in, system.device) == ({}, "cpu")
     for query in QUERIES:
         found = system.separate(MIXTURE, query, RATE, negative=query[::-1])
         np.testing.assert_array_equal(found, MIXTURE / 2)
@@ -75,7 +76,7 @@ def test_queries_reach_a_worker_unchanged_and_it_is_started_once(
         f"loaded {repo / 'net.pt'} cpu",
         *(ascii((query, query[::-1])) for query in QUERIES),
     ]
-    assert system.environment == {"python": platform.python_version(), "device": "cpu"}
+    assert system.ran_in == {"python": platform.python_version(), "device": "cpu"}
 
 
 @pytest.mark.parametrize("descriptor", [1, 2])
@@ -280,7 +281,7 @@ def test_what_a_worker_is_made_of_is_known(worker: Callable[..., WorkerSystem], 
     before = system.made_by
     assert before["system"] == "halver"
     assert before["arguments"] == {"repo": str(repo), "checkpoint": "net.pt", "device": "cpu"}
-    assert list(before["files"]) == ["checkpoint"]
+    assert list(before["files"]) == ["checkpoint", "repo"]
     assert "commit" not in before
     assert system.card == SystemCard(
         name="Halver", authors="A. Test", checkpoint_sha256=before["files"]["checkpoint"]
@@ -319,14 +320,19 @@ def test_the_commit_of_a_repository_says_what_was_edited(
     assert commit_of(repo) == ""
 
 
-def test_a_repository_is_known_by_its_commit_and_not_read_whole(
+def test_a_repository_without_git_is_known_by_its_code_and_not_read_whole(
     repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(path: Path) -> str:
-        raise AssertionError(f"{path} was read")
+        assert path.suffix == ".py", f"{path} was read"
+        return files.sha256_file(path)
 
     monkeypatch.setitem(PUBLISHED, "halver", published(repo / "body.py"))
     monkeypatch.setattr(own_code, "sha256_file", read)
     given = (("repo", str(repo)), ("checkpoint", str(repo / "net.pt")))
     with finding.find_system(finding.Asked("halver", given, python=sys.executable)) as system:
-        assert set(system.made_by.files) == {"checkpoint"}
+        before = system.made_by.files
+    assert set(before) == {"checkpoint", "repo"}
+    (repo / "body.py").write_text("def load(options): ...\n# edited\n")
+    with finding.find_system(finding.Asked("halver", given, python=sys.executable)) as system:
+        assert system.made_by.files["repo"] != before["repo"]

@@ -59,7 +59,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_worker_separates(name: str, tmp_path: Path, load: Load) -> None:
     system = load(name, make(name, tmp_path))
-    assert system.environment["torch"] == torch.__version__
+    assert system.ran_in["torch"] == torch.__version__
     assert system.device.startswith("cpu, ")
 
     def right(samples: int, query: str, negative: str = "") -> None:

@@ -52,6 +52,8 @@ class Published:
         Files of its repository that the worker imports or reads.
     packages
         Package on PyPI -> versions known to work, the one to install first; none for any.
+    pythons
+        The first and the last Python that those versions are built for.
     from_hub
         Repositories of the Hugging Face Hub whose files its code fetches when it first starts.
     ran
@@ -75,6 +77,7 @@ class Published:
     packages: Mapping[str, tuple[str, ...]]
     from_hub: tuple[str, ...]
     ran: str
+    pythons: tuple[str, str] = ("3.8", "3.99")
     negative: bool = False
     refused: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     ran_with_weights: str = ""
@@ -134,6 +137,10 @@ _PACKAGES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("h5py", "ftfy", "braceexpand", "webdataset", "wget"), ()),
 }
 
+#: lightning 2.6.6 asks for 3.10; transformers 4.30.2 for tokenizers below 0.14, which are built
+#: for Python up to 3.11.
+_PYTHONS = ("3.10", "3.11")
+
 #: Equal to the model called directly; files of weights made so have the published ones' size.
 _RANDOM = "the repository's inference code, as read in November 2026, with random weights on a CPU"
 
@@ -183,6 +190,7 @@ _AUDIOSEP = Published(
     refused={"transformers": ("4.31", "its code cannot load CLAP's weights since 4.31")},
     from_hub=("roberta-base",),
     ran=f"{_RANDOM}; CLAP's modules from laion-clap",
+    pythons=_PYTHONS,
 )
 
 _CLAPSEP = Published(
@@ -230,6 +238,7 @@ _CLAPSEP = Published(
     # laion-clap makes three tokenizers when it is imported, and uses one.
     from_hub=("roberta-base", "bert-base-uncased", "facebook/bart-base"),
     ran=_RANDOM,
+    pythons=_PYTHONS,
 )
 
 _AUDIOSEP_HIVE = replace(
