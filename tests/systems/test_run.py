@@ -25,7 +25,7 @@ from lassbench.suites.suite import Suite
 from lassbench.systems import predictions, sound_files
 from lassbench.systems.builtin import OracleMask
 from lassbench.systems.finding import Asked, as_system, find_system
-from lassbench.systems.run import separate_suite
+from lassbench.systems.run import _piece_elsewhere, separate_suite
 from tests.scores.by_hand import RATE, noise, write_by_hand
 from tests.test_interrupted import START, tree
 
@@ -591,3 +591,21 @@ def test_numbers_that_cannot_be(separate: Callable[..., Told], given: tuple[str,
     assert (code, out) == (2, "")
     assert given[0] in err
     assert not Path("p").exists()
+
+
+def test_a_worker_that_stands_elsewhere_finds_what_is_meant(
+    suite: Suite, separate: Callable[..., Told], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert separate("--seed", "3", "--limit", "2")[0] == 0
+    here, asked = Path.cwd(), Asked("mine.py", seed=3)
+    ids = list(suite.queries)[:2]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    told = {"made_by": "x", "suite": (suite.path.resolve(), suite.fingerprint), "batch_size": 1}
+    piece = _piece_elsewhere(ids, asked=asked, folder=here, **told)
+    for query_id, samples in piece.answers:
+        made = audio.decode(here / "p" / f"{query_id}.wav").samples
+        np.testing.assert_array_equal(samples, made)
+    assert Path.cwd() == tmp_path / "elsewhere"
+    with pytest.raises(LassbenchError, match="does not have the folder"):
+        _piece_elsewhere(ids, asked=asked, folder=here / "gone", **told)
