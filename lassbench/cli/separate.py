@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.argument("file", required=False, type=PATH)
 @click.option("--suite", type=PATH, help="A suite folder, or a dataset with one suite.")
 @click.option("--query", help="With FILE: what to extract, as a sentence.")
+@click.option("--negative", default="", help="With FILE: what to leave out, if SYSTEM takes that.")
 @click.option("-o", "--out", type=OutputPath(file=True), help="Prediction folder, or output file.")
 @click.option(
     "--arg",
@@ -87,6 +88,7 @@ def command(
     file: Path | None,
     suite: Path | None,
     query: str | None,
+    negative: str,
     out: Path | None,
     arguments: tuple[str, ...],
     checkpoint: str | None,
@@ -114,7 +116,7 @@ def command(
         raise click.UsageError("give either --suite SUITE or FILE with --query TEXT")
     if file is not None and not query:
         raise click.UsageError("FILE needs --query TEXT")
-    _refuse_what_is_not_heeded(_FOR_SUITES if file is not None else {"query"})
+    _refuse_what_is_not_heeded(_FOR_SUITES if file is not None else {"query", "negative"})
     from lassbench.systems.finding import Asked
 
     given = {"checkpoint": checkpoint, "repo": repo, "codec": codec}
@@ -130,7 +132,7 @@ def command(
         name=name,
     )
     if file is not None:
-        _separate_file(asked, file, query or "", out)
+        _separate_file(asked, file, query or "", negative, out)
     else:
         assert suite is not None
         _separate_suite(asked, suite, out, **how)
@@ -204,7 +206,7 @@ def _separate_suite(
         )
 
 
-def _separate_file(asked: Asked, file: Path, query: str, out: Path | None) -> None:
+def _separate_file(asked: Asked, file: Path, query: str, negative: str, out: Path | None) -> None:
     from lassbench.systems import sound_files
     from lassbench.systems.finding import find_system
 
@@ -215,7 +217,9 @@ def _separate_file(asked: Asked, file: Path, query: str, out: Path | None) -> No
             raise click.UsageError(
                 f"{asked.system} needs the true sources, which a file does not come with"
             )
-        heard = sound_files.separate_file(system, file, target, query=query)
+        if negative and not system.negative:
+            raise UsageError("the system takes no negative query", where=system.card.name)
+        heard = sound_files.separate_file(system, file, target, query=query, negative=negative)
     if not heard.known:
         click.echo(
             f"lassbench: {file}: tells no length: read to its end, {heard.frames} frames = "

@@ -54,8 +54,10 @@ class Separated:
     known: bool
 
 
-def separate_file(system: Any, path: Path, out: Path, *, query: str) -> Separated:
-    """Extract ``query`` from the audio file ``path`` into ``out``.
+def separate_file(
+    system: Any, path: Path, out: Path, *, query: str, negative: str = ""
+) -> Separated:
+    """Extract ``query``, and not ``negative``, from the audio file ``path`` into ``out``.
 
     A system that names no rate of its own is given :data:`~lassbench.records.SAMPLE_RATE_HZ`.
 
@@ -84,7 +86,7 @@ def separate_file(system: Any, path: Path, out: Path, *, query: str) -> Separate
     said = asking.declared
     if said.sample_rate is None:
         asking = asking.at(SAMPLE_RATE_HZ)
-    asked = Query(query_id=str(path), mixture_id="", text=query)
+    asked = Query(query_id=str(path), mixture_id="", text=query, negative=negative)
 
     def ask(mono: Frames) -> Frames:
         return asking.separate([mono], [asked], reader.rate)[0]

@@ -427,7 +427,7 @@ def test_a_file_is_separated_into_the_working_folder(
     assert {*tree(away)} == {"two dogs.m.wav"}
 
 
-def test_a_recording_has_no_negative_query() -> None:
+def test_a_recordings_negative_query() -> None:
     audio.write_wav_float(Path("in.wav"), noise(0), RATE)
     asked: list[tuple[str, ...]] = []
 
@@ -436,8 +436,12 @@ def test_a_recording_has_no_negative_query() -> None:
         return mixture
 
     system = as_system(told).at(RATE)
-    sound_files.separate_file(system, Path("in.wav"), Path("out.wav"), query="a dog")
-    assert asked == [("a dog", "")]
+    where = Path("in.wav"), Path("out.wav")
+    sound_files.separate_file(system, *where, query="a dog")
+    sound_files.separate_file(system, *where, query="a dog", negative="rain")
+    assert asked == [("a dog", ""), ("a dog", "rain")]
+    line = ["separate", "mixture", "in.wav", "--query", "a dog", "--negative", "rain"]
+    assert run(line) == 2
 
 
 def test_the_oracle_mask_recovers_disjoint_spectra() -> None:
@@ -477,6 +481,7 @@ def test_a_users_oracle_is_heard_too_and_needs_references(
         (["x.wav", "--query", "a dog", "--shard", "1/2"], "--shard is for --suite"),
         (["x.wav", "--query", "a dog", "--overwrite"], "--overwrite is for --suite"),
         (["--suite", "s", "--query", "a dog"], "--query is for FILE"),
+        (["--suite", "s", "--negative", "rain"], "--negative is for FILE"),
     ],
 )
 def test_an_option_that_nothing_would_heed_is_refused(
