@@ -75,7 +75,8 @@ _format = partial(
     ListFormat,
     columns=_COLUMNS,
     published="github.com/Aisaka0v0/CLAPSep, metadata/evaluation",
-    licence="list: none stated; sound: its uploaders'",
+    # "This product is licensed under the MIT License", its THIRD_PARTY_NOTICES.md (2026).
+    licence="list: MIT; sound: its uploaders'",
     recipes=("by power",),
     presumed=True,
     seconds=10.0,
@@ -102,14 +103,14 @@ FORMATS: dict[str, ListFormat] = {
         "CLAPSep: ESC-50",
         read=_classes,
         audio_from="ESC-50",
-        licence="list: none stated; sound: CC BY-NC",
+        licence="list: MIT; sound: CC BY-NC",
         rows=7500,
     ),
     "clapsep-fsd": _format(
         "CLAPSep: FSDKaggle2018",
         read=_classes,
         audio_from="FSDKaggle2018 test",
-        licence="list: none stated; sound: Creative Commons, by clip",
+        licence="list: MIT; sound: Creative Commons, by clip",
         rows=8000,
     ),
     "clapsep-music": _format(
