@@ -117,18 +117,13 @@ def _find(asked: Asked) -> System:
         system=spec, arguments=arguments, files=own_code.hashes(arguments), seed=asked.seed
     )
     if spec in BUILT_IN:
+        _no_device(asked)
         built = _made(BUILT_IN[spec], arguments, spec)
         return System.of(built, name=spec, made_by=made_by)
     path, _, name = spec.partition(":")
     there = os.path.lexists(spec)
     if path.endswith(".py") or (":" in spec and not there):
-        if asked.device != "auto":
-            raise UsageError(
-                "--device is for checkpoints and published systems",
-                where=spec,
-                got=asked.device,
-                fix="--arg device=..., where the system has such a parameter",
-            )
+        _no_device(asked)
         return _own(spec, path, name, made_by)
     if there:
         from lassbench.models.checkpoints import load_separator
@@ -160,9 +155,20 @@ def _in_another_process(asked: Asked, spec: str, arguments: dict[str, str]) -> S
         )
     else:
         _no_arguments(arguments, "a command")
+        _no_device(asked)
         built = CommandSystem(spec, timeout_s=asked.timeout_s)
     made_by = _recorded(**built.made_by, seed=asked.seed or 0)
     return System.of(built, name=spec, made_by=made_by)
+
+
+def _no_device(asked: Asked) -> None:
+    if asked.device != "auto":
+        raise UsageError(
+            "--device is for checkpoints and published systems",
+            where=asked.system,
+            got=asked.device,
+            fix="--arg device=..., where the system has such a parameter; a command has words",
+        )
 
 
 def _at_home(text: str) -> str:

@@ -588,3 +588,10 @@ def test_a_tilde_is_the_home(here: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     system = find_system(Asked("~/homely.py", (("weights", "~/w.txt"),)))
     assert system.separator.text == "mine"
     assert set(system.made_by.files) == {"weights"}
+
+
+@pytest.mark.parametrize("spec", ["mixture", "mine.py", "command:cp {mixture} {estimate}"])
+def test_a_device_that_nothing_would_heed_is_refused(here: Path, spec: str) -> None:
+    (here / "mine.py").write_text("def separate(m, q, r):\n    return m\n")
+    with pytest.raises(UsageError, match="--device is for checkpoints and published systems"):
+        find_system(Asked(spec, device="cuda"))
