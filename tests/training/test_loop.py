@@ -72,7 +72,7 @@ def test_a_run_leaves_what_it_should(
     assert checkpoint.training.step == 6
     card = json.loads((out / "card.json").read_text())
     assert card["training"]["validation_si_sdr_i"] == pytest.approx(result.si_sdr_i, abs=1e-5)
-    assert load_separator(out).sample_rate_hz == tiny_dataset.sample_rate_hz
+    assert load_separator(out).sample_rate == tiny_dataset.sample_rate_hz
 
 
 def test_the_same_seed_gives_the_same_weights_after_fifty_steps(
