@@ -85,8 +85,9 @@ def suite(opened: Opened, site: str) -> Any:
 
 
 def names(page: Any) -> list[str]:
+    # Not `inner_text`, which is empty while the page is laid out anew.
     return [
-        one.inner_text()
+        one.text_content().strip()
         for one in page.query_selector_all("#standings tbody .name")
         if one.is_visible()
     ]
