@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -188,19 +188,26 @@ def take_fetch_options(given: dict[str, Any]) -> dict[str, Any]:
     return {name: given.pop(name) for name in _NAMES}
 
 
+def first_given(names: Container[str]) -> str:
+    """The first of these options that stands on the command line, as it is typed; or ``""``."""
+    context = click.get_current_context()
+    for one in context.command.params:
+        source = context.get_parameter_source(one.name or "")
+        if one.name in names and source is click.core.ParameterSource.COMMANDLINE:
+            return one.opts[0]
+    return ""
+
+
 def refuse_given(why: str) -> None:
-    """Refuse the command if it was given any of these options.
+    """Refuse the command if it was given any of the options on how to fetch.
 
     Raises
     ------
     UsageError
         Naming the first of them.
     """
-    context = click.get_current_context()
-    for name, option in ((param.name or "", param.opts[0]) for param in context.command.params):
-        source = context.get_parameter_source(name)
-        if name in _NAMES and source is click.core.ParameterSource.COMMANDLINE:
-            raise UsageError(f"{option} says how to fetch, and {why}", fix="leave it out")
+    if option := first_given(_NAMES):
+        raise UsageError(f"{option} says how to fetch, and {why}", fix="leave it out")
 
 
 def options_from(audio: tuple[str, ...], how: dict[str, Any], **others: Any) -> FetchOptions:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lassbench.cli.options import PATH, OutputPath, check_folder_name, named_values
+from lassbench.cli.options import PATH, OutputPath, check_folder_name, first_given, named_values
 from lassbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ def command(
         raise click.UsageError("give either --suite SUITE or FILE with --query TEXT")
     if file is not None and not query:
         raise click.UsageError("FILE needs --query TEXT")
-    _refuse_what_is_not_heeded(_FOR_SUITES if file is not None else {"query", "negative"})
+    if option := first_given(_FOR_SUITES if file is not None else {"query", "negative"}):
+        raise click.UsageError(f"{option} is for {'--suite' if file is not None else 'FILE'}")
     from lassbench.systems.finding import Asked
 
     given = {"checkpoint": checkpoint, "repo": repo, "codec": codec}
@@ -139,15 +140,6 @@ def command(
 
 
 _FOR_SUITES = {"batch_size", "limit", "shard", "workers", "scheduler", "overwrite"}
-
-
-def _refuse_what_is_not_heeded(names: set[str]) -> None:
-    context = click.get_current_context()
-    for one in context.command.params:
-        source = context.get_parameter_source(one.name or "")
-        if one.name in names and source is click.core.ParameterSource.COMMANDLINE:
-            other = "--suite" if one.name in _FOR_SUITES else "FILE"
-            raise click.UsageError(f"{one.opts[0]} is for {other}")
 
 
 def _separate_suite(

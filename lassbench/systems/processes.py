@@ -18,6 +18,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -44,7 +45,8 @@ from lassbench.systems.published import SERVE, Published
 #: How a command begins, where a system is named.
 COMMAND = "command:"
 
-#: Seconds that a query may take unless the user says otherwise, and loading a model at least.
+#: Seconds that a query may take unless it is said otherwise (`lassbench separate` says so
+#: always), and that loading a model may take at least.
 TIMEOUT_S = 1800.0
 
 # ---------------------------------------------------------------------------
@@ -52,7 +54,7 @@ TIMEOUT_S = 1800.0
 # ---------------------------------------------------------------------------
 
 
-class _Elsewhere:
+class _Elsewhere(ABC):
     """A system in another process, asked one query at a time.
 
     Parameters
@@ -113,9 +115,9 @@ class _Elsewhere:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    @abstractmethod
     def _ask(self, asked: Mapping[str, Any]) -> ProcessGroup:
         """Let a process answer, and say which: it may have told why it wrote nothing."""
-        raise NotImplementedError
 
     def _guarded(self) -> Guard:
         try:

@@ -166,7 +166,12 @@ def _piece_elsewhere(
         opened = _opened_here(*suite)
         chosen = [opened.queries[one] for one in queries]
         piece = _piece(_found_here(asked, made_by), opened, chosen, batch_size)
-    ours = [str(one.message) for one in heard if issubclass(one.category, LassbenchWarning)]
+    ours = []
+    for one in heard:
+        if issubclass(one.category, LassbenchWarning):
+            ours.append(str(one.message))
+        else:  # the user's code's, which is shown where it runs
+            warnings.showwarning(one.message, one.category, one.filename, one.lineno)
     return replace(piece, warnings=tuple(ours))
 
 

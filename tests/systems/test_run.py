@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -614,3 +615,20 @@ def test_a_worker_that_stands_elsewhere_finds_what_is_meant(
     assert Path.cwd() == tmp_path / "elsewhere"
     with pytest.raises(LassbenchError, match="does not have the folder"):
         _piece_elsewhere(ids, asked=asked, folder=here / "gone", **told)
+
+
+def test_what_the_users_code_warns_of_is_shown_where_it_runs(suite: Suite) -> None:
+    text = SYSTEM.replace("import os", "import os, warnings")
+    text = text.replace("        told", '        warnings.warn("their own")\n        told')
+    Path("mine.py").write_text(text.replace("* mixture", "* mixture[:-1]"))
+    with warnings.catch_warnings(record=True) as heard:
+        piece = _piece_elsewhere(
+            list(suite.queries)[:1],
+            asked=Asked("mine.py"),
+            made_by="y",
+            suite=(suite.path.resolve(), suite.fingerprint),
+            folder=Path.cwd(),
+            batch_size=1,
+        )
+    assert [str(one.message) for one in heard] == ["their own"]
+    assert [one.count("padded with silence") for one in piece.warnings] == [1]
